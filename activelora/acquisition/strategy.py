@@ -1,0 +1,88 @@
+"""The one signature of all query strategies.
+
+Letters: N unlabelled items, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.config import AcquisitionConfig
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ScoredPool:
+    """The unlabelled items and what the models think of them, in the order of their ids.
+
+    Attributes:
+        item_ids: N ids, ascending.
+        measures: Name to scores_N under the current adapter (the base model in round 0); larger is less certain.
+        base_measures: The same under the base model.
+        mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
+    """
+
+    item_ids: tuple[str, ...]
+    measures: Mapping[str, FloatArray]
+    base_measures: Mapping[str, FloatArray]
+    mean_probs_NC: FloatArray
+
+
+@dataclass(frozen=True)
+class SelectionContext:
+    """What a strategy may know besides the pool.
+
+    Attributes:
+        seed: For its random draws; differs between rounds.
+        round: The round t, from 0.
+        num_rounds: Planned queries, R_total.
+        config: The campaign's acquisition settings.
+    """
+
+    seed: int
+    round: int
+    num_rounds: int
+    config: AcquisitionConfig
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One selected item.
+
+    Attributes:
+        index: Into :attr:`ScoredPool.item_ids`.
+        score: The strategy's score; None for a random draw.
+        reason: In words, for annotators and the report.
+    """
+
+    index: int
+    score: float | None
+    reason: str
+
+
+Select = Callable[[ScoredPool, int, SelectionContext], list[Pick]]
+"""Pool, number wanted, context → that many different picks (all, if the pool is smaller), most wanted first."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A query strategy as the registry knows it.
+
+    Attributes:
+        name: As written in the campaign file.
+        summary: One line with its formula, for ``activelora list strategies``.
+        select: The function.
+        needs_scores: False if the pool need not be scored at all.
+        options: Settings under ``acquisition`` that it reads.
+    """
+
+    name: str
+    summary: str
+    select: Select
+    needs_scores: bool = True
+    options: tuple[str, ...] = field(default=())

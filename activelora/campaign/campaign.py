@@ -1,0 +1,265 @@
+"""A campaign: its frozen configuration, and the finished and running units under its URI."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from activelora import __version__
+from activelora.campaign.manifest import FileEntry, Manifest, Unit
+from activelora.campaign.records import table_bytes, table_from
+from activelora.campaign.store import Store, open_store
+from activelora.config import CampaignConfig
+from activelora.config_file import config_digest, parse_config
+from activelora.errors import ConfigError, StoreError
+from activelora.seeding import derive_seed
+
+CAMPAIGN_KEY = "campaign.json"
+STOPPED_KEY = "stopped.json"
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> str:
+    """Return the time as ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One task, one pool, one base model, one label budget, many rounds.
+
+    Attributes:
+        store: Where it lives.
+        config: Its configuration, frozen when it was created.
+    """
+
+    store: Store
+    config: CampaignConfig
+
+    @classmethod
+    def create(cls, uri: str, config: CampaignConfig) -> Campaign:
+        """Create the campaign, or open it if it is there with the same configuration.
+
+        Raises:
+            ConfigError: A campaign with another configuration is there.
+        """
+        store = open_store(uri)
+        digest = config_digest(config)
+        document = {
+            "config": config.model_dump(mode="json"),
+            "digest": digest,
+            "created_at": utc_now(),
+            "code_version": __version__,
+        }
+        if store.create(CAMPAIGN_KEY, json.dumps(document, indent=1).encode()):
+            return cls(store, config)
+        there = cls.open(uri)
+        if config_digest(there.config) != digest:
+            raise ConfigError(
+                f"a campaign with other settings is there already ({_difference(there.config, config)})",
+                where=store.uri,
+                remedy="Its settings are frozen: give the new one another place with --campaign, or restore the file.",
+            )
+        return there
+
+    @classmethod
+    def open(cls, uri: str) -> Campaign:
+        """Open a campaign that is there.
+
+        Raises:
+            StoreError: There is none.
+        """
+        store = open_store(uri)
+        try:
+            content = store.read(CAMPAIGN_KEY)
+        except KeyError:
+            raise StoreError(
+                "there is no campaign here", where=store.uri, remedy="`activelora run FILE` creates one."
+            ) from None
+        document = json.loads(content)
+        return cls(store, parse_config(document["config"], where=f"{store.uri}/{CAMPAIGN_KEY}"))
+
+    def seed(self, *parts: str | int) -> int:
+        """Return the seed of one named draw of this campaign."""
+        return derive_seed(self.config.seed, *parts)
+
+    def manifest(self, unit: Unit) -> Manifest | None:
+        """Return the unit's manifest, or None while it is not done."""
+        try:
+            return Manifest.model_validate_json(self.store.read(unit.manifest_key))
+        except KeyError:
+            return None
+
+    def require(self, unit: Unit) -> Manifest:
+        """Return the unit's manifest.
+
+        Raises:
+            StoreError: The unit is not done.
+        """
+        if manifest := self.manifest(unit):
+            return manifest
+        raise StoreError(
+            f"{unit} is not done yet", where=self.store.uri, remedy="Run the steps before it first."
+        )
+
+    def read_file(self, manifest: Manifest, name: str) -> bytes:
+        """Return a file of a finished unit, checked against its digest.
+
+        Raises:
+            StoreError: The file is missing or not what the manifest says.
+        """
+        entry = manifest.files[name]
+        try:
+            content = self.store.read(entry.key)
+        except KeyError:
+            raise StoreError(
+                "a file of a finished step is missing", where=f"{self.store.uri}/{entry.key}"
+            ) from None
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise StoreError(
+                "the file's content is not what its manifest says",
+                where=f"{self.store.uri}/{entry.key}",
+                remedy="It was changed or damaged after it was written: restore it.",
+            )
+        return content
+
+    def read_table(self, manifest: Manifest, name: str) -> pa.Table:
+        """Return a Parquet file of a finished unit."""
+        return table_from(self.read_file(manifest, name))
+
+    def read_json(self, manifest: Manifest, name: str) -> Any:
+        """Return a JSON file of a finished unit."""
+        return json.loads(self.read_file(manifest, name))
+
+    def download_folder(self, manifest: Manifest, prefix: str, target: Path) -> Path:
+        """Write the unit's files whose names start with ``prefix/`` into a local folder, and return it."""
+        for name in manifest.files:
+            if name.startswith(f"{prefix}/"):
+                path = target / name.removeprefix(f"{prefix}/")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.read_file(manifest, name))
+        return target
+
+    def attempt(self, unit: Unit) -> Attempt:
+        """Start an attempt at a unit."""
+        return Attempt(self, unit)
+
+
+@dataclass
+class Attempt:
+    """Files under a fresh folder, and the manifest that makes them count.
+
+    Attributes:
+        campaign: The campaign.
+        unit: What is attempted.
+        inputs: Manifests that were read; fill with :meth:`reads`.
+    """
+
+    campaign: Campaign
+    unit: Unit
+    attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    started_at: str = field(default_factory=utc_now)
+    inputs: dict[str, str] = field(default_factory=dict)
+    files: dict[str, FileEntry] = field(default_factory=dict)
+
+    def reads(self, manifest: Manifest) -> Manifest:
+        """Record that the attempt depends on a finished unit, and return its manifest."""
+        self.inputs[str(Unit(manifest.step, manifest.round, manifest.shard))] = manifest.digest
+        return manifest
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file."""
+        self.campaign.store.write(self._key(name), content)
+        self._add(name, hashlib.sha256(content).hexdigest(), len(content))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a Parquet file."""
+        self.write(name, table_bytes(table))
+
+    def write_json(self, name: str, document: Any) -> None:
+        """Write a JSON file."""
+        self.write(name, json.dumps(document, indent=1, sort_keys=True).encode())
+
+    def upload(self, name: str, path: Path) -> None:
+        """Write a file of any size from disk."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.campaign.store.upload(self._key(name), path)
+        self._add(name, sha256, path.stat().st_size)
+
+    def upload_folder(self, prefix: str, folder: Path) -> None:
+        """Write all files of a local folder, named ``prefix/...``."""
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            self.upload(f"{prefix}/{path.relative_to(folder).as_posix()}", path)
+
+    def commit(
+        self, metrics: dict[str, float] | None = None, details: dict[str, Any] | None = None
+    ) -> Manifest:
+        """Create the manifest, and return the one that counts: this attempt's, or that of a faster one."""
+        manifest = Manifest(
+            step=self.unit.step,
+            round=self.unit.round,
+            shard=self.unit.shard,
+            attempt=self.attempt_id,
+            files=self.files,
+            inputs=self.inputs,
+            seed=self.campaign.config.seed,
+            code_version=__version__,
+            started_at=self.started_at,
+            finished_at=utc_now(),
+            metrics=metrics or {},
+            details=details or {},
+        )
+        content = manifest.model_dump_json(indent=1).encode()
+        if self.campaign.store.create(self.unit.manifest_key, content):
+            logger.info("%s done", self.unit)
+            return manifest
+        logger.info("%s was already done by another attempt; using that", self.unit)
+        for entry in self.files.values():
+            self.campaign.store.delete(entry.key)
+        return self.campaign.require(self.unit)
+
+    def _key(self, name: str) -> str:
+        return f"{self.unit.prefix}/attempt-{self.attempt_id}/{name}"
+
+    def _add(self, name: str, sha256: str, num_bytes: int) -> None:
+        self.files[name] = FileEntry(key=self._key(name), sha256=sha256, num_bytes=num_bytes)
+
+
+def stop_campaign(campaign: Campaign, reason: str) -> None:
+    """Record why the campaign ended. The first reason stays."""
+    document = {"reason": reason, "stopped_at": utc_now()}
+    if campaign.store.create(STOPPED_KEY, json.dumps(document).encode()):
+        logger.info("campaign ended: %s", reason)
+
+
+def stop_reason(campaign: Campaign) -> str | None:
+    """Return why the campaign ended, or None while it goes on."""
+    try:
+        return str(json.loads(campaign.store.read(STOPPED_KEY))["reason"])
+    except KeyError:
+        return None
+
+
+def _difference(old: CampaignConfig, new: CampaignConfig) -> str:
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    shown = ", ".join(f"{key}: {before.get(key)!r} there, {after.get(key)!r} asked" for key in changed[:3])
+    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {path: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= _flat(value, f"{path}.{key}" if path else key)
+    return flat

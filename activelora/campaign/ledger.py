@@ -1,0 +1,134 @@
+"""What is next: a pure function of which manifests exist.
+
+Nothing here is stored. Any number of schedulers may ask at any moment and act on the answer: units are idempotent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.manifest import Manifest, StepName, Unit
+
+Status = Literal["work", "stop", "stopped"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do now.
+
+    Attributes:
+        status: ``work`` (do the units), ``stop`` (record the reason) or ``stopped`` (nothing is left to do).
+        round: The round that is under way.
+        units: What to do; they do not depend on each other.
+        reason: Why the campaign stops.
+    """
+
+    status: Status
+    round: int
+    units: tuple[Unit, ...] = ()
+    reason: str = ""
+
+
+def next_plan(campaign: Campaign) -> Plan:
+    """Return what to do next in a campaign."""
+    if reason := stop_reason(campaign):
+        return Plan("stopped", max(rounds_begun(campaign), default=0), reason=reason)
+    done = finished_units(campaign)
+    if Unit("ingest_pool") not in done:
+        return Plan("work", 0, (Unit("ingest_pool"),))
+    num_shards = int(campaign.require(Unit("ingest_pool")).details["num_shards"])
+    round_ = 0
+    while Unit("await_labels", round_) in done:
+        round_ += 1
+    for step in round_steps(round_):
+        if step == "score_pool" and (reason := why_stop(campaign, round_)):
+            return Plan("stop", round_, reason=reason)
+        units = step_units(step, round_, num_shards)
+        if missing := tuple(unit for unit in units if unit not in done):
+            return Plan("work", round_, missing)
+    raise AssertionError("a round without missing units has its labels, and is not the current one")
+
+
+def round_steps(round_: int) -> tuple[StepName, ...]:
+    """Return the steps of a round in their order. Round 0 has no adapter to train."""
+    rest: tuple[StepName, ...] = ("evaluate_adapter", "score_pool", "select_batch", "await_labels")
+    return rest if round_ == 0 else ("train_adapter", *rest)
+
+
+def step_units(step: StepName, round_: int, num_shards: int) -> tuple[Unit, ...]:
+    """Return the units of a step: one, or one a shard."""
+    if step == "score_pool":
+        return tuple(Unit(step, round_, shard) for shard in range(num_shards))
+    return (Unit(step, round_),)
+
+
+def finished_units(campaign: Campaign) -> frozenset[Unit]:
+    """Return the units that have a manifest."""
+    units = set()
+    for prefix in ("pool/", "rounds/"):
+        for key in campaign.store.list(prefix):
+            if unit := _unit_of(key):
+                units.add(unit)
+    return frozenset(units)
+
+
+def rounds_begun(campaign: Campaign) -> list[int]:
+    """Return the rounds that have at least one finished unit."""
+    return sorted({unit.round for unit in finished_units(campaign) if unit.step != "ingest_pool"})
+
+
+def label_manifests(campaign: Campaign, before_round: int) -> list[Manifest]:
+    """Return the await_labels manifests of all rounds before the given one, in order."""
+    return [campaign.require(Unit("await_labels", round_)) for round_ in range(before_round)]
+
+
+def num_labels(campaign: Campaign, before_round: int) -> int:
+    """Return how many items were labelled before the given round."""
+    return sum(int(manifest.metrics["num_labeled"]) for manifest in label_manifests(campaign, before_round))
+
+
+def why_stop(campaign: Campaign, round_: int) -> str | None:
+    """Return why no more labels should be asked for after this round's evaluation, or None."""
+    config = campaign.config
+    labeled = num_labels(campaign, round_)
+    asked = sum(
+        int(campaign.require(Unit("select_batch", earlier)).metrics["num_selected"])
+        for earlier in range(round_)
+    )
+    if round_ >= config.stopping.max_rounds:
+        return f"all {config.stopping.max_rounds} planned rounds are done ({labeled} labels)"
+    if asked >= config.label_budget:
+        return f"the label budget of {config.label_budget} is spent ({labeled} labels)"
+    pool_size = int(campaign.require(Unit("ingest_pool")).metrics["num_pool"])
+    if labeled >= pool_size:
+        return f"every one of the pool's {pool_size} items is labelled"
+    return None
+
+
+def batch_size(campaign: Campaign, round_: int) -> int:
+    """Return how many labels to ask for in this round, within the budget."""
+    asked = sum(
+        int(campaign.require(Unit("select_batch", earlier)).metrics["num_selected"])
+        for earlier in range(round_)
+    )
+    return max(0, min(campaign.config.acquisition.batch_size, campaign.config.label_budget - asked))
+
+
+def planned_rounds(campaign: Campaign) -> int:
+    """Return the number of planned queries, STAR's R_total."""
+    config = campaign.config
+    return min(config.stopping.max_rounds, math.ceil(config.label_budget / config.acquisition.batch_size))
+
+
+def _unit_of(key: str) -> Unit | None:
+    match key.split("/"):
+        case ["pool", "manifest.json"]:
+            return Unit("ingest_pool")
+        case ["rounds", number, step, "manifest.json"]:
+            return Unit(step, int(number))  # type: ignore[arg-type]
+        case ["rounds", number, "score_pool", shard, "manifest.json"] if shard.startswith("shard-"):
+            return Unit("score_pool", int(number), int(shard.removeprefix("shard-")))
+    return None

@@ -1,0 +1,99 @@
+"""Units of work, and the write-once manifests that say they are done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+StepName = Literal[
+    "ingest_pool", "train_adapter", "evaluate_adapter", "score_pool", "select_batch", "await_labels"
+]
+STEPS: tuple[StepName, ...] = (
+    "ingest_pool",
+    "train_adapter",
+    "evaluate_adapter",
+    "score_pool",
+    "select_batch",
+    "await_labels",
+)
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One thing to do once: a step of a round, or one shard of it.
+
+    Attributes:
+        step: The step's name.
+        round: The round; 0 for ingest_pool, which belongs to the campaign.
+        shard: The pool shard, for score_pool only.
+    """
+
+    step: StepName
+    round: int = 0
+    shard: int | None = None
+
+    @property
+    def prefix(self) -> str:
+        """The unit's folder in the campaign."""
+        if self.step == "ingest_pool":
+            return "pool"
+        folder = f"rounds/{self.round:04d}/{self.step}"
+        return folder if self.shard is None else f"{folder}/shard-{self.shard:05d}"
+
+    @property
+    def manifest_key(self) -> str:
+        """The key whose existence means that the unit is done."""
+        return f"{self.prefix}/manifest.json"
+
+    def __str__(self) -> str:
+        """For people: ``score_pool round 3 shard 2``."""
+        if self.step == "ingest_pool":
+            return self.step
+        shard = "" if self.shard is None else f" shard {self.shard}"
+        return f"{self.step} round {self.round}{shard}"
+
+
+class FileEntry(BaseModel):
+    """A file that an attempt wrote: its key in the campaign, and what its content must be."""
+
+    model_config = ConfigDict(frozen=True)
+    key: str
+    sha256: str
+    num_bytes: int
+
+
+class Manifest(BaseModel):
+    """What a finished unit produced. Written once, by the attempt that came first."""
+
+    model_config = ConfigDict(frozen=True)
+    step: StepName
+    round: int
+    shard: int | None
+    attempt: str
+    files: dict[str, FileEntry]
+    """By name within the step, for example ``scores.parquet``."""
+    inputs: dict[str, str]
+    """Digest of every manifest that this unit read, by unit."""
+    seed: int
+    code_version: str
+    started_at: str
+    finished_at: str
+    metrics: dict[str, float]
+    details: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Digest of what was produced, without who, when and where: equal for equal results."""
+        content = {
+            "step": self.step,
+            "round": self.round,
+            "shard": self.shard,
+            "files": {name: entry.sha256 for name, entry in sorted(self.files.items())},
+            "inputs": dict(sorted(self.inputs.items())),
+            "seed": self.seed,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,56 @@
+"""The errors a user can cause and mend: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class ActiveLoRAError(Exception):
+    """A problem the user can mend.
+
+    Args:
+        problem: What is wrong with which value, and what was expected.
+        where: The file, line, key or URI the value came from.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One sentence a part: ``where: problem. Remedy.``"""
+        text = f"{self.where}: {self.problem}" if self.where else self.problem
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class ConfigError(ActiveLoRAError):
+    """The campaign file says something that cannot be."""
+
+
+class DataError(ActiveLoRAError):
+    """Pool, holdout or calibration rows cannot be read or used."""
+
+
+class LabelError(ActiveLoRAError):
+    """A label is not one the task allows."""
+
+
+class StoreError(ActiveLoRAError):
+    """The campaign store cannot be reached, or holds something unexpected."""
+
+
+class ModelError(ActiveLoRAError):
+    """A base model, tokenizer or adapter cannot be loaded or does not fit the task."""
+
+
+class ProblemsError(ActiveLoRAError):
+    """Several problems at once, so that one run of ``activelora check`` shows them all.
+
+    Args:
+        problems: The problems, in the order they were found. At least one.
+    """
+
+    def __init__(self, problems: list[ActiveLoRAError]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems

@@ -1,0 +1,1 @@
+"""Where pool and holdout items come from: readers, splitting, the demo source."""

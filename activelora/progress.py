@@ -1,0 +1,73 @@
+"""Progress of long loops: a bar with rate and time left on a terminal, plain log lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Element = TypeVar("Element")
+logger = logging.getLogger(__name__)
+
+LINE_SECONDS = 10.0
+"""Time between two log lines where there is no terminal."""
+
+
+def track(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+    """Yield the elements and show how far the loop is.
+
+    Args:
+        elements: What to loop over.
+        description: What is being done, for example ``scoring the pool``.
+        total: How many elements there are.
+    """
+    if sys.stderr.isatty():
+        yield from _with_bar(elements, description, total)
+    else:
+        yield from _with_lines(elements, description, total)
+
+
+def _with_bar(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed or 0:.1f}/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(description, total=total)
+        for element in elements:
+            yield element
+            progress.advance(task)
+
+
+def _with_lines(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+    begin = last = time.monotonic()
+    for count, element in enumerate(elements, 1):
+        yield element
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS:
+            last = now
+            rate = count / (now - begin)
+            logger.info(
+                "%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, (total - count) / rate
+            )

@@ -1,0 +1,1 @@
+"""What a task is: prompt, label space, answer scoring."""

@@ -1,0 +1,1 @@
+"""MLflow, plots and the report."""

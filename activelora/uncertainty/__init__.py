@@ -1,0 +1,1 @@
+"""Weight samples, measures, dynamic mixing and calibration: tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""The `await_labels` step."""

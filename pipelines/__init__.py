@@ -1,0 +1,1 @@
+"""The graphs, the engines that run them, and the command line."""
