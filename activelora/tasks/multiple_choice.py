@@ -1,0 +1,82 @@
+"""Multiple choice: one of the item's own choices, whose number may differ by item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from activelora.campaign.records import Item
+from activelora.config import TaskConfig
+from activelora.errors import ConfigError, LabelError
+from activelora.tasks.prompt import Template
+from activelora.tasks.task import Query
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class MultipleChoice:
+    """Multiple choice by letter, or by the length-normalised log-likelihood of each choice's text.
+
+    Attributes:
+        config: The task section of the campaign file.
+    """
+
+    config: TaskConfig
+
+    label_names: tuple[str, ...] = ()
+    needs_choices = True
+
+    def __post_init__(self) -> None:
+        if self.config.answer == "letters" and "choices" not in self.template.places:
+            raise ConfigError(
+                "`answer: letters` needs the choices in the prompt",
+                where="task.prompt",
+                remedy="Add {choices} to the prompt, or use `answer: text`.",
+            )
+
+    @property
+    def scores_text(self) -> bool:
+        """True for ``answer: text``."""
+        return self.config.answer == "text"
+
+    @cached_property
+    def template(self) -> Template:
+        """The parsed prompt."""
+        return Template.parse(self.config.prompt)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the prompt names."""
+        return tuple(place for place in self.template.places if place != "choices")
+
+    def query(self, item: Item) -> Query:
+        """Fill the prompt with the item's columns and its lettered choices."""
+        letters = tuple(_LETTERS[: len(item.choices)])
+        lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(letters, item.choices, strict=True))
+        prompt = self.template.fill({**item.fields, "choices": lines})
+        return Query(prompt, self.template.closing, item.choices if self.scores_text else letters)
+
+    def parse_label(self, raw: object, item: Item) -> int:
+        """Accept the choice's text, its letter, or its number from 0.
+
+        Raises:
+            LabelError: It is none of these.
+        """
+        text = str(raw).strip()
+        folded = [choice.strip().casefold() for choice in item.choices]
+        if folded.count(text.casefold()) == 1:
+            return folded.index(text.casefold())
+        if len(text) == 1 and text.upper() in _LETTERS[: len(item.choices)]:
+            return _LETTERS.index(text.upper())
+        if text.isdecimal() and int(text) < len(item.choices):
+            return int(text)
+        last = len(item.choices) - 1
+        raise LabelError(
+            f"{text[:80]!r} is none of the item's {last + 1} choices; "
+            f"write a letter A-{_LETTERS[last]}, a number 0-{last} or the choice's text"
+        )
+
+    def label_name(self, label: int, item: Item) -> str:
+        """Return letter and text of the choice."""
+        return f"{_LETTERS[label]}. {item.choices[label]}"

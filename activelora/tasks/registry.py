@@ -1,0 +1,23 @@
+"""The kinds of tasks."""
+
+from __future__ import annotations
+
+from activelora.config import TaskConfig
+from activelora.tasks.classification import Classification
+from activelora.tasks.multiple_choice import MultipleChoice
+from activelora.tasks.task import Task
+
+_KINDS: dict[str, type[Classification] | type[MultipleChoice]] = {
+    "classification": Classification,
+    "yes_no": Classification,
+    "multiple_choice": MultipleChoice,
+}
+
+
+def make_task(config: TaskConfig) -> Task:
+    """Return the task of a campaign.
+
+    Raises:
+        ConfigError: Prompt and answer form do not fit.
+    """
+    return _KINDS[config.kind](config)
