@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from activelora.config_rules import conflicts
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -19,7 +22,11 @@ class Section(BaseModel):
     """A part of the campaign file: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
     )
 
 
@@ -27,26 +34,30 @@ class TaskConfig(Section):
     """What is asked of the model, and what it may answer."""
 
     kind: Literal["classification", "yes_no", "multiple_choice"] = "classification"
-    """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own choices."""
+    """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
+    choices."""
     prompt: str
-    """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by the list
-    of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is executed."""
+    """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
+    the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
+    executed."""
     labels: tuple[str, ...] = ()
     """The labels, for `classification`. The order is the order of label numbers in data files."""
     answer: Literal["letters", "words", "text"] = "words"
-    """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`: the label
-    itself, or its entry in `answer_words`; `text`: the likelihood of each choice's text, for `multiple_choice`
-    (small models stay at chance on letters)."""
+    """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
+    the label itself, or its entry in `answer_words`; `text`: the likelihood of each choice's text, for
+    `multiple_choice` (small models stay at chance on letters)."""
     answer_words: dict[str, str] = {}
-    """For `answer: words`: a short word for a label, where the label itself is long or shares its beginning."""
+    """For `answer: words`: a short word for a label, where the label itself is long or shares its
+    beginning."""
     chat_template: Literal["auto", "always", "never"] = "auto"
-    """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates often
-    add 30 tokens to every item."""
+    """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
+    often add 30 tokens to every item."""
     label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
     """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
     `cold_start` does so in round 0 only. Not used for multiple choice by text."""
     max_prompt_tokens: Annotated[int, Field(ge=16)] = 512
-    """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are counted."""
+    """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are
+    counted."""
 
     @model_validator(mode="after")
     def _check(self) -> TaskConfig:
@@ -63,10 +74,12 @@ class TaskConfig(Section):
             raise ValueError("a yes_no task answers by `words`")
         names = [label.strip().casefold() for label in self.labels]
         if len(set(names)) < len(names) or "" in names:
-            raise ValueError(
-                "`labels` must be different and not empty (upper and lower case count as the same)"
-            )
-        if unknown := sorted(set(self.answer_words) - {*self.labels, "yes", "no"}):
+            raise ValueError("`labels` must be different and not empty (upper and lower case count as the same)")
+        if not self.prompt.strip():
+            raise ValueError("`prompt` is empty")
+        if self.answer_words and self.answer != "words":
+            raise ValueError(f"`answer_words` are for `answer: words`, and it is `{self.answer}`")
+        if unknown := sorted(set(self.answer_words) - set(self.labels or ("yes", "no"))):
             raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")
         return self
 
@@ -75,8 +88,8 @@ class SourceConfig(Section):
     """Where rows come from."""
 
     path: str
-    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train` for a
-    Hugging Face data set; or `builtin:aws-requests`, the demo data."""
+    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train`
+    for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
     format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
     """`auto` goes by the file name's ending."""
     limit: Positive | None = None
@@ -89,8 +102,8 @@ class ColumnsConfig(Section):
     id: str | None = None
     """Keeps your own id beside each item. Items are identified by a hash of their content either way."""
     label: str | None = "label"
-    """Gold labels, where there are any: the label, its number from 0, or for choices the letter or number. The pool's
-    are kept apart and only the `oracle` label source reads them."""
+    """Gold labels, where there are any: the label, its number from 0, or for choices the letter or number.
+    The pool's are kept apart and only the `oracle` label source reads them."""
     choices: str = "choices"
     """For multiple choice: a list of texts (in CSV: a JSON list)."""
 
@@ -99,7 +112,8 @@ class DataConfig(Section):
     """The pool that labels are drawn from, and the labelled rows that measure the result."""
 
     folder: str = "."
-    """Relative paths start here; itself relative to the campaign file. `--data` on the command line replaces it."""
+    """Relative paths start here; itself relative to the campaign file. `--data` on the command line
+    replaces it."""
     pool: SourceConfig
     """The unlabelled pool."""
     holdout: SourceConfig | None = None
@@ -131,8 +145,8 @@ class ConstraintConfig(Section):
     """STAR's constraint on the adapter's B matrices, against over-confidence."""
 
     form: Literal["none", "decoupled", "l2"] = "decoupled"
-    """`decoupled`: B shrinks by (1 - lr·strength) each step, apart from the gradient, as in AdamW. `l2`: strength·B is
-    added to B's gradient. `none`: plain LoRA."""
+    """`decoupled`: B shrinks by (1 - lr·strength) each step, apart from the gradient, as in AdamW. `l2`:
+    strength·B is added to B's gradient. `none`: plain LoRA."""
     strength: Annotated[float, Field(ge=0.0)] = 0.5
     """STAR's beta. With a small learning rate 0.5 does next to nothing: try 10 or more, and watch ECE."""
 
@@ -151,8 +165,8 @@ class AdapterConfig(Section):
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`."""
     last_layers: Positive | None = None
-    """Adapt only the last N transformer layers: the frozen trunk below is then computed once for all samples and
-    epochs, about three times as fast with a third of the layers. None adapts all."""
+    """Adapt only the last N transformer layers: the frozen trunk below is then computed once for all
+    samples and epochs, about three times as fast with a third of the layers. None adapts all."""
     constraint: ConstraintConfig = ConstraintConfig()
     """STAR's constraint on B."""
 
@@ -192,8 +206,8 @@ class ScoringConfig(Section):
     num_samples: Positive = 8
     """K, Monte-Carlo dropout samples. STAR's paper uses 3."""
     mask: Literal["weight", "token"] = "weight"
-    """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool. `token`: a
-    fresh mask for every token, as peft does: slow, for replication."""
+    """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
+    `token`: a fresh mask for every token, as peft does: slow, for replication."""
     batch_tokens: Annotated[int, Field(ge=64)] = 4096
     """Tokens per batch, padding included. Lower it where memory runs out."""
 
@@ -275,7 +289,8 @@ class TrackingConfig(Section):
     enabled: bool = True
     """False leaves MLflow out."""
     uri: str | None = None
-    """Tracking server, without credentials in it. None is `MLFLOW_TRACKING_URI`, else sqlite beside the campaign."""
+    """Tracking server, without credentials in it. None is `MLFLOW_TRACKING_URI`, else sqlite beside the
+    campaign."""
     experiment: str = "activelora"
     """MLflow experiment."""
     registered_model: str | None = None
@@ -329,8 +344,8 @@ class ResourcesConfig(Section):
     parallel_shards: Positive = 4
     """Pool shards scored at the same time, one pod each."""
     secrets: tuple[str, ...] = ()
-    """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every pod. Names
-    only: values never go into this file."""
+    """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
+    pod. Names only: values never go into this file."""
 
 
 class CampaignConfig(Section):
@@ -364,6 +379,13 @@ class CampaignConfig(Section):
     """MLflow."""
     resources: ResourcesConfig = ResourcesConfig()
     """Cluster resources."""
+
+    @model_validator(mode="after")
+    def _check(self) -> CampaignConfig:
+        if found := conflicts(self):
+            text = "; ".join(f"{conflict.key}: {conflict.problem}" for conflict in found)
+            raise PydanticCustomError("conflict", "{text}", {"text": text, "conflicts": found})
+        return self
 
     @property
     def label_budget(self) -> int:

@@ -19,9 +19,11 @@ class ActiveLoRAError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One sentence a part: ``where: problem. Remedy.``"""
+        """Return ``where: problem. Remedy``, as far as each is known."""
         text = f"{self.where}: {self.problem}" if self.where else self.problem
-        return f"{text} {self.remedy}" if self.remedy else text
+        if not self.remedy:
+            return text
+        return f"{text}{'' if text.endswith(('.', '!', '?')) else '.'} {self.remedy}"
 
 
 class ConfigError(ActiveLoRAError):

@@ -1,0 +1,120 @@
+"""Settings that are each allowed, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from activelora.config import CampaignConfig
+
+DISAGREEMENT = frozenset({"bald", "variation_ratio"})
+"""Measures of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
+
+
+class Conflict(NamedTuple):
+    """A setting that another one rules out.
+
+    Attributes:
+        key: The setting, dotted.
+        problem: What cannot be, and why.
+        remedy: What to change.
+    """
+
+    key: str
+    problem: str
+    remedy: str
+
+
+def conflicts(config: CampaignConfig) -> list[Conflict]:
+    """Return every conflict between settings of different sections."""
+    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config)]
+
+
+def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
+    strategy, measure = config.acquisition.strategy, config.acquisition.measure
+    if strategy != "star" and strategy not in DISAGREEMENT:
+        return
+    if strategy in DISAGREEMENT or measure in DISAGREEMENT:
+        effect = "every item's score would be 0"
+    else:
+        effect = "nothing would be averaged over the adapter's posterior"
+    what = f"`{strategy}` compares Monte-Carlo samples"
+    if config.adapter.dropout == 0:
+        yield Conflict(
+            "adapter.dropout",
+            f"{what}, and without dropout all samples are the same: {effect}",
+            "Set it above 0 (0.1 is usual), or choose a strategy such as `predictive_entropy`.",
+        )
+    if config.scoring.num_samples < 2:
+        yield Conflict(
+            "scoring.num_samples",
+            f"{what}, and one sample has nothing to compare with: {effect}",
+            "Set it to 2 or more (8 is usual), or choose a strategy such as `predictive_entropy`.",
+        )
+
+
+def _budget(config: CampaignConfig) -> Iterator[Conflict]:
+    budget, batch_size = config.stopping.label_budget, config.acquisition.batch_size
+    if budget is not None and budget < batch_size:
+        yield Conflict(
+            "stopping.label_budget",
+            f"{budget} labels are fewer than one batch of acquisition.batch_size {batch_size}",
+            "Raise the budget or make the batches smaller.",
+        )
+
+
+def _split(config: CampaignConfig) -> Iterator[Conflict]:
+    data = config.data
+    if data.holdout is not None:
+        limit = data.holdout.limit
+        if limit is not None and limit <= data.calibration_size:
+            yield Conflict(
+                "data.holdout.limit",
+                f"{limit} rows leave no holdout after data.calibration_size {data.calibration_size}",
+                "Raise the limit or make the calibration split smaller.",
+            )
+        split, words = 0, "the pool"
+    else:
+        split, words = data.holdout_size + data.calibration_size, "the pool, holdout and calibration split off"
+    if data.pool.limit is None:
+        return
+    left = data.pool.limit - split
+    if left < config.acquisition.batch_size:
+        yield Conflict(
+            "data.pool.limit",
+            f"{max(left, 0)} items are left in {words}: fewer than one batch of {config.acquisition.batch_size}",
+            "Raise the limit, or make the splits or the batches smaller.",
+        )
+    elif (budget := config.stopping.label_budget) is not None and budget > left:
+        yield Conflict(
+            "stopping.label_budget",
+            f"{budget} labels cannot be asked for where {left} items are left in {words}",
+            "Lower the budget or raise data.pool.limit.",
+        )
+
+
+def _labels(config: CampaignConfig) -> Iterator[Conflict]:
+    data, labeling = config.data, config.labeling
+    if data.columns.label is None:
+        yield Conflict(
+            "data.columns.label",
+            "the holdout is measured against gold labels, and no column is named for them",
+            "Name the label column. The pool may lack that column where data.holdout is given.",
+        )
+    if labeling.source != "oracle" and labeling.oracle_error_rate > 0:
+        yield Conflict(
+            "labeling.oracle_error_rate",
+            f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
+            "Leave it out.",
+        )
+
+
+def _steps(config: CampaignConfig) -> Iterator[Conflict]:
+    training = config.training
+    if training.gradient_accumulation > training.batch_size:
+        yield Conflict(
+            "training.gradient_accumulation",
+            f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
+            "Raise training.batch_size or lower it.",
+        )
