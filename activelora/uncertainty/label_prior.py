@@ -1,0 +1,43 @@
+"""Label-prior correction: an untrained model answers from its prior; divide that out.
+
+Letters: N items, K posterior samples, C classes. Also known as contextual or batch calibration (Zhao et al. 2021;
+Zhou et al. 2023): the prior is estimated as the mean prediction over unlabelled items.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from activelora.uncertainty.classification_metrics import FloatArray
+
+PRIOR_FLOOR = 1e-12
+"""A label that the model never gives keeps at least this prior, so that dividing by it stays finite."""
+
+
+def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return the mean predicted probability of every class over items and samples, shape (C,), sum one.
+
+    Raises:
+        ValueError: No items, or NaN.
+    """
+    if log_probs_NKC.ndim != 3 or log_probs_NKC.size == 0:
+        raise ValueError(f"log_probs_NKC must be (N, K, C) and not empty, not {log_probs_NKC.shape}")
+    if (bad := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+        raise ValueError(f"log_probs_NKC has NaN in row {int(bad.argmax())}")
+    prior_C = np.maximum(np.exp(log_probs_NKC).mean(axis=(0, 1)), PRIOR_FLOOR)
+    return np.asarray(prior_C / prior_C.sum(), dtype=np.float64)
+
+
+def correct(log_probs_NKC: FloatArray, prior_C: FloatArray) -> FloatArray:
+    """Return log(p / prior), renormalised for every item and sample, shape (N, K, C).
+
+    Raises:
+        ValueError: The prior has another number of classes, or is not positive.
+    """
+    if prior_C.shape != log_probs_NKC.shape[-1:]:
+        raise ValueError(f"prior_C {prior_C.shape} does not fit log_probs_NKC {log_probs_NKC.shape}")
+    if not (np.isfinite(prior_C).all() and (prior_C > 0).all()):
+        raise ValueError("prior_C must be positive and finite")
+    corrected_NKC = log_probs_NKC - np.log(prior_C)
+    total_NK1 = np.logaddexp.reduce(corrected_NKC, axis=-1, keepdims=True)
+    return np.asarray(corrected_NKC - total_NK1, dtype=np.float64)

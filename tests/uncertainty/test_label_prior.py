@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from activelora.uncertainty import label_prior
+
+
+@pytest.fixture
+def log_probs() -> np.ndarray:
+    return np.log(np.random.default_rng(4).dirichlet([4.0, 1.0, 0.5], size=(40, 3)))
+
+
+def test_against_a_loop(log_probs: np.ndarray) -> None:
+    log_probs_NKC = log_probs
+    prior_C = label_prior.estimate_prior(log_probs_NKC)
+    num, samples, classes = log_probs_NKC.shape
+    for c in range(classes):
+        mean = sum(math.exp(log_probs_NKC[n, k, c]) for n in range(num) for k in range(samples)) / (num * samples)
+        assert prior_C[c] == pytest.approx(mean)
+    corrected_NKC = label_prior.correct(log_probs_NKC, prior_C)
+    for n, k in [(0, 0), (7, 2), (39, 1)]:
+        weights = [math.exp(log_probs_NKC[n, k, c]) / prior_C[c] for c in range(classes)]
+        np.testing.assert_allclose(np.exp(corrected_NKC[n, k]), np.array(weights) / sum(weights))
+
+
+def test_rows_sum_to_one_and_a_flat_prior_changes_nothing(log_probs: np.ndarray) -> None:
+    log_probs_NKC = log_probs
+    corrected_NKC = label_prior.correct(log_probs_NKC, np.array([0.6, 0.3, 0.1]))
+    np.testing.assert_allclose(np.exp(corrected_NKC).sum(axis=-1), 1.0)
+    np.testing.assert_allclose(label_prior.correct(log_probs_NKC, np.full(3, 1 / 3)), log_probs_NKC)
+
+
+def test_a_model_that_always_says_its_prior_becomes_undecided() -> None:
+    log_probs_NKC = np.log(np.tile([0.8, 0.15, 0.05], (10, 1, 1)))
+    prior_C = label_prior.estimate_prior(log_probs_NKC)
+    np.testing.assert_allclose(np.exp(label_prior.correct(log_probs_NKC, prior_C)), 1 / 3)
+
+
+def test_padding_and_never_given_labels_stay_impossible() -> None:
+    log_probs_NKC = np.log(np.array([[[0.5, 0.5]], [[0.9, 0.1]]]))
+    log_probs_NKC = np.concatenate([log_probs_NKC, np.full((2, 1, 1), -np.inf)], axis=2)
+    prior_C = label_prior.estimate_prior(log_probs_NKC)
+    assert prior_C.sum() == pytest.approx(1.0)
+    corrected_NKC = label_prior.correct(log_probs_NKC, prior_C)
+    assert np.isneginf(corrected_NKC[..., 2]).all()
+    np.testing.assert_allclose(np.exp(corrected_NKC).sum(axis=-1), 1.0)
+
+
+def test_nan_and_unfit_priors_are_refused_by_name(log_probs: np.ndarray) -> None:
+    log_probs_NKC = log_probs
+    with pytest.raises(ValueError, match="log_probs_NKC has NaN in row 1"):
+        label_prior.estimate_prior(np.array([[[0.0]], [[np.nan]]]))
+    with pytest.raises(ValueError, match="not empty"):
+        label_prior.estimate_prior(np.empty((0, 1, 3)))
+    with pytest.raises(ValueError, match="does not fit"):
+        label_prior.correct(log_probs_NKC, np.array([0.5, 0.5]))
+    with pytest.raises(ValueError, match="positive"):
+        label_prior.correct(log_probs_NKC, np.array([1.0, 0.0, 0.0]))
