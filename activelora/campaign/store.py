@@ -12,8 +12,9 @@ from activelora.errors import StoreError
 class Store(Protocol):
     """Objects under keys such as ``rounds/0003/train_adapter/manifest.json``.
 
-    Every write is atomic: a reader sees the whole object or none. A missing object raises ``KeyError``;
-    every other trouble raises :class:`~activelora.errors.StoreError` with its place and remedy.
+    Every write is atomic: a reader sees the whole object or none, whenever the writer is killed. A missing object
+    raises ``KeyError``; every other trouble raises :class:`~activelora.errors.StoreError` with its place and remedy.
+    Threads may share a store.
     """
 
     @property
@@ -30,7 +31,12 @@ class Store(Protocol):
         """Write the object, replacing an older one."""
 
     def create(self, key: str, content: bytes) -> bool:
-        """Write the object only if there is none, and tell whether this call wrote it."""
+        """Write the object only if there is none, and tell whether this call wrote it.
+
+        Of any number of callers, one gets True. After an error it is open whether the object was written. Content
+        should hold something that no other caller writes, such as an attempt's id: see
+        :meth:`activelora.campaign.s3.S3Store.create`.
+        """
 
     def upload(self, key: str, path: Path) -> None:
         """Write the object from a file of any size."""
@@ -39,7 +45,7 @@ class Store(Protocol):
         """Tell whether there is an object."""
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that start with the prefix, sorted."""
+        """Yield the keys that start with the prefix, sorted by code point."""
 
     def delete(self, key: str) -> None:
         """Remove the object, if it is there."""
@@ -55,23 +61,54 @@ def open_store(uri: str) -> Store:
         from activelora.campaign.s3 import S3Store
 
         return S3Store(uri)
-    if "://" in uri and not uri.startswith("file://"):
-        scheme = uri.split("://", 1)[0]
-        raise StoreError(
-            f"`{scheme}://` is not supported", where=uri, remedy="Use a local folder or s3://bucket/prefix."
-        )
     from activelora.campaign.local import LocalStore
 
-    return LocalStore(Path(uri.removeprefix("file://")))
+    path = uri.removeprefix("file://")
+    if not path.strip() or "\x00" in path:
+        raise StoreError("the campaign's place is empty", remedy="Name a local folder or s3://bucket/prefix.")
+    if "://" in path or path.startswith(("s3:", "file:")):
+        raise StoreError(
+            f"`{path.split(':', 1)[0]}:` is not a scheme that is supported here",
+            where=redact(uri),
+            remedy="Use a local folder or s3://bucket/prefix.",
+        )
+    return LocalStore(Path(path))
+
+
+def redact(uri: str) -> str:
+    """Return the URI without the user name, password and query it may carry: fit for messages."""
+    scheme, mark, rest = uri.partition("://")
+    if not mark:
+        return uri
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]
+
+
+PARTIAL = ".partial-"
+"""Names of files that are being written begin with this."""
 
 
 def check_key(key: str) -> str:
-    """Return the key, or refuse one that would leave the store.
+    """Return the key, or refuse one that would leave the store or mean different things on a disk and in S3.
 
     Raises:
-        StoreError: The key is empty, absolute or climbs with ``..``.
+        StoreError: The key is empty, absolute, climbs with ``..``, or has empty parts or control characters.
     """
     parts = key.split("/")
-    if not key or key.startswith("/") or ".." in parts or "\x00" in key or "\\" in key:
-        raise StoreError(f"`{key}` is not a key inside the campaign")
+    if not {"", ".", ".."}.isdisjoint(parts) or any(part.startswith(PARTIAL) for part in parts):
+        raise StoreError(f"{key!r} is not a key inside the campaign")
+    if "\\" in key or not key.isprintable() or len(key.encode()) > 1000:
+        raise StoreError(f"{key!r} is not a key inside the campaign")
     return key
+
+
+def check_prefix(prefix: str) -> str:
+    """Return the prefix, or refuse one that no key can start with.
+
+    Raises:
+        StoreError: It is not the beginning of a key; an empty one is.
+    """
+    folders = prefix.rpartition("/")[0]
+    if folders or prefix.startswith("/"):
+        check_key(folders)
+    return prefix
