@@ -71,6 +71,14 @@ def document_digest(document: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def config_difference(old: CampaignConfig, new: CampaignConfig) -> str:
+    """Return in words which settings differ, three at most."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    shown = ", ".join(f"{key}: {before.get(key)!r} there, {after.get(key)!r} asked" for key in changed[:3])
+    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+
+
 def json_schema() -> dict[str, Any]:
     """Return the campaign file's JSON schema, for editors that complete and check YAML."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CampaignConfig.model_json_schema()}
@@ -134,3 +142,12 @@ def _override(document: dict[str, Any], key: str, value: str) -> None:
 
 def _problem(where: Path | str, problem: str, remedy: str = "") -> ProblemsError:
     return ProblemsError([ConfigError(problem, where=str(where), remedy=remedy)])
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {path: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= _flat(value, f"{path}.{key}" if path else key)
+    return flat

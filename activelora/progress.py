@@ -68,6 +68,4 @@ def _with_lines(elements: Iterable[Element], description: str, total: int) -> It
         if now - last >= LINE_SECONDS:
             last = now
             rate = count / (now - begin)
-            logger.info(
-                "%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, (total - count) / rate
-            )
+            logger.info("%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, (total - count) / rate)

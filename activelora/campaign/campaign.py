@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from activelora import __version__
 from activelora.campaign.manifest import FileEntry, Manifest, Unit
 from activelora.campaign.records import table_bytes, table_from
-from activelora.campaign.store import Store, open_store
+from activelora.campaign.store import Store, check_key, open_store
 from activelora.config import CampaignConfig
-from activelora.config_file import config_digest, parse_config
+from activelora.config_file import config_difference, config_digest, document_digest, parse_config
 from activelora.errors import ConfigError, StoreError
 from activelora.seeding import derive_seed
 
@@ -43,6 +44,7 @@ class Campaign:
 
     store: Store
     config: CampaignConfig
+    _seen: dict[Unit, Manifest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def create(cls, uri: str, config: CampaignConfig) -> Campaign:
@@ -50,6 +52,7 @@ class Campaign:
 
         Raises:
             ConfigError: A campaign with another configuration is there.
+            StoreError: The store cannot be used, or does not create objects exclusively.
         """
         store = open_store(uri)
         digest = config_digest(config)
@@ -60,11 +63,12 @@ class Campaign:
             "code_version": __version__,
         }
         if store.create(CAMPAIGN_KEY, json.dumps(document, indent=1).encode()):
+            _check_exclusive(store)
             return cls(store, config)
         there = cls.open(uri)
         if config_digest(there.config) != digest:
             raise ConfigError(
-                f"a campaign with other settings is there already ({_difference(there.config, config)})",
+                f"a campaign with other settings is there already ({config_difference(there.config, config)})",
                 where=store.uri,
                 remedy="Its settings are frozen: give the new one another place with --campaign, or restore the file.",
             )
@@ -84,8 +88,19 @@ class Campaign:
             raise StoreError(
                 "there is no campaign here", where=store.uri, remedy="`activelora run FILE` creates one."
             ) from None
-        document = json.loads(content)
-        return cls(store, parse_config(document["config"], where=f"{store.uri}/{CAMPAIGN_KEY}"))
+        where = f"{store.uri}/{CAMPAIGN_KEY}"
+        try:
+            document = json.loads(content)
+            intact = document["digest"] == document_digest(document["config"])
+        except (ValueError, KeyError, TypeError):
+            intact = False
+        if not intact:
+            raise StoreError(
+                "the frozen configuration was changed or damaged after the campaign began",
+                where=where,
+                remedy="Restore it, or begin a new campaign with the settings you want.",
+            )
+        return cls(store, parse_config(document["config"], where=where))
 
     def seed(self, *parts: str | int) -> int:
         """Return the seed of one named draw of this campaign."""
@@ -94,21 +109,29 @@ class Campaign:
     def manifest(self, unit: Unit) -> Manifest | None:
         """Return the unit's manifest, or None while it is not done."""
         try:
-            return Manifest.model_validate_json(self.store.read(unit.manifest_key))
+            content = self.store.read(unit.manifest_key)
         except KeyError:
             return None
+        try:
+            manifest = Manifest.model_validate_json(content)
+        except ValidationError:
+            raise StoreError(
+                "is not a manifest",
+                where=f"{self.store.uri}/{unit.manifest_key}",
+                remedy="It was changed or damaged after it was written: restore it.",
+            ) from None
+        self._seen[unit] = manifest
+        return manifest
 
     def require(self, unit: Unit) -> Manifest:
-        """Return the unit's manifest.
+        """Return the unit's manifest, from memory if this object has read it before: manifests never change.
 
         Raises:
             StoreError: The unit is not done.
         """
-        if manifest := self.manifest(unit):
+        if manifest := self._seen.get(unit) or self.manifest(unit):
             return manifest
-        raise StoreError(
-            f"{unit} is not done yet", where=self.store.uri, remedy="Run the steps before it first."
-        )
+        raise StoreError(f"{unit} is not done yet", where=self.store.uri, remedy="Run the steps before it first.")
 
     def read_file(self, manifest: Manifest, name: str) -> bytes:
         """Return a file of a finished unit, checked against its digest.
@@ -116,17 +139,18 @@ class Campaign:
         Raises:
             StoreError: The file is missing or not what the manifest says.
         """
+        if name not in manifest.files:
+            raise StoreError(f"{manifest.unit} has no file `{name}`", where=self.store.uri)
         entry = manifest.files[name]
+        where = f"{self.store.uri}/{entry.key}"
         try:
             content = self.store.read(entry.key)
         except KeyError:
-            raise StoreError(
-                "a file of a finished step is missing", where=f"{self.store.uri}/{entry.key}"
-            ) from None
+            raise StoreError("a file of a finished step is missing", where=where, remedy="Restore it.") from None
         if hashlib.sha256(content).hexdigest() != entry.sha256:
             raise StoreError(
                 "the file's content is not what its manifest says",
-                where=f"{self.store.uri}/{entry.key}",
+                where=where,
                 remedy="It was changed or damaged after it was written: restore it.",
             )
         return content
@@ -143,7 +167,7 @@ class Campaign:
         """Write the unit's files whose names start with ``prefix/`` into a local folder, and return it."""
         for name in manifest.files:
             if name.startswith(f"{prefix}/"):
-                path = target / name.removeprefix(f"{prefix}/")
+                path = target / check_key(name.removeprefix(f"{prefix}/"))
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self.read_file(manifest, name))
         return target
@@ -172,7 +196,7 @@ class Attempt:
 
     def reads(self, manifest: Manifest) -> Manifest:
         """Record that the attempt depends on a finished unit, and return its manifest."""
-        self.inputs[str(Unit(manifest.step, manifest.round, manifest.shard))] = manifest.digest
+        self.inputs[str(manifest.unit)] = manifest.digest
         return manifest
 
     def write(self, name: str, content: bytes) -> None:
@@ -200,10 +224,11 @@ class Attempt:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
             self.upload(f"{prefix}/{path.relative_to(folder).as_posix()}", path)
 
-    def commit(
-        self, metrics: dict[str, float] | None = None, details: dict[str, Any] | None = None
-    ) -> Manifest:
-        """Create the manifest, and return the one that counts: this attempt's, or that of a faster one."""
+    def commit(self, metrics: dict[str, float] | None = None, details: dict[str, Any] | None = None) -> Manifest:
+        """Create the manifest, and return the one that counts: this attempt's, or that of a faster one.
+
+        The files of an attempt that lost are removed. After an error they stay: the manifest may be there all the same.
+        """
         manifest = Manifest(
             step=self.unit.step,
             round=self.unit.round,
@@ -222,10 +247,14 @@ class Attempt:
         if self.campaign.store.create(self.unit.manifest_key, content):
             logger.info("%s done", self.unit)
             return manifest
-        logger.info("%s was already done by another attempt; using that", self.unit)
-        for entry in self.files.values():
-            self.campaign.store.delete(entry.key)
-        return self.campaign.require(self.unit)
+        winner = self.campaign.manifest(self.unit)
+        if winner is None:
+            raise StoreError("the manifest vanished", where=f"{self.campaign.store.uri}/{self.unit.manifest_key}")
+        if winner.attempt != self.attempt_id:
+            logger.info("%s was already done by another attempt; using that", self.unit)
+            for entry in self.files.values():
+                self.campaign.store.delete(entry.key)
+        return winner
 
     def _key(self, name: str) -> str:
         return f"{self.unit.prefix}/attempt-{self.attempt_id}/{name}"
@@ -249,17 +278,16 @@ def stop_reason(campaign: Campaign) -> str | None:
         return None
 
 
-def _difference(old: CampaignConfig, new: CampaignConfig) -> str:
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
-    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    shown = ", ".join(f"{key}: {before.get(key)!r} there, {after.get(key)!r} asked" for key in changed[:3])
-    return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+def _check_exclusive(store: Store) -> None:
+    """Refuse a store that overwrites where it should create: some S3 servers ignore ``If-None-Match``.
 
-
-def _flat(node: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {path: node}
-    flat: dict[str, Any] = {}
-    for key, value in node.items():
-        flat |= _flat(value, f"{path}.{key}" if path else key)
-    return flat
+    Raises:
+        StoreError: The store does so.
+    """
+    if store.create(CAMPAIGN_KEY, b""):
+        store.delete(CAMPAIGN_KEY)
+        raise StoreError(
+            "the store replaced an object that it should only have created, so two runs could corrupt each other",
+            where=store.uri,
+            remedy="Use a server that honours If-None-Match: AWS S3, SeaweedFS, or a recent MinIO or Ceph.",
+        )

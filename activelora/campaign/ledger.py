@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.manifest import Manifest, StepName, Unit
+from activelora.campaign.manifest import STEPS, Manifest, StepName, Unit
 
 Status = Literal["work", "stop", "stopped"]
 
@@ -90,31 +90,35 @@ def num_labels(campaign: Campaign, before_round: int) -> int:
     return sum(int(manifest.metrics["num_labeled"]) for manifest in label_manifests(campaign, before_round))
 
 
+def num_asked(campaign: Campaign, before_round: int) -> int:
+    """Return how many labels were asked for before the given round, answered or not."""
+    return sum(_batch(campaign, round_) for round_ in range(before_round))
+
+
 def why_stop(campaign: Campaign, round_: int) -> str | None:
     """Return why no more labels should be asked for after this round's evaluation, or None."""
     config = campaign.config
     labeled = num_labels(campaign, round_)
-    asked = sum(
-        int(campaign.require(Unit("select_batch", earlier)).metrics["num_selected"])
-        for earlier in range(round_)
-    )
     if round_ >= config.stopping.max_rounds:
         return f"all {config.stopping.max_rounds} planned rounds are done ({labeled} labels)"
-    if asked >= config.label_budget:
+    if num_asked(campaign, round_) >= config.label_budget:
         return f"the label budget of {config.label_budget} is spent ({labeled} labels)"
     pool_size = int(campaign.require(Unit("ingest_pool")).metrics["num_pool"])
     if labeled >= pool_size:
         return f"every one of the pool's {pool_size} items is labelled"
+    if round_ > 0 and _batch(campaign, round_ - 1) == 0:
+        return f"nothing was left to ask for in the last round ({labeled} labels)"
     return None
 
 
 def batch_size(campaign: Campaign, round_: int) -> int:
     """Return how many labels to ask for in this round, within the budget."""
-    asked = sum(
-        int(campaign.require(Unit("select_batch", earlier)).metrics["num_selected"])
-        for earlier in range(round_)
-    )
-    return max(0, min(campaign.config.acquisition.batch_size, campaign.config.label_budget - asked))
+    left = campaign.config.label_budget - num_asked(campaign, round_)
+    return max(0, min(campaign.config.acquisition.batch_size, left))
+
+
+def _batch(campaign: Campaign, round_: int) -> int:
+    return int(campaign.require(Unit("select_batch", round_)).metrics["num_selected"])
 
 
 def planned_rounds(campaign: Campaign) -> int:
@@ -127,8 +131,9 @@ def _unit_of(key: str) -> Unit | None:
     match key.split("/"):
         case ["pool", "manifest.json"]:
             return Unit("ingest_pool")
-        case ["rounds", number, step, "manifest.json"]:
-            return Unit(step, int(number))  # type: ignore[arg-type]
-        case ["rounds", number, "score_pool", shard, "manifest.json"] if shard.startswith("shard-"):
-            return Unit("score_pool", int(number), int(shard.removeprefix("shard-")))
+        case ["rounds", number, step, "manifest.json"] if number.isdecimal() and step in STEPS:
+            return Unit(step, int(number))
+        case ["rounds", number, "score_pool", shard, "manifest.json"] if number.isdecimal():
+            if (index := shard.removeprefix("shard-")).isdecimal():
+                return Unit("score_pool", int(number), int(index))
     return None

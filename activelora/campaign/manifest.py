@@ -9,9 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-StepName = Literal[
-    "ingest_pool", "train_adapter", "evaluate_adapter", "score_pool", "select_batch", "await_labels"
-]
+StepName = Literal["ingest_pool", "train_adapter", "evaluate_adapter", "score_pool", "select_batch", "await_labels"]
 STEPS: tuple[StepName, ...] = (
     "ingest_pool",
     "train_adapter",
@@ -69,7 +67,7 @@ class FileEntry(BaseModel):
 class Manifest(BaseModel):
     """What a finished unit produced. Written once, by the attempt that came first."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")  # plain JSON would turn NaN into null
     step: StepName
     round: int
     shard: int | None
@@ -84,6 +82,11 @@ class Manifest(BaseModel):
     finished_at: str
     metrics: dict[str, float]
     details: dict[str, Any]
+
+    @property
+    def unit(self) -> Unit:
+        """The unit that is done."""
+        return Unit(self.step, self.round, self.shard)
 
     @property
     def digest(self) -> str:

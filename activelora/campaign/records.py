@@ -12,9 +12,7 @@ import pyarrow.parquet as pq
 ITEM_FIELDS = [
     pa.field("item_id", pa.string(), nullable=False),  # hash of the content
     pa.field("source_id", pa.string()),  # the user's own id, if there is one
-    pa.field(
-        "fields", pa.map_(pa.string(), pa.string()), nullable=False
-    ),  # the columns that the prompt names
+    pa.field("fields", pa.map_(pa.string(), pa.string()), nullable=False),  # the columns that the prompt names
     pa.field("choices", pa.list_(pa.string())),  # multiple choice only
 ]
 ITEM_SCHEMA = pa.schema(ITEM_FIELDS)

@@ -1,0 +1,83 @@
+"""The labels that a round trains on: all records of earlier rounds, brought to one label an item by a fixed rule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import label_manifests
+from activelora.campaign.records import LABEL_SCHEMA
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LabelSnapshot:
+    """What was known about the labels when a round began.
+
+    The rule: for each item the latest round that brought records about it counts, so that a correction replaces what
+    it corrects. Within that round each annotator has one vote, the latest. The majority wins; a tie goes to the
+    smallest label index.
+
+    Attributes:
+        records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
+        labels: One label for each item, by item id in ascending order.
+        digest: Of the votes without their times: equal snapshots train equal adapters.
+    """
+
+    records: pa.Table
+    labels: Mapping[str, int]
+    digest: str
+
+
+def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
+    """Return the labels that the rounds before the given one brought.
+
+    Raises:
+        StoreError: One of those rounds has no labels yet, or its file is damaged.
+    """
+    manifests = label_manifests(campaign, before_round)
+    return resolve(campaign.read_table(manifest, "labels.parquet").to_pylist() for manifest in manifests)
+
+
+def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
+    """Apply the rule of :class:`LabelSnapshot`.
+
+    Args:
+        rounds: The records that each round brought, in the order of the rounds.
+    """
+    latest: dict[str, dict[str, Record]] = {}
+    for records in rounds:
+        votes: dict[str, dict[str, Record]] = defaultdict(dict)
+        for record in records:
+            known = votes[record["item_id"]].get(record["annotator"])
+            if known is None or _when(record) > _when(known):
+                votes[record["item_id"]][record["annotator"]] = record
+        latest |= votes
+    items = sorted(latest)
+    counted = [latest[item][annotator] for item in items for annotator in sorted(latest[item])]
+    identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
+    return LabelSnapshot(
+        records=pa.Table.from_pylist(counted, schema=LABEL_SCHEMA),
+        labels={item: _majority(vote["label"] for vote in latest[item].values()) for item in items},
+        digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
+    )
+
+
+def _majority(labels: Iterable[int]) -> int:
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _when(record: Record) -> tuple[datetime, int]:
+    """Order one annotator's records: by time; at the same time, the smaller label index is taken."""
+    time = datetime.fromisoformat(record["labeled_at"])
+    return (time if time.tzinfo else time.replace(tzinfo=UTC), -record["label"])
