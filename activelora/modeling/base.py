@@ -1,0 +1,138 @@
+"""Base models: the frozen language model that adapters sit on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activelora.config import ModelConfig
+from activelora.errors import ModelError
+from activelora.modeling import builtin
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A base model in memory.
+
+    Attributes:
+        name: As users of a saved adapter know it: a hub id or a folder.
+        model: The causal language model, in eval mode, without gradients.
+        tokenizer: Its tokenizer.
+        device: Where it lives.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+
+
+def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
+    """Load the tokenizer alone.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    from transformers import AutoTokenizer
+
+    source, _ = _resolve(config)
+    try:
+        return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise _cannot_load(config, error) from error
+
+
+@lru_cache(maxsize=1)
+def load_base(config: ModelConfig) -> BaseModel:
+    """Load a base model; the last one stays in memory, so that the steps of one process share it.
+
+    Raises:
+        ModelError: It cannot be loaded, or its settings do not fit this machine.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    source, name = _resolve(config)
+    options: dict[str, Any] = {"dtype": _dtype(config, device), "revision": config.revision}
+    if config.quantization != "none":
+        options |= {"quantization_config": _quantization(config, device), "device_map": {"": device}}
+    tokenizer = load_tokenizer(config)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise _cannot_load(config, error) from error
+    if config.quantization == "none":
+        model.to(device)
+    model.requires_grad_(False)
+    model.eval()
+    logger.info("base model %s on %s in %s", name, device, str(model.dtype).removeprefix("torch."))
+    return BaseModel(name, model, tokenizer, device)
+
+
+def is_local(config: ModelConfig) -> bool:
+    """Tell whether the model can be loaded without fetching anything."""
+    if config.base == builtin.NAME:
+        return (builtin.builtin_path() / "config.json").exists()
+    return Path(config.base).expanduser().is_dir()
+
+
+def _resolve(config: ModelConfig) -> tuple[str, str]:
+    """Return what to load from, and the name that a saved adapter should carry."""
+    if config.base == builtin.NAME:
+        return str(builtin.ensure_builtin()), builtin.HUB_ID
+    folder = Path(config.base).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            raise ModelError("the folder has no config.json", where=str(folder), remedy=_BASE_REMEDY)
+        return str(folder), config.base
+    if config.base.count("/") != 1 or config.base.startswith((".", "/", "~")):
+        raise ModelError("there is no such model folder", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+    return config.base, config.base
+
+
+_BASE_REMEDY = f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, or a hub id owner/name."
+
+
+def _cannot_load(config: ModelConfig, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(f"cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+
+
+def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
+    import torch
+
+    if config.dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.dtype]
+
+
+def _quantization(config: ModelConfig, device: torch.device) -> Any:
+    import torch
+    from transformers import BitsAndBytesConfig
+    from transformers.utils import is_bitsandbytes_available
+
+    if device.type != "cuda":
+        raise ModelError(
+            "needs an NVIDIA GPU, and this machine has none",
+            where=f"model.quantization: {config.quantization}",
+            remedy="Set it to none.",
+        )
+    if not is_bitsandbytes_available():
+        raise ModelError(
+            "needs bitsandbytes",
+            where=f"model.quantization: {config.quantization}",
+            remedy="pip install 'activelora[quantization]'.",
+        )
+    if config.quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)

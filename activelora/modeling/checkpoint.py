@@ -1,0 +1,81 @@
+"""Checkpoints inside a training step, in the campaign store: a killed pod's successor goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+
+import torch
+from safetensors.torch import load, save
+
+from activelora.campaign.campaign import Attempt
+from activelora.campaign.store import Store
+from activelora.modeling.training import Progress, Trainer
+
+logger = logging.getLogger(__name__)
+_PROGRESS = "progress.json"
+
+
+class Checkpoints:
+    """Saves and restores a trainer. One object a checkpoint, so that a reader sees it whole or not at all.
+
+    Two processes that train the same unit compute the same numbers, so either may use the other's checkpoint.
+
+    Args:
+        store: The campaign's store.
+        attempt: The attempt, for the unit's folder and what it depends on.
+        trainer: The trainer.
+    """
+
+    def __init__(self, store: Store, attempt: Attempt, trainer: Trainer) -> None:
+        self._store = store
+        self._trainer = trainer
+        depends = json.dumps(attempt.inputs, sort_keys=True).encode()
+        self._prefix = f"{attempt.unit.prefix}/checkpoint-{hashlib.sha256(depends).hexdigest()[:12]}-"
+
+    def save(self) -> None:
+        """Write a checkpoint, and remove the one before."""
+        older = list(self._store.list(self._prefix))
+        progress = self._trainer.progress
+        state = json.dumps({"step": progress.step, "losses": progress.losses}).encode()
+        tensors = {**self._tensors(), _PROGRESS: torch.frombuffer(bytearray(state), dtype=torch.uint8)}
+        self._store.write(f"{self._prefix}{progress.step:07d}.safetensors", save(tensors))
+        for key in older:
+            self._store.delete(key)
+
+    def restore(self) -> None:
+        """Bring the trainer to the newest checkpoint, if there is one."""
+        for key in sorted(self._store.list(self._prefix), reverse=True):
+            try:
+                tensors = load(self._store.read(key))
+            except KeyError:  # another process has just replaced it
+                continue
+            state = json.loads(bytes(tensors.pop(_PROGRESS).tolist()))
+            self._load(tensors)
+            self._trainer.progress = Progress(state["step"], state["losses"])
+            logger.info("training goes on from step %d of %d", state["step"], self._trainer.total_steps)
+            return
+
+    def remove(self) -> None:
+        """Remove all checkpoints of the unit."""
+        for key in list(self._store.list(self._prefix)):
+            self._store.delete(key)
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        tensors = {}
+        for index, parameter in enumerate([*self._trainer.a, *self._trainer.b]):
+            tensors[f"{index:05d}.parameter"] = parameter.data
+            for name, value in self._trainer.optimizer.state[parameter].items():
+                tensors[f"{index:05d}.optimizer.{name}"] = value
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    def _load(self, tensors: dict[str, torch.Tensor]) -> None:
+        for index, parameter in enumerate([*self._trainer.a, *self._trainer.b]):
+            parameter.data.copy_(tensors[f"{index:05d}.parameter"])
+            prefix = f"{index:05d}.optimizer."
+            state = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
+            # Adam keeps its step count on the CPU and the moments beside the parameter.
+            self._trainer.optimizer.state[parameter] = {
+                name: value if name == "step" else value.to(parameter.device) for name, value in state.items()
+            }

@@ -1,0 +1,143 @@
+"""From items to token ids.
+
+Letters: N items, C answers of an item, T tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from activelora.campaign.records import Item
+from activelora.config import TaskConfig
+from activelora.errors import ModelError
+from activelora.tasks.registry import make_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger(__name__)
+_PROBE = "Question: what is it?\nAnswer:"
+
+
+@dataclass(frozen=True)
+class EncodedItem:
+    """One item as token ids.
+
+    Attributes:
+        prompt_ids: T ids, up to where the answer begins.
+        answer_ids: The ids of each of the C answers; one id each where answers are scored by one token.
+    """
+
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[tuple[int, ...], ...]
+
+
+class Encoder:
+    """Turns items into token ids for one task and one tokenizer.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        config: The task section.
+
+    Raises:
+        ModelError: Two answers begin with the same token, or the chat template that is asked for is missing.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
+        self.task = make_task(config)
+        self.scores_text = self.task.scores_text
+        self.num_cut = 0
+        self._tokenizer = tokenizer
+        self._max_tokens = config.max_prompt_tokens
+        self._uses_chat = _uses_chat(tokenizer, config)
+        self._answer_cache: dict[str, tuple[int, ...]] = {}
+        if not self.scores_text:
+            self._check_answers()
+
+    def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
+        """Encode items; prompts that are too long are cut before the template's closing words."""
+        encoded = []
+        for item in items:
+            query = self.task.query(item)
+            answers = tuple(self._answer_ids(answer) for answer in query.answers)
+            encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
+        return encoded
+
+    def _prompt_ids(self, prompt: str, closing: str) -> tuple[int, ...]:
+        text, tail = prompt, closing
+        if self._uses_chat:
+            message = [{"role": "user", "content": prompt}]
+            text = str(self._tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False))
+            tail = closing + text.rpartition(prompt)[2]
+        ids = self._ids(text)
+        if len(ids) <= self._max_tokens:
+            return tuple(ids)
+        num_tail = len(self._tokenizer(tail, add_special_tokens=False)["input_ids"]) if tail else 0
+        if num_tail >= self._max_tokens:
+            raise ModelError(
+                f"the prompt's closing words alone have {num_tail} tokens, as many as task.max_prompt_tokens",
+                where="task.prompt",
+                remedy="Raise task.max_prompt_tokens or shorten the prompt.",
+            )
+        self.num_cut += 1
+        return tuple(ids[: self._max_tokens - num_tail] + ids[len(ids) - num_tail :])
+
+    def _ids(self, text: str) -> list[int]:
+        ids = list(self._tokenizer(text, add_special_tokens=not self._uses_chat)["input_ids"])
+        if ids and ids[-1] == self._tokenizer.eos_token_id and not self._uses_chat:
+            ids.pop()
+        return ids
+
+    def _answer_ids(self, answer: str) -> tuple[int, ...]:
+        if answer not in self._answer_cache:
+            self._answer_cache[answer] = self._continuation(answer if self._uses_chat else f" {answer}")
+        ids = self._answer_cache[answer]
+        return ids if self.scores_text else ids[:1]
+
+    def _continuation(self, text: str) -> tuple[int, ...]:
+        """Tokenise as a continuation: some tokenizers treat the beginning of a text differently."""
+        probe, joined = self._ids(_PROBE), self._ids(_PROBE + text)
+        if not self._uses_chat and joined[: len(probe)] == probe:
+            return tuple(joined[len(probe) :])
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _check_answers(self) -> None:
+        """Refuse labels that their first token cannot tell apart."""
+        letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        names = self.task.label_names or letters
+        answers = self.task.query(_empty_item(self.task.columns)).answers if self.task.label_names else letters
+        seen: dict[int, str] = {}
+        for name, answer in zip(names, answers, strict=True):
+            ids = self._answer_ids(answer)
+            if not ids:
+                raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_ANSWER_REMEDY)
+            if ids[0] in seen:
+                token = self._tokenizer.decode([ids[0]])
+                raise ModelError(
+                    f"labels {seen[ids[0]]!r} and {name!r} both begin with the token {token!r}, "
+                    "so the model's answer could not be told apart",
+                    where="task.labels",
+                    remedy=_ANSWER_REMEDY,
+                )
+            seen[ids[0]] = name
+
+
+_ANSWER_REMEDY = "Give one of them another word under task.answer_words, or use `answer: letters`."
+
+
+def _empty_item(columns: tuple[str, ...]) -> Item:
+    return Item("", dict.fromkeys(columns, ""))
+
+
+def _uses_chat(tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> bool:
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if config.chat_template == "always" and not has_template:
+        raise ModelError(
+            "the tokenizer has no chat template",
+            where="task.chat_template: always",
+            remedy="Use `auto` or `never`.",
+        )
+    return has_template and config.chat_template != "never"

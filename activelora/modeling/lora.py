@@ -1,0 +1,136 @@
+"""LoRA (Hu et al. 2021): attach, find, save and load adapters.
+
+Adapters are plain peft: what is saved loads with ``PeftModel.from_pretrained``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers import PreTrainedModel
+
+from activelora.config import AdapterConfig
+from activelora.errors import ModelError
+from activelora.modeling.base import BaseModel
+
+ADAPTER_NAME = "default"
+
+
+def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
+    """Return L0, the index of the first transformer layer that carries an adapter.
+
+    Raises:
+        ModelError: The model has fewer layers than `last_layers`.
+    """
+    num_layers = int(model.config.get_text_config(decoder=True).num_hidden_layers)
+    if config.last_layers is None:
+        return 0
+    if config.last_layers > num_layers:
+        raise ModelError(
+            f"the model has only {num_layers} layers",
+            where=f"adapter.last_layers: {config.last_layers}",
+            remedy=f"Set it to {num_layers} or less, or leave it out to adapt all.",
+        )
+    return num_layers - config.last_layers
+
+
+def attach(base: BaseModel, config: AdapterConfig, seed: int) -> PeftModel:
+    """Attach a fresh adapter: A random (seeded), B zero.
+
+    Args:
+        base: The base model; its modules are wrapped in place until :func:`detach`.
+        config: The adapter section.
+        seed: For A.
+
+    Raises:
+        ModelError: A target names no linear layer of the model.
+    """
+    first = first_adapted_layer(base.model, config)
+    num_layers = int(base.model.config.get_text_config(decoder=True).num_hidden_layers)
+    peft_config = LoraConfig(
+        r=config.rank,
+        lora_alpha=cast(int, config.alpha),
+        lora_dropout=config.dropout,
+        target_modules=list(_targets(base.model, config)),
+        layers_to_transform=list(range(first, num_layers)) if first else None,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    devices = [base.device] if base.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(base.model, peft_config)
+    adapted.peft_config[ADAPTER_NAME].base_model_name_or_path = base.name
+    return cast(PeftModel, adapted)
+
+
+def save(adapted: PeftModel, folder: Path) -> None:
+    """Write the adapter as safetensors with its configuration."""
+    # "auto" would ask the hub whether the vocabulary was resized.
+    adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+
+
+def load(base: BaseModel, folder: Path, trainable: bool = False) -> PeftModel:
+    """Attach a saved adapter, in eval mode."""
+    adapted = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+    adapted.eval()
+    return cast(PeftModel, adapted)
+
+
+def detach(adapted: PeftModel) -> None:
+    """Give the base model back as it was before :func:`attach` or :func:`load`."""
+    adapted.unload()
+    # peft leaves this mark on the base model, and warns about it at the next attach.
+    base: Any = adapted.get_base_model()
+    if hasattr(base, "peft_config"):
+        del base.peft_config
+
+
+@contextmanager
+def attached(adapted: PeftModel) -> Iterator[PeftModel]:
+    """Detach at the end, whatever happens."""
+    try:
+        yield adapted
+    finally:
+        detach(adapted)
+
+
+def lora_layers(adapted: PeftModel) -> dict[str, LoraLayer]:
+    """Return the adapted layers by name, in the model's order."""
+    return {name: module for name, module in adapted.named_modules() if isinstance(module, LoraLayer)}
+
+
+def b_parameters(adapted: PeftModel) -> list[nn.Parameter]:
+    """Return the B matrices, which STAR's constraint is about."""
+    return [layer.lora_B[ADAPTER_NAME].weight for layer in lora_layers(adapted).values()]
+
+
+def a_parameters(adapted: PeftModel) -> list[nn.Parameter]:
+    """Return the A matrices."""
+    return [layer.lora_A[ADAPTER_NAME].weight for layer in lora_layers(adapted).values()]
+
+
+def _targets(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:
+    decoder: Any = model.get_decoder()
+    known = sorted({name.rsplit(".", 1)[-1] for name, module in decoder.layers.named_modules() if _is_linear(module)})
+    if config.targets == "all-linear":
+        return tuple(known)
+    if unknown := [target for target in config.targets if target not in known]:
+        raise ModelError(
+            f"the model has no linear layer named {', '.join(unknown)}",
+            where="adapter.targets",
+            remedy=f"It has: {', '.join(known)}.",
+        )
+    return config.targets
+
+
+def _is_linear(module: nn.Module) -> bool:
+    return isinstance(module, nn.Linear) or type(module).__name__ in ("Linear4bit", "Linear8bitLt")

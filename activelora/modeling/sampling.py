@@ -1,0 +1,149 @@
+"""Ways to put a Monte-Carlo dropout sample of an adapter into effect while a model runs.
+
+All have one method, ``activate(k)``: a context in which the model is sample k (or the plain adapter, for None).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Protocol
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+from activelora.modeling.lora import ADAPTER_NAME, lora_layers
+from activelora.seeding import derive_seed
+from activelora.uncertainty.weight_samples import column_mask, merged_weight
+
+
+class Sampler(Protocol):
+    """Puts samples into effect."""
+
+    def activate(self, sample: int | None) -> AbstractContextManager[None]:
+        """Return the context in which the model is sample k, or for None the model without dropout."""
+
+
+class NoAdapter:
+    """The base model: every sample is the same."""
+
+    def activate(self, sample: int | None) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+
+class MergedSamples:
+    """Weight samples merged into the dense weights: a pass costs what the base model's costs.
+
+    The base weights are kept beside and put back bit for bit.
+
+    Args:
+        adapted: The model with its adapter.
+        dropout: p.
+        seed: Of the masks.
+    """
+
+    def __init__(self, adapted: PeftModel, dropout: float, seed: int) -> None:
+        self._adapted = adapted
+        self._layers = lora_layers(adapted)
+        self._dropout = dropout
+        self._seed = seed
+
+    @contextmanager
+    def activate(self, sample: int | None) -> Iterator[None]:
+        """Swap the merged weights in, and the base weights back at the end."""
+        originals: dict[str, torch.Tensor] = {}
+        try:
+            for name, layer in self._layers.items():
+                base: Any = layer.get_base_layer()
+                originals[name] = base.weight.data
+                base.weight.data = self._merged(name, layer, base.weight.data, sample)
+            with self._adapted.disable_adapter(), torch.no_grad():
+                yield
+        finally:
+            for name, weight in originals.items():
+                base = self._layers[name].get_base_layer()
+                base.weight.data = weight
+
+    def _merged(self, name: str, layer: LoraLayer, weight: torch.Tensor, sample: int | None) -> torch.Tensor:
+        mask = None
+        if sample is not None:
+            mask = column_mask(self._seed, sample, name, weight.shape[1], self._dropout)
+        a, b = layer.lora_A[ADAPTER_NAME].weight.data, layer.lora_B[ADAPTER_NAME].weight.data
+        return merged_weight(weight, a, b, layer.scaling[ADAPTER_NAME], mask)
+
+
+class UnmergedSamples:
+    """The same weight samples as masks on A's input: for quantised bases, and the slow reference in tests.
+
+    Args:
+        adapted: The model with its adapter.
+        dropout: p.
+        seed: Of the masks.
+    """
+
+    def __init__(self, adapted: PeftModel, dropout: float, seed: int) -> None:
+        self._layers = lora_layers(adapted)
+        self._dropout = dropout
+        self._seed = seed
+
+    @contextmanager
+    def activate(self, sample: int | None) -> Iterator[None]:
+        """Put fixed masks where dropout was."""
+        previous = {name: layer.lora_dropout[ADAPTER_NAME] for name, layer in self._layers.items()}
+        try:
+            if sample is not None:
+                for name, layer in self._layers.items():
+                    a = layer.lora_A[ADAPTER_NAME].weight
+                    mask = column_mask(self._seed, sample, name, a.shape[1], self._dropout)
+                    layer.lora_dropout[ADAPTER_NAME] = _FixedMask(mask.to(a.device))
+            with torch.no_grad():
+                yield
+        finally:
+            for name, layer in self._layers.items():
+                layer.lora_dropout[ADAPTER_NAME] = previous[name]
+
+
+class TokenSamples:
+    """peft's own dropout, a fresh mask for every token: for replicating published results.
+
+    The draws depend on how items are batched, which the campaign fixes.
+
+    Args:
+        adapted: The model with its adapter.
+        seed: Of the draws.
+    """
+
+    def __init__(self, adapted: PeftModel, seed: int) -> None:
+        self._dropouts = [layer.lora_dropout[ADAPTER_NAME] for layer in lora_layers(adapted).values()]
+        self._seed = seed
+
+    @contextmanager
+    def activate(self, sample: int | None) -> Iterator[None]:
+        """Switch on the adapter's dropout, and nothing else's."""
+        if sample is None:
+            with torch.no_grad():
+                yield
+            return
+        for module in self._dropouts:
+            module.train()
+        try:
+            with torch.random.fork_rng(), torch.no_grad():
+                torch.manual_seed(derive_seed(self._seed, "token", sample))
+                yield
+        finally:
+            for module in self._dropouts:
+                module.eval()
+
+
+class _FixedMask(nn.Module):
+    def __init__(self, mask_I: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask_I, persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mask: Any = self.mask
+        masked: torch.Tensor = x * mask.to(x.dtype)
+        return masked

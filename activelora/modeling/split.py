@@ -1,0 +1,113 @@
+"""A decoder in two parts: the frozen trunk below the first adapted layer, and the top.
+
+The parts are views: the same modules, nothing copied. What the trunk computes never changes in a campaign, so it is
+computed once for all Monte-Carlo samples of a pass, and once for all epochs of a training run.
+
+Letters: B batch, P prefix tokens, T tokens, D features.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import DynamicCache, PreTrainedModel
+
+logger = logging.getLogger(__name__)
+
+
+class SplitDecoder:
+    """Runs a causal language model's decoder as trunk and top.
+
+    Args:
+        model: The causal language model (adapters may have been attached to it).
+        first_top_layer: L0, the first adapted layer. 0 leaves the trunk empty.
+    """
+
+    def __init__(self, model: PreTrainedModel, first_top_layer: int) -> None:
+        self._decoder: Any = model.get_decoder()
+        self._layers: nn.ModuleList = self._decoder.layers
+        self._norm: nn.Module = self._decoder.norm
+        self.first_top_layer = first_top_layer
+        if first_top_layer and not self._splits_exactly():
+            logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
+            self.first_top_layer = 0
+
+    def trunk(self, input_ids_BT: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+        """Run the layers below the first adapted one, without gradients.
+
+        Args:
+            input_ids_BT: Token ids, padded on the right.
+            cache: Keys and values of a shared prefix; is extended.
+
+        Returns:
+            Hidden states (B, T, D); with an empty trunk the token ids, unchanged, for :meth:`top`.
+        """
+        if self.first_top_layer == 0:
+            return input_ids_BT
+        with torch.no_grad(), self._only(0, self.first_top_layer, nn.Identity()):
+            return self._run({"input_ids": input_ids_BT}, cache)
+
+    def top(self, hidden: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+        """Run the adapted layers and the final norm on what :meth:`trunk` returned.
+
+        Returns:
+            Final hidden states (B, T, D).
+        """
+        if self.first_top_layer == 0:
+            return self._run({"input_ids": hidden}, cache)
+        with self._only(self.first_top_layer, len(self._layers), self._norm):
+            return self._run({"inputs_embeds": hidden}, cache)
+
+    def _run(self, inputs: dict[str, torch.Tensor], cache: DynamicCache | None) -> torch.Tensor:
+        # Padding is on the right and attention is causal: no token that counts ever sees a padded one.
+        output = self._decoder(**inputs, past_key_values=cache, use_cache=cache is not None)
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden
+
+    @contextmanager
+    def _only(self, begin: int, end: int, norm: nn.Module) -> Iterator[None]:
+        """Let the decoder see only some layers; they number their cache entries from 0 meanwhile."""
+        part = self._layers[begin:end]
+        self._decoder.layers, self._decoder.norm = part, norm
+        self._number(part, 0)
+        try:
+            yield
+        finally:
+            self._decoder.layers, self._decoder.norm = self._layers, self._norm
+            self._number(part, begin)
+
+    @staticmethod
+    def _number(layers: nn.ModuleList, first: int) -> None:
+        for index, layer in enumerate(layers, first):
+            attention: Any = getattr(layer, "self_attn", None)
+            if attention is not None:
+                attention.layer_idx = index
+
+    def _splits_exactly(self) -> bool:
+        """Compare trunk and top with the whole decoder on a few tokens."""
+        device = next(self._decoder.parameters()).device
+        input_ids = torch.arange(4, device=device)[None] + 4
+        was_training = self._decoder.training
+        self._decoder.eval()
+        try:
+            with torch.no_grad():
+                whole = self._run({"input_ids": input_ids}, None)
+                parts = self.top(self.trunk(input_ids))
+        finally:
+            self._decoder.train(was_training)
+        return torch.allclose(whole.float(), parts.float(), rtol=1e-3, atol=1e-3)
+
+
+def expand_cache(cache: DynamicCache, batch_size: int) -> DynamicCache:
+    """Return a cache in which every sequence of a batch has the same prefix, that of a cache of one sequence."""
+    expanded = [
+        (layer.keys.expand(batch_size, -1, -1, -1), layer.values.expand(batch_size, -1, -1, -1))
+        for layer in cache.layers
+        if layer.keys is not None
+    ]
+    return DynamicCache(ddp_cache_data=expanded)

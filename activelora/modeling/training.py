@@ -1,0 +1,248 @@
+"""The training loop: one fresh adapter on a handful of labels.
+
+Letters: B batch, T tokens, D features, C answers, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from peft import PeftModel
+from torch import nn
+
+from activelora.config import ConstraintConfig, TrainingConfig
+from activelora.modeling.base import BaseModel
+from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.lora import a_parameters, b_parameters, lora_layers
+from activelora.modeling.split import SplitDecoder
+from activelora.progress import track
+from activelora.seeding import derive_seed
+
+TRUNK_CACHE_BYTES = 2 << 30
+"""Trunk states of the labelled items are kept up to this size, and computed again for every batch beyond it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled item.
+
+    Attributes:
+        ids: Token ids to run: the prompt, and the answer but for its last token.
+        targets: The answer's ids, predicted at the last positions.
+    """
+
+    ids: tuple[int, ...]
+    targets: tuple[int, ...]
+
+
+@dataclass
+class Progress:
+    """How far a training run is; what a checkpoint holds besides the tensors.
+
+    Attributes:
+        step: Optimiser steps done.
+        losses: Loss of each step, in nats per answer token.
+    """
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
+def example(item: EncodedItem, label: int) -> Example:
+    """Return the training example of an item and its label."""
+    answer = item.answer_ids[label]
+    return Example(item.prompt_ids + answer[:-1], answer)
+
+
+def num_steps(num_labels: int, config: TrainingConfig) -> int:
+    """Return the number of optimiser steps for that many labels."""
+    by_epochs = math.ceil(config.epochs * num_labels / config.batch_size)
+    return max(1, config.min_steps, by_epochs)
+
+
+def rate_at(step: int, total: int, config: TrainingConfig) -> float:
+    """Return the learning rate of step 0 … total − 1; the schedule is sized by the true number of steps."""
+    warmup = round(config.warmup_fraction * total)
+    if step < warmup:
+        return config.learning_rate * (step + 1) / warmup
+    left = (total - step) / max(1, total - warmup)
+    if config.schedule == "linear":
+        return config.learning_rate * left
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
+    return config.learning_rate
+
+
+class Trainer:
+    """Trains the adapter of a model. Read :meth:`run`.
+
+    Args:
+        base: The base model, with the adapter attached to it.
+        adapted: The adapter.
+        examples: The labelled items.
+        config: Training section.
+        constraint: STAR's constraint on B.
+        seed: Of batches and dropout.
+    """
+
+    def __init__(
+        self,
+        base: BaseModel,
+        adapted: PeftModel,
+        examples: Sequence[Example],
+        config: TrainingConfig,
+        constraint: ConstraintConfig,
+        seed: int,
+    ) -> None:
+        self._adapted = adapted
+        self._examples = examples
+        self._config = config
+        self._constraint = constraint
+        self._seed = seed
+        self.total_steps = num_steps(len(examples), config)
+        self.progress = Progress()
+        self._accelerator = Accelerator(
+            cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
+        )
+        self.a, self.b = a_parameters(adapted), b_parameters(adapted)
+        decoupled = constraint.strength if constraint.form == "decoupled" else 0.0
+        # AdamW's own decay is p ← (1 − η·λ)·p before the step: STAR's constraint with λ = β, on B only.
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": self.a, "weight_decay": config.weight_decay},
+                {"params": self.b, "weight_decay": config.weight_decay + decoupled},
+            ],
+            lr=config.learning_rate,
+        )
+        self._loss = AnswerLoss(base, first_adapted(adapted), examples)
+
+    def run(self, checkpoint: Callable[[], None]) -> list[float]:
+        """Train from where :attr:`progress` is to the last step.
+
+        Args:
+            checkpoint: Called every `checkpoint_every_steps` steps; saves parameters, optimiser and progress.
+
+        Returns:
+            The loss of every step, in nats.
+        """
+        self._adapted.eval()  # the base network's own dropout stays off
+        for layer in lora_layers(self._adapted).values():
+            layer.lora_dropout.train()
+        steps = range(self.progress.step, self.total_steps)
+        with self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext():
+            for step in track(steps, "training the adapter", len(steps)):
+                self.progress.losses.append(self._step(step))
+                self.progress.step = done = step + 1
+                if done % self._config.checkpoint_every_steps == 0 and done < self.total_steps:
+                    checkpoint()
+        self._adapted.eval()
+        return self.progress.losses
+
+    def _step(self, step: int) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate_at(step, self.total_steps, self._config)
+        torch.manual_seed(derive_seed(self._seed, "step", step))  # a resumed run draws the same dropout
+        batch = self._batch(step)
+        num_parts = min(self._config.gradient_accumulation, len(batch))
+        total = 0.0
+        for part in np.array_split(batch, num_parts):
+            with self._accelerator.autocast():
+                loss = self._loss(part.tolist()) * (len(part) / len(batch))
+            self._accelerator.backward(loss)
+            total += float(loss.detach())
+        if self._constraint.form == "l2":
+            for parameter in self.b:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.data, alpha=self._constraint.strength)
+        self._accelerator.clip_grad_norm_([*self.a, *self.b], self._config.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return total
+
+    def _batch(self, step: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the indices of a step: the run is one long sequence of shuffled passes, cut into batches."""
+        size, count = self._config.batch_size, len(self._examples)
+        places = range(step * size, (step + 1) * size)
+        orders = {epoch: self._order(epoch) for epoch in {place // count for place in places}}
+        return np.array([orders[place // count][place % count] for place in places], dtype=np.int64)
+
+    def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return np.random.default_rng(derive_seed(self._seed, "epoch", epoch)).permutation(len(self._examples))
+
+
+def first_adapted(adapted: PeftModel) -> int:
+    """Return the lowest transformer layer that carries an adapter."""
+    layers = adapted.peft_config["default"].layers_to_transform
+    return min(layers) if layers else 0
+
+
+class AnswerLoss(nn.Module):
+    """Mean negative log-likelihood of the answers' tokens; projects no other position.
+
+    Args:
+        base: The base model, with the adapter attached to it.
+        first_top_layer: L0; what lies below is frozen, and computed once per item.
+        examples: The labelled items.
+    """
+
+    def __init__(self, base: BaseModel, first_top_layer: int, examples: Sequence[Example]) -> None:
+        super().__init__()
+        self._base = base
+        self._split = SplitDecoder(base.model, first_top_layer)
+        self._examples = examples
+        self._states: dict[int, torch.Tensor] = {}
+        num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
+        self._keep = self._split.first_top_layer > 0 and num_bytes <= TRUNK_CACHE_BYTES
+
+    @contextmanager
+    def checkpointed_layers(self) -> Iterator[None]:
+        """Recompute activations in the backward pass instead of keeping them."""
+        decoder: Any = self._base.model.get_decoder()
+        self._base.model.activation_checkpointing_enable({"use_reentrant": False})
+        for layer in decoder.layers:
+            layer.training = True  # transformers checkpoints layers in training only; their parts stay in eval
+        try:
+            yield
+        finally:
+            self._base.model.activation_checkpointing_disable()
+            for layer in decoder.layers:
+                layer.training = False
+
+    def forward(self, indices: list[int]) -> torch.Tensor:
+        """Return the loss of some examples, in nats: the mean over examples of the mean over answer tokens."""
+        final_BTD = self._split.top(self._inputs(indices))
+        head = self._base.model.get_output_embeddings()
+        hidden: list[torch.Tensor] = []
+        targets: list[int] = []
+        weights: list[float] = []
+        for row, index in enumerate(indices):
+            one = self._examples[index]
+            begin = len(one.ids) - len(one.targets)
+            hidden.append(final_BTD[row, begin : len(one.ids)])
+            targets += one.targets
+            weights += [1.0 / (len(one.targets) * len(indices))] * len(one.targets)
+        logits = head(torch.cat(hidden)).float()
+        device = logits.device
+        losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
+        return (losses * torch.tensor(weights, device=device)).sum()
+
+    def _inputs(self, indices: list[int]) -> torch.Tensor:
+        """Return what the top runs on: padded ids, or padded trunk states."""
+        if not self._keep:
+            return self._split.trunk(self._ids(indices))
+        if missing := [index for index in dict.fromkeys(indices) if index not in self._states]:
+            states = self._split.trunk(self._ids(missing))
+            for index, state in zip(missing, states, strict=True):
+                self._states[index] = state[: len(self._examples[index].ids)]
+        return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
+
+    def _ids(self, indices: list[int]) -> torch.Tensor:
+        rows = [torch.tensor(self._examples[index].ids) for index in indices]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._base.device)

@@ -1,0 +1,197 @@
+"""Runs a model over many items and returns answer distributions.
+
+Where the time goes is saved: the trunk below the adapter is computed once for all samples, the prefix that all
+prompts share once per sample, items are sorted by length and batched by a token budget, and only the answer's
+positions are projected, in the one-token case only onto the answer tokens.
+
+Letters: N items, K samples, C answers, B batch, P prefix tokens, T tokens, D features, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from activelora.campaign.records import Item
+from activelora.modeling.base import BaseModel
+from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.sampling import Sampler
+from activelora.modeling.split import SplitDecoder, expand_cache
+from activelora.progress import track
+
+CHUNK_ITEMS = 512
+"""Items whose trunk states are held at once; any value gives the same scores."""
+MIN_PREFIX_TOKENS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row to run: the prompt, and for scoring by text the answer after it.
+
+    Attributes:
+        item: Index of the item.
+        answer: Index of the answer, or None if all are read off the last position.
+        ids: Token ids to run.
+        targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
+    """
+
+    item: int
+    answer: int | None
+    ids: tuple[int, ...]
+    targets: tuple[int, ...]
+
+    @property
+    def num_read(self) -> int:
+        """How many of the last positions are projected."""
+        return 1 if self.answer is None else len(self.targets)
+
+
+class Engine:
+    """Computes log-probabilities of answers.
+
+    Args:
+        base: The base model (an adapter may be attached).
+        encoder: Turns items into token ids.
+        first_top_layer: L0, below which all samples agree.
+        batch_tokens: Token budget of a batch, padding included.
+    """
+
+    def __init__(self, base: BaseModel, encoder: Encoder, first_top_layer: int, batch_tokens: int) -> None:
+        self._base = base
+        self._encoder = encoder
+        self._split = SplitDecoder(base.model, first_top_layer)
+        self._batch_tokens = batch_tokens
+
+    def log_probs(
+        self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
+    ) -> NDArray[np.float64]:
+        """Return log p(answer | item, sample).
+
+        Args:
+            items: N items.
+            sampler: Puts a sample into effect.
+            samples: K sample numbers; None is the model without dropout.
+            description: For the progress display.
+
+        Returns:
+            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers.
+        """
+        encoded = self._encoder.encode(items)
+        num_answers = max((len(item.answer_ids) for item in encoded), default=0)
+        result = np.full((len(items), len(samples), num_answers), -np.inf)
+        chunks = [range(begin, min(begin + CHUNK_ITEMS, len(items))) for begin in range(0, len(items), CHUNK_ITEMS)]
+        total = len(chunks) * len(samples)
+        steps = ((chunk, step) for chunk in chunks for step in self._score(encoded, chunk, sampler, samples))
+        for chunk, (index, scores_NC) in track(steps, description, total):
+            result[chunk.start : chunk.stop, index, : scores_NC.shape[1]] = scores_NC
+        return result
+
+    def _score(
+        self, encoded: list[EncodedItem], chunk: range, sampler: Sampler, samples: Sequence[int | None]
+    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield for each sample its index and the chunk's log-probabilities (N, C)."""
+        part = [encoded[index] for index in chunk]
+        rows = _rows(part, self._encoder.scores_text)
+        prefix_length = _shared_prefix(rows)
+        batches = _batches(rows, prefix_length, self._batch_tokens)
+        with torch.no_grad():
+            prefix, states = self._trunk(rows, prefix_length, batches)
+            for index, sample in enumerate(samples):
+                scores = np.full((len(part), max(len(item.answer_ids) for item in part)), -np.inf)
+                with sampler.activate(sample):
+                    cache = DynamicCache() if prefix_length else None
+                    if prefix is not None:
+                        self._split.top(prefix, cache)
+                    for batch, hidden in zip(batches, states, strict=True):
+                        own = expand_cache(cache, len(batch)) if cache is not None else None
+                        final_BTD = self._split.top(hidden, own)
+                        self._read(scores, [rows[i] for i in batch], final_BTD, prefix_length)
+                yield index, _normalise(scores)
+
+    def _trunk(
+        self, rows: list[Row], prefix_length: int, batches: list[list[int]]
+    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
+        """Run what no sample changes: the prefix and every batch through the trunk."""
+        prefix, cache = None, None
+        if prefix_length:
+            cache = DynamicCache()
+            prefix = self._split.trunk(self._tensor([rows[0].ids[:prefix_length]]), cache)
+        states = []
+        for batch in batches:
+            ids = [rows[i].ids[prefix_length:] for i in batch]
+            own = expand_cache(cache, len(batch)) if cache is not None and cache.layers else None
+            states.append(self._split.trunk(self._tensor(ids), own))
+        return prefix, states
+
+    def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
+        """Pad on the right: causal attention keeps padding from reaching any token that counts."""
+        length = max(len(row) for row in ids)
+        padded = np.zeros((len(ids), length), dtype=np.int64)
+        for index, row in enumerate(ids):
+            padded[index, : len(row)] = row
+        return torch.from_numpy(padded).to(self._base.device)
+
+    def _read(self, scores: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
+        """Project the answer's positions and write the rows' scores."""
+        head = self._base.model.get_output_embeddings()
+        last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
+        if rows[0].answer is None:
+            hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
+            width = max(len(row.targets) for row in rows)
+            targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
+            weight_BCD = head.weight[targets.to(final_BTD.device)]
+            logits = torch.einsum("bd,bcd->bc", hidden_BD.float(), weight_BCD.float()).cpu().numpy()
+            for row, values in zip(rows, logits, strict=True):
+                scores[row.item, : len(row.targets)] = values[: len(row.targets)]
+            return
+        for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
+            begin = end + 1 - row.num_read
+            log_probs_TV = torch.log_softmax(head(hidden_TD[begin : end + 1]).float(), dim=-1)
+            targets = torch.tensor(row.targets, device=log_probs_TV.device)
+            scores[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+
+
+def _rows(items: list[EncodedItem], scores_text: bool) -> list[Row]:
+    rows = []
+    for index, item in enumerate(items):
+        if scores_text:
+            rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
+        else:
+            rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
+    return rows
+
+
+def _shared_prefix(rows: list[Row]) -> int:
+    """Return how many leading tokens all rows share, leaving out every position that is projected."""
+    first, last = min(row.ids for row in rows), max(row.ids for row in rows)
+    longest = min(len(row.ids) - row.num_read for row in rows)
+    length = 0
+    while length < longest and first[length] == last[length]:
+        length += 1
+    return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
+
+
+def _batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[list[int]]:
+    """Return row indices in batches of like lengths whose padded size stays within the budget."""
+    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), i))
+    batches: list[list[int]] = []
+    room = 0
+    for index in order:
+        if room < 1:
+            batches.append([])
+            room = max(1, batch_tokens // (len(rows[index].ids) - prefix_length))
+        batches[-1].append(index)
+        room -= 1
+    return batches
+
+
+def _normalise(scores_NC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-softmax over the answers in float64."""
+    shifted = scores_NC - scores_NC.max(axis=1, keepdims=True)
+    normalised: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return normalised

@@ -1,0 +1,93 @@
+"""Predictions of a round's model: base model in round 0, base model with the round's adapter after that."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from peft import PeftModel
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.campaign.records import Item
+from activelora.config import CampaignConfig
+from activelora.modeling import lora
+from activelora.modeling.base import load_base
+from activelora.modeling.encoding import Encoder
+from activelora.modeling.sampling import MergedSamples, NoAdapter, Sampler, TokenSamples, UnmergedSamples
+from activelora.scoring.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+
+class Predictor:
+    """Answer distributions of one round's model. Made by :meth:`load`.
+
+    Args:
+        engine: Runs the model.
+        sampler: Puts dropout samples into effect.
+        encoder: For the count of prompts that were cut.
+    """
+
+    def __init__(self, engine: Engine, sampler: Sampler, encoder: Encoder) -> None:
+        self._engine = engine
+        self._sampler = sampler
+        self._encoder = encoder
+
+    @classmethod
+    @contextmanager
+    def load(cls, campaign: Campaign, round_: int) -> Iterator[Predictor]:
+        """Load the model of a round; the base model is given back unchanged at the end.
+
+        Args:
+            campaign: The campaign.
+            round_: 0 for the base model; else the round's train_adapter must be done.
+        """
+        config = campaign.config
+        base = load_base(config.model)
+        encoder = Encoder(base.tokenizer, config.task)
+        first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
+        if round_ == 0:
+            engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+            yield cls(engine, NoAdapter(), encoder)
+        else:
+            manifest = campaign.require(Unit("train_adapter", round_))
+            with tempfile.TemporaryDirectory() as folder:
+                campaign.download_folder(manifest, "adapter", Path(folder))
+                adapted = lora.load(base, Path(folder))
+            with lora.attached(adapted):
+                engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+                sampler = make_sampler(adapted, config, campaign.seed("mask", round_))
+                yield cls(engine, sampler, encoder)
+        if encoder.num_cut:
+            logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
+
+    def log_probs(
+        self, items: Sequence[Item], num_samples: int, description: str = "predicting"
+    ) -> NDArray[np.float64]:
+        """Return log p(answer | item) under K dropout samples.
+
+        Args:
+            items: N items.
+            num_samples: K. 0 is the model without dropout, in one sample.
+            description: For the progress display.
+
+        Returns:
+            Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers.
+        """
+        samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
+        return self._engine.log_probs(items, self._sampler, samples, description)
+
+
+def make_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
+    """Return the sampler that the settings ask for; quantised weights cannot be merged into."""
+    if config.scoring.mask == "token":
+        return TokenSamples(adapted, seed)
+    if config.model.quantization != "none":
+        return UnmergedSamples(adapted, config.adapter.dropout, seed)
+    return MergedSamples(adapted, config.adapter.dropout, seed)

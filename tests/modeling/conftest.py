@@ -1,0 +1,54 @@
+import pytest
+
+from activelora.campaign.records import Item
+from activelora.config import AdapterConfig, ModelConfig, TaskConfig
+from activelora.modeling import lora
+from activelora.modeling.base import load_base
+from activelora.modeling.encoding import Encoder
+
+LABELS = ("description", "human", "number", "location")
+TEXTS = [
+    "How far is the moon from the earth ?",
+    "Who wrote the play ?",
+    "Where is the river ?",
+    "What does the word mean ?",
+    "How many",
+    "Who was the first human on the moon , and where on the earth was the human from ?",
+    "Where",
+    "What is red , green and blue ?",
+]
+
+
+@pytest.fixture(scope="session")
+def base(tiny_model_path):
+    return load_base(ModelConfig(base=str(tiny_model_path)))
+
+
+@pytest.fixture
+def task_config():
+    return TaskConfig(prompt="Question: {text}\nAnswer type:", labels=LABELS, chat_template="never")
+
+
+@pytest.fixture
+def encoder(base, task_config):
+    return Encoder(base.tokenizer, task_config)
+
+
+@pytest.fixture
+def items():
+    return [Item(f"item-{index}", {"text": text}) for index, text in enumerate(TEXTS)]
+
+
+@pytest.fixture(params=[None, 2], ids=["all-layers", "last-2-layers"])
+def adapted(request, base):
+    """An adapter with B away from zero, as after training."""
+    import torch
+
+    config = AdapterConfig(rank=4, last_layers=request.param)
+    model = lora.attach(base, config, seed=3)
+    torch.manual_seed(5)
+    for parameter in lora.b_parameters(model):
+        parameter.data.normal_(0, 0.1)
+    model.eval()
+    with lora.attached(model):
+        yield model

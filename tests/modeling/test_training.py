@@ -1,0 +1,172 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
+from activelora.modeling import lora
+from activelora.modeling.training import AnswerLoss, Trainer, example, num_steps, rate_at
+
+NONE = ConstraintConfig(form="none")
+SMALL = AdapterConfig(rank=4)
+
+
+def train(base, examples, config, constraint=NONE, adapter=SMALL, stop_after=None, resume=None):
+    """Train a fresh adapter and return its parameters, its losses and, where it was stopped, a checkpoint."""
+    adapted = lora.attach(base, adapter, seed=3)
+    with lora.attached(adapted):
+        trainer = Trainer(base, adapted, examples, config, constraint, seed=7)
+        saved = {}
+
+        def checkpoint():
+            saved["parameters"] = [p.data.clone() for p in [*trainer.a, *trainer.b]]
+            saved["optimizer"] = copy.deepcopy(trainer.optimizer.state_dict())
+            saved["progress"] = copy.deepcopy(trainer.progress)
+            if stop_after is not None and trainer.progress.step >= stop_after:
+                raise KeyboardInterrupt
+
+        if resume:
+            for parameter, value in zip([*trainer.a, *trainer.b], resume["parameters"], strict=True):
+                parameter.data.copy_(value)
+            trainer.optimizer.load_state_dict(resume["optimizer"])
+            trainer.progress = resume["progress"]
+        try:
+            trainer.run(checkpoint)
+        except KeyboardInterrupt:
+            return saved
+        return [p.data.clone() for p in [*trainer.a, *trainer.b]], trainer.progress.losses
+
+
+@pytest.fixture
+def examples(encoder, items):
+    labels = [2, 1, 3, 0, 2, 1, 3, 0]
+    return [example(one, label) for one, label in zip(encoder.encode(items), labels, strict=True)]
+
+
+def test_the_loss_is_the_plain_model_s_likelihood_of_the_answer(base, examples):
+    for first_top_layer in (0, 2):
+        loss = AnswerLoss(base, first_top_layer, examples)(list(range(len(examples))))
+        expected = []
+        for one in examples:
+            ids = torch.tensor([[*one.ids, one.targets[-1]]])
+            log_probs = torch.log_softmax(base.model(input_ids=ids).logits[0], dim=-1)
+            begin = len(one.ids) - len(one.targets)
+            expected.append(-np.mean([log_probs[begin + i, t].item() for i, t in enumerate(one.targets)]))
+        assert loss.item() == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("last_layers", [None, 2])
+def test_training_learns_its_labels(base, examples, last_layers):
+    config = TrainingConfig(epochs=30, learning_rate=5e-3, batch_size=4)
+    _, losses = train(base, examples, config, adapter=AdapterConfig(rank=4, last_layers=last_layers))
+    assert losses[0] > 3.0
+    assert np.mean(losses[-4:]) < 0.5
+
+
+def test_the_trunk_shortcut_trains_the_same_adapter(base, examples, monkeypatch):
+    """Cached trunk states against the trunk computed again for every batch."""
+    config = TrainingConfig(epochs=3, batch_size=4)
+    adapter = AdapterConfig(rank=4, last_layers=2)
+    kept, _ = train(base, examples, config, adapter=adapter)
+    monkeypatch.setattr("activelora.modeling.training.TRUNK_CACHE_BYTES", 0)  # a size limit, not code
+    again, _ = train(base, examples, config, adapter=adapter)
+    for left, right in zip(kept, again, strict=True):
+        torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-3)
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(base, examples):
+    config = TrainingConfig(epochs=4, batch_size=3, checkpoint_every_steps=2, learning_rate=1e-3)
+    whole, losses = train(base, examples, config)
+    saved = train(base, examples, config, stop_after=4)
+    assert saved["progress"].step == 4
+    resumed, resumed_losses = train(base, examples, config, resume=saved)
+    assert losses == resumed_losses
+    assert all(torch.equal(left, right) for left, right in zip(whole, resumed, strict=True))
+
+
+def test_gradient_accumulation_and_checkpointing_do_not_change_the_step(base, examples):
+    plain = TrainingConfig(epochs=1, batch_size=8)
+    reference, _ = train(base, examples, plain, adapter=AdapterConfig(rank=4, dropout=0.0))
+    for change in ({"gradient_accumulation": 3}, {"gradient_checkpointing": True}):
+        config = plain.model_copy(update=change)
+        changed, _ = train(base, examples, config, adapter=AdapterConfig(rank=4, dropout=0.0))
+        for left, right in zip(reference, changed, strict=True):
+            torch.testing.assert_close(left, right, atol=1e-4, rtol=1e-3)
+
+
+def test_gradient_checkpointing_takes_effect(base, examples):
+    """Every layer runs twice: once forward, once more in the backward pass."""
+    runs = []
+    hook = base.model.get_decoder().layers[1].self_attn.register_forward_pre_hook(lambda *_: runs.append(1))
+    try:
+        for checkpointing, expected in ((False, 1), (True, 2)):
+            runs.clear()
+            train(base, examples, TrainingConfig(epochs=1, batch_size=8, gradient_checkpointing=checkpointing))
+            assert len(runs) == expected
+    finally:
+        hook.remove()
+
+
+def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
+    """One step by hand: B ← (1 − η·β)·B − η·step, where AdamW's first step is η·sign-like and the same for all β."""
+    beta, rate = 10.0, 1e-2
+    config = TrainingConfig(epochs=1, batch_size=8, learning_rate=rate, schedule="constant")
+    adapter = AdapterConfig(rank=4, dropout=0.0)
+
+    def one_step(constraint):
+        adapted = lora.attach(base, adapter, seed=3)
+        with lora.attached(adapted):
+            torch.manual_seed(1)
+            for parameter in lora.b_parameters(adapted):
+                parameter.data.normal_(0, 0.1)
+            before = [p.data.clone() for p in lora.b_parameters(adapted)]
+            trainer = Trainer(base, adapted, examples, config, constraint, seed=7)
+            assert trainer.total_steps == 1
+            trainer.run(lambda: None)
+            return before, [p.data.clone() for p in trainer.b], [p.data.clone() for p in trainer.a]
+
+    before, plain_b, plain_a = one_step(NONE)
+    _, constrained_b, constrained_a = one_step(ConstraintConfig(form="decoupled", strength=beta))
+    for old, plain, constrained in zip(before, plain_b, constrained_b, strict=True):
+        torch.testing.assert_close(constrained, plain - rate * beta * old, atol=1e-6, rtol=1e-4)
+    for plain, constrained in zip(plain_a, constrained_a, strict=True):
+        torch.testing.assert_close(plain, constrained)
+    _, l2_b, _ = one_step(ConstraintConfig(form="l2", strength=100.0))
+    assert sum(b.norm() for b in l2_b) < sum(b.norm() for b in plain_b)
+
+
+@pytest.mark.parametrize(
+    ("num_labels", "settings", "expected"),
+    [(25, {}, 16), (1, {}, 1), (3, {"epochs": 0.1}, 1), (4, {"min_steps": 30}, 30), (100, {"epochs": 1.0}, 13)],
+)
+def test_the_number_of_steps(num_labels, settings, expected):
+    assert num_steps(num_labels, TrainingConfig(**settings)) == expected
+
+
+def test_the_schedule_falls_to_the_last_step():
+    config = TrainingConfig(learning_rate=1.0, warmup_fraction=0.2)
+    rates = [rate_at(step, 10, config) for step in range(10)]
+    assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert 0 < rates[-1] == pytest.approx(1 / 8)
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="constant")) == 1.0
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="cosine")) == pytest.approx(0.5)
+
+
+def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    adapted = lora.attach(base, AdapterConfig(rank=4, last_layers=2), seed=3)
+    ids = torch.tensor([list(range(5, 12))])
+    with lora.attached(adapted):
+        Trainer(base, adapted, examples, TrainingConfig(), NONE, seed=7).run(lambda: None)
+        lora.save(adapted, tmp_path)
+        expected = base.model(input_ids=ids).logits
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert set(load_file(tmp_path / "adapter_model.safetensors"))
+    fresh = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model_path), tmp_path)
+    torch.testing.assert_close(fresh(input_ids=ids).logits, expected)
+    assert not torch.allclose(base.model(input_ids=ids).logits, expected)
