@@ -1,0 +1,53 @@
+"""Which round's adapter is the champion: a pure function of the manifests, so that any replay agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import finished_units
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.config import GatesConfig
+
+
+def champion(campaign: Campaign, before_round: int | None = None) -> Manifest | None:
+    """Return the evaluation of the champion: the latest round that passed the gates, or None.
+
+    With ``gates.improve_on_champion`` the latest to pass is also the best so far.
+
+    Args:
+        campaign: The campaign.
+        before_round: Look only at rounds before this one; None looks at all.
+    """
+    rounds = [unit.round for unit in finished_units(campaign) if unit.step == "evaluate_adapter"]
+    for round_ in sorted(rounds, reverse=True):
+        if before_round is None or round_ < before_round:
+            evaluation = campaign.require(Unit("evaluate_adapter", round_))
+            if evaluation.details["gates"]["passed"]:
+                return evaluation
+    return None
+
+
+def gate_failures(gates: GatesConfig, round_: int, metrics: Mapping[str, float], present: Manifest | None) -> list[str]:
+    """Return why an adapter may not become champion, in words; an empty list lets it pass.
+
+    Args:
+        gates: The campaign's conditions.
+        round_: The adapter's round. Round 0 has no adapter, so it never passes.
+        metrics: Its evaluation's metrics.
+        present: The evaluation of the champion so far.
+    """
+    if round_ == 0:
+        return ["round 0 has no adapter: it measures the base model"]
+    accuracy, ece = metrics["accuracy"], metrics["ece"]
+    reasons = []
+    if gates.min_accuracy is not None and accuracy < gates.min_accuracy:
+        reasons.append(f"accuracy {accuracy:.3f} is below the gate's {gates.min_accuracy:.3f}")
+    if gates.max_ece is not None and ece > gates.max_ece:
+        reasons.append(f"ECE {ece:.3f} is above the gate's {gates.max_ece:.3f}")
+    if gates.improve_on_champion and present is not None and accuracy < present.metrics["accuracy"]:
+        reasons.append(
+            f"accuracy {accuracy:.3f} is below the {present.metrics['accuracy']:.3f} of the champion, "
+            f"round {present.round}"
+        )
+    return reasons

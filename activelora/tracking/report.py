@@ -1,0 +1,203 @@
+"""``report.html``: one self-contained page that a manager can read, at any moment of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.ledger import next_plan
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.config_file import config_digest
+from activelora.tasks.registry import make_task
+from activelora.tracking import report_words as words
+from activelora.tracking.champion import champion
+from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
+from activelora.tracking.plots import CurvePoint
+
+REPORT_KEY = "report.html"
+MAX_CURVE_ROUNDS, MAX_SELECTED_ROUNDS, MAX_ITEMS, MAX_CLASSES, MAX_TEXT = 30, 8, 6, 30, 260
+
+
+def write_report(campaign: Campaign, comparisons: Mapping[str, Campaign] | None = None) -> str:
+    """Write the campaign's report, replacing an older one, and return its URI.
+
+    Args:
+        campaign: A campaign at any moment, also before its first step.
+        comparisons: Other campaigns to draw into the learning curve, by name, for example random acquisition.
+    """
+    page = render_report(campaign, comparisons or {})
+    campaign.store.write(REPORT_KEY, page.encode())
+    return f"{campaign.store.uri}/{REPORT_KEY}"
+
+
+def render_report(campaign: Campaign, comparisons: Mapping[str, Campaign]) -> str:
+    """Return the page. The same manifests give the same page."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"percent": words.percent, "number": words.number, "duration": words.duration}
+    template = resources.files("activelora.tracking").joinpath("report.html").read_text(encoding="utf-8")
+    return environment.from_string(template).render(_Report(campaign, read_history(campaign)).view(comparisons))
+
+
+@dataclass(frozen=True)
+class _Report:
+    campaign: Campaign
+    records: list[RoundRecord]
+
+    @cached_property
+    def headline(self) -> RoundRecord | None:
+        """The round that the page speaks of: the champion's, else the last one evaluated."""
+        best = champion(self.campaign)
+        done = evaluated(self.records)
+        chosen = [record for record in done if best is not None and record.round == best.round] or done[-1:]
+        return chosen[0] if chosen else None
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any] | None:
+        if self.headline is None or self.headline.evaluation is None:
+            return None
+        document: dict[str, Any] = self.campaign.read_json(self.headline.evaluation, "evaluation.json")
+        return document
+
+    def view(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
+        """Return everything that the template shows."""
+        config, done = self.campaign.config, evaluated(self.records)
+        zero_shot = done[0] if done and done[0].round == 0 else None
+        return {
+            "config": config,
+            "ingest": self.campaign.manifest(Unit("ingest_pool")),
+            "budget": config.label_budget,
+            "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
+            "label_names": make_task(config.task).label_names,
+            "state": self._state(),
+            "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
+            "headline": self.headline,
+            "zero_shot": zero_shot,
+            "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level),
+            "calibration": words.calibration(self.evaluation) if self.evaluation else None,
+            "coverage": words.coverage(self.evaluation) if self.evaluation else None,
+            "evaluation": self.evaluation,
+            "classes": self._classes(),
+            "rounds": self._shown_rounds(),
+            "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
+            "aulc": area_under_learning_curve(self.records),
+            "plots": self._plots(comparisons),
+            "selections": self._selections(),
+            "max_items": MAX_ITEMS,
+            "provenance": self._provenance(),
+        }
+
+    def _state(self) -> dict[str, str]:
+        if reason := stop_reason(self.campaign):
+            return {"kind": "finished", "name": "Finished", "text": f"The campaign ended: {reason}."}
+        plan = next_plan(self.campaign)
+        if plan.status == "stop":
+            return {"kind": "finished", "name": "Finished", "text": f"The campaign is about to end: {plan.reason}."}
+        if plan.units and plan.units[0].step == "await_labels":
+            wanted = int(self.campaign.require(Unit("select_batch", plan.round)).metrics["num_selected"])
+            text = f"It waits for people: {wanted} items of round {plan.round} are to be labelled."
+            return {"kind": "waiting", "name": "Waiting for labels", "text": text}
+        text = f"Next step: {', '.join(str(unit) for unit in plan.units[:3])}."
+        return {"kind": "running", "name": "In progress", "text": text}
+
+    def _classes(self) -> dict[str, Any] | None:
+        if self.evaluation is None or not self.evaluation["per_class"]:
+            return None
+        rows = self.evaluation["per_class"]
+        if len(rows) > MAX_CLASSES:
+            worst_first = sorted(rows, key=lambda row: (row["accuracy"] is None, row["accuracy"]))
+            return {"rows": worst_first[:MAX_CLASSES], "num_hidden": len(rows) - MAX_CLASSES}
+        return {"rows": rows, "num_hidden": 0}
+
+    def _shown_rounds(self) -> list[dict[str, Any]]:
+        shown = self.records
+        if len(shown) > MAX_CURVE_ROUNDS:
+            shown = [shown[0], *shown[-(MAX_CURVE_ROUNDS - 1) :]]
+        return [
+            {
+                "record": record,
+                "metrics": record.metrics,
+                "seconds": sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests),
+                "gates": record.evaluation.details["gates"] if record.evaluation else None,
+                "is_headline": self.headline is not None and record.round == self.headline.round,
+            }
+            for record in shown
+        ]
+
+    def _plots(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
+        from markupsafe import Markup
+
+        from activelora.tracking import plots
+
+        if self.evaluation is None:
+            return {}
+        own = _curve(self.records)
+        curves = {self.campaign.config.acquisition.strategy: own}
+        curves |= {name: _curve(read_history(other)) for name, other in comparisons.items()}
+        figures = {"reliability": plots.reliability_diagram(self.evaluation)}
+        figures["risk_coverage"] = plots.risk_coverage(self.evaluation)
+        if len(own) > 1:
+            level = self.campaign.config.evaluation.confidence_level
+            figures["learning_curve"] = plots.learning_curve(curves, level)
+        if self.evaluation["confusion"] is not None:
+            figures["confusion"] = plots.confusion_matrix(self.evaluation)
+        # matplotlib escapes the label names in its SVG.
+        return {name: Markup(plots.to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
+
+    def _selections(self) -> dict[str, Any]:
+        rounds = [(record, record.selection) for record in self.records if record.selection is not None]
+        shown = rounds[-MAX_SELECTED_ROUNDS:]
+        return {
+            "rounds": [self._selection(record, selection) for record, selection in reversed(shown)],
+            "num_hidden": len(rounds) - len(shown),
+        }
+
+    def _selection(self, record: RoundRecord, selection: Manifest) -> dict[str, Any]:
+        from activelora.pool import access
+
+        rows = self.campaign.read_table(selection, "selection.parquet").to_pylist()
+        given = self._given_labels(record.labels)
+        items = access.find_items(self.campaign, [row["item_id"] for row in rows[:MAX_ITEMS]])
+        task = make_task(self.campaign.config.task)
+        shown = []
+        for row in rows[:MAX_ITEMS]:
+            item, label = items[row["item_id"]], given.get(row["item_id"])
+            shown.append(
+                {
+                    "text": words.cut(" · ".join(item.fields.values()), MAX_TEXT),
+                    "reason": row["reason"],
+                    "label": None if label is None else words.cut(task.label_name(label, item), 60),
+                }
+            )
+        return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
+
+    def _given_labels(self, labels: Manifest | None) -> dict[str, int]:
+        if labels is None:
+            return {}
+        rows = self.campaign.read_table(labels, "labels.parquet").to_pylist()
+        return {row["item_id"]: row["label"] for row in rows}
+
+    def _provenance(self) -> list[tuple[str, str]]:
+        config, store = self.campaign.config, self.campaign.store
+        versions = sorted({manifest.code_version for record in self.records for manifest in record.manifests})
+        rows = [
+            ("Campaign folder", store.uri),
+            ("Configuration digest", config_digest(config)),
+            ("Base model", config.model.base + (f" @ {config.model.revision}" if config.model.revision else "")),
+            ("Seed", str(config.seed)),
+            ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
+        ]
+        if self.headline and self.headline.training:
+            adapter = self.headline.training.files["adapter/adapter_model.safetensors"]
+            rows.append((f"Adapter of round {self.headline.round}", f"{store.uri}/{adapter.key}"))
+            rows.append(("Adapter sha256", adapter.sha256))
+        return rows
+
+
+def _curve(records: list[RoundRecord]) -> list[CurvePoint]:
+    return [CurvePoint(record.num_labels, record.metrics) for record in evaluated(records)]
