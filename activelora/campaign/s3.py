@@ -71,14 +71,14 @@ class S3Store:
                 except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
                     if attempt == _TRIES - 1:
                         raise
-                    time.sleep(0.1 * 2**attempt)
+                    time.sleep(0.05 * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
     def open(self, key: str) -> BinaryIO:
         """Download the object into a temporary file that vanishes when closed, a part at a time."""
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            with self._explained(key):
+            with self._explained(key), self._bucket_checked():
                 self._client.download_fileobj(self._bucket, self._name(key), file, Config=_transfer())
             file.seek(0)
         except BaseException:
@@ -113,7 +113,7 @@ class S3Store:
                     if code != "ConditionalRequestConflict":
                         raise
                     # Another conditional request or a deletion of this key was under way: nothing was written.
-                    time.sleep(0.1 * 2**attempt)
+                    time.sleep(0.05 * 2**attempt)
         raise StoreError(
             "the server kept refusing to create the object because of conflicting requests",
             where=f"{self.uri}/{key}",
@@ -131,14 +131,11 @@ class S3Store:
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object."""
-        with self._explained(key):
-            try:
+        try:
+            with self._explained(key), self._bucket_checked():
                 self._client.head_object(Bucket=self._bucket, Key=self._name(key))
-            except self._client.exceptions.ClientError as error:
-                if error_code(error) not in ("404", "NoSuchKey"):
-                    raise
-                self._check_bucket()
-                return False
+        except KeyError:
+            return False
         return True
 
     def list(self, prefix: str) -> Iterator[str]:
@@ -169,11 +166,16 @@ class S3Store:
         except KeyError:
             raise error from None
 
-    def _check_bucket(self) -> None:
+    @contextmanager
+    def _bucket_checked(self) -> Iterator[None]:
         """Tell a missing bucket from a missing object: HEAD answers 404 for both."""
-        if not self._bucket_seen:
-            self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
-            self._bucket_seen = True
+        try:
+            yield
+        except self._client.exceptions.ClientError as error:
+            if error_code(error) == "404" and not self._bucket_seen:
+                self._client.list_objects_v2(Bucket=self._bucket, MaxKeys=1)
+                self._bucket_seen = True
+            raise
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
