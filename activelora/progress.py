@@ -15,13 +15,13 @@ LINE_SECONDS = 10.0
 """Time between two log lines where there is no terminal."""
 
 
-def track(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+def track(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
     """Yield the elements and show how far the loop is.
 
     Args:
         elements: What to loop over.
         description: What is being done, for example ``scoring the pool``.
-        total: How many elements there are.
+        total: How many elements there are; None where that is not known.
     """
     if sys.stderr.isatty():
         yield from _with_bar(elements, description, total)
@@ -29,7 +29,7 @@ def track(elements: Iterable[Element], description: str, total: int) -> Iterator
         yield from _with_lines(elements, description, total)
 
 
-def _with_bar(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+def _with_bar(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -60,7 +60,7 @@ def _with_bar(elements: Iterable[Element], description: str, total: int) -> Iter
             progress.advance(task)
 
 
-def _with_lines(elements: Iterable[Element], description: str, total: int) -> Iterator[Element]:
+def _with_lines(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
     begin = last = time.monotonic()
     for count, element in enumerate(elements, 1):
         yield element
@@ -68,4 +68,8 @@ def _with_lines(elements: Iterable[Element], description: str, total: int) -> It
         if now - last >= LINE_SECONDS:
             last = now
             rate = count / (now - begin)
-            logger.info("%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, (total - count) / rate)
+            if total is None:
+                logger.info("%s: %d, %.1f/s", description, count, rate)
+            else:
+                seconds_left = (total - count) / rate
+                logger.info("%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, seconds_left)

@@ -1,0 +1,115 @@
+"""What is known about every different item of a source, without its text.
+
+A pool of millions fits: an item costs about 200 bytes here. Texts are read again when they are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from activelora.campaign.records import Item
+from activelora.errors import DataError
+from activelora.pool.formats import Row
+from activelora.pool.problems import Problems
+from activelora.tasks.task import Task
+
+_NO_LABEL = -1
+
+
+class Census:
+    """Counts a source's items, drops exact duplicates, and finds rows that contradict each other.
+
+    Attributes:
+        num_rows: Rows that could be read.
+        num_duplicates: Rows whose content was there already.
+        longest_chars: Length of the longest item: its fields and choices.
+        sample: The first item.
+    """
+
+    def __init__(self, task: Task, problems: Problems) -> None:
+        self._task = task
+        self._problems = problems
+        self._places: dict[str, int] = {}
+        self._labels = array("q")
+        self._lines = array("q")
+        self._file_numbers = array("q")
+        self._files: dict[str, int] = {}
+        self._own_ids: dict[bytes, int] = {}
+        self.num_rows = 0
+        self.num_duplicates = 0
+        self.longest_chars = 0
+        self.sample: Item | None = None
+
+    def add(self, item: Item, label: int | None, row: Row) -> None:
+        """Take a row in."""
+        self.num_rows += 1
+        place = self._places.get(item.item_id)
+        if place is None:
+            place = self._add_item(item, label, row)
+        else:
+            self.num_duplicates += 1
+            self._compare_labels(place, item, label, row)
+        if item.source_id is not None:
+            self._compare_own_ids(place, item.source_id, row)
+
+    def __len__(self) -> int:
+        """Return the number of different items."""
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids, as first met."""
+        return iter(self._places)
+
+    def __contains__(self, item_id: str) -> bool:
+        """Tell whether the source has the item."""
+        return item_id in self._places
+
+    def label(self, item_id: str) -> int | None:
+        """Return an item's gold label, if it has one."""
+        label = self._labels[self._places[item_id]]
+        return None if label == _NO_LABEL else label
+
+    def labeled(self, ids: Iterable[str]) -> dict[str, int]:
+        """Return the labels of those of the items that have one."""
+        return {id_: label for id_ in ids if (label := self.label(id_)) is not None}
+
+    def label_counts(self, ids: Iterable[str]) -> dict[int, int]:
+        """Return how many of the items have each label, by label."""
+        return dict(sorted(Counter(self.labeled(ids).values()).items()))
+
+    def _add_item(self, item: Item, label: int | None, row: Row) -> int:
+        place = self._places[item.item_id] = len(self._places)
+        self._labels.append(_NO_LABEL if label is None else label)
+        self._lines.append(row.line)
+        self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
+        length = sum(map(len, item.fields.values())) + sum(map(len, item.choices))
+        self.longest_chars = max(self.longest_chars, length)
+        self.sample = self.sample or item
+        return place
+
+    def _compare_labels(self, place: int, item: Item, label: int | None, row: Row) -> None:
+        if label is None:
+            return
+        known = self._labels[place]
+        if known == _NO_LABEL:
+            self._labels[place] = label
+        elif known != label:
+            here, there = self._task.label_name(label, item), self._task.label_name(known, item)
+            problem = f"the same item is labelled `{here}` here and `{there}` at {self._where(place)}"
+            remedy = "Keep the row that is right and remove the other."
+            self._problems.add(DataError(problem, where=row.where, remedy=remedy))
+
+    def _compare_own_ids(self, place: int, own_id: str, row: Row) -> None:
+        digest = hashlib.blake2b(own_id.encode(), digest_size=12).digest()
+        known = self._own_ids.setdefault(digest, place)
+        if known != place:
+            problem = f"the id {own_id[:80]!r} stands for another item at {self._where(known)}"
+            remedy = "Make the ids unique, or leave out `data.columns.id`."
+            self._problems.add(DataError(problem, where=row.where, remedy=remedy))
+
+    def _where(self, place: int) -> str:
+        file = list(self._files)[self._file_numbers[place]]
+        return f"{file}:{self._lines[place]}"

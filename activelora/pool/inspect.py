@@ -1,0 +1,61 @@
+"""What the data of a campaign holds, before anything is written: for ``activelora check``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activelora.campaign.records import Item
+from activelora.config import CampaignConfig
+from activelora.pool.survey import named_counts, survey_data
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """Counts of the data that ``ingest_pool`` would take in.
+
+    Attributes:
+        num_pool: Items that can be asked about.
+        num_holdout: Items that the result is measured on.
+        num_calibration: Items for temperature scaling.
+        num_duplicates: Rows of all sources whose content was there already.
+        num_overlap: Pool items taken out because the holdout has them too.
+        num_left_out: Pool items left out by ``limit``.
+        holdout_labels: Label name to number of holdout items; for multiple choice, by the answer's number from 0.
+        longest_chars: Length of the longest item, fields and choices together.
+        sample: The first item of the pool's source.
+        warnings: What is allowed but looks wrong, in words.
+    """
+
+    num_pool: int
+    num_holdout: int
+    num_calibration: int
+    num_duplicates: int
+    num_overlap: int
+    num_left_out: int
+    holdout_labels: dict[str, int]
+    longest_chars: int
+    sample: Item
+    warnings: tuple[str, ...]
+
+
+def inspect_data(config: CampaignConfig) -> DataSummary:
+    """Read all sources and return what they hold.
+
+    Raises:
+        ProblemsError: Everything that is wrong with them.
+    """
+    survey = survey_data(config)
+    sample = survey.pool.sample
+    assert sample is not None, "a survey has at least one pool item"  # noqa: S101
+    return DataSummary(
+        num_pool=len(survey.pool_ids),
+        num_holdout=len(survey.holdout_ids),
+        num_calibration=len(survey.calibration_ids),
+        num_duplicates=survey.num_duplicates,
+        num_overlap=survey.num_overlap,
+        num_left_out=survey.num_left_out,
+        holdout_labels=named_counts(config, survey.labeled.label_counts(survey.holdout_ids)),
+        longest_chars=max(survey.pool.longest_chars, survey.labeled.longest_chars),
+        sample=sample,
+        warnings=survey.warnings,
+    )

@@ -1,0 +1,42 @@
+"""Seeded draws over item ids. They depend on the seed and the items, never on the order of rows."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from activelora.seeding import item_draw
+
+
+def draw(ids: Iterable[str], size: int, seed: int) -> list[str]:
+    """Return a uniform random subset of ``size`` ids (all, if there are fewer), ordered by their draw."""
+    return heapq.nsmallest(size, ids, key=lambda item_id: (item_draw(seed, item_id), item_id))
+
+
+def stratified(labels: Mapping[str, int], size: int, seed: int) -> frozenset[str]:
+    """Return a random subset of ``size`` ids whose label shares are those of the whole, as nearly as can be.
+
+    Every label gets the whole part of its exact share; the places left go to the largest remainders (equal ones:
+    to the label with the smaller number). Within a label, the draw decides.
+
+    Args:
+        labels: Id to label, at least ``size`` of them.
+        size: How many to draw.
+        seed: The draw's seed.
+    """
+    quotas = largest_remainder(Counter(labels.values()), size)
+    ids_of: dict[int, list[str]] = {label: [] for label in quotas}
+    for item_id, label in labels.items():
+        ids_of[label].append(item_id)
+    return frozenset(item_id for label, quota in quotas.items() for item_id in draw(ids_of[label], quota, seed))
+
+
+def largest_remainder(counts: Mapping[int, int], size: int) -> dict[int, int]:
+    """Split ``size`` places over labels in proportion to their counts; no label gets more than it has."""
+    total = sum(counts.values()) or 1
+    quotas = {label: size * count // total for label, count in sorted(counts.items())}
+    by_remainder = sorted(quotas, key=lambda label: (-(size * counts[label] % total), label))
+    for label in by_remainder[: size - sum(quotas.values())]:
+        quotas[label] += 1
+    return quotas

@@ -1,0 +1,36 @@
+"""Items and labels as the tables of :mod:`activelora.campaign.records`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, LABELED_ITEM_SCHEMA, Item
+
+
+def item_table(items: Iterable[Item]) -> pa.Table:
+    """Return unlabelled items."""
+    return pa.Table.from_pylist([_row(item) for item in items], schema=ITEM_SCHEMA)
+
+
+def labeled_table(items: Iterable[Item], labels: Mapping[str, int]) -> pa.Table:
+    """Return items with their labels, looked up by id."""
+    rows = [{**_row(item), "label": labels[item.item_id]} for item in items]
+    return pa.Table.from_pylist(rows, schema=LABELED_ITEM_SCHEMA)
+
+
+def gold_table(labels: Mapping[str, int]) -> pa.Table:
+    """Return gold labels by id, in the order given."""
+    rows = [{"item_id": item_id, "label": label} for item_id, label in labels.items()]
+    return pa.Table.from_pylist(rows, schema=GOLD_SCHEMA)
+
+
+def _row(item: Item) -> dict[str, Any]:
+    return {
+        "item_id": item.item_id,
+        "source_id": item.source_id,
+        "fields": list(item.fields.items()),
+        "choices": list(item.choices) or None,
+    }

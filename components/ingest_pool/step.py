@@ -1,0 +1,95 @@
+"""ingest_pool: take pool, holdout and calibration split into the campaign, once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from activelora.campaign.campaign import Attempt, Campaign
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Item
+from activelora.config import CampaignConfig
+from activelora.pool import access
+from activelora.pool.survey import Survey, named_counts, stream_items, survey_data
+from activelora.pool.tables import gold_table, item_table, labeled_table
+
+logger = logging.getLogger(__name__)
+
+
+def run(campaign: Campaign) -> Manifest:
+    """Read all data once to check it and draw the splits, then again to write it, a shard at a time."""
+    unit = Unit("ingest_pool")
+    if done := campaign.manifest(unit):
+        return done
+    config = campaign.config
+    survey = survey_data(config)
+    for warning in survey.warnings:
+        logger.warning("%s", warning)
+
+    attempt = campaign.attempt(unit)
+    num_shards, held_out = _write_pool(attempt, config, survey)
+    if config.data.holdout is not None:
+        ids = survey.holdout_ids | survey.calibration_ids
+        held_out = list(stream_items(config, "holdout", ids, survey.labeled.num_rows))
+    _write_labeled(attempt, access.HOLDOUT, held_out, survey.holdout_ids, survey)
+    if survey.calibration_ids:
+        _write_labeled(attempt, access.CALIBRATION, held_out, survey.calibration_ids, survey)
+    return attempt.commit(
+        metrics=_metrics(survey),
+        details={
+            "num_shards": num_shards,
+            "has_gold": _keeps_gold(config),
+            "holdout_labels": named_counts(config, survey.labeled.label_counts(survey.holdout_ids)),
+            "calibration_labels": named_counts(config, survey.labeled.label_counts(survey.calibration_ids)),
+            "warnings": list(survey.warnings),
+        },
+    )
+
+
+def _write_pool(attempt: Attempt, config: CampaignConfig, survey: Survey) -> tuple[int, list[Item]]:
+    """Write the pool's shards. Return their number, and the items on the way that were drawn for the splits."""
+    held_out: list[Item] = []
+    ids = survey.pool_ids
+    if survey.labeled is survey.pool:
+        ids = ids | survey.holdout_ids | survey.calibration_ids
+    pool = _pool_items(stream_items(config, "pool", ids, survey.pool.num_rows), survey, held_out)
+    shard = 0
+    while items := list(islice(pool, config.data.shard_rows)):
+        attempt.write_table(access.items_name(shard), item_table(items))
+        if _keeps_gold(config):
+            labels = survey.pool.labeled(item.item_id for item in items)
+            attempt.write_table(access.gold_name(shard), gold_table(labels))
+        shard += 1
+    return shard, held_out
+
+
+def _pool_items(items: Iterable[Item], survey: Survey, held_out: list[Item]) -> Iterator[Item]:
+    for item in items:
+        if item.item_id in survey.pool_ids:
+            yield item
+        else:
+            held_out.append(item)
+
+
+def _write_labeled(attempt: Attempt, name: str, items: list[Item], ids: frozenset[str], survey: Survey) -> None:
+    chosen = sorted((item for item in items if item.item_id in ids), key=lambda item: item.item_id)
+    attempt.write_table(name, labeled_table(chosen, survey.labeled.labeled(ids)))
+
+
+def _keeps_gold(config: CampaignConfig) -> bool:
+    """Tell whether the pool's labels are kept: only where the oracle answers with them."""
+    return config.labeling.source == "oracle"
+
+
+def _metrics(survey: Survey) -> dict[str, float]:
+    counts = {
+        "num_pool": len(survey.pool_ids),
+        "num_holdout": len(survey.holdout_ids),
+        "num_calibration": len(survey.calibration_ids),
+        "num_rows": survey.pool.num_rows,
+        "num_duplicates": survey.num_duplicates,
+        "num_overlap": survey.num_overlap,
+        "num_left_out": survey.num_left_out,
+    }
+    return {name: float(count) for name, count in counts.items()}
