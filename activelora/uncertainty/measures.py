@@ -1,0 +1,136 @@
+"""How uncertain a predictive distribution is: six measures, each larger where the model is less certain.
+
+Letters: N items, K posterior samples, C answers. All take ``log_probs_NKC``, normalised log-probabilities in nats; an
+item with fewer answers is padded with ``-inf``, which is probability 0 and adds nothing to an entropy. With
+p̄ = mean_k p_k (METHODS §2; Settles 2009, "Active Learning Literature Survey", for the classical ones).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.errors import ConfigError, ModelError
+from activelora.registry import unknown_name
+
+FloatArray = NDArray[np.float64]
+Measure = Callable[[FloatArray], FloatArray]
+"""log_probs_NKC → scores_N."""
+
+ROUNDING = 1e-9
+"""Nats below zero that mutual information may reach by rounding; more is a mistake in the numbers."""
+_SUM_TOLERANCE = 1e-3
+
+
+def least_confidence(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return 1 − max_c p̄_c, in [0, 1 − 1/C] (Lewis and Gale 1994)."""
+    return 1.0 - _mean_probs(log_probs_NKC).max(axis=1)
+
+
+def margin(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return −(p̄₁ − p̄₂), the two largest probabilities, in [−1, 0] (Scheffer et al. 2001).
+
+    An item with one possible answer has p̄₂ = 0.
+    """
+    probs_NC = _mean_probs(log_probs_NKC)
+    if probs_NC.shape[1] == 1:
+        return -probs_NC[:, 0]
+    ordered_NC = np.sort(probs_NC, axis=1)
+    return ordered_NC[:, -2] - ordered_NC[:, -1]
+
+
+def predictive_entropy(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return H[p̄] = −Σ_c p̄_c ln p̄_c in nats, in [0, ln C] (Shannon 1948): total uncertainty."""
+    return _entropy(_mean_probs(log_probs_NKC))
+
+
+def expected_entropy(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return mean_k H[p_k] in nats, in [0, ln C]: the part that more labels would not remove (aleatoric)."""
+    mean_N: FloatArray = _entropy(_checked_probs(log_probs_NKC)).mean(axis=1)
+    return mean_N
+
+
+def bald(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return H[p̄] − mean_k H[p_k] in nats, the mutual information of answer and weights, in [0, ln min(K, C)].
+
+    Houlsby et al. 2011, "Bayesian Active Learning for Classification and Preference Learning". The part that labels
+    can remove (epistemic). Jensen's inequality makes it ≥ 0; only rounding noise is clipped.
+
+    Raises:
+        ModelError: It is below zero by more than rounding can explain, or a number is NaN.
+    """
+    information_N = predictive_entropy(log_probs_NKC) - expected_entropy(log_probs_NKC)
+    if len(information_N) and (lowest := float(information_N.min())) < -ROUNDING:
+        row = int(information_N.argmin())
+        raise ModelError(f"bald is {lowest:.3g} nats in row {row}, and mutual information cannot be negative")
+    return np.maximum(information_N, 0.0)
+
+
+def variation_ratio(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return 1 − f/K, f the votes for the most voted answer, in [0, 1 − 1/min(K, C)] (Freeman 1965).
+
+    Each sample votes for its most probable answer, the first of equals. One sample always agrees with itself: 0.
+    """
+    probs_NKC = _checked_probs(log_probs_NKC)
+    num_answers = probs_NKC.shape[2]
+    votes_NK = probs_NKC.argmax(axis=2)
+    votes_NC = np.stack([(votes_NK == answer).sum(axis=1) for answer in range(num_answers)], axis=1)
+    return np.asarray(1.0 - votes_NC.max(axis=1) / probs_NKC.shape[1], dtype=np.float64)
+
+
+MEASURES: dict[str, Measure] = {
+    "least_confidence": least_confidence,
+    "margin": margin,
+    "predictive_entropy": predictive_entropy,
+    "expected_entropy": expected_entropy,
+    "bald": bald,
+    "variation_ratio": variation_ratio,
+}
+
+
+def check_measure(name: str) -> None:
+    """Refuse a measure that does not exist.
+
+    Raises:
+        ConfigError: There is none of that name; the nearest one is named.
+    """
+    if name not in MEASURES:
+        error: ConfigError = unknown_name("acquisition.measure", name, list(MEASURES))
+        raise error
+
+
+def _checked_probs(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return exp(log_probs_NKC) in float64.
+
+    Raises:
+        ValueError: It is not a stack of distributions.
+        ModelError: It holds NaN.
+    """
+    if log_probs_NKC.ndim != 3 or 0 in log_probs_NKC.shape[1:]:
+        raise ValueError(f"log_probs_NKC must be (N, K, C) with K and C at least 1, not {log_probs_NKC.shape}")
+    if (bad_N := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+        raise ModelError(
+            f"log_probs_NKC is NaN for {int(bad_N.sum())} of {len(bad_N)} items, first in row {int(bad_N.argmax())}",
+            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
+            "`model.dtype: float32`.",
+        )
+    probs_NKC: FloatArray = np.exp(log_probs_NKC.astype(np.float64, copy=False))
+    off_NK = np.abs(probs_NKC.sum(axis=2) - 1.0)
+    if off_NK.size and not (off_NK < _SUM_TOLERANCE).all():
+        row, sample = np.unravel_index(int(off_NK.argmax()), off_NK.shape)
+        raise ValueError(f"log_probs_NKC is not normalised in row {row}, sample {sample}: give log-probabilities")
+    return probs_NKC
+
+
+def _mean_probs(log_probs_NKC: FloatArray) -> FloatArray:
+    mean_NC: FloatArray = _checked_probs(log_probs_NKC).mean(axis=1)
+    return mean_NC
+
+
+def _entropy(probs: FloatArray) -> FloatArray:
+    """Return −Σ p ln p over the last axis, with 0 ln 0 = 0."""
+    logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
+    total: FloatArray = (probs * logs).sum(axis=-1)
+    return np.maximum(-total, 0.0)
