@@ -44,13 +44,13 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
         yield Conflict(
             "adapter.dropout",
             f"{what}, and without dropout all samples are the same: {effect}",
-            "Set it above 0 (0.1 is usual), or choose a strategy such as `predictive_entropy`.",
+            "Set it above 0 (0.1 is usual), or choose a strategy such as `entropy`.",
         )
     if config.scoring.num_samples < 2:
         yield Conflict(
             "scoring.num_samples",
             f"{what}, and one sample has nothing to compare with: {effect}",
-            "Set it to 2 or more (8 is usual), or choose a strategy such as `predictive_entropy`.",
+            "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
         )
 
 

@@ -18,19 +18,21 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScoredPool:
-    """The unlabelled items and what the models think of them, in the order of their ids.
+    """The unlabelled items and what the models think of them. Their order means nothing.
 
     Attributes:
-        item_ids: N ids, ascending.
+        item_ids: N different ids.
         measures: Name to scores_N under the current adapter (the base model in round 0); larger is less certain.
         base_measures: The same under the base model.
         mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
+        label_names: Names of the C answers, for reasons in words; empty where every item has its own choices.
     """
 
     item_ids: tuple[str, ...]
     measures: Mapping[str, FloatArray]
     base_measures: Mapping[str, FloatArray]
     mean_probs_NC: FloatArray
+    label_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ _SUM_TOLERANCE = 1e-3
 
 def least_confidence(log_probs_NKC: FloatArray) -> FloatArray:
     """Return 1 − max_c p̄_c, in [0, 1 − 1/C] (Lewis and Gale 1994)."""
-    return 1.0 - _mean_probs(log_probs_NKC).max(axis=1)
+    highest_N: FloatArray = _mean_probs(log_probs_NKC).max(axis=1)
+    return 1.0 - highest_N
 
 
 def margin(log_probs_NKC: FloatArray) -> FloatArray:
@@ -110,7 +111,8 @@ def _checked_probs(log_probs_NKC: FloatArray) -> FloatArray:
     """
     if log_probs_NKC.ndim != 3 or 0 in log_probs_NKC.shape[1:]:
         raise ValueError(f"log_probs_NKC must be (N, K, C) with K and C at least 1, not {log_probs_NKC.shape}")
-    if (bad_N := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+    bad_N = np.atleast_1d(np.isnan(log_probs_NKC).any(axis=(1, 2)))
+    if bad_N.any():
         raise ModelError(
             f"log_probs_NKC is NaN for {int(bad_N.sum())} of {len(bad_N)} items, first in row {int(bad_N.argmax())}",
             remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "

@@ -1,0 +1,79 @@
+"""The top of a ranking, which all uncertainty strategies share: they differ only in what they rank by.
+
+Letters: N unlabelled items, C answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from activelora.acquisition.strategy import FloatArray, Pick, ScoredPool
+from activelora.errors import ConfigError, ModelError
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def top(pool: ScoredPool, scores_N: FloatArray, num: int, describe: Callable[[int], str]) -> list[Pick]:
+    """Return the highest scores first; equal scores go by item id, so that runs repeat whatever the pool's order.
+
+    Args:
+        pool: The unlabelled items.
+        scores_N: What to rank by.
+        num: How many; all, if the pool is smaller.
+        describe: Index → the score in words.
+    """
+    order = np.lexsort((np.array(pool.item_ids, dtype=np.str_), -scores_N))[:num]
+    size = len(pool.item_ids)
+    return [
+        Pick(index, float(scores_N[index]), f"{describe(index)}, rank {rank} of {size}{hesitation(pool, index)}")
+        for rank, index in enumerate(order.tolist(), 1)
+    ]
+
+
+def measure(pool: ScoredPool, name: str) -> FloatArray:
+    """Return scores_N of a measure under the current model.
+
+    Raises:
+        ConfigError: The pool was not scored by it.
+        ModelError: A score is not a number.
+    """
+    return _checked(pool, pool.measures, name, "the current model")
+
+
+def base_measure(pool: ScoredPool, name: str) -> FloatArray:
+    """Return scores_N of a measure under the base model; raises as :func:`measure` does."""
+    return _checked(pool, pool.base_measures, name, "the base model")
+
+
+def hesitation(pool: ScoredPool, index: int) -> str:
+    """Return in words between which two answers the model hesitates; nothing if it knows one answer only."""
+    probs_C = pool.mean_probs_NC[index]
+    if np.count_nonzero(probs_C) < 2:
+        return ""
+    first, second = np.argsort(-probs_C, kind="stable")[:2].tolist()
+    names = [f"{_name(pool, answer)} ({probs_C[answer]:.2f})" for answer in (first, second)]
+    return f"; the model hesitates between {names[0]} and {names[1]}"
+
+
+def _name(pool: ScoredPool, answer: int) -> str:
+    if answer < len(pool.label_names):
+        return pool.label_names[answer]
+    return _LETTERS[answer] if answer < len(_LETTERS) else str(answer)
+
+
+def _checked(pool: ScoredPool, measures: Mapping[str, FloatArray], name: str, whose: str) -> FloatArray:
+    if name not in measures:
+        known = ", ".join(sorted(measures)) or "none"
+        raise ConfigError(f"the pool has no scores of `{name}` under {whose}; it has: {known}")
+    scores_N = measures[name]
+    if not (fine_N := np.isfinite(scores_N)).all():
+        bad = int(fine_N.argmin())
+        raise ModelError(
+            f"`{name}` under {whose} is {scores_N[bad]} for {int((~fine_N).sum())} of {len(fine_N)} items, "
+            f"first {pool.item_ids[bad]}",
+            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
+            "`model.dtype: float32`.",
+        )
+    return scores_N

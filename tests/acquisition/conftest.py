@@ -1,0 +1,50 @@
+"""Small pools with real measures of drawn distributions."""
+
+import numpy as np
+import pytest
+
+from activelora.acquisition.strategy import ScoredPool, SelectionContext
+from activelora.config import AcquisitionConfig
+from activelora.uncertainty.measures import MEASURES
+
+LABELS = ("entity", "human", "number", "place")
+
+
+def pool_of(log_probs_NKC, base_NKC=None, label_names=LABELS):
+    """The pool as select_batch builds it, from samples under adapter and base model."""
+    base_NKC = log_probs_NKC if base_NKC is None else base_NKC
+    return ScoredPool(
+        item_ids=tuple(f"item-{index:04d}" for index in range(len(log_probs_NKC))),
+        measures={name: function(log_probs_NKC) for name, function in MEASURES.items()},
+        base_measures={name: function(base_NKC) for name, function in MEASURES.items()},
+        mean_probs_NC=np.exp(log_probs_NKC).mean(axis=1),
+        label_names=label_names,
+    )
+
+
+def drawn_log_probs(seed, num_items=40, num_samples=6, num_classes=4, spread=2.0):
+    logits = np.random.default_rng(seed).normal(0, spread, (num_items, num_samples, num_classes))
+    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+
+
+def permuted(pool, order):
+    return ScoredPool(
+        item_ids=tuple(pool.item_ids[index] for index in order),
+        measures={name: scores_N[order] for name, scores_N in pool.measures.items()},
+        base_measures={name: scores_N[order] for name, scores_N in pool.base_measures.items()},
+        mean_probs_NC=pool.mean_probs_NC[order],
+        label_names=pool.label_names,
+    )
+
+
+def context_of(strategy="star", *, seed=7, round_=2, num_rounds=5, **options):
+    return SelectionContext(seed, round_, num_rounds, AcquisitionConfig(strategy=strategy, **options))
+
+
+def ids_of(pool, picks):
+    return [pool.item_ids[pick.index] for pick in picks]
+
+
+@pytest.fixture
+def pool():
+    return pool_of(drawn_log_probs(0), drawn_log_probs(1, num_samples=1))

@@ -1,0 +1,139 @@
+"""What must hold for every registered strategy."""
+
+import numpy as np
+import pytest
+
+from activelora.acquisition.registry import STRATEGIES
+from activelora.acquisition.strategy import ScoredPool
+from activelora.acquisition.top import measure
+from activelora.errors import ModelError
+from tests.acquisition.conftest import context_of, drawn_log_probs, ids_of, permuted, pool_of
+
+every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
+every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random"}))
+
+
+@every_strategy
+def test_a_batch_of_one_is_the_top_one(name, pool):
+    select = STRATEGIES[name].select
+    batch = select(pool, 10, context_of(name))
+    assert select(pool, 1, context_of(name)) == batch[:1]
+    assert select(pool, 4, context_of(name)) == batch[:4]
+
+
+@every_strategy
+def test_the_pools_order_does_not_matter(name, pool):
+    other = permuted(pool, np.random.default_rng(3).permutation(len(pool.item_ids)))
+    one = STRATEGIES[name].select(pool, 12, context_of(name))
+    two = STRATEGIES[name].select(other, 12, context_of(name))
+    assert ids_of(pool, one) == ids_of(other, two)
+    assert [(pick.score, pick.reason) for pick in one] == [(pick.score, pick.reason) for pick in two]
+
+
+@every_strategy
+def test_no_item_twice(name, pool):
+    picks = STRATEGIES[name].select(pool, 40, context_of(name))
+    assert sorted(pick.index for pick in picks) == list(range(40))
+
+
+@every_strategy
+def test_asking_for_more_than_there_is_returns_all(name, pool):
+    picks = STRATEGIES[name].select(pool, 1000, context_of(name))
+    assert sorted(pick.index for pick in picks) == list(range(40))
+
+
+@every_strategy
+def test_asking_for_none_returns_none(name, pool):
+    assert STRATEGIES[name].select(pool, 0, context_of(name)) == []
+
+
+@every_strategy
+def test_same_seed_same_batch(name, pool):
+    select = STRATEGIES[name].select
+    assert select(pool, 9, context_of(name, seed=1)) == select(pool, 9, context_of(name, seed=1))
+
+
+@every_strategy
+def test_an_empty_pool(name):
+    assert STRATEGIES[name].select(pool_of(np.empty((0, 2, 4))), 3, context_of(name)) == []
+
+
+@every_strategy
+def test_one_item(name):
+    picks = STRATEGIES[name].select(pool_of(drawn_log_probs(0, num_items=1)), 3, context_of(name))
+    assert [pick.index for pick in picks] == [0]
+
+
+@every_strategy
+def test_one_class(name):
+    pool = pool_of(np.zeros((5, 3, 1)))
+    picks = STRATEGIES[name].select(pool, 2, context_of(name))
+    assert len({pick.index for pick in picks}) == 2
+    assert not any("hesitates" in pick.reason for pick in picks)
+
+
+@every_scored
+def test_equal_scores_go_by_item_id(name):
+    pool = pool_of(np.log(np.full((6, 3, 4), 0.25)))
+    backwards = permuted(pool, np.arange(6)[::-1])
+    batch = ["item-0000", "item-0001", "item-0002"]
+    assert ids_of(pool, STRATEGIES[name].select(pool, 3, context_of(name))) == batch
+    assert ids_of(backwards, STRATEGIES[name].select(backwards, 3, context_of(name))) == batch
+
+
+@every_scored
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_score_that_is_no_number_is_refused_with_measure_and_item(name, bad, pool):
+    for scores_N in pool.measures.values():
+        scores_N[5] = bad
+    with pytest.raises(ModelError, match=r"under the current model is (nan|inf) for 1 of 40 items, first item-0005"):
+        STRATEGIES[name].select(pool, 3, context_of(name))
+
+
+@every_scored
+def test_scores_fall_and_reasons_count_up(name, pool):
+    picks = STRATEGIES[name].select(pool, 5, context_of(name))
+    scores = [pick.score for pick in picks]
+    assert scores == sorted(scores, reverse=True)
+    for rank, pick in enumerate(picks, 1):
+        assert f", rank {rank} of 40; the model hesitates between " in pick.reason
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random", "star"}))
+def test_the_top_is_what_a_plain_sort_gives(name, pool):
+    scores_N = measure(pool, "predictive_entropy" if name == "entropy" else name)
+    plain = sorted(range(40), key=lambda index: (-scores_N[index], pool.item_ids[index]))
+    assert [pick.index for pick in STRATEGIES[name].select(pool, 40, context_of(name))] == plain
+
+
+def test_reasons_are_in_words_with_numbers():
+    log_probs_NKC = np.log(np.array([[[0.5, 0.3, 0.15, 0.05]], [[0.97, 0.01, 0.01, 0.01]]]))
+    pool = pool_of(log_probs_NKC)
+    reasons = {
+        name: STRATEGIES[name].select(pool, 1, context_of(name, round_=0))[0].reason.partition(",")[0]
+        for name in STRATEGIES
+    }
+    assert reasons == {
+        "random": "drawn at random from 2",
+        "least_confidence": "its best answer has probability 0.50",
+        "margin": "its two best answers are 0.200 apart",
+        "entropy": "entropy 1.14 nats",
+        "expected_entropy": "expected entropy 1.14 nats",
+        "bald": "mutual information 0.000 nats",
+        "variation_ratio": "0% of the samples vote against the most voted answer",
+        "star": "dynamic uncertainty 1.00 (base 1.00 × 1.00)",
+    }
+    entropy = STRATEGIES["entropy"].select(pool, 1, context_of("entropy"))[0]
+    assert entropy.reason.endswith("rank 1 of 2; the model hesitates between entity (0.50) and human (0.30)")
+
+
+def test_choices_without_names_are_letters():
+    pool = pool_of(np.log(np.array([[[0.2, 0.5, 0.3]]])), label_names=())
+    reason = STRATEGIES["entropy"].select(pool, 1, context_of("entropy"))[0].reason
+    assert reason.endswith("between B (0.50) and C (0.30)")
+
+
+def test_random_needs_ids_only():
+    pool = ScoredPool(("b", "a", "c"), {}, {}, np.empty((3, 0)))
+    assert len(STRATEGIES["random"].select(pool, 2, context_of("random"))) == 2
+    assert not STRATEGIES["random"].needs_scores
