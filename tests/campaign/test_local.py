@@ -5,14 +5,12 @@ import resource
 import subprocess
 import sys
 import textwrap
-from contextlib import contextmanager
 
 import pytest
 
 from activelora.campaign.local import LocalStore
 from activelora.errors import StoreError
-
-NOBODY = 65534
+from tests.privileges import without_root
 
 
 @pytest.fixture
@@ -27,19 +25,6 @@ def full_disk(tmp_path):
         pytest.skip(f"no tmpfs can be mounted here: {mount.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
-
-
-@contextmanager
-def without_root():
-    """Act as a user whom permissions bind."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def files_in(folder):
@@ -67,6 +52,7 @@ def test_a_file_size_limit_is_named(tmp_path):
         from pathlib import Path
         from activelora.campaign.local import LocalStore
         from activelora.errors import StoreError
+from tests.privileges import without_root
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.getrlimit(resource.RLIMIT_FSIZE)[1]}))
         try:

@@ -1,0 +1,118 @@
+"""The house rules, as tests."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("activelora", "components", "pipelines")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SLOW = ("torch", "transformers", "peft", "accelerate", "mlflow", "matplotlib", "scipy", "sklearn")
+
+
+def imported_by(statement):
+    """Return which of the slow packages a fresh interpreter has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(*(name for name in {SLOW!r} if name in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split("\n")[-2].split()
+
+
+def test_import_contracts_hold():
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+LIGHT = [
+    "activelora.config_file",
+    "activelora.campaign.labels",
+    "activelora.campaign.ledger",
+    "activelora.campaign.s3",
+    "activelora.acquisition.strategy",
+    "activelora.tasks.registry",
+    "activelora.acquisition.registry",
+    "activelora.labeling.registry",
+    "activelora.pool.access",
+    "pipelines.cli",
+]
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_import_nothing_slow(module):
+    path = ROOT / Path(*module.split("."))
+    if not (path.with_suffix(".py").exists() or path.is_dir()):
+        pytest.skip(f"there is no {module}")
+    assert imported_by(f"import {module}") == []
+
+
+def test_light_packages_never_import_torch():
+    """Not even the modules of these packages that the table above does not name."""
+    packages = ("campaign", "tasks", "acquisition", "labeling", "pool")
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in packages
+        for path in (ROOT / "activelora" / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    assert "torch" not in imported_by("\n".join(f"import {module}" for module in sorted(modules)))
+
+
+def test_help_imports_nothing_slow():
+    if not (ROOT / "pipelines" / "cli.py").exists():
+        pytest.skip("there is no command line")
+    code = "import sys\nsys.argv = ['activelora', '--help']\nfrom pipelines.cli import main\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
+    assert imported_by(code) == []
+
+
+def test_there_is_no_drawer_for_everything():
+    drawers = {"utils", "util", "common", "helpers", "helper", "misc"}
+    assert [path for path in SOURCES if drawers & {path.stem, *path.relative_to(ROOT).parts}] == []
+
+
+def test_no_other_distribution_owns_our_names():
+    owners = importlib.metadata.packages_distributions()
+    for name in PACKAGES:
+        assert set(owners.get(name, ["activelora"])) == {"activelora"}, f"`{name}` also comes from {owners[name]}"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"trust_remote_code\s*=\s*True",
+        r"\bimport (pickle|cloudpickle|dill|joblib|shelve|marshal)\b|\bfrom (pickle|cloudpickle|dill|joblib) import",
+        r"\btorch\.load\(",
+        r"allow_pickle\s*=\s*True",
+        r"\byaml\.(unsafe_load|full_load|UnsafeLoader|FullLoader)\b",
+        r"\b(eval|exec)\(",
+        r"shell\s*=\s*True",
+        r"verify\s*=\s*False",
+    ],
+)
+def test_dangerous_calls_do_not_occur(pattern):
+    # `model.eval()` and `.exec(` of others are no calls of the built-ins.
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in SOURCES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(pattern if "eval" not in pattern else rf"(?<!\.){pattern}", line)
+    ]
+    assert found == []
+
+
+def test_kubeflow_is_known_to_declarations_and_pipelines_only():
+    pattern = re.compile(r"^\s*(import|from) (kfp|kubernetes)\b", re.MULTILINE)
+    allowed = {path for path in SOURCES if path.name == "component.py" or path.is_relative_to(ROOT / "pipelines")}
+    assert [path for path in SOURCES if path not in allowed and pattern.search(path.read_text())] == []
+
+
+def test_steps_have_the_six_names():
+    from activelora.campaign.manifest import STEPS
+
+    folders = {path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(STEPS)

@@ -1,0 +1,215 @@
+"""Rules between settings, and the schema itself."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from activelora.config import CampaignConfig
+from activelora.config_file import config_difference, config_digest, json_schema, load_config, parse_config
+from activelora.config_rules import conflicts
+from activelora.errors import ProblemsError
+
+BASE = {
+    "name": "mail",
+    "task": {"prompt": "Mail: {text}\nTeam:", "labels": ["billing", "support"]},
+    "data": {"pool": {"path": "pool.jsonl"}},
+}
+
+
+def config(**sections):
+    return parse_config({**BASE, **sections}, where="campaign.yaml")
+
+
+def problems(**sections):
+    with pytest.raises(ProblemsError) as caught:
+        config(**sections)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_defaults_fit_together():
+    assert conflicts(config()) == []
+    assert config().label_budget == 125
+    assert config(stopping={"label_budget": 60}).label_budget == 60
+
+
+@pytest.mark.parametrize("strategy", ["star", "bald", "variation_ratio"])
+def test_strategies_that_compare_samples_need_samples_that_differ(strategy):
+    said = problems(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    assert len(said) == 2
+    assert f"`adapter.dropout`: `{strategy}` compares Monte-Carlo samples, and without dropout" in said[0]
+    assert "Set it above 0 (0.1 is usual)" in said[0]
+    assert f"`scoring.num_samples`: `{strategy}` compares" in said[1]
+    assert "Set it to 2 or more" in said[1]
+    assert ("every item's score would be 0" in said[0]) == (strategy != "star")
+
+
+def test_star_over_a_disagreement_measure_would_score_nothing():
+    said = problems(acquisition={"strategy": "star", "measure": "bald"}, adapter={"dropout": 0})
+    assert "every item's score would be 0" in said[0]
+
+
+@pytest.mark.parametrize("strategy", ["random", "predictive_entropy", "least_confidence", "margin"])
+def test_other_strategies_work_without_dropout(strategy):
+    config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+
+
+def test_weight_masks_work_on_a_quantised_base():
+    config(model={"quantization": "4bit"}, scoring={"mask": "weight"})
+
+
+POOL = {"path": "pool.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"stopping": {"label_budget": 24}},
+            "`stopping.label_budget`: 24 labels are fewer than one batch of acquisition.batch_size 25. Raise the",
+        ),
+        (
+            {"data": {"pool": {**POOL, "limit": 220}}},
+            "`data.pool.limit`: 20 items are left in the pool, holdout and calibration split off: fewer than one",
+        ),
+        (
+            {"data": {"pool": {**POOL, "limit": 100}, "calibration_size": 50}},
+            "`data.pool.limit`: 0 items are left in the pool",
+        ),
+        (
+            {"data": {"pool": {**POOL, "limit": 300}}, "stopping": {"label_budget": 101}},
+            "`stopping.label_budget`: 101 labels cannot be asked for where 100 items are left in the pool",
+        ),
+        (
+            {"data": {"pool": {**POOL, "limit": 10}, "holdout": {"path": "test.jsonl"}}},
+            "`data.pool.limit`: 10 items are left in the pool: fewer than one batch of 25",
+        ),
+        (
+            {"data": {"pool": POOL, "holdout": {"path": "test.jsonl", "limit": 50}, "calibration_size": 50}},
+            "`data.holdout.limit`: 50 rows leave no holdout after data.calibration_size 50. Raise the limit",
+        ),
+        (
+            {"data": {"pool": POOL, "columns": {"label": None}}},
+            "`data.columns.label`: the holdout is measured against gold labels, and no column is named",
+        ),
+        (
+            {"labeling": {"source": "files", "oracle_error_rate": 0.1}},
+            "`labeling.oracle_error_rate`: it belongs to the `oracle` label source, and labeling.source is `files`",
+        ),
+        (
+            {"training": {"batch_size": 4, "gradient_accumulation": 8}},
+            "`training.gradient_accumulation`: a batch of 4 cannot be split into 8 passes",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(sections, said):
+    found = problems(**sections)
+    assert len(found) == 1
+    assert found[0].startswith(f"campaign.yaml: {said}")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"pool": {**POOL, "limit": 225}},
+        {"pool": {**POOL, "limit": 25}, "holdout": {"path": "test.jsonl"}},
+        {"pool": POOL, "holdout": {"path": "test.jsonl", "limit": 51}, "calibration_size": 50},
+    ],
+)
+def test_splits_that_just_fit(data):
+    config(data=data)
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"labels": ["one"]}, "a classification task needs at least two `labels`"),
+        ({"labels": ["a", "A "]}, "`labels` must be different and not empty"),
+        ({"labels": ["a", " "]}, "`labels` must be different and not empty"),
+        ({"labels": ["a", "b"], "answer": "text"}, "`answer: text` is for multiple_choice"),
+        ({"labels": ["a", "b"], "answer_words": {"c": "x"}}, "`answer_words` names no label of the task: c"),
+        ({"labels": ["a", "b"], "answer_words": {"yes": "x"}}, "`answer_words` names no label of the task: yes"),
+        ({"labels": ["a", "b"], "answer": "letters", "answer_words": {"a": "x"}}, "are for `answer: words`"),
+        ({"labels": ["a", "b"], "prompt": "  "}, "`prompt` is empty"),
+        ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification only"),
+        ({"kind": "yes_no", "answer": "letters"}, "a yes_no task answers by `words`"),
+        ({"kind": "multiple_choice"}, "a multiple_choice task answers by `letters` or by `text`"),
+    ],
+)
+def test_tasks_that_cannot_be(task, said):
+    found = problems(task={"prompt": "{text}", **task})
+    assert len(found) == 1
+    assert found[0].startswith("campaign.yaml: `task` cannot be: ")
+    assert said in found[0]
+
+
+def test_tasks_that_can_be():
+    config(task={"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}})
+    config(task={"kind": "multiple_choice", "prompt": "{question}", "answer": "text"})
+    config(task={"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}})
+
+
+def test_a_configuration_is_frozen():
+    with pytest.raises(ValidationError):
+        config().seed = 1
+
+
+def test_digest_depends_on_every_setting_and_on_nothing_else():
+    assert config_digest(config()) == config_digest(config(seed=0, adapter={}))
+    assert config_digest(config()) != config_digest(config(seed=1))
+    assert config_digest(CampaignConfig.model_validate(config().model_dump(mode="json"))) == config_digest(config())
+
+
+def test_differences_are_named():
+    assert config_difference(config(), config(seed=3)) == "seed: 0 there, 3 asked"
+    many = config_difference(config(), config(seed=3, adapter={"rank": 4, "alpha": 1.0, "dropout": 0.2}))
+    assert many.endswith(" and 1 more")
+
+
+def sections(model):
+    yield model
+    for field in model.model_fields.values():
+        for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from sections(kind)
+
+
+def test_every_setting_is_documented_and_every_section_closed():
+    for model in sections(CampaignConfig):
+        assert model.__doc__
+        assert model.model_config["extra"] == "forbid"
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name} has no docstring"
+
+
+def test_the_json_schema_describes_the_file():
+    schema = json_schema()
+    assert schema["$schema"].endswith("2020-12/schema")
+    assert schema["required"] == ["name", "task", "data"]
+    assert set(schema["properties"]) == set(CampaignConfig.model_fields)
+    for part in (schema, *schema["$defs"].values()):
+        assert part["additionalProperties"] is False
+        for name, setting in part["properties"].items():
+            assert setting.get("description"), name
+    assert schema["$defs"]["AcquisitionConfig"]["properties"]["batch_size"]["default"] == 25
+
+
+READY = sorted((Path(__file__).parents[1] / "pipelines" / "campaigns").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
+def test_ready_campaigns_are_valid_and_use_known_keys(path):
+    known = json_schema()
+    loaded = load_config(path)
+    assert_known(loaded.model_dump(mode="json", exclude_unset=True), known, known["$defs"])
+
+
+def assert_known(node, schema, definitions):
+    """Check keys against the JSON schema as an editor would."""
+    for option in (schema, *schema.get("anyOf", ())):
+        if "$ref" in option:
+            schema = definitions[option["$ref"].rsplit("/", 1)[1]]
+    if isinstance(node, dict) and "properties" in schema:
+        for key, value in node.items():
+            assert key in schema["properties"]
+            assert_known(value, schema["properties"][key], definitions)
