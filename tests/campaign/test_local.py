@@ -52,7 +52,6 @@ def test_a_file_size_limit_is_named(tmp_path):
         from pathlib import Path
         from activelora.campaign.local import LocalStore
         from activelora.errors import StoreError
-from tests.privileges import without_root
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.getrlimit(resource.RLIMIT_FSIZE)[1]}))
         try:
