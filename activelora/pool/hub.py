@@ -44,7 +44,7 @@ def read_hub(path: str, wanted: Wanted, problems: Problems) -> Iterator[Row]:
             revision=options.get("revision"),
             streaming=True,
         )
-        for values in _select(dataset, wanted, path, problems):
+        for values in select_columns(dataset, wanted, path, problems):
             row += 1
             yield Row(values, path, row)
     except ActiveLoRAError:
@@ -89,7 +89,7 @@ def _load_function(path: str) -> Any:
     return datasets.load_dataset
 
 
-def _select(dataset: Any, wanted: Wanted, path: str, problems: Problems) -> Any:
+def select_columns(dataset: Any, wanted: Wanted, path: str, problems: Problems) -> Any:
     """Leave out columns that nobody asked for: images and audio would be decoded."""
     present = dataset.column_names
     if present is None:

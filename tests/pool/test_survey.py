@@ -1,0 +1,131 @@
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from activelora.pool.inspect import inspect_data
+from activelora.pool.survey import survey_data
+from tests.pool.conftest import CHOICE_TASK, TASK, jsonl, rows
+
+
+def splits(survey):
+    return survey.pool_ids, survey.holdout_ids, survey.calibration_ids
+
+
+def write(folder, **files):
+    for name, content in files.items():
+        (folder / f"{name}.jsonl").write_bytes(jsonl(content))
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.permutations(rows(20) + rows(5)), st.permutations(rows(9, 15)), st.booleans(), st.none() | st.just(12))
+def test_ids_and_splits_do_not_depend_on_row_order(tmp_path, make_config, pool, holdout, is_given, limit):
+    data = {"calibration_size": 3, "pool": {"path": "pool.jsonl", "limit": limit}}
+    if is_given:
+        data["holdout"] = {"path": "holdout.jsonl", "limit": 8}
+    config = make_config(**data)
+    write(tmp_path, pool=rows(20) + rows(5), holdout=rows(9, 15))
+    expected = survey_data(config)
+    write(tmp_path, pool=pool, holdout=holdout)
+    survey = survey_data(config)
+    assert splits(survey) == splits(expected)
+    assert survey.num_duplicates == expected.num_duplicates
+    for item_id in survey.pool:
+        assert survey.pool.label(item_id) == expected.pool.label(item_id)
+
+
+def test_pool_holdout_and_calibration_share_nothing(tmp_path, make_config):
+    write(tmp_path, pool=rows(30), holdout=rows(30, 20))
+    for data in ({"calibration_size": 5}, {"calibration_size": 5, "holdout": {"path": "holdout.jsonl"}}):
+        survey = survey_data(make_config(**data))
+        pool, holdout, calibration = splits(survey)
+        assert len(pool | holdout | calibration) == len(pool) + len(holdout) + len(calibration)
+        assert len(calibration) == 5
+
+
+def test_a_pool_item_that_the_holdout_has_too_is_taken_out_and_counted(tmp_path, make_config):
+    write(tmp_path, pool=rows(30), holdout=rows(30, 20))
+    summary = inspect_data(make_config(holdout={"path": "holdout.jsonl"}, calibration_size=3))
+    assert (summary.num_pool, summary.num_overlap) == (20, 10)
+    assert (summary.num_holdout, summary.num_calibration) == (27, 3)
+
+
+def test_the_splits_are_stratified(tmp_path, make_config):
+    skewed = [row for row in rows(300) if row["label"] != "science" or int(row["text"].split()[-1]) % 30 == 2]
+    write(tmp_path, pool=skewed)
+    summary = inspect_data(make_config(holdout_size=21, calibration_size=63))
+    assert summary.holdout_labels == {"sport": 10, "politics": 10, "science": 1}
+    assert summary.num_pool == 210 - 21 - 63
+
+
+def test_limits(tmp_path, make_config):
+    write(tmp_path, pool=rows(60), holdout=rows(30, 50))
+    config = make_config(pool={"path": "pool.jsonl", "limit": 17}, holdout={"path": "holdout.jsonl", "limit": 9})
+    summary = inspect_data(config)
+    assert (summary.num_pool, summary.num_holdout) == (17, 9)
+    assert summary.num_left_out + summary.num_overlap == 43
+    split = inspect_data(make_config(pool={"path": "pool.jsonl", "limit": 17}, calibration_size=2))
+    assert (split.num_pool, split.num_holdout, split.num_calibration, split.num_left_out) == (11, 4, 2, 43)
+
+
+def test_another_seed_draws_another_holdout(tmp_path, make_config):
+    write(tmp_path, pool=rows(60))
+    assert splits(survey_data(make_config(seed=1))) != splits(survey_data(make_config(seed=2)))
+    assert splits(survey_data(make_config(seed=1))) == splits(survey_data(make_config(seed=1)))
+
+
+def test_without_an_oracle_the_holdout_comes_from_the_labelled_rows(tmp_path, make_config):
+    unlabeled = [{"text": f"unlabelled {n}"} for n in range(20)]
+    write(tmp_path, pool=[*unlabeled, *rows(8)])
+    survey = survey_data(make_config(source="files"))
+    assert len(survey.pool_ids) == 24
+    assert set(survey.labeled.labeled(survey.holdout_ids)) == survey.holdout_ids
+
+
+def test_without_an_oracle_and_with_a_holdout_pool_labels_are_never_read(tmp_path, make_config):
+    contradictory = [{"text": "same", "label": "nonsense"}, {"text": "same", "label": 1}, {"text": "other"}]
+    write(tmp_path, pool=contradictory, holdout=rows(9))
+    survey = survey_data(make_config(source="files", holdout={"path": "holdout.jsonl"}))
+    assert len(survey.pool_ids) == 2
+    assert [survey.pool.label(item_id) for item_id in survey.pool] == [None, None]
+
+
+def test_a_holdout_of_one_label_is_warned_about(tmp_path, make_config):
+    write(tmp_path, pool=rows(9), holdout=[rows(1, 30)[0]])
+    warnings = inspect_data(make_config(holdout={"path": "holdout.jsonl"})).warnings
+    assert "same label" in warnings[0]
+    assert "politics, science" in warnings[1]
+
+
+def test_a_summary_of_multiple_choice(tmp_path, make_config):
+    items = [{"question": f"q{n}", "choices": ["a", "b", "c"][: 2 + n % 2], "label": n % 2} for n in range(12)]
+    write(tmp_path, pool=items)
+    summary = inspect_data(make_config(CHOICE_TASK))
+    assert summary.holdout_labels == {"0": 2, "1": 2}
+    assert summary.sample.choices == ("a", "b")
+    assert summary.longest_chars == len("q11") + 3
+
+
+def test_real_data_with_duplicates_and_overlap(shared_data, make_config):
+    labels = ["description", "entity", "abbreviation", "human", "number", "location"]
+    config = make_config(
+        {**TASK, "labels": labels},
+        folder=str(shared_data / "trec6"),
+        pool={"path": "train.jsonl"},
+        holdout={"path": "test.jsonl"},
+        columns={"id": "id"},
+    )
+    summary = inspect_data(config)
+    assert (summary.num_pool, summary.num_holdout) == (5371, 500)
+    assert (summary.num_duplicates, summary.num_overlap) == (71, 10)
+    assert summary.holdout_labels["abbreviation"] == 9
+
+
+def test_real_multiple_choice_data(shared_data, make_config):
+    config = make_config(
+        CHOICE_TASK,
+        folder=str(shared_data / "arc_easy"),
+        pool={"path": "train.jsonl"},
+        holdout={"path": "validation.jsonl"},
+    )
+    summary = inspect_data(config)
+    assert summary.num_pool + summary.num_overlap + summary.num_duplicates == 2251
+    assert set(summary.holdout_labels) <= {"0", "1", "2", "3", "4"}
