@@ -1,6 +1,6 @@
 """What is known about every different item of a source, without its text.
 
-A pool of millions fits: an item costs about 200 bytes here. Texts are read again when they are written.
+A pool of millions fits: an item costs a few hundred bytes here. Texts are read again when they are written.
 """
 
 from __future__ import annotations
