@@ -22,7 +22,7 @@ GRID = "#8a94a6"
 SKY, BLUE, ORANGE, VERMILLION, GREEN, PURPLE = "#56B4E9", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7"
 _CURVE_STYLES = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"))
 _MAX_COUNTED_CLASSES, _MAX_NAMED_CLASSES, _MAX_NAME = 16, 40, 18
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10.0,
     "font.family": "DejaVu Sans",
     "text.parse_math": False,

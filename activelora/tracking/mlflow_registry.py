@@ -1,0 +1,111 @@
+"""Model versions of the adapters, and the alias that says which one is the champion."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from activelora.campaign.manifest import Manifest
+from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, UNIT_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION_ALIAS = "champion"
+_PROMOTED_TAG = "activelora.promoted"
+_MODEL_TAG = "activelora.model_id"
+_EXTERNAL = "mlflow.model.isExternal"
+
+
+def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation: Manifest) -> ModelVersion:
+    """Return the version of a round's adapter in the registered model, created if there is none.
+
+    Of two that were created at once, the one with the lower number stays.
+
+    Args:
+        client: Of the tracking server and its registry.
+        name: Registered model.
+        run: The round's run; its artifacts hold the adapter.
+        evaluation: The round's evaluate_adapter manifest.
+    """
+    _ensure_registered_model(client, name)
+    if not _versions(client, name, run):
+        model = _create_external_model(client, name, run)
+        metrics = evaluation.metrics
+        client.create_model_version(
+            name,
+            source=_source(client, model),
+            run_id=run.info.run_id,
+            model_id=model.model_id,
+            tags={
+                CAMPAIGN_TAG: run.data.tags[CAMPAIGN_TAG],
+                UNIT_TAG: run.data.tags[UNIT_TAG],
+                "round": str(evaluation.round),
+                "adapter": f"runs:/{run.info.run_id}/adapter",
+                _MODEL_TAG: model.model_id,
+                "accuracy": f"{metrics['accuracy']:.4f}",
+                "ece": f"{metrics['ece']:.4f}",
+                "gates": "passed" if evaluation.details["gates"]["passed"] else "failed",
+            },
+            description="; ".join(evaluation.details["gates"]["reasons"]) or "passed the gates",
+        )
+    first, *doubled = _versions(client, name, run)
+    for version in doubled:
+        client.delete_model_version(name, version.version)
+        client.delete_logged_model(version.tags[_MODEL_TAG])
+    return first
+
+
+def promote(client: MlflowClient, version: ModelVersion) -> None:
+    """Move the champion alias to a version, once: a person's later move, a roll-back say, is never undone."""
+    if _PROMOTED_TAG not in version.tags:
+        client.set_registered_model_alias(version.name, CHAMPION_ALIAS, version.version)
+        client.set_model_version_tag(version.name, version.version, _PROMOTED_TAG, "true")
+
+
+def _versions(client: MlflowClient, name: str, run: Run) -> list[ModelVersion]:
+    found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    return sorted((version for version in found if version.name == name), key=lambda v: int(v.version))
+
+
+def _ensure_registered_model(client: MlflowClient, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _create_external_model(client: MlflowClient, name: str, run: Run) -> LoggedModel:
+    """Do as ``mlflow.create_external_model`` does, but on this client: that one uses the process's tracking URI."""
+    from mlflow.models import Model
+
+    model = client.create_logged_model(
+        run.info.experiment_id, name=_logged_model_name(name), source_run_id=run.info.run_id, tags={_EXTERNAL: "true"}
+    )
+    spec = Model(
+        artifact_path=model.artifact_location,
+        model_uuid=model.model_id,
+        model_id=model.model_id,
+        run_id=run.info.run_id,
+        metadata={_EXTERNAL: True, "adapter": f"runs:/{run.info.run_id}/adapter"},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        spec.save(str(Path(folder) / "MLmodel"))
+        client.log_model_artifacts(model.model_id, folder)
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _source(client: MlflowClient, model: LoggedModel) -> str:
+    """Return the model's URI on a server; its folder for a database: MLflow would look in the process's own one."""
+    on_server = client.tracking_uri.startswith(("http://", "https://"))
+    return str(model.model_uri if on_server else model.artifact_location)
+
+
+def _logged_model_name(name: str) -> str:
+    return "".join("-" if character in "/:.%\"'" else character for character in name)

@@ -1,0 +1,70 @@
+"""Runs in MLflow that are found or created by a tag, so that a replay never doubles one.
+
+MLflow has no create-if-absent. Two writers may both search, find nothing and create; so after creating, each searches
+again, and all but the oldest run of a tag are deleted. Who is oldest is read from the runs' own tags, so every writer
+comes to the same answer, in any order. What the other wrote into the lost run is written again by the next sync.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+CAMPAIGN_TAG = "activelora.campaign"
+UNIT_TAG = "activelora.unit"
+_CREATED_TAG = "activelora.created_ns"
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a run that does not exist yet will be.
+
+    Attributes:
+        unit: Unique name; the value of its tag.
+        name: For people.
+        start_ms: When the work began, milliseconds since 1970.
+        tags: Further tags.
+    """
+
+    unit: str
+    name: str
+    start_ms: int
+    tags: Mapping[str, str]
+
+
+def find_or_create_run(client: MlflowClient, experiment_id: str, new: NewRun) -> Run:
+    """Return the one run with the unit's tag, created if there is none."""
+    if not find_runs(client, experiment_id, new.unit):
+        tags = {**new.tags, UNIT_TAG: new.unit, _CREATED_TAG: str(time.time_ns())}
+        client.create_run(experiment_id, start_time=new.start_ms, tags=tags, run_name=new.name)
+    oldest, *younger = find_runs(client, experiment_id, new.unit)
+    for run in younger:
+        client.delete_run(run.info.run_id)
+    return oldest
+
+
+def find_runs(client: MlflowClient, experiment_id: str, unit: str) -> list[Run]:
+    """Return the live runs with the unit's tag, oldest first."""
+    runs = client.search_runs([experiment_id], filter_string=f"tags.`{UNIT_TAG}` = '{unit}'")
+    return sorted(runs, key=lambda run: (int(run.data.tags.get(_CREATED_TAG, "0")), run.info.run_id))
+
+
+def find_or_create_experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:
+    """Return the id of the experiment with this name."""
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name, artifact_location=artifact_location))
+    except MlflowException:
+        # Another writer may have created it between the two calls.
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise

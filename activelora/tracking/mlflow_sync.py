@@ -1,0 +1,211 @@
+"""MLflow, written from the campaign's manifests: replayable, exactly once, and never in the way.
+
+A parent run is the campaign, a child run each round. All that is written derives from write-once manifests, with their
+times: writing it again changes nothing. MLflow being down loses nothing, since the next sync writes what is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign, stop_reason
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.tracking import mlflow_content as content
+from activelora.tracking.champion import champion
+from activelora.tracking.history import RoundRecord, read_history
+from activelora.tracking.mlflow_content import milliseconds
+from activelora.tracking.mlflow_location import (
+    artifact_location,
+    prepare_environment,
+    tracking_uri,
+    ui_command,
+    without_credentials,
+)
+from activelora.tracking.mlflow_registry import find_or_create_version, promote
+from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+__all__ = ["sync", "tracking_uri", "ui_command"]
+
+_METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
+logger = logging.getLogger(__name__)
+
+
+def sync(campaign: Campaign) -> bool:
+    """Write to MLflow what is not there yet.
+
+    Returns:
+        True if MLflow now shows the whole campaign. False if it is not tracked, or if MLflow cannot be reached or
+        refuses: then one warning says so, and a later sync catches up.
+    """
+    uri = tracking_uri(campaign)
+    if uri is None:
+        if campaign.config.tracking.enabled:
+            logger.info("not tracked in MLflow: set `tracking.uri` or MLFLOW_TRACKING_URI to a server")
+        return False
+    prepare_environment()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
+        _Sync(campaign, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        logger.warning(
+            "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
+            "Check that the server runs, that `tracking.uri` is right, and that it lets you in.",
+            without_credentials(uri),
+            without_credentials(str(error)).split("\n", 1)[0][:300],
+        )
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Sync:
+    """One sync; reads the campaign once, and writes parent, children and registry."""
+
+    campaign: Campaign
+    client: MlflowClient
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.campaign.store.read(CAMPAIGN_KEY))
+        return document
+
+    @cached_property
+    def key(self) -> str:
+        """The campaign's name in tags: its settings and the moment of its creation, wherever its folder is mounted."""
+        return hashlib.sha256(f"{self.document['digest']}/{self.document['created_at']}".encode()).hexdigest()[:32]
+
+    @cached_property
+    def experiment_id(self) -> str:
+        name = self.campaign.config.tracking.experiment
+        return find_or_create_experiment(self.client, name, artifact_location(self.campaign))
+
+    @cached_property
+    def stop_reason(self) -> str | None:
+        return stop_reason(self.campaign)
+
+    def write(self) -> None:
+        """Write the campaign's run, a run each round, and the registry."""
+        records = read_history(self.campaign)
+        parent = self._parent_run()
+        children = {record.round: self._child_run(parent, record) for record in records}
+        self._write_parent(parent, records)
+        for index, record in enumerate(records):
+            self._write_child(children[record.round], record, records[: index + 1])
+        best = champion(self.campaign)
+        if best is not None and best.round in children:
+            promote(self.client, self._register(children[best.round], best))
+        if self.stop_reason and parent.info.status != "FINISHED":
+            self.client.set_tag(parent.info.run_id, "activelora.stop_reason", self.stop_reason)
+            ends = [_end_ms(record) for record in records]
+            end = max(ends, default=milliseconds(self.document["created_at"]))
+            self.client.set_terminated(parent.info.run_id, "FINISHED", end_time=end)
+
+    def _parent_run(self) -> Run:
+        config = self.campaign.config
+        tags = {
+            CAMPAIGN_TAG: self.key,
+            "activelora.uri": self.campaign.store.uri,
+            "activelora.config_digest": self.document["digest"],
+            "activelora.version": self.document["code_version"],
+            "mlflow.source.name": "activelora",
+            "mlflow.note.content": f"ActiveLoRA campaign `{config.name}`: {config.task.kind}, {config.model.base}, "
+            f"{config.acquisition.strategy}, at most {config.label_budget} labels. "
+            "Metrics have step = round; there is a child run for each round.",
+        }
+        start_ms = milliseconds(self.document["created_at"])
+        return find_or_create_run(self.client, self.experiment_id, NewRun(self.key, config.name, start_ms, tags))
+
+    def _child_run(self, parent: Run, record: RoundRecord) -> Run:
+        tags = {
+            CAMPAIGN_TAG: self.key,
+            "mlflow.parentRunId": parent.info.run_id,
+            "mlflow.source.name": "activelora",
+            "activelora.round": str(record.round),
+        }
+        start_ms = min(milliseconds(manifest.started_at) for manifest in record.manifests)
+        new = NewRun(f"{self.key}/{record.round:04d}", f"round {record.round}", start_ms, tags)
+        run = find_or_create_run(self.client, self.experiment_id, new)
+        if run.data.tags["mlflow.parentRunId"] != parent.info.run_id:
+            # Another writer made it below a parent that has lost against this one.
+            self.client.set_tag(run.info.run_id, "mlflow.parentRunId", parent.info.run_id)
+        return run
+
+    def _write_parent(self, parent: Run, records: list[RoundRecord]) -> None:
+        run_id, tags = parent.info.run_id, parent.data.tags
+        if "activelora.params" not in tags:
+            self._log_params(run_id)
+            self.client.set_tag(run_id, "activelora.params", "written")
+        ingest = self.campaign.manifest(Unit("ingest_pool"))
+        if ingest is not None and tags.get("activelora.ingest_pool") != ingest.digest:
+            self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
+            self.client.set_tag(run_id, "activelora.ingest_pool", ingest.digest)
+        metrics = [m for index, record in enumerate(records) for m in content.metrics_of(record, records[: index + 1])]
+        for start in range(0, len(metrics), _METRICS_PER_CALL):
+            self.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL], synchronous=True)
+        files = content.campaign_files(self.campaign, records)
+        digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
+        if tags.get("activelora.artifacts") != digest:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, data in files.items():
+                    (Path(folder) / name).write_bytes(data)
+                self.client.log_artifacts(run_id, folder)
+            self.client.set_tag(run_id, "activelora.artifacts", digest)
+
+    def _log_params(self, run_id: str) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(key, value) for key, value in content.flat_parameters(self.campaign.config).items()]
+        for start in range(0, len(params), _PARAMS_PER_CALL):
+            self.client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL], synchronous=True)
+
+    def _write_child(self, child: Run, record: RoundRecord, so_far: list[RoundRecord]) -> None:
+        """Write what the round has that its run does not: a tag holds the digest of every step that is there whole."""
+        run_id = child.info.run_id
+        missing = [
+            manifest
+            for manifest in record.manifests
+            if content.artifact_folder(manifest.step) is not None
+            and child.data.tags.get(f"activelora.{manifest.step}") != manifest.digest
+        ]
+        if missing:
+            self.client.log_batch(run_id, metrics=content.metrics_of(record, so_far), synchronous=True)
+        for manifest in missing:
+            self._upload(run_id, manifest)
+            if manifest.step == "evaluate_adapter":
+                ingest = self.campaign.require(Unit("ingest_pool"))
+                self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
+                if record.training is not None:
+                    self._register(child, manifest)
+            self.client.set_tag(run_id, f"activelora.{manifest.step}", manifest.digest)
+        if (record.labels or self.stop_reason) and child.info.status != "FINISHED":
+            self.client.set_terminated(run_id, "FINISHED", end_time=_end_ms(record))
+
+    def _upload(self, run_id: str, manifest: Manifest) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            content.write_step_files(self.campaign, manifest, Path(folder))
+            self.client.log_artifacts(run_id, folder, content.artifact_folder(manifest.step) or None)
+
+    def _register(self, child: Run, evaluation: Manifest) -> Any:
+        name = self.campaign.config.tracking.registered_model or self.campaign.config.name
+        return find_or_create_version(self.client, name, child, evaluation)
+
+
+def _end_ms(record: RoundRecord) -> int:
+    return max(milliseconds(manifest.finished_at) for manifest in record.manifests)

@@ -1,0 +1,187 @@
+"""evaluate_adapter: measure the round's adapter (in round 0 the base model) on the holdout.
+
+Letters: N items, K posterior samples, C classes.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from activelora.campaign.campaign import Attempt, Campaign
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Item
+from activelora.errors import DataError, ModelError
+from activelora.pool import access
+from activelora.seeding import item_draw
+from activelora.tasks.registry import make_task
+from activelora.tracking.champion import champion, gate_failures
+from activelora.uncertainty import evaluation, label_prior, temperature
+from activelora.uncertainty.classification_metrics import FloatArray, IntArray, predicted_labels
+
+if TYPE_CHECKING:
+    from activelora.scoring.predict import Predictor
+
+PREDICTION_SCHEMA = pa.schema(
+    [
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("label", pa.int64(), nullable=False),
+        pa.field("predicted", pa.int64(), nullable=False),
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("probs", pa.list_(pa.float64()), nullable=False),  # one per answer of this item
+    ]
+)
+NUM_PRIOR_ITEMS = 200
+
+
+def run(campaign: Campaign, round_: int) -> Manifest:
+    """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion."""
+    unit = Unit("evaluate_adapter", round_)
+    if done := campaign.manifest(unit):
+        return done
+    begin = time.monotonic()
+    attempt = campaign.attempt(unit)
+    attempt.reads(campaign.require(Unit("ingest_pool")))
+    if round_ > 0:
+        attempt.reads(campaign.require(Unit("train_adapter", round_)))
+    items, labels_N = access.holdout(campaign)
+    if not items:
+        raise DataError(
+            "the holdout is empty, so nothing can be measured",
+            where=campaign.store.uri,
+            remedy="Give `data.holdout` rows, or raise `data.holdout_size`.",
+        )
+    calibration_items, calibration_labels_N = access.calibration(campaign)
+    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
+
+    probs_NC = temperature.scale(log_probs_NC, 1.0)
+    settings = _settings(campaign)
+    document = evaluation.evaluate(probs_NC, labels_N, settings)
+    document["label_prior"] = None if prior_C is None else prior_C.tolist()
+    document |= _scaled(log_probs_NC, labels_N, calibration_NC, calibration_labels_N, settings)
+    attempt.write_json("evaluation.json", document)
+    attempt.write_table("predictions.parquet", _predictions(campaign, items, labels_N, probs_NC))
+
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    gates = _gates(attempt, round_, metrics)
+    metrics |= {"num_holdout": float(len(items)), "seconds": time.monotonic() - begin}
+    return attempt.commit(metrics=metrics, details=gates)
+
+
+def _predict(
+    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item]
+) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+    """Return log-probabilities of holdout and calibration items, prior-corrected where asked, and the prior."""
+    from activelora.scoring.predict import Predictor
+
+    with Predictor.load(campaign, round_) as predictor:
+        prior_C = None
+        if _corrects_prior(campaign, round_):
+            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign)))
+        mixed_NC = []
+        for group in (items, calibration_items) if calibration_items else (items,):
+            log_probs_NKC = _log_probs(campaign, predictor, group)
+            if prior_C is not None:
+                log_probs_NKC = label_prior.correct(log_probs_NKC, prior_C)
+            mixed_NC.append(_mean_over_samples(log_probs_NKC))
+    return mixed_NC[0], mixed_NC[1] if calibration_items else None, prior_C
+
+
+def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:
+    log_probs_NKC = predictor.log_probs(items, num_samples=campaign.config.evaluation.num_samples)
+    if (bad := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+        raise ModelError(
+            f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
+            f"first {items[int(bad.argmax())].item_id}",
+            where=campaign.store.uri,
+            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
+            "`model.dtype: float32`.",
+        )
+    return log_probs_NKC
+
+
+def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
+    total_NC = np.logaddexp.reduce(log_probs_NKC, axis=1)
+    return np.asarray(total_NC - np.log(log_probs_NKC.shape[1]), dtype=np.float64)
+
+
+def _corrects_prior(campaign: Campaign, round_: int) -> bool:
+    task = make_task(campaign.config.task)
+    wanted = campaign.config.task.label_prior_correction
+    return not task.scores_text and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
+
+
+def _prior_items(campaign: Campaign) -> list[Item]:
+    """Draw at most 200 items of the pool's first shard; the same ones in every round."""
+    seed = campaign.seed("label_prior")
+    drawn = sorted(access.shard_items(campaign, 0), key=lambda item: item_draw(seed, item.item_id))
+    return sorted(drawn[:NUM_PRIOR_ITEMS], key=lambda item: item.item_id)
+
+
+def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
+    config = campaign.config.evaluation
+    return evaluation.EvaluationSettings(
+        num_bins=config.num_bins,
+        num_resamples=config.bootstrap_samples,
+        level=config.confidence_level,
+        seed=campaign.seed("bootstrap"),
+        label_names=make_task(campaign.config.task).label_names,
+    )
+
+
+def _scaled(
+    log_probs_NC: FloatArray,
+    labels_N: IntArray,
+    calibration_NC: FloatArray | None,
+    calibration_labels_N: IntArray,
+    settings: evaluation.EvaluationSettings,
+) -> dict[str, Any]:
+    if calibration_NC is None:
+        return {"temperature": None, "scaled": None}
+    fitted = temperature.fit_temperature(calibration_NC, calibration_labels_N)
+    scaled_NC = temperature.scale(log_probs_NC, fitted)
+    return {
+        "temperature": {"value": fitted, "num_calibration": len(calibration_labels_N)},
+        "scaled": evaluation.evaluate_scaled(scaled_NC, labels_N, settings),
+    }
+
+
+def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:
+    if document["scaled"] is None:
+        return {}
+    scaled = {f"{name}_scaled": value for name, value in document["scaled"]["metrics"].items()}
+    return {**scaled, "temperature": document["temperature"]["value"]}
+
+
+def _predictions(campaign: Campaign, items: list[Item], labels_N: IntArray, probs_NC: FloatArray) -> pa.Table:
+    task = make_task(campaign.config.task)
+    rows = zip(items, labels_N.tolist(), predicted_labels(probs_NC).tolist(), probs_NC.tolist(), strict=True)
+    return pa.Table.from_pylist(
+        [
+            {
+                "item_id": item.item_id,
+                "label": label,
+                "predicted": predicted,
+                "confidence": probs[predicted],
+                "probs": probs[: len(task.query(item).answers)],
+            }
+            for item, label, predicted, probs in rows
+        ],
+        schema=PREDICTION_SCHEMA,
+    )
+
+
+def _gates(attempt: Attempt, round_: int, metrics: dict[str, float]) -> dict[str, Any]:
+    campaign = attempt.campaign
+    present = champion(campaign, before_round=round_)
+    if present is not None:
+        attempt.reads(present)
+    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present)
+    passed = not reasons
+    return {
+        "gates": {"passed": passed, "reasons": reasons},
+        "champion_round": round_ if passed else (present.round if present else None),
+    }
