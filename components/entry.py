@@ -1,0 +1,87 @@
+"""From a task of any engine to a step: open the campaign, run the unit, leave a pointer for the KFP UI.
+
+Steps know neither URIs nor Kubeflow, and this module knows no step: it finds them by name, so that loading one does
+not load the others.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Manifest, StepName, Unit
+
+UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "num_holdout")
+
+
+class Pointer(Protocol):
+    """The part of a KFP artifact that is used here."""
+
+    path: str
+    metadata: dict[str, Any]
+
+
+def run_unit(campaign: Campaign, unit: Unit) -> Manifest | None:
+    """Do a unit, or return its manifest if it is done; None means that labels are still missing."""
+    step = import_module(f"components.{unit.step}.step")
+    arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)
+    if unit.shard is not None:
+        arguments = (*arguments, unit.shard)
+    manifest: Manifest | None = step.run(campaign, *arguments)
+    return manifest
+
+
+def run_at(
+    step: StepName, campaign_uri: str, round_: int = 0, shard: int | None = None, artifact: Pointer | None = None
+) -> None:
+    """Do one unit of the campaign at a URI, and point a KFP artifact at what it produced.
+
+    Args:
+        step: The step's name.
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        shard: For score_pool, the shard.
+        artifact: What the KFP UI shows; None for nothing.
+    """
+    log_to_stderr()
+    campaign = Campaign.open(campaign_uri)
+    manifest = run_unit(campaign, Unit(step, int(round_), None if shard is None else int(shard)))
+    if manifest and artifact is not None:
+        point(artifact, campaign, manifest)
+
+
+def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
+    """Do evaluate_adapter; its numbers and the campaign's report go to the KFP UI."""
+    from activelora.tracking.report import write_report
+
+    log_to_stderr()
+    campaign = Campaign.open(campaign_uri)
+    manifest = run_unit(campaign, Unit("evaluate_adapter", int(round_)))
+    if manifest:
+        point(metrics, campaign, manifest)
+        metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
+    write_report(campaign)
+    Path(report.path).write_bytes(campaign.store.read("report.html"))
+
+
+def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:
+    """Write where the result is, not the result: truth is the campaign store, and KFP's copy would be a second one."""
+    unit = Unit(manifest.step, manifest.round, manifest.shard)
+    pointer = {
+        "campaign": campaign.store.uri,
+        "manifest": unit.manifest_key,
+        "digest": manifest.digest,
+        "files": {name: entry.key for name, entry in manifest.files.items()},
+    }
+    artifact.metadata.update({key: pointer[key] for key in ("campaign", "manifest", "digest")})
+    Path(artifact.path).write_text(json.dumps(pointer, indent=1), encoding="utf-8")
+
+
+def log_to_stderr() -> None:
+    """Log in plain lines, as a pod's log wants them."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

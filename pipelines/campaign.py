@@ -1,0 +1,27 @@
+"""The campaign pipeline: the loop over rounds in one run. Labels are waited for within each round, for a bounded time.
+
+A round whose labels do not come in time leaves the later ones nothing to do; run it again, or schedule the tick.
+"""
+
+from kfp import dsl
+
+from pipelines.placement import Placement
+from pipelines.round import Graph, round_graph
+
+
+def campaign_pipeline(place: Placement, max_rounds: int) -> Graph:
+    """Return the pipeline. Its parameters are the campaign's URI and the rounds to go through.
+
+    Args:
+        place: Where its tasks run.
+        max_rounds: The campaign's planned queries; the default rounds are 0 to this number.
+    """
+    graph = round_graph(place)
+    planned = list(range(max_rounds + 1))
+
+    @dsl.pipeline(name="activelora-campaign", description="Run an active-learning campaign, round after round")
+    def activelora_campaign(campaign_uri: str, rounds: list[int] = planned) -> None:
+        with dsl.ParallelFor(items=rounds, name="rounds", parallelism=1) as round:
+            graph(campaign_uri=campaign_uri, round=round)
+
+    return activelora_campaign

@@ -1,0 +1,174 @@
+"""Everything about a campaign file that can be known without training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from activelora.config import CampaignConfig
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+
+if TYPE_CHECKING:
+    from activelora.modeling.encoding import Encoder
+    from activelora.pool.inspect import DataSummary
+
+
+@dataclass
+class Findings:
+    """What was found.
+
+    Attributes:
+        data: Counts of the data.
+        facts: What is there, as pairs of a name and words.
+        warnings: What is allowed but looks wrong.
+    """
+
+    data: DataSummary | None = None
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_campaign(config: CampaignConfig) -> Findings:
+    """Check names, data, labels, budget and model. Nothing is fetched: a model that is not here is not checked.
+
+    Raises:
+        ProblemsError: Everything that is wrong.
+    """
+    findings, problems = Findings(), _Collected()
+    for name in (_check_strategy, _check_measure, _check_source):
+        problems.run(name, config)
+    if problems.run(_check_task, config):
+        problems.run(_check_data, config, findings)
+        problems.run(_check_model, config, findings)
+    problems.refuse()
+    return findings
+
+
+class _Collected:
+    def __init__(self) -> None:
+        self._found: list[ActiveLoRAError] = []
+
+    def run(self, check: Callable[..., None], *arguments: object) -> bool:
+        """Run a check and keep what it finds; tell whether all was well."""
+        try:
+            check(*arguments)
+        except ProblemsError as error:
+            self._found += error.problems
+        except ActiveLoRAError as error:
+            self._found.append(error)
+        else:
+            return True
+        return False
+
+    def refuse(self) -> None:
+        if self._found:
+            raise ProblemsError(self._found)
+
+
+def _check_strategy(config: CampaignConfig) -> None:
+    from activelora.acquisition.registry import get_strategy
+
+    get_strategy(config.acquisition.strategy)
+
+
+def _check_measure(config: CampaignConfig) -> None:
+    from activelora.uncertainty.measures import check_measure
+
+    check_measure(config.acquisition.measure)
+
+
+def _check_source(config: CampaignConfig) -> None:
+    from activelora.labeling.registry import get_source
+
+    get_source(config.labeling.source)
+
+
+def _check_task(config: CampaignConfig) -> None:
+    from activelora.tasks.registry import make_task
+
+    make_task(config.task)
+
+
+def _check_data(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.pool.inspect import inspect_data
+
+    data = findings.data = inspect_data(config)
+    findings.warnings += data.warnings
+    labels = ", ".join(f"{name} {count}" for name, count in list(data.holdout_labels.items())[:12])
+    more = len(data.holdout_labels) - 12
+    findings.facts += [
+        ("pool", f"{data.num_pool} items to choose from"),
+        ("holdout", f"{data.num_holdout} items ({labels}{f' and {more} more labels' if more > 0 else ''})"),
+        ("calibration", f"{data.num_calibration} items"),
+        ("left out", left_out),
+        ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
+    ]
+    _check_budget(config, data.num_pool)
+
+
+def _check_budget(config: CampaignConfig, num_pool: int) -> None:
+    if config.label_budget > num_pool:
+        batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
+        raise ConfigError(
+            f"the label budget of {config.label_budget} is larger than the pool of {num_pool} items",
+            where="stopping.label_budget"
+            if config.stopping.label_budget
+            else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",
+            remedy="Ask for fewer labels, or give more unlabelled items.",
+        )
+
+
+def _check_model(config: CampaignConfig, findings: Findings) -> None:
+    """Check the answers against the tokenizer, and estimate the memory."""
+    from activelora.modeling.base import is_local
+
+    name = config.model.base
+    if not is_local(config.model):
+        findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
+        findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
+        return
+    from activelora.modeling.base import load_tokenizer
+    from activelora.modeling.encoding import Encoder
+
+    encoder = Encoder(load_tokenizer(config.model), config.task)
+    num_tokens = _longest_tokens(config, encoder, findings)
+    findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
+    _estimate_memory(config, num_tokens, findings)
+
+
+def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings) -> int:
+    """Estimate the tokens of the longest item from one item's tokens per character."""
+    limit = config.task.max_prompt_tokens
+    if findings.data is None:
+        return limit
+    sample = findings.data.sample
+    length = sum(map(len, sample.fields.values())) + sum(map(len, sample.choices))
+    num_tokens = len(encoder.encode([sample])[0].prompt_ids)
+    longest = round(num_tokens + max(0, findings.data.longest_chars - length) / 4)
+    if longest > limit:
+        findings.warnings.append(
+            f"the longest item has about {longest} tokens and is cut to task.max_prompt_tokens {limit}"
+        )
+    return min(longest, limit)
+
+
+def _estimate_memory(config: CampaignConfig, num_tokens: int, findings: Findings) -> None:
+    from activelora.modeling import builtin
+    from pipelines.memory import GIB, estimate_bytes, machine_bytes, model_size
+
+    folder = builtin.builtin_path() if config.model.base == builtin.NAME else Path(config.model.base).expanduser()
+    size = model_size(folder)
+    if size is None:
+        findings.facts.append(("memory", "cannot be estimated: the model has no safetensors weights"))
+        return
+    dtypes = ("float32", "bfloat16") if config.model.dtype == "auto" else (config.model.dtype,)
+    needed = {dtype: estimate_bytes(size, config, num_tokens, dtype=dtype) for dtype in dtypes}
+    shown = ", ".join(f"{count / GIB:.1f} GiB in {dtype}" for dtype, count in needed.items())
+    findings.facts.append(("memory", f"about {shown}, for {size.num_parameters / 1e6:.0f} million parameters"))
+    if needed[dtypes[0]] > machine_bytes():
+        findings.warnings.append(
+            f"this machine has {machine_bytes() / GIB:.1f} GiB of memory, and about {needed[dtypes[0]] / GIB:.1f} GiB "
+            "are needed: lower training.batch_size or scoring.batch_tokens, or use a smaller model"
+        )

@@ -1,0 +1,76 @@
+"""The command line. Exit codes: 0 fine, 1 a problem that the user can mend, 2 wrong usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from activelora import __version__
+from activelora.errors import ActiveLoRAError
+from pipelines.commands import authoring, catalogue, compiling, demonstration, running, watching
+from pipelines.terminal import set_up_logging, show_error
+
+app = typer.Typer(
+    name="activelora",
+    help="The most accuracy and the best calibration out of the fewest human labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demonstration.demo)
+app.command("init")(authoring.init)
+app.command("check")(authoring.check)
+app.command("schema")(authoring.schema)
+app.command("run")(running.run)
+app.command("tick")(running.tick)
+app.command("status")(watching.status)
+app.command("report")(watching.report)
+app.command("compile")(compiling.compile_command)
+app.command("list")(catalogue.list_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"activelora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Set up what all commands share."""
+    set_up_logging(verbose=verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: None takes those of the process.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="activelora")
+    except SystemExit as end:  # typer ends this way, also when it is interrupted
+        if end.code == 130:
+            typer.echo("\nInterrupted. Nothing is lost: run the same command again and it goes on.", err=True)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except ActiveLoRAError as error:
+        show_error(error)
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        show_error(ActiveLoRAError(str(error.strerror), where=str(error.filename)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,30 @@
+"""`compile`: the Kubeflow pipelines as YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compile_command(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A campaign file, for its resources and rounds.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tick.yaml and campaign.yaml.")] = Path(),
+    registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+) -> None:
+    """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
+    from activelora.config import ResourcesConfig, StoppingConfig
+    from components.image import images
+    from pipelines.compile import compile_pipelines
+    from pipelines.places import read_config
+
+    resources, stopping = ResourcesConfig(), StoppingConfig()
+    if file is not None:
+        config = read_config(file, [])
+        resources, stopping = config.resources, config.stopping
+    for path in compile_pipelines(resources, stopping.max_rounds, out, images(registry, tag)):
+        typer.echo(path)

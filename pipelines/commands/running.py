@@ -1,0 +1,120 @@
+"""`run` and `tick`: move a campaign on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.places import default_place, is_campaign_file, open_campaign, read_config
+
+if TYPE_CHECKING:
+    from activelora.campaign.campaign import Campaign
+    from activelora.config import CampaignConfig
+    from pipelines.inline import TickResult
+
+
+class Engine(StrEnum):
+    """How the steps are run."""
+
+    inline = "inline"
+    kfp_local = "kfp-local"
+
+
+EngineOption = Annotated[
+    Engine, typer.Option(help="inline: in this process. kfp-local: the compiled Kubeflow pipeline, as subprocesses.")
+]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. stopping.max_rounds=3.")
+]
+DataOption = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the data is: replaces data.folder.")]
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The campaign file.")],
+    campaign: Annotated[
+        str | None, typer.Option(metavar="URI", help="Folder or s3:// prefix. Default: campaigns/<name>.")
+    ] = None,
+    data: DataOption = None,
+    settings: SetOption = [],  # noqa: B006 - typer copies it
+    engine: EngineOption = Engine.inline,
+) -> None:
+    """Run a campaign, or go on with it, until it has ended or waits for labels.
+
+    Kill it whenever you like: the same command goes on where it stopped.
+    """
+    config = read_config(file, settings, data)
+    opened = create_campaign(campaign or default_place(config), config)
+    tell(opened, run_with(engine, opened))
+
+
+def tick(
+    place: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
+    engine: EngineOption = Engine.inline,
+) -> None:
+    """Move a campaign on once: collect labels that have come, then do the round that is due.
+
+    Ends at once where labels are missing, so that a scheduler can call it as often as it likes.
+    """
+    if is_campaign_file(place):
+        config = read_config(Path(place), [])
+        opened = create_campaign(default_place(config), config)
+    else:
+        opened = open_campaign(place)
+    tell(opened, _tick_with(engine, opened))
+
+
+def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
+    """Create the campaign, or open it where it is. A new one is checked first: its settings are frozen from then on.
+
+    Raises:
+        ProblemsError: What `activelora check` would say.
+    """
+    from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
+    from activelora.campaign.store import open_store
+    from pipelines.checks import check_campaign
+
+    if not open_store(uri).exists(CAMPAIGN_KEY):
+        check_campaign(config)
+    return Campaign.create(uri, config)
+
+
+def run_with(engine: Engine, campaign: Campaign) -> TickResult:
+    """Run a campaign with an engine as far as it goes."""
+    if engine is Engine.kfp_local:
+        from pipelines import local
+
+        return local.run_campaign(campaign)
+    from pipelines import inline
+
+    return inline.run_campaign(campaign)
+
+
+def _tick_with(engine: Engine, campaign: Campaign) -> TickResult:
+    if engine is Engine.kfp_local:
+        from pipelines import local
+
+        return local.tick(campaign)
+    from pipelines import inline
+
+    return inline.tick(campaign)
+
+
+def tell(campaign: Campaign, result: TickResult) -> None:
+    """Print where the campaign stands and what a person can do now."""
+    from activelora.tracking.report import REPORT_KEY
+    from pipelines.standing import print_rounds, waiting_for
+
+    print_rounds(campaign)
+    if result.status == "finished":
+        typer.echo(f"finished: {result.reason}")
+    elif result.status == "waiting":
+        typer.echo(f"waiting: {waiting_for(campaign)}")
+        typer.echo("Nothing runs meanwhile. Run the same command again when labels are there.")
+    else:
+        typer.echo(f"round {result.round} is next")
+    typer.echo(f"campaign: {campaign.store.uri}")
+    if campaign.store.exists(REPORT_KEY):
+        typer.echo(f"report:   {campaign.store.uri}/{REPORT_KEY}")

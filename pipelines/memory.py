@@ -1,0 +1,77 @@
+"""How much memory a campaign needs, estimated from the model's own files, without loading it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from activelora.config import CampaignConfig
+
+GIB = 1 << 30
+_PROGRAM_BYTES = GIB  # Python, torch and the tables
+_BYTES_PER_VALUE = {"float32": 4, "bfloat16": 2, "float16": 2}
+_WEIGHT_BYTES = {"8bit": 1.0, "4bit": 0.6}
+_ACTIVATIONS_PER_WIDTH = 16  # values that one layer keeps for the backward pass, per token, in units of its width
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What a model's files say.
+
+    Attributes:
+        num_parameters: All of them.
+        num_layers: Transformer layers.
+        width: D, of a layer's input.
+        inner_width: Of its feed-forward part.
+    """
+
+    num_parameters: int
+    num_layers: int
+    width: int
+    inner_width: int
+
+
+def model_size(folder: Path) -> ModelSize | None:
+    """Read a model's size from its config and safetensors headers; None where these say too little."""
+    from safetensors import safe_open
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    files = sorted(folder.glob("*.safetensors"))
+    keys = ("num_hidden_layers", "hidden_size", "intermediate_size")
+    if not files or any(not isinstance(config.get(key), int) for key in keys):
+        return None
+    num_parameters = 0
+    for file in files:
+        with safe_open(file, framework="numpy") as tensors:
+            num_parameters += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return ModelSize(num_parameters, *(config[key] for key in keys))
+
+
+def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *, dtype: str) -> int:
+    """Estimate the peak of training and scoring, whichever is larger. Good to a factor of about 1.5.
+
+    Args:
+        size: The base model's.
+        config: The campaign's settings.
+        item_tokens: Tokens of the longest item.
+        dtype: Of weights and activations.
+    """
+    value = _BYTES_PER_VALUE[dtype]
+    weights = size.num_parameters * _WEIGHT_BYTES.get(config.model.quantization, value)
+    layers = min(config.adapter.last_layers or size.num_layers, size.num_layers)
+    per_token = _ACTIVATIONS_PER_WIDTH * size.width + 4 * size.inner_width
+    kept_layers = 1 if config.training.gradient_checkpointing else layers
+    passes = math.ceil(config.training.batch_size / config.training.gradient_accumulation)
+    training = passes * item_tokens * per_token * kept_layers * value
+    adapter = 16 * config.adapter.rank * layers * (8 * size.width + 3 * size.inner_width)
+    merged = weights * layers / size.num_layers  # a weight sample, beside the weights it comes from
+    scoring = merged + config.scoring.batch_tokens * (2 * size.num_layers * size.width + per_token) * value
+    return int(_PROGRAM_BYTES + weights + max(training + adapter, scoring))
+
+
+def machine_bytes() -> int:
+    """Return this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

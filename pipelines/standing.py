@@ -1,0 +1,85 @@
+"""Where a campaign stands, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.ledger import next_plan
+from activelora.campaign.manifest import Unit
+from activelora.tracking.history import RoundRecord, read_history
+
+COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
+
+
+def standing(campaign: Campaign) -> dict[str, Any]:
+    """Return name, place, status and rounds of a campaign, ready for JSON."""
+    plan = next_plan(campaign)
+    reason = stop_reason(campaign)
+    waits = plan.status == "work" and plan.units[0].step == "await_labels"
+    status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
+    return {
+        "name": campaign.config.name,
+        "campaign": campaign.store.uri,
+        "status": status,
+        "reason": reason or plan.reason or (waiting_for(campaign) if waits else ""),
+        "round": plan.round,
+        "due": [str(unit) for unit in plan.units],
+        "label_budget": campaign.config.label_budget,
+        "rounds": [_round(campaign, record) for record in read_history(campaign)],
+    }
+
+
+def waiting_for(campaign: Campaign) -> str:
+    """Say in words which labels a campaign waits for."""
+    round_ = next_plan(campaign).round
+    wanted = int(campaign.require(Unit("select_batch", round_)).metrics["num_selected"])
+    labeling = campaign.config.labeling
+    text = f"{wanted} labels of round {round_}, from the `{labeling.source}` source"
+    if labeling.deadline_hours is None:
+        return text
+    return f"{text}; {labeling.deadline_hours:g} h after the selection it will {labeling.on_deadline}"
+
+
+def print_rounds(campaign: Campaign) -> None:
+    """Print a table of the rounds."""
+    from rich.table import Table
+
+    from pipelines.terminal import stdout
+
+    table = Table(*COLUMNS, title=campaign.config.name, title_justify="left")
+    for column in table.columns[:-1]:
+        column.justify = "right"
+    for one in standing(campaign)["rounds"]:
+        numbers = (_number(one[name]) for name in ("accuracy", "ece", "nll"))
+        table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
+    stdout().print(table)
+
+
+def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
+    return {
+        "round": record.round,
+        "num_labels": record.num_labels,
+        **{name: record.metrics.get(name) for name in ("accuracy", "ece", "nll")},
+        "seconds": round(sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests), 3),
+        "state": _state(campaign, record),
+    }
+
+
+def _state(campaign: Campaign, record: RoundRecord) -> str:
+    if record.labels is not None:
+        return f"{int(record.labels.metrics['num_labeled'])} labels collected"
+    if record.selection is not None:
+        return "waits for labels"
+    if stop_reason(campaign) and record.evaluation is not None:
+        return "last"
+    return "under way"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
