@@ -5,6 +5,8 @@ Adapters are plain peft: what is saved loads with ``PeftModel.from_pretrained``.
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +68,8 @@ def attach(base: BaseModel, config: AdapterConfig, seed: int) -> PeftModel:
     devices = [base.device] if base.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        adapted = get_peft_model(base.model, peft_config)
+        with _quiet_peft():
+            adapted = get_peft_model(base.model, peft_config)
     adapted.peft_config[ADAPTER_NAME].base_model_name_or_path = base.name
     return cast(PeftModel, adapted)
 
@@ -76,11 +79,17 @@ def save(adapted: PeftModel, folder: Path) -> None:
     # "auto" would ask the hub whether the vocabulary was resized.
     adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
+    config_path = folder / "adapter_config.json"
+    config = json.loads(config_path.read_text(encoding="utf-8"))
+    # A set in peft: its order changes from process to process, and with it the file's digest.
+    config["target_modules"] = sorted(config["target_modules"])
+    config_path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def load(base: BaseModel, folder: Path, trainable: bool = False) -> PeftModel:
     """Attach a saved adapter, in eval mode."""
-    adapted = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+    with _quiet_peft():
+        adapted = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
     adapted.eval()
     return cast(PeftModel, adapted)
 
@@ -116,6 +125,14 @@ def b_parameters(adapted: PeftModel) -> list[nn.Parameter]:
 def a_parameters(adapted: PeftModel) -> list[nn.Parameter]:
     """Return the A matrices."""
     return [layer.lora_A[ADAPTER_NAME].weight for layer in lora_layers(adapted).values()]
+
+
+@contextmanager
+def _quiet_peft() -> Iterator[None]:
+    """Keep from users what only peft can mend: 0.21 asks transformers 5 by an old name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
+        yield
 
 
 def _targets(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:

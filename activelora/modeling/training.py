@@ -25,6 +25,7 @@ from activelora.modeling.split import SplitDecoder
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
+TRUNK_BATCH = 16
 TRUNK_CACHE_BYTES = 2 << 30
 """Trunk states of the labelled items are kept up to this size, and computed again for every batch beyond it."""
 
@@ -197,9 +198,9 @@ class AnswerLoss(nn.Module):
         self._base = base
         self._split = SplitDecoder(base.model, first_top_layer)
         self._examples = examples
-        self._states: dict[int, torch.Tensor] = {}
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
-        self._keep = self._split.first_top_layer > 0 and num_bytes <= TRUNK_CACHE_BYTES
+        keep = self._split.first_top_layer > 0 and num_bytes <= TRUNK_CACHE_BYTES
+        self._states = self._all_states() if keep else None
 
     @contextmanager
     def checkpointed_layers(self) -> Iterator[None]:
@@ -235,13 +236,18 @@ class AnswerLoss(nn.Module):
 
     def _inputs(self, indices: list[int]) -> torch.Tensor:
         """Return what the top runs on: padded ids, or padded trunk states."""
-        if not self._keep:
+        if self._states is None:
             return self._split.trunk(self._ids(indices))
-        if missing := [index for index in dict.fromkeys(indices) if index not in self._states]:
-            states = self._split.trunk(self._ids(missing))
-            for index, state in zip(missing, states, strict=True):
-                self._states[index] = state[: len(self._examples[index].ids)]
         return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
+
+    def _all_states(self) -> list[torch.Tensor]:
+        """Run every example through the trunk, in batches that no checkpoint changes: rounding depends on company."""
+        states: list[torch.Tensor] = []
+        for begin in range(0, len(self._examples), TRUNK_BATCH):
+            indices = list(range(begin, min(begin + TRUNK_BATCH, len(self._examples))))
+            hidden_BTD = self._split.trunk(self._ids(indices))
+            states += [state[: len(self._examples[i].ids)] for i, state in zip(indices, hidden_BTD, strict=True)]
+        return states
 
     def _ids(self, indices: list[int]) -> torch.Tensor:
         rows = [torch.tensor(self._examples[index].ids) for index in indices]
