@@ -1,0 +1,171 @@
+"""Reading what people put into the inbox: any number of CSV and JSONL files, of any quality.
+
+A file is UTF-8, with or without a byte order mark, with any line ends; CSV by comma, semicolon or tab. It needs
+``item_id`` and ``label``; ``annotator`` and ``labeled_at`` (ISO 8601; without a zone it is UTC) are optional, other
+columns are ignored. A line without a label is one that is not answered yet. Hidden files are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from activelora.campaign.store import Store, check_key
+from activelora.errors import StoreError
+from activelora.labeling.rows import MAX_CHARS, BadRow, Row, csv_rows
+from activelora.labeling.source import Rejected
+
+MAX_FILE_BYTES = 64 << 20
+MAX_ANNOTATOR_CHARS = 200
+ANONYMOUS = "unknown"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One line that carries a label, as written.
+
+    Attributes:
+        file: The file's name in the inbox.
+        line: Its line, from 1.
+        item_id: The item it speaks of, which need not exist.
+        label: As written: text, or a number or truth value from JSONL.
+        annotator: Who says so; ``unknown`` where the file does not tell.
+        labeled_at: When, if the file tells.
+    """
+
+    file: str
+    line: int
+    item_id: str
+    label: str | int | bool
+    annotator: str
+    labeled_at: datetime | None
+
+
+def read_inbox(store: Store) -> tuple[list[Answer], list[Rejected]]:
+    """Return every answer in the inbox, by file and line, and what could not be read.
+
+    Raises:
+        StoreError: The inbox itself cannot be read.
+    """
+    answers: list[Answer] = []
+    rejected: list[Rejected] = []
+    for name in store.list(""):
+        if name.endswith("/") or name.rpartition("/")[2].startswith((".", "~$")):
+            continue  # S3 consoles make objects for folders, office programs make lock files
+        for found in _read(store, name):
+            if isinstance(found, Answer):
+                answers.append(found)
+            else:
+                rejected.append(found)
+    return answers, rejected
+
+
+def _read(store: Store, name: str) -> Iterator[Answer | Rejected]:
+    kind = name.casefold().rpartition(".")[2]
+    if kind not in _FORMATS:
+        yield Rejected(name, None, "", "is neither .csv nor .jsonl: save it as one of these")
+        return
+    try:
+        check_key(name)
+    except StoreError:
+        yield Rejected(name, None, "", "has a name that not every store can hold: use letters, digits, - and _")
+        return
+    text = _text(store, name)
+    if text is None:
+        return
+    if isinstance(text, Rejected):
+        yield text
+        return
+    for row in _FORMATS[kind](text):
+        found = _answer(name, row) if isinstance(row, Row) else Rejected(name, row.line, "", row.reason)
+        if found is not None:
+            yield found
+
+
+def _text(store: Store, name: str) -> str | Rejected | None:
+    """Return the file's text, or why it is rejected; None if it was taken away meanwhile."""
+    try:
+        with store.open(name) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except KeyError:
+        return None
+    if len(content) > MAX_FILE_BYTES:
+        return Rejected(name, None, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB: split it")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return Rejected(name, None, "", f"is not UTF-8 text (byte {error.start}, line {line}): save it as UTF-8")
+    if not text.strip():
+        return Rejected(name, None, "", "is empty")
+    return text
+
+
+def _jsonl_rows(text: str) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            found = _object(line)
+            yield BadRow(number, found) if isinstance(found, str) else Row(number, found)
+
+
+def _object(line: str) -> Mapping[str, Any] | str:
+    """Return the line's object, or why it cannot be read."""
+    if len(line) > MAX_CHARS:
+        return f"is longer than {MAX_CHARS} characters"
+    if "\x00" in line:
+        return "holds NUL bytes"
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else "is not JSON that can be read"
+    if not isinstance(value, dict):
+        return "is not a JSON object"
+    missing = [name for name in ("item_id", "label") if name not in value]
+    return f"has no `{missing[0]}`" if missing else value
+
+
+_FORMATS: dict[str, Callable[[str], Iterator[Row | BadRow]]] = {"csv": csv_rows, "jsonl": _jsonl_rows}
+
+
+def _answer(name: str, row: Row) -> Answer | Rejected | None:
+    """Return what a row says, why it cannot be used, or None where it has no label yet."""
+    cells = row.cells
+    item_id = cells["item_id"]
+    if not isinstance(item_id, str) or not item_id.strip():
+        return None if _is_empty(cells["label"]) else Rejected(name, row.line, "", "has a label and no item_id")
+    item_id = item_id.strip()
+
+    def reject(reason: str) -> Rejected:
+        return Rejected(name, row.line, item_id[:100], reason)
+
+    label = cells["label"]
+    if _is_empty(label):
+        return None
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)  # tables with a gap in an integer column come back as floats
+    if not isinstance(label, str | int):
+        return reject(f"its label is no text or number but {type(label).__name__}")
+    annotator = ANONYMOUS if _is_empty(cells.get("annotator")) else str(cells["annotator"]).strip()
+    if len(annotator) > MAX_ANNOTATOR_CHARS:
+        return reject(f"its annotator's name is longer than {MAX_ANNOTATOR_CHARS} characters")
+    if any("\x00" in part for part in (item_id, str(label), annotator)):
+        return reject("holds NUL bytes")
+    try:
+        labeled_at = _time(cells.get("labeled_at"))
+    except (TypeError, ValueError):
+        return reject(f"its labeled_at {str(cells['labeled_at'])[:40]!r} is not a time such as 2026-01-31T09:30:00Z")
+    return Answer(name, row.line, item_id, label, annotator, labeled_at)
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip()) or value != value
+
+
+def _time(value: Any) -> datetime | None:
+    if _is_empty(value):
+        return None
+    time = datetime.fromisoformat(value.strip() if isinstance(value, str) else value)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

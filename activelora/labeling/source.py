@@ -1,0 +1,180 @@
+"""Where labels come from: the one protocol of all label sources, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.labels import label_snapshot
+from activelora.campaign.ledger import label_manifests
+from activelora.campaign.manifest import Unit
+from activelora.campaign.records import Item
+from activelora.pool.access import find_items
+from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
+
+State = Literal["labeled", "waiting", "skipped", "invalid", "conflicting"]
+"""What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered. ``skipped``:
+somebody could not answer; it is not asked for again. ``invalid``: there are answers, and none can be used.
+``conflicting``: answers contradict each other and no majority decides. All but the first two wait for an answer too."""
+
+Record = dict[str, Any]
+"""A vote in :data:`~activelora.campaign.records.LABEL_SCHEMA`: one an item and annotator."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What earlier rounds brought about an item.
+
+    Attributes:
+        label: The label that counts.
+        votes: All answers, by annotator.
+        round: The round that brought them.
+    """
+
+    label: int
+    votes: Mapping[str, int]
+    round: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a round asks of a label source.
+
+    Attributes:
+        campaign: The campaign.
+        round: The round that asks.
+        task: Knows the labels.
+        reasons: Item id → why it was selected, for this round's items, most wanted first.
+        earlier: Item id → round that asked last, for items that earlier rounds asked for in vain. A late answer
+            to one of these still counts.
+        known: Items that earlier rounds brought labels for.
+        items: The content of all of these.
+    """
+
+    campaign: Campaign
+    round: int
+    task: Task
+    reasons: Mapping[str, str]
+    earlier: Mapping[str, int]
+    known: Mapping[str, Known]
+    items: Mapping[str, Item]
+
+    @property
+    def item_ids(self) -> list[str]:
+        """The items that this round asks for, most wanted first."""
+        return list(self.reasons)
+
+    def round_of(self, item_id: str) -> int:
+        """Return the round that asked for an item."""
+        return self.round if item_id in self.reasons else self.earlier[item_id]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An answer that cannot be used.
+
+    Attributes:
+        file: The file's name in the inbox.
+        line: Its line, from 1; None for the whole file.
+        item_id: The item it speaks of, as far as known.
+        reason: In words.
+    """
+
+    file: str
+    line: int | None
+    item_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a label source knows at one moment.
+
+    Attributes:
+        records: The votes on items with a label: this round's, in the order of the selection, then late ones.
+        states: A state for each of this round's items, in the order of the selection.
+        rejected: Answers that cannot be used.
+    """
+
+    records: list[Record]
+    states: Mapping[str, State]
+    rejected: list[Rejected]
+
+    @property
+    def num_labeled(self) -> int:
+        """Items that got their label now, late ones included."""
+        return len({record["item_id"] for record in self.records})
+
+    def count(self, state: State) -> int:
+        """Return how many of this round's items are in a state."""
+        return Counter(self.states.values())[state]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A label source. Both operations may be repeated at any time, and by two processes at once."""
+
+    @property
+    def name(self) -> str:
+        """As written in the campaign file."""
+
+    @property
+    def summary(self) -> str:
+        """One line for ``activelora list sources``."""
+
+    def publish(self, request: Request) -> None:
+        """Ask for the labels, unless that was done before."""
+
+    def collect(self, request: Request) -> Collected:
+        """Return what is known now. Changes nothing."""
+
+    def instructions(self, request: Request) -> str:
+        """Return in one sentence what a person has to do; nothing if no person has to."""
+
+
+def make_request(campaign: Campaign, round_: int) -> Request:
+    """Return what a round asks for, from the manifests.
+
+    Raises:
+        StoreError: The round's selection, or an earlier round, is not done.
+    """
+    rows = _selection(campaign, round_)
+    reasons = {row["item_id"]: row["reason"] for row in rows}
+    known = _known(campaign, round_)
+    earlier: dict[str, int] = {}
+    for past in range(round_):
+        earlier |= {row["item_id"]: past for row in _selection(campaign, past)}
+    earlier = {item_id: past for item_id, past in earlier.items() if item_id not in known and item_id not in reasons}
+    items = find_items(campaign, {*reasons, *earlier, *known})
+    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items)
+
+
+def skipped_items(campaign: Campaign, before_round: int) -> frozenset[str]:
+    """Return the items that people passed over in earlier rounds."""
+    skipped: set[str] = set()
+    for manifest in label_manifests(campaign, before_round):
+        states = campaign.read_json(manifest, "states.json")
+        skipped |= {item_id for item_id, state in states.items() if state == "skipped"}
+    return frozenset(skipped)
+
+
+def _selection(campaign: Campaign, round_: int) -> list[Record]:
+    table = campaign.read_table(campaign.require(Unit("select_batch", round_)), "selection.parquet")
+    rows: list[Record] = table.sort_by("position").to_pylist()
+    return rows
+
+
+def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
+    rounds: dict[str, int] = {}
+    for manifest in label_manifests(campaign, round_):
+        ids = campaign.read_table(manifest, "labels.parquet")["item_id"].to_pylist()
+        rounds |= dict.fromkeys(ids, manifest.round)
+    snapshot = label_snapshot(campaign, round_)
+    votes: dict[str, dict[str, int]] = {}
+    for record in snapshot.records.to_pylist():
+        votes.setdefault(record["item_id"], {})[record["annotator"]] = record["label"]
+    return {item_id: Known(label, votes[item_id], rounds[item_id]) for item_id, label in snapshot.labels.items()}

@@ -1,0 +1,113 @@
+"""From several answers about one item to one label, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from activelora.labeling.inbox import Answer
+from activelora.labeling.source import Rejected, State
+
+
+@dataclass(frozen=True)
+class Vote:
+    """An answer that the task understands.
+
+    Attributes:
+        answer: The line.
+        label: Its label; None where the annotator passes the item over.
+    """
+
+    answer: Answer
+    label: int | None
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages."""
+        return f"{self.answer.file} line {self.answer.line}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the answers about one item come to.
+
+    Attributes:
+        state: Labeled, skipped, conflicting, or waiting if there are no answers.
+        votes: Annotator → the answer that counts, labels only, by annotator.
+        rejected: Answers that contradict each other, each with the reason.
+    """
+
+    state: State
+    votes: Mapping[str, Vote] = field(default_factory=dict)
+    rejected: Sequence[Rejected] = ()
+
+
+def tally(votes: Sequence[Vote], name_of: Callable[[int | None], str]) -> Tally:
+    """Apply the rule: each annotator has one vote, the majority wins.
+
+    An annotator's equal answers are one. Of different ones the latest counts, if all of them say when; else none
+    does, since files come in no order. A tie between labels decides nothing. Passing over counts only where nobody
+    gives a label. The result does not depend on the order of the answers.
+
+    Args:
+        votes: The answers about one item.
+        name_of: The name of a label, for messages.
+    """
+    by_annotator: dict[str, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        by_annotator[vote.answer.annotator].append(vote)
+    counted: dict[str, Vote] = {}
+    rejected: list[Rejected] = []
+    for annotator in sorted(by_annotator):
+        one = _latest(by_annotator[annotator])
+        if one is None:
+            rejected += _contradiction(annotator, by_annotator[annotator], name_of)
+        else:
+            counted[annotator] = one
+    labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
+    if not labels:
+        state: State = "skipped" if counted else "conflicting" if rejected else "waiting"
+        return Tally(state, rejected=rejected)
+    if winner(vote.label for vote in labels.values() if vote.label is not None) is None:
+        return Tally("conflicting", rejected=[*rejected, *_disagreement(votes, labels, name_of)])
+    return Tally("labeled", labels, rejected)
+
+
+def winner(labels: Iterable[int]) -> int | None:
+    """Return the label with the most votes, or None if two share that place."""
+    (first, count), *others = Counter(labels).most_common(2)
+    return None if others and others[0][1] == count else first
+
+
+def _latest(votes: Sequence[Vote]) -> Vote | None:
+    """Return an annotator's vote, or None where different answers cannot be told apart in time."""
+    timed = [(vote.answer.labeled_at, vote) for vote in votes if vote.answer.labeled_at is not None]
+    if len({vote.label for vote in votes}) > 1 and len(timed) < len(votes):
+        return None
+    if not timed:
+        return votes[0]
+    last = max(time for time, _ in timed)
+    newest = [vote for time, vote in timed if time == last]
+    return newest[0] if len({vote.label for vote in newest}) == 1 else None
+
+
+def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[int | None], str]) -> list[Rejected]:
+    places = ", ".join(sorted(f"{name_of(vote.label)} ({vote.place})" for vote in votes))
+    reason = (
+        f"annotator `{annotator}` gives different answers: {places[:500]}; remove all but one, or add a column "
+        "labeled_at: the latest then counts"
+    )
+    return [_rejected(vote, reason) for vote in votes]
+
+
+def _disagreement(
+    votes: Sequence[Vote], counted: Mapping[str, Vote], name_of: Callable[[int | None], str]
+) -> list[Rejected]:
+    answers = ", ".join(sorted(f"{name_of(vote.label)} ({annotator})" for annotator, vote in counted.items()))
+    reason = f"annotators disagree and no answer has a majority: {answers[:500]}; one more answer decides"
+    return [_rejected(vote, reason) for vote in votes if vote.answer.annotator in counted]
+
+
+def _rejected(vote: Vote, reason: str) -> Rejected:
+    return Rejected(vote.answer.file, vote.answer.line, vote.answer.item_id, reason)

@@ -1,0 +1,287 @@
+"""Whatever is put into the inbox: what can be used is used, the rest is named with file, line and reason."""
+
+import csv
+import json
+
+import pytest
+
+from activelora.labeling import rows as csv_reader
+from activelora.labeling.inbox import MAX_FILE_BYTES
+from activelora.labeling.registry import get_source
+from activelora.labeling.source import make_request
+from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
+
+
+def collect(campaign, round_=0):
+    return get_source("files").collect(make_request(campaign, round_))
+
+
+def labels(collected):
+    return {record["item_id"]: LABELS[record["label"]] for record in collected.records}
+
+
+def good_csv(ids):
+    return csv_of((ids[0], "human", "ann"), (ids[1], "entity", "ann"))
+
+
+def jsonl(*documents):
+    return "".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in documents)
+
+
+def one_answer(item_id, label, **more):
+    return {"item_id": item_id, "label": label, **more}
+
+
+WHOLE_FILE = {
+    "other kind": ("labels.xlsx", lambda ids: b"PK\x03\x04", "is neither .csv nor .jsonl"),
+    "no ending": ("README", lambda ids: "hello", "is neither .csv nor .jsonl"),
+    "empty": ("bad.csv", lambda ids: "", "is empty"),
+    "only a mark": ("bad.csv", lambda ids: b"\xef\xbb\xbf\r\n", "is empty"),
+    "latin-1": (
+        "bad.csv",
+        lambda ids: f"item_id,label,note\n{ids[2]},human,café\n".encode("latin-1"),
+        "is not UTF-8 text (byte 49, line 2)",
+    ),
+    "utf-16": ("bad.csv", lambda ids: good_csv(ids).encode("utf-16"), "is not UTF-8 text"),
+    "binary": ("bad.jsonl", lambda ids: bytes(range(256)), "is not UTF-8 text"),
+    "no item_id": ("bad.csv", lambda ids: "id,label\nx,human\n", "has no column `item_id`; it has: id, label"),
+    "no label": ("bad.csv", lambda ids: f"item_id,answer\n{ids[2]},human\n", "has no column `label`; it has: item_id"),
+    "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "has no column `item_id`"),
+    "label twice": ("bad.csv", lambda ids: f"item_id,label,Label\n{ids[2]},human,entity\n", "two columns `label`"),
+    "header with an open quote": ("bad.csv", lambda ids: '"item_id,label\nx,y\n', "opens a quote that is never closed"),
+    "odd name": ("a\\b.csv", good_csv, "has a name that not every store can hold"),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE_FILE)
+def test_a_file_that_cannot_be_used_is_named_and_the_others_are_used(case, campaign):
+    name, content_of, reason = WHOLE_FILE[case]
+    ids = select(campaign)
+    put(campaign, "good.csv", good_csv(ids))
+    content = content_of(ids)
+    (campaign.store.folder / "inbox" / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    collected = collect(campaign)
+    assert labels(collected) == {ids[0]: "human", ids[1]: "entity"}
+    [rejected] = collected.rejected
+    assert (rejected.file, rejected.line) == (name, None)
+    assert reason in rejected.reason
+
+
+BAD_LINES = {
+    "unknown label": ("bad.csv", lambda i: csv_of((i, "humn", "ann")), 2, "'humn' is not a label of this task"),
+    "unknown item": ("bad.csv", lambda i: csv_of(("nope", "human", "ann")), 2, "has asked for no item `nope`"),
+    "id as a number": ("bad.csv", lambda i: csv_of(("1.23E+19", "human", "ann")), 2, "turned the id into a number"),
+    "label without item": ("bad.csv", lambda i: csv_of(("", "human", "ann")), 2, "has a label and no item_id"),
+    "too many cells": (
+        "bad.csv",
+        lambda i: csv_of((i, "human", "ann", "x", "y")),
+        2,
+        "has 5 cells where the header has 3: a ',' needs quotes",
+    ),
+    "open quote at the end": ("bad.csv", lambda i: csv_of((i, '"human', "ann")), 2, "opens a quote that is never"),
+    "text behind a quote": ("bad.csv", lambda i: csv_of((i, '"human"x', "ann")), 2, "has text behind a closing quote"),
+    "nul bytes": ("bad.csv", lambda i: csv_of((i, "hu\x00man", "ann")), 2, "holds NUL bytes"),
+    "nul in the id": ("bad.csv", lambda i: csv_of((i + "\x00", "human", "ann")), 2, "holds NUL bytes"),
+    "huge cell": (
+        "bad.csv",
+        lambda i: csv_of((i, "human", "x" * (csv_reader.MAX_CHARS + 1))),
+        2,
+        "has a cell longer than 4194304 characters",
+    ),
+    "long annotator": ("bad.csv", lambda i: csv_of((i, "human", "x" * 300)), 2, "name is longer than 200"),
+    "no time": (
+        "bad.csv",
+        lambda i: csv_of((i, "human", "yesterday"), header="item_id,label,labeled_at"),
+        2,
+        "its labeled_at 'yesterday' is not a time such as",
+    ),
+    "crlf counts as one line": (
+        "bad.csv",
+        lambda i: "item_id,label\r\n,\r\n\r\n" + f"{i},humn\r\n",
+        4,
+        "is not a label",
+    ),
+    "lines inside a cell count": (
+        "bad.csv",
+        lambda i: f'item_id,text,label\nx,"three\nlines\nhere",\n{i},t,humn\n',
+        5,
+        "is not a label",
+    ),
+    "broken json on line 7": ("bad.jsonl", lambda i: "\n" * 6 + '{"item_id": \n', 7, "is not JSON: Expecting value"),
+    "json list": ("bad.jsonl", lambda i: jsonl([i, "human"]), 1, "is not a JSON object"),
+    "json without label": ("bad.jsonl", lambda i: jsonl({"item_id": i}), 1, "has no `label`"),
+    "json without item_id": ("bad.jsonl", lambda i: jsonl({"label": "human"}), 1, "has no `item_id`"),
+    "label is a list": ("bad.jsonl", lambda i: jsonl(one_answer(i, ["human"])), 1, "its label is no text or number"),
+    "label is half a number": ("bad.jsonl", lambda i: jsonl(one_answer(i, 1.5)), 1, "no text or number but float"),
+    "label out of range": ("bad.jsonl", lambda i: jsonl(one_answer(i, 3)), 1, "'3' is not a label"),
+    "item_id is a number": ("bad.jsonl", lambda i: jsonl(one_answer(17, "human")), 1, "has a label and no item_id"),
+    "json nested deeply": ("bad.jsonl", lambda i: "[" * 200_000 + "\n", 1, "is not JSON that can be read"),
+    "json number too long": (
+        "bad.jsonl",
+        lambda i: '{"item_id": "x", "label": ' + "9" * 5000 + "}\n",
+        1,
+        "is not JSON that can be read",
+    ),
+    "huge line": (
+        "bad.jsonl",
+        lambda i: jsonl(one_answer(i, "human", text="x" * csv_reader.MAX_CHARS)),
+        1,
+        "is longer than 4194304 characters",
+    ),
+    "nul in json": ("bad.jsonl", lambda i: "\x00\x00\n", 1, "holds NUL bytes"),
+    "time of a wrong kind": (
+        "bad.jsonl",
+        lambda i: jsonl(one_answer(i, "human", labeled_at=17)),
+        1,
+        "its labeled_at '17' is not a time",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LINES)
+def test_a_bad_line_is_named_and_the_rest_is_used(case, campaign):
+    name, content_of, line, reason = BAD_LINES[case]
+    ids = select(campaign)
+    good = jsonl(one_answer(ids[0], "human")) if name.endswith("jsonl") else ""
+    content = content_of(ids[2])
+    if name.endswith("csv"):
+        put(campaign, "good.csv", good_csv(ids))
+    put(campaign, name, content + good)
+    collected = collect(campaign)
+    assert labels(collected)[ids[0]] == "human"
+    assert ids[2] not in labels(collected)
+    [rejected] = collected.rejected
+    assert (rejected.file, rejected.line) == (name, line)
+    assert reason in rejected.reason
+
+
+def test_an_open_quote_costs_its_own_line_only(campaign):
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], '"human', "ann"), (ids[1], "entity", "ann"), (ids[2], '"human"', "ann")))
+    collected = collect(campaign)
+    assert labels(collected) == {ids[1]: "entity", ids[2]: "human"}
+    assert [(one.line, one.reason) for one in collected.rejected] == [(2, "has text behind a closing quote")]
+    assert csv.field_size_limit() == 131072
+
+
+def test_a_file_of_nothing_but_broken_rows_is_given_up(campaign):
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of(*[(f'"{number}"x', "human", "ann") for number in range(500)], (ids[0], "human", "")))
+    rejected = collect(campaign).rejected
+    assert len(rejected) == csv_reader.MAX_BROKEN_ROWS
+    assert "the rest of the file is not read" in rejected[-1].reason
+
+
+def test_a_file_that_is_too_large_is_refused_unread(campaign):
+    select(campaign)
+    path = campaign.store.folder / "inbox" / "big.csv"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    [rejected] = collect(campaign).rejected
+    assert "is larger than 64 MiB" in rejected.reason
+
+
+ALL_FINE = {
+    "bom and crlf": lambda i: ("\ufeff" + csv_of((i, "human", "ann")).replace("\n", "\r\n")).encode(),
+    "old mac": lambda i: csv_of((i, "human", "ann")).replace("\n", "\r"),
+    "semicolons": lambda i: csv_of((i, "human", "ann")).replace(",", ";"),
+    "tabs": lambda i: csv_of((i, "human", "ann")).replace(",", "\t"),
+    "other columns and order": lambda i: f"Label,note, ITEM_ID ,annotator\n human ,=1+1,{i},ann\n",
+    "no last line end": lambda i: csv_of((i, "human", "ann")).rstrip("\n"),
+    "missing last cells": lambda i: f"item_id,label,annotator,note\n{i},human,ann\n",
+    "empty cells beyond the header": lambda i: f"item_id,label,annotator\n{i},human,ann,,\n",
+    "label in capitals": lambda i: csv_of((i, "HUMAN", "ann")),
+    "label's number": lambda i: csv_of((i, "1", "ann")),
+    "number beside a gap": lambda i: csv_of((i, "1.0", "ann")),
+    "with a time": lambda i: csv_of((i, "human", "ann", "2026-01-31T09:30:00+02:00"), header=HEADER),
+    "jsonl": lambda i: jsonl(one_answer(i, "human", annotator="ann")),
+    "jsonl number": lambda i: jsonl(one_answer(i, 1.0, annotator="ann"), "", one_answer(i, None)),
+    "jsonl nan is no label": lambda i: jsonl('{"item_id": "x", "label": NaN}', one_answer(i, 1, annotator="ann")),
+}
+HEADER = "item_id,label,annotator,labeled_at"
+
+
+@pytest.mark.parametrize("case", ALL_FINE)
+def test_forms_that_are_read(case, campaign):
+    ids = select(campaign)
+    put(campaign, "sub/FILE.JSONL" if case.startswith("jsonl") else "sub/FILE.CSV", ALL_FINE[case](ids[0]))
+    collected = collect(campaign)
+    assert collected.rejected == []
+    [record] = collected.records
+    assert (record["item_id"], record["label"], record["annotator"]) == (ids[0], 1, "ann")
+    assert (record["source"], record["round"]) == ("files", 0)
+    if case == "with a time":
+        assert record["labeled_at"] == "2026-01-31T07:30:00+00:00"
+
+
+def test_the_published_files_come_back_as_they_are(campaign):
+    ids = select(campaign)
+    request = make_request(campaign, 0)
+    get_source("files").publish(request)
+    for kind in ("csv", "jsonl"):
+        put(campaign, f"back.{kind}", campaign.store.read(f"labeling/round-0000/to_label.{kind}"))
+    collected = collect(campaign)
+    assert (collected.records, collected.rejected) == ([], [])
+    assert dict(collected.states) == dict.fromkeys(ids, "waiting")
+
+
+def test_labels_that_look_like_formulas_come_back(tmp_path):
+    task = {"prompt": "{text}", "labels": ["-1", "+1", "=x"]}
+    rows = [{"text": f"question {index}?"} for index in range(6)]
+    given = "".join(json.dumps({"text": f"held out {index}", "label": "+1"}) + "\n" for index in range(5))
+    tmp_path.joinpath("given.jsonl").write_text(given)
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "given.jsonl"}}
+    campaign = make_campaign(tmp_path, rows=rows, task=task, data=data)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "'-1", ""), (ids[1], "+1", ""), (ids[2], "'=x", "")))
+    assert [record["label"] for record in collect(campaign).records] == [0, 1, 2]
+
+
+def test_any_number_of_files_in_any_order_come_to_the_same(tmp_path):
+    results = []
+    for number, names in enumerate((("a.csv", "b.jsonl", "c.csv"), ("z.csv", "y.jsonl", "x.csv"))):
+        campaign = make_campaign(tmp_path / str(number))
+        ids = select(campaign)
+        put(campaign, names[0], csv_of((ids[0], "human", "ann"), (ids[1], "", ""), (ids[3], "number", "ann")))
+        put(campaign, names[1], jsonl(one_answer(ids[1], "entity"), one_answer(ids[0], "human", annotator="bob")))
+        put(campaign, names[2], csv_of((ids[3], "human", "bob"), (ids[2], "skip", "bob"), (ids[0], "human", "ann")))
+        collected = collect(campaign)
+        records = [(record["item_id"], record["label"], record["annotator"]) for record in collected.records]
+        results.append((records, dict(collected.states)))
+        assert len(collected.rejected) == 2
+    assert results[0] == results[1]
+    assert results[0][1] == dict(zip(ids, ["labeled", "labeled", "skipped", "conflicting", "waiting"], strict=True))
+
+
+def test_hidden_and_lock_files_are_left_alone(campaign):
+    ids = select(campaign)
+    put(campaign, "good.csv", good_csv(ids))
+    for name in (".DS_Store", "~$good.csv", "sub/.gitkeep"):
+        put(campaign, name, b"\xff\xfe")
+    assert collect(campaign).rejected == []
+
+
+def test_an_empty_or_missing_inbox_is_no_error(campaign):
+    select(campaign)
+    assert collect(campaign).records == []
+
+
+def test_skip_is_a_label_where_the_task_says_so(tmp_path):
+    task = {"prompt": "{text}", "labels": ["keep", "skip"]}
+    given = "".join(json.dumps({"text": f"held out {index}", "label": "keep"}) + "\n" for index in range(5))
+    tmp_path.joinpath("given.jsonl").write_text(given)
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "given.jsonl"}}
+    campaign = make_campaign(tmp_path, rows=[{"text": f"q {n}"} for n in range(6)], task=task, data=data)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "skip", "")))
+    collected = collect(campaign)
+    assert [record["label"] for record in collected.records] == [1]
+    assert collected.count("skipped") == 0
+
+
+def test_an_item_whose_answers_are_all_bad_is_invalid(campaign):
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "humn", "ann"), (ids[1], "humn", "ann"), (ids[1], "human", "bob")))
+    states = collect(campaign).states
+    assert (states[ids[0]], states[ids[1]], states[ids[2]]) == ("invalid", "labeled", "waiting")

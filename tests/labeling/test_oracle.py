@@ -1,0 +1,101 @@
+"""The oracle: gold labels, with a share of mistakes that is the same at every look."""
+
+from collections import Counter
+
+import pytest
+
+from activelora.errors import DataError
+from activelora.labeling.oracle import answer
+from activelora.labeling.registry import get_source
+from activelora.labeling.source import make_request
+from tests.labeling.conftest import LABELS, make_campaign, select
+
+
+def collect(campaign, round_=0):
+    return get_source("oracle").collect(make_request(campaign, round_))
+
+
+def gold(campaign):
+    """The label that is in the item's text in these tests: question pool 7? has label 7 % 3."""
+    items = make_request(campaign, 0).items
+    return {item_id: int(item.fields["text"].rstrip("?").split()[-1]) % 3 for item_id, item in items.items()}
+
+
+def test_without_errors_it_gives_the_gold_labels_in_the_selections_order(tmp_path):
+    campaign = make_campaign(tmp_path, labeling={"source": "oracle"})
+    selected = select(campaign)
+    collected = collect(campaign)
+    assert [record["item_id"] for record in collected.records] == selected
+    assert {record["item_id"]: record["label"] for record in collected.records} == gold(campaign)
+    assert dict(collected.states) == dict.fromkeys(selected, "labeled")
+    assert collected.rejected == []
+
+
+def test_two_looks_are_equal(tmp_path):
+    campaign = make_campaign(tmp_path, labeling={"source": "oracle", "oracle_error_rate": 0.5})
+    select(campaign)
+    assert collect(campaign) == collect(campaign)
+
+
+def test_all_wrong_at_a_rate_of_one(tmp_path):
+    campaign = make_campaign(tmp_path, batch=20, labeling={"source": "oracle", "oracle_error_rate": 1.0})
+    select(campaign)
+    right = gold(campaign)
+    assert all(record["label"] != right[record["item_id"]] for record in collect(campaign).records)
+
+
+def test_error_rate_and_wrong_labels_are_as_asked():
+    answers = [answer(2, 4, f"item {index}", 0.3, seed=5) for index in range(20_000)]
+    counts = Counter(answers)
+    assert counts[2] / 20_000 == pytest.approx(0.7, abs=0.012)
+    for wrong in (0, 1, 3):
+        assert counts[wrong] / 20_000 == pytest.approx(0.1, abs=0.008)
+
+
+def test_the_answer_depends_on_seed_and_item_alone():
+    assert [answer(0, 3, "a", 0.5, seed) for seed in range(50)] != [answer(0, 3, "b", 0.5, seed) for seed in range(50)]
+    assert answer(1, 1, "a", 1.0, 0) == 1  # with one answer there is no wrong one
+
+
+def test_errors_of_multiple_choice_stay_among_the_items_choices(tmp_path):
+    rows = [
+        {"text": f"which {index}?", "choices": ["a", "b", "c", "d"][: 2 + index % 3], "label": index % 2}
+        for index in range(30)
+    ]
+    task = {"kind": "multiple_choice", "prompt": "{text} {choices}", "answer": "letters"}
+    labeling = {"source": "oracle", "oracle_error_rate": 1.0}
+    holdout = tmp_path / "pool.jsonl"
+    campaign = make_campaign(
+        tmp_path,
+        rows=rows,
+        batch=20,
+        task=task,
+        labeling=labeling,
+        data={"folder": str(tmp_path), "pool": {"path": str(holdout)}, "holdout_size": 5},
+    )
+    select(campaign)
+    items = make_request(campaign, 0).items
+    for record in collect(campaign).records:
+        item = items[record["item_id"]]
+        right = int(item.fields["text"].rstrip("?").split()[-1]) % 2
+        assert 0 <= record["label"] < len(item.choices)
+        assert record["label"] != right
+
+
+def test_items_without_gold_are_skipped_or_refused_at_ingest(tmp_path):
+    rows = [{"text": f"question {index}?", "label": LABELS[0] if index % 2 else None} for index in range(10)]
+    try:
+        campaign = make_campaign(tmp_path, rows=rows, batch=10, labeling={"source": "oracle"})
+    except Exception as error:
+        assert "label" in str(error)
+        return
+    select(campaign)
+    states = Counter(collect(campaign).states.values())
+    assert states == {"labeled": 5, "skipped": 5}
+
+
+def test_a_pool_without_gold_is_refused(tmp_path):
+    campaign = make_campaign(tmp_path, labeling={"source": "files"})
+    select(campaign)
+    with pytest.raises(DataError, match="without gold labels"):
+        collect(campaign)
