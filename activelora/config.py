@@ -235,7 +235,8 @@ class LabelingConfig(Section):
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators."""
     inbox: str | None = None
-    """For `files`: folder or `s3://` prefix where filled files arrive. None is `inbox/` in the campaign."""
+    """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
+    `data.folder`. None is `inbox/` in the campaign."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Annotated[float, Field(gt=0.0)] | None = None

@@ -10,8 +10,8 @@ from activelora.campaign.campaign import Campaign, utc_now
 from activelora.campaign.store import open_store, redact
 from activelora.errors import LabelError, StoreError
 from activelora.labeling.inbox import Answer, read_inbox
-from activelora.labeling.source import Collected, Record, Rejected, Request, State
-from activelora.labeling.tally import Tally, Vote, tally
+from activelora.labeling.source import Collected, Known, Record, Rejected, Request, State
+from activelora.labeling.tally import Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_label_jsonl, unsafe_cell
 
 
@@ -108,17 +108,20 @@ def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
     def name_of(label: int | None) -> str:
         return SKIP if label is None else request.task.label_name(label, item)
 
-    result = tally(votes, name_of)
     known = request.known.get(item_id)
     if known is None:
-        return result
+        return tally(votes, name_of)
     reason = f"the item was labelled {name_of(known.label)} in round {known.round}, which stays"
-    late = [
-        Rejected(vote.answer.file, vote.answer.line, item_id, reason)
-        for annotator, vote in result.votes.items()
-        if vote.label != known.label and vote.label != known.votes.get(annotator)
-    ]
-    return Tally("labeled", rejected=late)
+    return Tally("labeled", rejected=[vote.reject(reason) for vote in votes if _is_news(vote, votes, known)])
+
+
+def _is_news(vote: Vote, votes: list[Vote], known: Known) -> bool:
+    """Tell whether an answer to a labelled item says something that was neither used nor outvoted when it was."""
+    annotator = vote.answer.annotator
+    if vote.label is None or vote.label in (known.label, known.votes.get(annotator)):
+        return False
+    counted = latest(by_annotator(votes)[annotator])
+    return counted is None or counted.label != known.votes.get(annotator)
 
 
 def _records(request: Request, tallies: dict[str, Tally]) -> list[Record]:

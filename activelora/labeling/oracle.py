@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from activelora.labeling.source import Collected, Record, Request, State
+from activelora.labeling.source import Collected, Record, Request
 from activelora.pool.access import gold_labels
 from activelora.seeding import derive_seed, item_draw
 
@@ -23,16 +23,10 @@ class OracleSource:
         """Do nothing: nobody has to be asked."""
 
     def collect(self, request: Request) -> Collected:
-        """Return a label for each item of the round; an item without a gold label is skipped."""
+        """Return a label for each item of the round."""
         gold = gold_labels(request.campaign, request.item_ids)
-        records: list[Record] = []
-        states: dict[str, State] = {}
-        for item_id in request.reasons:
-            label = gold.get(item_id)
-            states[item_id] = "skipped" if label is None else "labeled"
-            if label is not None:
-                records.append(_record(request, item_id, label))
-        return Collected(records, states, [])
+        records = [_record(request, item_id, gold[item_id]) for item_id in request.reasons]
+        return Collected(records, dict.fromkeys(request.reasons, "labeled"), [])
 
     def instructions(self, request: Request) -> str:
         """Return nothing: no person has to do anything."""

@@ -27,6 +27,10 @@ class Vote:
         """File and line, for messages."""
         return f"{self.answer.file} line {self.answer.line}"
 
+    def reject(self, reason: str) -> Rejected:
+        """Return the answer as one that cannot be used."""
+        return Rejected(self.answer.file, self.answer.line, self.answer.item_id, reason)
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -54,33 +58,38 @@ def tally(votes: Sequence[Vote], name_of: Callable[[int | None], str]) -> Tally:
         votes: The answers about one item.
         name_of: The name of a label, for messages.
     """
-    by_annotator: dict[str, list[Vote]] = defaultdict(list)
-    for vote in votes:
-        by_annotator[vote.answer.annotator].append(vote)
     counted: dict[str, Vote] = {}
     rejected: list[Rejected] = []
-    for annotator in sorted(by_annotator):
-        one = _latest(by_annotator[annotator])
+    for annotator, own in by_annotator(votes).items():
+        one = latest(own)
         if one is None:
-            rejected += _contradiction(annotator, by_annotator[annotator], name_of)
+            rejected += _contradiction(annotator, own, name_of)
         else:
             counted[annotator] = one
     labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
     if not labels:
         state: State = "skipped" if counted else "conflicting" if rejected else "waiting"
         return Tally(state, rejected=rejected)
-    if winner(vote.label for vote in labels.values() if vote.label is not None) is None:
+    if _winner(vote.label for vote in labels.values() if vote.label is not None) is None:
         return Tally("conflicting", rejected=[*rejected, *_disagreement(votes, labels, name_of)])
     return Tally("labeled", labels, rejected)
 
 
-def winner(labels: Iterable[int]) -> int | None:
+def by_annotator(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
+    """Return the answers of each annotator, by name."""
+    found: dict[str, list[Vote]] = defaultdict(list)
+    for vote in votes:
+        found[vote.answer.annotator].append(vote)
+    return dict(sorted(found.items()))
+
+
+def _winner(labels: Iterable[int]) -> int | None:
     """Return the label with the most votes, or None if two share that place."""
     (first, count), *others = Counter(labels).most_common(2)
     return None if others and others[0][1] == count else first
 
 
-def _latest(votes: Sequence[Vote]) -> Vote | None:
+def latest(votes: Sequence[Vote]) -> Vote | None:
     """Return an annotator's vote, or None where different answers cannot be told apart in time."""
     timed = [(vote.answer.labeled_at, vote) for vote in votes if vote.answer.labeled_at is not None]
     if len({vote.label for vote in votes}) > 1 and len(timed) < len(votes):
@@ -98,7 +107,7 @@ def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[int
         f"annotator `{annotator}` gives different answers: {places[:500]}; remove all but one, or add a column "
         "labeled_at: the latest then counts"
     )
-    return [_rejected(vote, reason) for vote in votes]
+    return [vote.reject(reason) for vote in votes]
 
 
 def _disagreement(
@@ -106,8 +115,4 @@ def _disagreement(
 ) -> list[Rejected]:
     answers = ", ".join(sorted(f"{name_of(vote.label)} ({annotator})" for annotator, vote in counted.items()))
     reason = f"annotators disagree and no answer has a majority: {answers[:500]}; one more answer decides"
-    return [_rejected(vote, reason) for vote in votes if vote.answer.annotator in counted]
-
-
-def _rejected(vote: Vote, reason: str) -> Rejected:
-    return Rejected(vote.answer.file, vote.answer.line, vote.answer.item_id, reason)
+    return [vote.reject(reason) for vote in votes if vote.answer.annotator in counted]

@@ -8,7 +8,7 @@ from activelora.errors import DataError
 from activelora.labeling.oracle import answer
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import make_request
-from tests.labeling.conftest import LABELS, make_campaign, select
+from tests.labeling.conftest import make_campaign, select
 
 
 def collect(campaign, round_=0):
@@ -80,18 +80,6 @@ def test_errors_of_multiple_choice_stay_among_the_items_choices(tmp_path):
         right = int(item.fields["text"].rstrip("?").split()[-1]) % 2
         assert 0 <= record["label"] < len(item.choices)
         assert record["label"] != right
-
-
-def test_items_without_gold_are_skipped_or_refused_at_ingest(tmp_path):
-    rows = [{"text": f"question {index}?", "label": LABELS[0] if index % 2 else None} for index in range(10)]
-    try:
-        campaign = make_campaign(tmp_path, rows=rows, batch=10, labeling={"source": "oracle"})
-    except Exception as error:
-        assert "label" in str(error)
-        return
-    select(campaign)
-    states = Counter(collect(campaign).states.values())
-    assert states == {"labeled": 5, "skipped": 5}
 
 
 def test_a_pool_without_gold_is_refused(tmp_path):
