@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.labels import resolve
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.config_file import config_digest
@@ -179,8 +180,7 @@ class _Report:
     def _given_labels(self, labels: Manifest | None) -> dict[str, int]:
         if labels is None:
             return {}
-        rows = self.campaign.read_table(labels, "labels.parquet").to_pylist()
-        return {row["item_id"]: row["label"] for row in rows}
+        return dict(resolve([self.campaign.read_table(labels, "labels.parquet").to_pylist()]).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store
