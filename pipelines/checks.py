@@ -98,6 +98,7 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     findings.warnings += data.warnings
     labels = ", ".join(f"{name} {count}" for name, count in list(data.holdout_labels.items())[:12])
     more = len(data.holdout_labels) - 12
+    left_out = f"{data.num_duplicates} duplicates, {data.num_overlap} in the holdout, {data.num_left_out} by limit"
     findings.facts += [
         ("pool", f"{data.num_pool} items to choose from"),
         ("holdout", f"{data.num_holdout} items ({labels}{f' and {more} more labels' if more > 0 else ''})"),

@@ -8,9 +8,7 @@ from components.image import images
 
 
 @dsl.component(base_image=images().cpu, install_kfp_package=False)
-def plan(
-    campaign_uri: str, round: int, publish: bool
-) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads the outputs' names and types here
+def plan(campaign_uri: str, round: int, publish: bool) -> NamedTuple(  # type: ignore[valid-type]  # KFP reads the outputs' names and types here
     "Due",
     [
         ("round", int),

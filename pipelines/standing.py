@@ -6,7 +6,6 @@ from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
-from activelora.campaign.manifest import Unit
 from activelora.tracking.history import RoundRecord, read_history
 
 COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
@@ -31,14 +30,13 @@ def standing(campaign: Campaign) -> dict[str, Any]:
 
 
 def waiting_for(campaign: Campaign) -> str:
-    """Say in words which labels a campaign waits for."""
-    round_ = next_plan(campaign).round
-    wanted = int(campaign.require(Unit("select_batch", round_)).metrics["num_selected"])
-    labeling = campaign.config.labeling
-    text = f"{wanted} labels of round {round_}, from the `{labeling.source}` source"
-    if labeling.deadline_hours is None:
-        return text
-    return f"{text}; {labeling.deadline_hours:g} h after the selection it will {labeling.on_deadline}"
+    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
+    from activelora.labeling.registry import get_source
+    from activelora.labeling.source import make_request
+    from activelora.labeling.waiting import describe_wait
+
+    request = make_request(campaign, next_plan(campaign).round)
+    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
 
 
 def print_rounds(campaign: Campaign) -> None:

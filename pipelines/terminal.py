@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ProblemsError
@@ -25,6 +26,8 @@ def set_up_logging(*, verbose: bool) -> None:
     """Log this project's words in full and others' warnings only: prettily on a terminal, in plain lines elsewhere."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    if not verbose:
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|peft|torch|mlflow)\..*")
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if getattr(handler, "is_activelora", False):
