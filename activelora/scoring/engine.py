@@ -51,6 +51,21 @@ class Row:
         return 1 if self.answer is None else len(self.targets)
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that are run together.
+
+    Attributes:
+        rows: The rows.
+        prefix_length: P, how many leading tokens they share.
+        batches: Indices of rows, in batches of like lengths.
+    """
+
+    rows: list[Row]
+    prefix_length: int
+    batches: list[list[int]]
+
+
 class Engine:
     """Computes log-probabilities of answers.
 
@@ -84,49 +99,40 @@ class Engine:
         encoded = self._encoder.encode(items)
         num_answers = max((len(item.answer_ids) for item in encoded), default=0)
         result = np.full((len(items), len(samples), num_answers), -np.inf)
-        chunks = [range(begin, min(begin + CHUNK_ITEMS, len(items))) for begin in range(0, len(items), CHUNK_ITEMS)]
-        total = len(chunks) * len(samples)
-        steps = ((chunk, step) for chunk in chunks for step in self._score(encoded, chunk, sampler, samples))
-        for chunk, (index, scores_NC) in track(steps, description, total):
-            result[chunk.start : chunk.stop, index, : scores_NC.shape[1]] = scores_NC
-        return result
+        chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
+        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result))
+        total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))
+        for _ in track(passes, description, total):
+            pass
+        return result - _log_sum_exp(result)
+
+    def _chunk(self, encoded: list[EncodedItem], begin: int) -> Chunk:
+        rows = _rows(encoded[begin : begin + CHUNK_ITEMS], begin, self._encoder.scores_text)
+        prefix_length = _shared_prefix(rows)
+        return Chunk(rows, prefix_length, _batches(rows, prefix_length, self._batch_tokens))
 
     def _score(
-        self, encoded: list[EncodedItem], chunk: range, sampler: Sampler, samples: Sequence[int | None]
-    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield for each sample its index and the chunk's log-probabilities (N, C)."""
-        part = [encoded[index] for index in chunk]
-        rows = _rows(part, self._encoder.scores_text)
-        prefix_length = _shared_prefix(rows)
-        batches = _batches(rows, prefix_length, self._batch_tokens)
+        self, chunk: Chunk, sampler: Sampler, samples: Sequence[int | None], result_NKC: NDArray[np.float64]
+    ) -> Iterator[None]:
+        """Write the chunk's scores, not yet normalised, into the result; yield after every batch."""
+        prefix, states = None, []
         with torch.no_grad():
-            prefix, states = self._trunk(rows, prefix_length, batches)
-            for index, sample in enumerate(samples):
-                scores = np.full((len(part), max(len(item.answer_ids) for item in part)), -np.inf)
-                with sampler.activate(sample):
-                    cache = DynamicCache() if prefix_length else None
-                    if prefix is not None:
-                        self._split.top(prefix, cache)
-                    for batch, hidden in zip(batches, states, strict=True):
-                        own = expand_cache(cache, len(batch)) if cache is not None else None
-                        final_BTD = self._split.top(hidden, own)
-                        self._read(scores, [rows[i] for i in batch], final_BTD, prefix_length)
-                yield index, _normalise(scores)
-
-    def _trunk(
-        self, rows: list[Row], prefix_length: int, batches: list[list[int]]
-    ) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Run what no sample changes: the prefix and every batch through the trunk."""
-        prefix, cache = None, None
-        if prefix_length:
-            cache = DynamicCache()
-            prefix = self._split.trunk(self._tensor([rows[0].ids[:prefix_length]]), cache)
-        states = []
-        for batch in batches:
-            ids = [rows[i].ids[prefix_length:] for i in batch]
-            own = expand_cache(cache, len(batch)) if cache is not None and cache.layers else None
-            states.append(self._split.trunk(self._tensor(ids), own))
-        return prefix, states
+            trunk_cache = DynamicCache() if chunk.prefix_length else None
+            if trunk_cache is not None:
+                prefix = self._split.trunk(self._tensor([chunk.rows[0].ids[: chunk.prefix_length]]), trunk_cache)
+            for batch in chunk.batches:
+                ids = self._tensor([chunk.rows[i].ids[chunk.prefix_length :] for i in batch])
+                states.append(self._split.trunk(ids, _for_batch(trunk_cache, len(batch))))
+                yield
+        for index, sample in enumerate(samples):
+            with sampler.activate(sample), torch.no_grad():
+                top_cache = DynamicCache() if chunk.prefix_length else None
+                if prefix is not None:
+                    self._split.top(prefix, top_cache)
+                for batch, hidden in zip(chunk.batches, states, strict=True):
+                    final_BTD = self._split.top(hidden, _for_batch(top_cache, len(batch)))
+                    self._read(result_NKC[:, index], [chunk.rows[i] for i in batch], final_BTD, chunk.prefix_length)
+                    yield
 
     def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Pad on the right: causal attention keeps padding from reaching any token that counts."""
@@ -136,7 +142,9 @@ class Engine:
             padded[index, : len(row)] = row
         return torch.from_numpy(padded).to(self._base.device)
 
-    def _read(self, scores: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
+    def _read(
+        self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int
+    ) -> None:
         """Project the answer's positions and write the rows' scores."""
         head = self._base.model.get_output_embeddings()
         last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
@@ -147,18 +155,18 @@ class Engine:
             weight_BCD = head.weight[targets.to(final_BTD.device)]
             logits = torch.einsum("bd,bcd->bc", hidden_BD.float(), weight_BCD.float()).cpu().numpy()
             for row, values in zip(rows, logits, strict=True):
-                scores[row.item, : len(row.targets)] = values[: len(row.targets)]
+                scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
             return
         for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
             begin = end + 1 - row.num_read
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : end + 1]).float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
-            scores[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+            scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
 
 
-def _rows(items: list[EncodedItem], scores_text: bool) -> list[Row]:
+def _rows(items: list[EncodedItem], first: int, scores_text: bool) -> list[Row]:
     rows = []
-    for index, item in enumerate(items):
+    for index, item in enumerate(items, first):
         if scores_text:
             rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
         else:
@@ -190,8 +198,15 @@ def _batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[lis
     return batches
 
 
-def _normalise(scores_NC: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-softmax over the answers in float64."""
-    shifted = scores_NC - scores_NC.max(axis=1, keepdims=True)
-    normalised: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return normalised
+def _for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:
+    """Return a batch's own copy of the prefix's cache, if there is one (an empty trunk caches nothing)."""
+    return expand_cache(cache, batch_size) if cache is not None and cache.layers else None
+
+
+def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log Σ_c exp, shape (N, K, 1), in float64."""
+    if scores_NKC.size == 0:
+        return np.zeros((*scores_NKC.shape[:2], 1))
+    highest = scores_NKC.max(axis=2, keepdims=True)
+    total: NDArray[np.float64] = highest + np.log(np.exp(scores_NKC - highest).sum(axis=2, keepdims=True))
+    return total
