@@ -1,9 +1,13 @@
+import os
 import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.s3_server import find_weed, running_s3_server
+
+# Two workers share two cores. Set before anything imports torch; the slow suite sets its own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ ACCESS_KEY = "test-access-key"
 SECRET_KEY = "test-secret-key"
 BUCKET = "campaigns"
 START_SECONDS = 60
+START_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,26 @@ def find_weed() -> str | None:
 
 @contextmanager
 def running_s3_server(folder: Path, weed: str) -> Iterator[S3Server]:
-    """Start SeaweedFS on free ports, wait until it stores an object, and kill it at the end."""
+    """Start SeaweedFS on free ports, wait until it stores an object, and kill it at the end.
+
+    A free port may be taken before the server opens it: then it is started again on others.
+    """
+    for attempt in range(START_ATTEMPTS):
+        own = folder / str(attempt)
+        own.mkdir()
+        with ExitStack() as stack:
+            try:
+                server = stack.enter_context(_server(own, weed))
+            except RuntimeError:
+                if attempt + 1 == START_ATTEMPTS:
+                    raise
+                continue
+            yield server
+            return
+
+
+@contextmanager
+def _server(folder: Path, weed: str) -> Iterator[S3Server]:
     identities = folder / "identities.json"
     credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
     identities.write_text(
@@ -58,6 +78,8 @@ def running_s3_server(folder: Path, weed: str) -> Iterator[S3Server]:
     data.mkdir()
     command = [weed, "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", *flags]
     command += [f"-s3.config={identities}", "-volume.max=30", "-master.volumeSizeLimitMB=64"]
+    # Parts with fixed ports, so that several servers can run; and no calls home.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false"]
     with (folder / "weed.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True)
     try:
@@ -65,7 +87,8 @@ def running_s3_server(folder: Path, weed: str) -> Iterator[S3Server]:
         _wait_until_it_stores(server, process, folder / "weed.log")
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended by itself; why is in its log
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
