@@ -57,13 +57,12 @@ def sync(campaign: Campaign) -> bool:
     prepare_environment()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
-    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
         _Sync(campaign, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         logger.warning(
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
             "Check that the server runs, that `tracking.uri` is right, and that it lets you in.",

@@ -1,0 +1,224 @@
+"""evaluate_adapter with a real, tiny model and a real pool; its numbers against their definitions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.config_file import parse_config
+from activelora.errors import ModelError, StoreError
+from activelora.pool import access
+from activelora.scoring.predict import Predictor
+from activelora.uncertainty import label_prior, temperature
+from activelora.uncertainty.calibration import ece
+from activelora.uncertainty.classification_metrics import nll
+from components.evaluate_adapter.step import run
+from components.ingest_pool import step as ingest_pool
+
+LABELS = ["description", "human", "number", "location"]
+WORDS = [
+    "who",
+    "what",
+    "where",
+    "how",
+    "many",
+    "the",
+    "first",
+    "river",
+    "moon",
+    "earth",
+    "human",
+    "play",
+    "far",
+    "red",
+    "green",
+    "blue",
+]
+
+
+def write_rows(folder: Path, num: int, task: str) -> None:
+    rng = np.random.default_rng(5)
+    with (folder / "pool.jsonl").open("w") as file:
+        for index in range(num):
+            row: dict = {"text": f"{' '.join(rng.choice(WORDS, 6))} {index}", "label": LABELS[index % 4]}
+            if task == "multiple_choice":
+                row |= {"choices": WORDS[: 2 + index % 3], "label": index % 2}
+            file.write(json.dumps(row) + "\n")
+
+
+def make_campaign(folder: Path, model: Path, name: str = "campaign", **changes: dict) -> Campaign:
+    task = {"prompt": "Question: {text}\nAnswer type:", "labels": LABELS, "chat_template": "never"}
+    document = {
+        "name": "test",
+        "task": task | changes.pop("task", {}),
+        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 12, "calibration_size": 8},
+        "model": {"base": str(model)},
+        "acquisition": {"batch_size": 2},
+        "evaluation": {"bootstrap_samples": 100},
+        **changes,
+    }
+    document["task"] = {key: value for key, value in document["task"].items() if value is not None}
+    campaign = Campaign.create(str(folder / name), parse_config(document, where="test.yaml"))
+    ingest_pool.run(campaign)
+    return campaign
+
+
+def write_adapter(campaign: Campaign, round_: int, seed: int, folder: Path) -> None:
+    """Write a train_adapter manifest whose adapter is away from zero, as after training."""
+    import torch
+
+    from activelora.modeling import lora
+    from activelora.modeling.base import load_base
+
+    base = load_base(campaign.config.model)
+    adapted = lora.attach(base, campaign.config.adapter, seed=seed)
+    with lora.attached(adapted):
+        torch.manual_seed(seed)
+        for parameter in lora.b_parameters(adapted):
+            parameter.data.normal_(0, 0.3)
+        lora.save(adapted, folder / f"adapter-{round_}")
+    attempt = campaign.attempt(Unit("train_adapter", round_))
+    attempt.upload_folder("adapter", folder / f"adapter-{round_}")
+    attempt.commit(metrics={"num_labels": 2.0})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_rows(tmp_path, 60, "classification")
+    return tmp_path
+
+
+@pytest.fixture
+def campaign(folder: Path, tiny_model_path: Path) -> Campaign:
+    return make_campaign(folder, tiny_model_path)
+
+
+def digests(manifest: Manifest) -> dict[str, str]:
+    return {name: entry.sha256 for name, entry in manifest.files.items()}
+
+
+def test_numbers_are_those_of_the_plain_computation(campaign: Campaign) -> None:
+    manifest = run(campaign, 0)
+    items, labels_N = access.holdout(campaign)
+    pool = access.shard_items(campaign, 0)
+    with Predictor.load(campaign, 0) as predictor:
+        prior_C = label_prior.estimate_prior(predictor.log_probs(pool, 0))
+        probs_NC = np.exp(predictor.log_probs(items, 0)[:, 0]) / prior_C
+        calibration_items, calibration_N = access.calibration(campaign)
+        calibration_NC = np.exp(predictor.log_probs(calibration_items, 0)[:, 0]) / prior_C
+    probs_NC /= probs_NC.sum(axis=1, keepdims=True)
+    calibration_NC /= calibration_NC.sum(axis=1, keepdims=True)
+    metrics = manifest.metrics
+    assert metrics["accuracy"] == (probs_NC.argmax(axis=1) == labels_N).mean()
+    assert metrics["ece"] == pytest.approx(ece(probs_NC, labels_N))
+    assert metrics["nll"] == pytest.approx(nll(probs_NC, labels_N))
+    fitted = temperature.fit_temperature(np.log(calibration_NC), calibration_N)
+    assert metrics["temperature"] == pytest.approx(fitted, rel=1e-3)
+    scaled_NC = temperature.scale(np.log(probs_NC), fitted)
+    assert metrics["nll_scaled"] == pytest.approx(nll(scaled_NC, labels_N), rel=1e-3)
+    assert "accuracy_scaled" not in metrics
+    assert metrics["num_holdout"] == 12
+    rows = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    assert [row["item_id"] for row in rows] == [item.item_id for item in items]
+    np.testing.assert_allclose([row["probs"] for row in rows], probs_NC)
+    assert all(row["confidence"] == max(row["probs"]) for row in rows)
+    document = campaign.read_json(manifest, "evaluation.json")
+    np.testing.assert_allclose(document["label_prior"], prior_C)
+    assert document["temperature"]["num_calibration"] == 8
+
+
+def test_same_files_every_time_and_done_is_done(folder: Path, tiny_model_path: Path) -> None:
+    first = make_campaign(folder, tiny_model_path, "first")
+    second = make_campaign(folder, tiny_model_path, "second")
+    manifest = run(first, 0)
+    assert digests(manifest) == digests(run(second, 0))
+    assert manifest.digest == run(second, 0).digest
+    assert run(first, 0) == manifest
+
+
+def test_the_prior_is_corrected_in_round_zero_only(campaign: Campaign, tmp_path: Path) -> None:
+    write_adapter(campaign, 1, seed=1, folder=tmp_path)
+    documents = [campaign.read_json(run(campaign, round_), "evaluation.json") for round_ in (0, 1)]
+    assert len(documents[0]["label_prior"]) == 4
+    assert documents[1]["label_prior"] is None
+
+
+@pytest.mark.parametrize(("wanted", "has_prior"), [("always", True), ("never", False)])
+def test_the_prior_by_setting(folder: Path, tiny_model_path: Path, wanted: str, has_prior: bool) -> None:
+    campaign = make_campaign(folder, tiny_model_path, task={"label_prior_correction": wanted})
+    write_adapter(campaign, 1, seed=1, folder=folder)
+    document = campaign.read_json(run(campaign, 1), "evaluation.json")
+    assert (document["label_prior"] is not None) == has_prior
+
+
+def test_gates_and_the_champion_so_far(campaign: Campaign, tmp_path: Path) -> None:
+    zero = run(campaign, 0)
+    assert zero.details["gates"]["passed"] is False
+    assert zero.details["champion_round"] is None
+    write_adapter(campaign, 1, seed=1, folder=tmp_path)
+    one = run(campaign, 1)
+    assert one.details == {"gates": {"passed": True, "reasons": []}, "champion_round": 1}
+    assert set(one.inputs) == {"ingest_pool", "train_adapter round 1"}
+    write_adapter(campaign, 2, seed=2, folder=tmp_path)
+    two = run(campaign, 2)
+    assert "evaluate_adapter round 1" in two.inputs
+    improved = two.metrics["accuracy"] >= one.metrics["accuracy"]
+    assert two.details["gates"]["passed"] == improved
+    assert two.details["champion_round"] == (2 if improved else 1)
+
+
+def test_mean_of_dropout_samples(folder: Path, tiny_model_path: Path) -> None:
+    campaign = make_campaign(folder, tiny_model_path, evaluation={"bootstrap_samples": 100, "num_samples": 3})
+    write_adapter(campaign, 1, seed=1, folder=folder)
+    manifest = run(campaign, 1)
+    items, labels_N = access.holdout(campaign)
+    with Predictor.load(campaign, 1) as predictor:
+        probs_NC = np.exp(predictor.log_probs(items, 3)).mean(axis=1)
+    assert manifest.metrics["nll"] == pytest.approx(nll(probs_NC, labels_N))
+
+
+@pytest.mark.parametrize("answer", ["letters", "text"])
+def test_multiple_choice_with_different_numbers_of_choices(tmp_path: Path, tiny_model_path: Path, answer: str) -> None:
+    write_rows(tmp_path, 60, "multiple_choice")
+    prompt = "Question: {text}\n{choices}\nAnswer:"
+    task = {"kind": "multiple_choice", "answer": answer, "prompt": prompt, "labels": None}
+    campaign = make_campaign(tmp_path, tiny_model_path, task=task)
+    manifest = run(campaign, 0)
+    items, _ = access.holdout(campaign)
+    rows = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    assert [len(row["probs"]) for row in rows] == [len(item.choices) for item in items]
+    assert all(sum(row["probs"]) == pytest.approx(1.0) for row in rows)
+    document = campaign.read_json(manifest, "evaluation.json")
+    assert document["confusion"] is document["per_class"] is None
+    assert (document["label_prior"] is None) == (answer == "text")
+    assert {"macro_f1", "classwise_ece", "classwise_ece_scaled"}.isdisjoint(manifest.metrics)
+
+
+def test_without_a_calibration_split_nothing_is_scaled(folder: Path, tiny_model_path: Path) -> None:
+    data = {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 12}
+    manifest = run(make_campaign(folder, tiny_model_path, data=data), 0)
+    assert not [name for name in manifest.metrics if name.endswith("_scaled") or name == "temperature"]
+
+
+def test_an_adapter_that_is_not_trained_yet(campaign: Campaign) -> None:
+    with pytest.raises(StoreError, match="train_adapter round 1 is not done yet"):
+        run(campaign, 1)
+
+
+def test_a_diverged_adapter_is_refused_by_item(campaign: Campaign, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    write_adapter(campaign, 1, seed=1, folder=tmp_path)
+    path = tmp_path / "adapter-1" / "adapter_model.safetensors"
+    save_file({name: np.full_like(array, np.nan) for name, array in load_file(path).items()}, path)
+    attempt = campaign.attempt(Unit("train_adapter", 2))
+    attempt.upload_folder("adapter", tmp_path / "adapter-1")
+    attempt.commit()
+    with pytest.raises(ModelError, match="not numbers for 12 of 12 items"):
+        run(campaign, 2)
+    assert campaign.manifest(Unit("evaluate_adapter", 2)) is None
