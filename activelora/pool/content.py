@@ -32,9 +32,12 @@ _ID_DIGITS = 20
 
 
 def item_id(fields: Mapping[str, str], choices: tuple[str, ...]) -> str:
-    """Return the hash of normalised content: 20 hexadecimal digits of its sha256."""
+    """Return the hash of normalised content: `i` and 20 hexadecimal digits of its sha256.
+
+    The letter keeps spreadsheets from reading an id such as 302e10... as a number.
+    """
     content = json.dumps([sorted(fields.items()), choices], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()[:_ID_DIGITS]
+    return "i" + hashlib.sha256(content.encode()).hexdigest()[:_ID_DIGITS]
 
 
 def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Wanted:

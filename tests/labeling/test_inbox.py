@@ -40,7 +40,7 @@ WHOLE_FILE = {
     "latin-1": (
         "bad.csv",
         lambda ids: f"item_id,label,note\n{ids[2]},human,café\n".encode("latin-1"),
-        "is not UTF-8 text (byte 49, line 2)",
+        "is not UTF-8 text (byte 50, line 2)",
     ),
     "utf-16": ("bad.csv", lambda ids: good_csv(ids).encode("utf-16"), "is not UTF-8 text"),
     "binary": ("bad.jsonl", lambda ids: bytes(range(256)), "is not UTF-8 text"),
