@@ -43,7 +43,7 @@ def test_trec6_from_its_ready_file(tmp_path, shared_data):
     file, data = CAMPAIGNS / "trec6.yaml", shared_data / "trec6"
     activelora("run", file, "--data", data, "--campaign", tmp_path / "c", "--set", "acquisition.strategy=random")
     rounds = rounds_of(tmp_path / "c")
-    assert [one["labels"] for one in rounds] == [0, 25, 50, 75, 100, 125, 150]
+    assert [one["num_labels"] for one in rounds] == [0, 25, 50, 75, 100, 125, 150]
     assert max(one["accuracy"] for one in rounds) >= 0.7
 
 
@@ -58,5 +58,5 @@ def test_arc_easy_by_the_choices_text_from_its_ready_file(tmp_path, shared_data)
     file, data = CAMPAIGNS / "arc_easy.yaml", shared_data / "arc_easy"
     activelora("run", file, "--data", data, "--campaign", tmp_path / "c", *overrides)
     zero_shot, trained = rounds_of(tmp_path / "c")
-    assert trained["labels"] == 10
+    assert trained["num_labels"] == 10
     assert zero_shot["accuracy"] > 0.3  # chance is 0.25
