@@ -49,13 +49,14 @@ def test_star_over_a_disagreement_measure_would_score_nothing():
     assert "every item's score would be 0" in said[0]
 
 
-@pytest.mark.parametrize("strategy", ["random", "predictive_entropy", "least_confidence", "margin"])
+@pytest.mark.parametrize("strategy", ["random", "entropy", "least_confidence", "margin"])
 def test_other_strategies_work_without_dropout(strategy):
-    config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    allowed = config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    assert conflicts(allowed) == []
 
 
 def test_weight_masks_work_on_a_quantised_base():
-    config(model={"quantization": "4bit"}, scoring={"mask": "weight"})
+    assert conflicts(config(model={"quantization": "4bit"}, scoring={"mask": "weight"})) == []
 
 
 POOL = {"path": "pool.jsonl"}
@@ -117,7 +118,7 @@ def test_settings_that_contradict_each_other(sections, said):
     ],
 )
 def test_splits_that_just_fit(data):
-    config(data=data)
+    assert conflicts(config(data=data)) == []
 
 
 @pytest.mark.parametrize(
@@ -144,9 +145,12 @@ def test_tasks_that_cannot_be(task, said):
 
 
 def test_tasks_that_can_be():
-    config(task={"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}})
-    config(task={"kind": "multiple_choice", "prompt": "{question}", "answer": "text"})
-    config(task={"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}})
+    for task in (
+        {"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}},
+        {"kind": "multiple_choice", "prompt": "{question}", "answer": "text"},
+        {"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}},
+    ):
+        assert config(task=task).task.prompt == task["prompt"]
 
 
 def test_a_configuration_is_frozen():
