@@ -158,7 +158,28 @@ def test_a_configuration_is_frozen():
         config().seed = 1
 
 
-def test_digest_depends_on_every_setting_and_on_nothing_else():
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"resources": {"train": {"memory": "64Gi", "accelerator_type": "amd.com/gpu"}, "parallel_shards": 9}},
+        {"tracking": {"enabled": False, "uri": "http://mlflow:5000"}},
+        {"labeling": {"wait_minutes": 5, "poll_seconds": 1}},
+    ],
+)
+def test_digest_leaves_out_what_cannot_change_a_result(changed):
+    assert config_digest(config(**changed)) == config_digest(config())
+    assert config_difference(config(), config(**changed)) == ""
+
+
+@pytest.mark.parametrize("setting", ["source", "min_fraction", "deadline_hours", "on_deadline", "inbox"])
+def test_digest_keeps_what_decides_which_labels_count(setting):
+    value = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}[
+        setting
+    ]
+    assert config_digest(config(labeling={setting: value})) != config_digest(config())
+
+
+def test_digest_depends_on_the_settings_and_on_nothing_else():
     assert config_digest(config()) == config_digest(config(seed=0, adapter={}))
     assert config_digest(config()) != config_digest(config(seed=1))
     assert config_digest(CampaignConfig.model_validate(config().model_dump(mode="json"))) == config_digest(config())

@@ -43,7 +43,8 @@ def run(
 ) -> None:
     """Run a campaign, or go on with it, until it has ended or waits for labels.
 
-    Kill it whenever you like: the same command goes on where it stopped.
+    Kill it whenever you like: the same command goes on where it stopped. Settings that change a result are frozen
+    by the first run; resources, tracking and waiting times may be changed in the file at any time.
     """
     config = read_config(file, settings, data)
     opened = create_campaign(campaign or default_place(config), config)
