@@ -78,7 +78,7 @@ def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
     from pipelines.checks import check_campaign
 
     if not open_store(uri).exists(CAMPAIGN_KEY):
-        check_campaign(config)
+        check_campaign(config, runs_here=True)
     return Campaign.create(uri, config)
 
 
