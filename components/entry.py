@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, StepName, Unit
+from activelora.errors import ActiveLoRAError
 
+logger = logging.getLogger(__name__)
 UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "num_holdout")
 
 
@@ -48,25 +52,25 @@ def run_at(
         shard: For score_pool, the shard.
         artifact: What the KFP UI shows; None for nothing.
     """
-    log_to_stderr()
-    campaign = Campaign.open(campaign_uri)
-    manifest = run_unit(campaign, Unit(step, int(round_), None if shard is None else int(shard)))
-    if manifest and artifact is not None:
-        point(artifact, campaign, manifest)
+    with told_plainly():
+        campaign = Campaign.open(campaign_uri)
+        manifest = run_unit(campaign, Unit(step, int(round_), None if shard is None else int(shard)))
+        if manifest and artifact is not None:
+            point(artifact, campaign, manifest)
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
     """Do evaluate_adapter; its numbers and the campaign's report go to the KFP UI."""
     from activelora.tracking.report import write_report
 
-    log_to_stderr()
-    campaign = Campaign.open(campaign_uri)
-    manifest = run_unit(campaign, Unit("evaluate_adapter", int(round_)))
-    if manifest:
-        point(metrics, campaign, manifest)
-        metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
-    write_report(campaign)
-    Path(report.path).write_bytes(campaign.store.read("report.html"))
+    with told_plainly():
+        campaign = Campaign.open(campaign_uri)
+        manifest = run_unit(campaign, Unit("evaluate_adapter", int(round_)))
+        if manifest:
+            point(metrics, campaign, manifest)
+            metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
+        write_report(campaign)
+        Path(report.path).write_bytes(campaign.store.read("report.html"))
 
 
 def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:
@@ -82,6 +86,12 @@ def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:
     Path(artifact.path).write_text(json.dumps(pointer, indent=1), encoding="utf-8")
 
 
-def log_to_stderr() -> None:
-    """Log in plain lines, as a pod's log wants them."""
+@contextmanager
+def told_plainly() -> Iterator[None]:
+    """Log in plain lines, as a pod's log wants them; a problem that the user can mend is one too, and exit code 1."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        yield
+    except ActiveLoRAError as error:
+        logger.error("%s", error)
+        raise SystemExit(1) from None

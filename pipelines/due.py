@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import next_plan
-from components.entry import log_to_stderr
+from components.entry import told_plainly
 from pipelines.inline import close_if_due
 from pipelines.publish import publish
 
@@ -76,9 +76,9 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
         round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
         publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
     """
-    log_to_stderr()
-    campaign = Campaign.open(campaign_uri)
-    ended = close_if_due(campaign)
-    if publishes or ended:
-        publish(campaign)
-    return tuple(list(value) if isinstance(value, tuple) else value for value in due(campaign, int(round_)))
+    with told_plainly():
+        campaign = Campaign.open(campaign_uri)
+        ended = close_if_due(campaign)
+        if publishes or ended:
+            publish(campaign)
+        return tuple(list(value) if isinstance(value, tuple) else value for value in due(campaign, int(round_)))

@@ -77,12 +77,15 @@ def test_each_iteration_of_the_campaign_pipeline_is_one_round(make_campaign, cap
     assert rounds_asked(log.out + log.err) == [0, 0, 1, 1]
 
 
-def test_a_failing_task_fails_the_run(make_campaign, tmp_path):
+def test_a_failing_task_fails_the_run_and_says_why_in_plain_words(make_campaign, tmp_path, capfd):
     campaign = make_campaign()
     (tmp_path / "pool.jsonl").write_text("{broken\n", encoding="utf-8")
     with pytest.raises(local.EngineError, match="the task ingest-pool of the local pipeline failed"):
         local.run_campaign(campaign)
     assert not finished_units(campaign)
+    log = capfd.readouterr().err
+    assert "pool.jsonl:1: is not valid JSON" in log
+    assert "Traceback" not in log
 
 
 def test_the_runner_is_left_as_it_was(make_campaign, tmp_path, monkeypatch):
