@@ -103,9 +103,34 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_MAX_VALUES = 100_000
+
+
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
+    document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    if _num_values(document, {}) > _MAX_VALUES:
+        raise yaml.constructor.ConstructorError(problem=f"its aliases unfold to more than {_MAX_VALUES} values")
+    return document
+
+
+def _num_values(node: Any, counts: dict[int, int | None]) -> int:
+    """Count the values of a document with its aliases unfolded; each shared one is looked at once."""
+    if not isinstance(node, dict | list):
+        return 1
+    if id(node) not in counts:
+        counts[id(node)] = None  # being counted
+        children = node.values() if isinstance(node, dict) else node
+        counts[id(node)] = 1 + sum(_num_values(child, counts) for child in children)
+    count = counts[id(node)]
+    if count is None:
+        raise yaml.constructor.ConstructorError(problem="an alias stands inside what it stands for")
+    return count
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_bytes().decode("utf-8-sig"), _Loader)  # noqa: S506 - a SafeLoader
+        document = _parse_yaml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise _problem(path, "the campaign file does not exist", INIT_REMEDY) from None
     except IsADirectoryError:
@@ -139,7 +164,7 @@ def _override(document: dict[str, Any], key: str, value: str) -> None:
     if not all((*parents, last)):
         raise _problem(where, "is not a dotted key", "Write for example --set stopping.max_rounds=3.")
     try:
-        section[last] = yaml.load(value, _Loader)  # noqa: S506 - a SafeLoader
+        section[last] = _parse_yaml(value)
     except (yaml.YAMLError, RecursionError):
         raise _problem(where, "the value is not valid YAML", "Put text with : # [ or { in quotes.") from None
 

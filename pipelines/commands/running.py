@@ -49,7 +49,7 @@ def run(
     from pipelines.publish import publish
 
     config = read_config(file, settings, data)
-    opened = create_campaign(campaign or default_place(config), config)
+    opened = create_campaign(default_place(config) if campaign is None else campaign, config)
     result = run_with(engine, opened)
     if result.status == "waiting" and not result.done:
         publish(opened)  # MLflow may have been down, or another one may have been named

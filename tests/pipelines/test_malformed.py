@@ -139,6 +139,12 @@ IN_FILE = {
     "YAML empty": Wrong(("tiny.yaml", "empty"), yaml=b""),
     "YAML not UTF-8": Wrong(("tiny.yaml", "UTF-8"), yaml=b"name: \xe9\n"),
     "YAML with NUL": Wrong(("tiny.yaml", "not a valid campaign file"), yaml=b"name: a\x00b\n"),
+    "YAML that contains itself": Wrong(("tiny.yaml", "alias"), yaml=b"name: t\ntask: &t\n  labels: *t\n"),
+    "YAML that unfolds to billions of values": Wrong(
+        ("tiny.yaml", "aliases unfold"),
+        yaml=b"a0: &a0 [x]\n"
+        + b"".join(b"a%d: &a%d [%s]\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 11)),
+    ),
     "YAML runs code": Wrong(("tiny.yaml",), yaml=b"name: !!python/object/apply:os.system ['true']\n"),
     "unknown key": setting("acquisition.batchsize", 5, "batchsize", "Did you mean `batch_size`?"),
     "wrong type": setting("acquisition.batch_size", "many", "acquisition.batch_size", "'many'"),
@@ -211,6 +217,7 @@ IN_STORE = {
     "place is a file": Wrong(
         ("pool.jsonl", "a file is where a folder should be"), options=("--campaign", "pool.jsonl")
     ),
+    "place empty": Wrong(("place is empty",), options=("--campaign", "")),
     "place below a device": Wrong(("/dev/null/x",), options=("--campaign", "/dev/null/x")),
 }
 ONLY_WHERE_IT_RUNS = ("quantised without a GPU", "hub id without a network")
