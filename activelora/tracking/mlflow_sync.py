@@ -69,7 +69,7 @@ def sync(campaign: Campaign) -> bool:
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
             "Check that the server runs, that `tracking.uri` is right, and that it lets you in.",
             without_credentials(uri),
-            without_credentials(str(error)).split("\n", 1)[0][:300],
+            _reason(error),
         )
         return False
     return True
@@ -208,6 +208,11 @@ class _Sync:
     def _register(self, child: Run, evaluation: Manifest) -> Any:
         name = self.campaign.config.tracking.registered_model or self.campaign.config.name
         return find_or_create_version(self.client, name, child, evaluation)
+
+
+def _reason(error: Exception) -> str:
+    text = without_credentials(str(error)).split("\n", 1)[0]
+    return "it does not answer" if "Max retries exceeded" in text else text[:300]
 
 
 def _end_ms(record: RoundRecord) -> int:

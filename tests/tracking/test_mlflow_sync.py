@@ -253,6 +253,7 @@ def test_unreachable_server_warns_once_without_credentials_and_is_quick(
     (record,) = [record for record in caplog.records if record.name.startswith("activelora")]
     assert "http://127.0.0.1" in record.getMessage()
     assert "s3cret" not in caplog.text
+    assert "could not be written (it does not answer)" in record.getMessage()
     assert "next sync" in record.getMessage()
 
 
