@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from activelora.acquisition import (
     bald,
+    consensus_kl,
     entropy,
     expected_entropy,
     least_confidence,
@@ -11,11 +12,23 @@ from activelora.acquisition import (
     random,
     star,
     variation_ratio,
+    vote_entropy,
 )
 from activelora.acquisition.strategy import Strategy
 from activelora.registry import Registry
 
-_MODULES = (random, least_confidence, margin, entropy, expected_entropy, bald, variation_ratio, star)
+_MODULES = (
+    random,
+    least_confidence,
+    margin,
+    entropy,
+    expected_entropy,
+    bald,
+    variation_ratio,
+    vote_entropy,
+    consensus_kl,
+    star,
+)
 
 STRATEGIES: Registry[Strategy] = Registry(
     key="acquisition.strategy",

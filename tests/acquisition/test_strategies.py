@@ -121,6 +121,8 @@ def test_reasons_are_in_words_with_numbers():
         "expected_entropy": "expected entropy 1.14 nats",
         "bald": "mutual information 0.000 nats",
         "variation_ratio": "0% of the samples vote against the most voted answer",
+        "vote_entropy": "entropy of the committee's votes 0.00 nats",
+        "consensus_kl": "mean divergence from the consensus 0.000 nats",
         "star": "dynamic uncertainty 1.00 (base 1.00 × 1.00)",
     }
     entropy = STRATEGIES["entropy"].select(pool, 1, context_of("entropy"))[0]
