@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from activelora.acquisition import (
+    badge,
     bald,
+    batch_bald,
     consensus_kl,
+    core_set,
+    density_weighted,
     entropy,
     expected_entropy,
     least_confidence,
@@ -15,6 +19,7 @@ from activelora.acquisition import (
     vote_entropy,
 )
 from activelora.acquisition.strategy import Strategy
+from activelora.config import AcquisitionConfig
 from activelora.registry import Registry
 
 _MODULES = (
@@ -27,6 +32,10 @@ _MODULES = (
     variation_ratio,
     vote_entropy,
     consensus_kl,
+    batch_bald,
+    core_set,
+    badge,
+    density_weighted,
     star,
 )
 
@@ -45,3 +54,12 @@ def get_strategy(name: str) -> Strategy:
         ConfigError: There is none, with the nearest name; or its package cannot be loaded.
     """
     return STRATEGIES.find(name)
+
+
+def needs_of(config: AcquisitionConfig) -> frozenset[str]:
+    """Return what score_pool must keep besides the measures: see :attr:`Strategy.needs`.
+
+    Raises:
+        ConfigError: There is no such strategy.
+    """
+    return get_strategy(config.strategy).needs

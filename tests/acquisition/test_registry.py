@@ -19,6 +19,10 @@ NAMES = {
     "variation_ratio",
     "vote_entropy",
     "consensus_kl",
+    "batch_bald",
+    "core_set",
+    "badge",
+    "density_weighted",
     "star",
 }
 
