@@ -226,6 +226,12 @@ class AcquisitionConfig(Section):
     `activelora list measures` names them."""
     scaling: Literal["minmax", "rank"] = "minmax"
     """For `star`: how base and adapter uncertainty are brought to one scale before mixing."""
+    prefilter: str = "predictive_entropy"
+    """For `hybrid`: the measure whose top is kept before `then` chooses."""
+    prefilter_factor: Positive = 10
+    """For `hybrid`: keep this many times the batch."""
+    then: str = "core_set"
+    """For `hybrid`: the strategy that chooses among the items that were kept."""
     beta: Annotated[float, Field(ge=0.0)] = 1.0
     """For `density_weighted`: the power of the density. 0 leaves the uncertainty alone."""
     candidates: Positive = 1000

@@ -11,6 +11,7 @@ from activelora.acquisition import (
     density_weighted,
     entropy,
     expected_entropy,
+    hybrid,
     least_confidence,
     margin,
     random,
@@ -20,7 +21,9 @@ from activelora.acquisition import (
 )
 from activelora.acquisition.strategy import Strategy
 from activelora.config import AcquisitionConfig
-from activelora.registry import Registry
+from activelora.errors import ConfigError
+from activelora.registry import Registry, unknown_name
+from activelora.uncertainty.measures import check_measure
 
 _MODULES = (
     random,
@@ -36,6 +39,7 @@ _MODULES = (
     core_set,
     badge,
     density_weighted,
+    hybrid,
     star,
 )
 
@@ -56,10 +60,43 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES.find(name)
 
 
+def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
+    """Return the campaign's strategy and, for `hybrid`, the one that it hands over to.
+
+    Raises:
+        ConfigError: There is none of that name, or one cannot follow a pre-filter.
+    """
+    strategy = get_strategy(config.strategy)
+    if "then" not in strategy.options:
+        return (strategy,)
+    if config.then not in STRATEGIES:
+        raise unknown_name("acquisition.then", config.then, list(STRATEGIES))
+    follower = get_strategy(config.then)
+    if "then" in follower.options:
+        raise ConfigError(
+            f"`{follower.name}` cannot come after a pre-filter: it has one itself",
+            where="acquisition.then",
+            remedy="Choose a strategy such as `core_set` or `badge`.",
+        )
+    return (strategy, follower)
+
+
 def needs_of(config: AcquisitionConfig) -> frozenset[str]:
     """Return what score_pool must keep besides the measures: see :attr:`Strategy.needs`.
 
     Raises:
-        ConfigError: There is no such strategy.
+        ConfigError: As :func:`strategies_of`.
     """
-    return get_strategy(config.strategy).needs
+    return frozenset[str]().union(*(strategy.needs for strategy in strategies_of(config)))
+
+
+def check_measures(config: AcquisitionConfig) -> None:
+    """Refuse a measure that does not exist and that one of the campaign's strategies would read.
+
+    Raises:
+        ConfigError: There is none of that name; the setting and the nearest name are named.
+    """
+    options = {option for strategy in strategies_of(config) for option in strategy.options}
+    for option, name in {"measure": config.measure, "prefilter": config.prefilter}.items():
+        if option in options:
+            check_measure(name, f"acquisition.{option}")

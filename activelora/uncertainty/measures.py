@@ -110,14 +110,18 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def check_measure(name: str) -> None:
+def check_measure(name: str, key: str = "acquisition.measure") -> None:
     """Refuse a measure that does not exist.
+
+    Args:
+        name: What the setting says.
+        key: The setting, for the message.
 
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
     if name not in MEASURES:
-        error: ConfigError = unknown_name("acquisition.measure", name, list(MEASURES))
+        error: ConfigError = unknown_name(key, name, list(MEASURES))
         raise error
 
 

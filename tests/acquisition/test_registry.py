@@ -23,6 +23,7 @@ NAMES = {
     "core_set",
     "badge",
     "density_weighted",
+    "hybrid",
     "star",
 }
 

@@ -13,7 +13,7 @@ from tests.acquisition.conftest import context_of, drawn_log_probs, ids_of, perm
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
 UNSCORED = {"random"}
-BATCHES = {"batch_bald", "core_set", "badge"}
+BATCHES = {"batch_bald", "core_set", "badge", "hybrid"}
 """These choose each item in view of the others."""
 every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))
 every_ranking = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES))
@@ -22,7 +22,7 @@ every_measured = pytest.mark.parametrize(
 )
 
 
-@every_strategy
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"hybrid"}))  # it keeps the more the larger the batch
 def test_a_batch_of_one_is_the_top_one(name, pool):
     select = STRATEGIES[name].select
     batch = select(pool, 10, context_of(name))
@@ -99,11 +99,10 @@ def test_a_score_that_is_no_number_is_refused_with_measure_and_item(name, bad, p
         STRATEGIES[name].select(pool, 3, context_of(name))
 
 
-@pytest.mark.parametrize("need", ["samples", "embeddings"])
-@every_scored
+@pytest.mark.parametrize(
+    ("name", "need"), [(name, need) for name in sorted(STRATEGIES) for need in STRATEGIES[name].needs]
+)
 def test_what_a_strategy_needs_is_checked(name, need, pool):
-    if need not in STRATEGIES[name].needs:
-        pytest.skip("it does not need them")
     field = {"samples": "log_probs_NKC", "embeddings": "embeddings_ND"}[need]
     with pytest.raises(ConfigError, match="the pool was scored without keeping"):
         STRATEGIES[name].select(replace(pool, **{field: None}), 3, context_of(name))
@@ -157,6 +156,7 @@ def test_reasons_are_in_words_with_numbers():
         "core_set": "at distance 1.414 from the middle of the pool",
         "badge": "the largest gradient",
         "density_weighted": "weighted uncertainty 0.571 (predictive_entropy 1.14 × density 0.50)",
+        "hybrid": "at distance 1.414 from the middle of the pool",
         "star": "dynamic uncertainty 1.00 (base 1.00 × 1.00)",
     }
     entropy = STRATEGIES["entropy"].select(pool, 1, context_of("entropy"))[0]

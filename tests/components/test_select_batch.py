@@ -178,7 +178,15 @@ def test_nan_is_refused_and_nothing_is_committed(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"strategy": "entropi"}, "Did you mean `entropy`"), ({"measure": "margins"}, "Did you mean `margin`")],
+    [
+        ({"strategy": "entropi"}, "Did you mean `entropy`"),
+        ({"measure": "margins"}, "acquisition.measure: .*Did you mean `margin`"),
+        ({"strategy": "density_weighted", "measure": "margins"}, "Did you mean `margin`"),
+        ({"strategy": "hybrid", "prefilter": "margins"}, "acquisition.prefilter: .*Did you mean `margin`"),
+        ({"strategy": "hybrid", "then": "badger"}, "acquisition.then: .*Did you mean `badge`"),
+        ({"strategy": "hybrid", "then": "hybrid"}, "acquisition.then: `hybrid` cannot come after a pre-filter"),
+        ({"strategy": "hybrid", "then": "star", "measure": "bold"}, "Did you mean `bald`"),
+    ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_read(tmp_path, settings, message):
     campaign = make_campaign(tmp_path, acquisition=settings)
