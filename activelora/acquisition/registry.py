@@ -16,6 +16,7 @@ from activelora.acquisition import (
     margin,
     random,
     star,
+    stratified_random,
     variation_ratio,
     vote_entropy,
 )
@@ -27,6 +28,7 @@ from activelora.uncertainty.measures import check_measure
 
 _MODULES = (
     random,
+    stratified_random,
     least_confidence,
     margin,
     entropy,

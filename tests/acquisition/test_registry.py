@@ -11,6 +11,7 @@ from activelora.errors import ConfigError
 
 NAMES = {
     "random",
+    "stratified_random",
     "least_confidence",
     "margin",
     "entropy",

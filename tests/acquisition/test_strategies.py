@@ -12,7 +12,7 @@ from activelora.errors import ConfigError, ModelError
 from tests.acquisition.conftest import context_of, drawn_log_probs, ids_of, permuted, pool_of
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
-UNSCORED = {"random"}
+UNSCORED = {"random", "stratified_random"}
 BATCHES = {"batch_bald", "core_set", "badge", "hybrid"}
 """These choose each item in view of the others."""
 every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))
@@ -144,6 +144,7 @@ def test_reasons_are_in_words_with_numbers():
     }
     assert reasons == {
         "random": "drawn at random from 2",
+        "stratified_random": "drawn at random from 2 items predicted as entity",
         "least_confidence": "its best answer has probability 0.50",
         "margin": "its two best answers are 0.200 apart",
         "entropy": "entropy 1.14 nats",
