@@ -259,9 +259,10 @@ class LabelingConfig(Section):
     on_deadline: Literal["proceed", "wait", "stop"] = "proceed"
     """At the deadline: go on with the labels that are there, keep waiting, or stop the campaign."""
     wait_minutes: Annotated[float, Field(ge=0.0)] = 0.0
-    """How long one run stays and polls before it leaves the wait to the next tick."""
+    """How long one run stays and polls before it leaves the wait to the next tick. May be changed while the
+    campaign runs."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
-    """Time between two looks while a run waits."""
+    """Time between two looks while a run waits. May be changed while the campaign runs."""
 
 
 class StoppingConfig(Section):
@@ -392,9 +393,11 @@ class CampaignConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     """Measuring."""
     tracking: TrackingConfig = TrackingConfig()
-    """MLflow."""
+    """MLflow. May be changed while the campaign runs: `run FILE` takes the file's, what has only the
+    campaign's URI (`tick URI`, pods) those it was created with."""
     resources: ResourcesConfig = ResourcesConfig()
-    """Cluster resources."""
+    """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
+    anew."""
 
     @model_validator(mode="after")
     def _check(self) -> CampaignConfig:

@@ -60,9 +60,13 @@ def parse_config(document: Any, *, where: str) -> CampaignConfig:
     return config
 
 
+CHANGEABLE = ("resources", "tracking", "labeling.wait_minutes", "labeling.poll_seconds")
+"""Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
+
+
 def config_digest(config: CampaignConfig) -> str:
-    """Return the sha256 of the configuration's canonical JSON."""
-    return document_digest(config.model_dump(mode="json"))
+    """Return the sha256 of the settings that can change a result, as canonical JSON: all but :data:`CHANGEABLE`."""
+    return document_digest(_frozen_part(config))
 
 
 def document_digest(document: Any) -> str:
@@ -72,8 +76,8 @@ def document_digest(document: Any) -> str:
 
 
 def config_difference(old: CampaignConfig, new: CampaignConfig) -> str:
-    """Return in words which settings differ, three at most."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    """Return in words which of the settings that can change a result differ, three at most."""
+    before, after = _flat(_frozen_part(old)), _flat(_frozen_part(new))
     changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     shown = ", ".join(f"{key}: {before.get(key)!r} there, {after.get(key)!r} asked" for key in changed[:3])
     return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
@@ -142,6 +146,17 @@ def _override(document: dict[str, Any], key: str, value: str) -> None:
 
 def _problem(where: Path | str, problem: str, remedy: str = "") -> ProblemsError:
     return ProblemsError([ConfigError(problem, where=str(where), remedy=remedy)])
+
+
+def _frozen_part(config: CampaignConfig) -> dict[str, Any]:
+    document = config.model_dump(mode="json")
+    for key in CHANGEABLE:
+        *parents, last = key.split(".")
+        section = document
+        for parent in parents:
+            section = section[parent]
+        del section[last]
+    return document
 
 
 def _flat(node: Any, path: str = "") -> dict[str, Any]:

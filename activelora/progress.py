@@ -6,13 +6,25 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Element = TypeVar("Element")
 logger = logging.getLogger(__name__)
 
 LINE_SECONDS = 10.0
 """Time between two log lines where there is no terminal."""
+
+
+@lru_cache(maxsize=1)
+def terminal_console() -> Console:
+    """Return the one console for bars and log lines on a terminal: from another, lines would land on the bars."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def track(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
@@ -30,7 +42,6 @@ def track(elements: Iterable[Element], description: str, total: int | None) -> I
 
 
 def _with_bar(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -53,7 +64,7 @@ def _with_bar(elements: Iterable[Element], description: str, total: int | None) 
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=terminal_console(), transient=True) as progress:
         task = progress.add_task(description, total=total)
         for element in elements:
             yield element

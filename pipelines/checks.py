@@ -30,8 +30,13 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def check_campaign(config: CampaignConfig) -> Findings:
-    """Check names, data, labels, budget and model. Nothing is fetched: a model that is not here is not checked.
+def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findings:
+    """Check names, data, labels, budget and model.
+
+    Args:
+        config: The campaign's settings.
+        runs_here: The campaign is about to run on this machine: a model that is not here is fetched first. Otherwise
+            nothing is fetched, and such a model is not checked.
 
     Raises:
         ProblemsError: Everything that is wrong.
@@ -41,7 +46,7 @@ def check_campaign(config: CampaignConfig) -> Findings:
         problems.run(name, config)
     if problems.run(_check_task, config):
         problems.run(_check_data, config, findings)
-        problems.run(_check_model, config, findings)
+        problems.run(_check_model, config, findings, runs_here)
     problems.refuse()
     return findings
 
@@ -84,6 +89,18 @@ def _check_source(config: CampaignConfig) -> None:
     from activelora.labeling.registry import get_source
 
     get_source(config.labeling.source)
+    inbox = config.labeling.inbox
+    if config.labeling.source == "files" and inbox:
+        _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
+
+
+def _check_inbox(uri: str) -> None:
+    from activelora.campaign.store import open_store
+
+    if "://" in uri:
+        next(open_store(uri).list(""), None)
+    elif Path(uri).exists() and not Path(uri).is_dir():
+        raise ConfigError("is a file, and must be a folder", where=f"labeling.inbox: {uri}")
 
 
 def _check_task(config: CampaignConfig) -> None:
@@ -122,18 +139,23 @@ def _check_budget(config: CampaignConfig, num_pool: int) -> None:
         )
 
 
-def _check_model(config: CampaignConfig, findings: Findings) -> None:
-    """Check the answers against the tokenizer, and estimate the memory."""
-    from activelora.modeling.base import is_local
+def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) -> None:
+    """Check the answers against the tokenizer and the adapter against the layers, and estimate the memory."""
+    from activelora.modeling.base import check_name, is_local
 
     name = config.model.base
-    if not is_local(config.model):
+    check_name(config.model)
+    if not is_local(config.model) and not runs_here:
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
         return
-    from activelora.modeling.base import load_tokenizer
+    from activelora.modeling.base import check_here, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
+    from activelora.modeling.lora import check_adapter
 
+    if runs_here:
+        check_here(config.model)
+    check_adapter(load_skeleton(config.model), config.adapter)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
@@ -161,9 +183,9 @@ def _estimate_memory(config: CampaignConfig, num_tokens: int, findings: Findings
     from pipelines.memory import GIB, estimate_bytes, machine_bytes, model_size
 
     folder = builtin.builtin_path() if config.model.base == builtin.NAME else Path(config.model.base).expanduser()
-    size = model_size(folder)
+    size = model_size(folder) if folder.is_dir() else None
     if size is None:
-        findings.facts.append(("memory", "cannot be estimated: the model has no safetensors weights"))
+        findings.facts.append(("memory", "cannot be estimated for this model"))
         return
     dtypes = ("float32", "bfloat16") if config.model.dtype == "auto" else (config.model.dtype,)
     needed = {dtype: estimate_bytes(size, config, num_tokens, dtype=dtype) for dtype in dtypes}

@@ -87,4 +87,8 @@ def _handler() -> logging.Handler:
         return handler
     from rich.logging import RichHandler
 
-    return RichHandler(console=stderr(), show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S")
+    from activelora.progress import terminal_console
+
+    return RichHandler(
+        console=terminal_console(), show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S"
+    )

@@ -79,13 +79,14 @@ def test_settings_that_no_strategy_reads_rule_nothing_out(acquisition):
     config(acquisition=acquisition, adapter={"dropout": 0}, scoring={"num_samples": 1})
 
 
-@pytest.mark.parametrize("strategy", ["random", "predictive_entropy", "least_confidence", "margin"])
+@pytest.mark.parametrize("strategy", ["random", "entropy", "least_confidence", "margin"])
 def test_other_strategies_work_without_dropout(strategy):
-    config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    allowed = config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    assert conflicts(allowed) == []
 
 
 def test_weight_masks_work_on_a_quantised_base():
-    config(model={"quantization": "4bit"}, scoring={"mask": "weight"})
+    assert conflicts(config(model={"quantization": "4bit"}, scoring={"mask": "weight"})) == []
 
 
 POOL = {"path": "pool.jsonl"}
@@ -147,7 +148,7 @@ def test_settings_that_contradict_each_other(sections, said):
     ],
 )
 def test_splits_that_just_fit(data):
-    config(data=data)
+    assert conflicts(config(data=data)) == []
 
 
 @pytest.mark.parametrize(
@@ -174,9 +175,12 @@ def test_tasks_that_cannot_be(task, said):
 
 
 def test_tasks_that_can_be():
-    config(task={"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}})
-    config(task={"kind": "multiple_choice", "prompt": "{question}", "answer": "text"})
-    config(task={"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}})
+    for task in (
+        {"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}},
+        {"kind": "multiple_choice", "prompt": "{question}", "answer": "text"},
+        {"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}},
+    ):
+        assert config(task=task).task.prompt == task["prompt"]
 
 
 def test_a_configuration_is_frozen():
@@ -184,7 +188,28 @@ def test_a_configuration_is_frozen():
         config().seed = 1
 
 
-def test_digest_depends_on_every_setting_and_on_nothing_else():
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"resources": {"train": {"memory": "64Gi", "accelerator_type": "amd.com/gpu"}, "parallel_shards": 9}},
+        {"tracking": {"enabled": False, "uri": "http://mlflow:5000"}},
+        {"labeling": {"wait_minutes": 5, "poll_seconds": 1}},
+    ],
+)
+def test_digest_leaves_out_what_cannot_change_a_result(changed):
+    assert config_digest(config(**changed)) == config_digest(config())
+    assert config_difference(config(), config(**changed)) == ""
+
+
+@pytest.mark.parametrize("setting", ["source", "min_fraction", "deadline_hours", "on_deadline", "inbox"])
+def test_digest_keeps_what_decides_which_labels_count(setting):
+    value = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}[
+        setting
+    ]
+    assert config_digest(config(labeling={setting: value})) != config_digest(config())
+
+
+def test_digest_depends_on_the_settings_and_on_nothing_else():
     assert config_digest(config()) == config_digest(config(seed=0, adapter={}))
     assert config_digest(config()) != config_digest(config(seed=1))
     assert config_digest(CampaignConfig.model_validate(config().model_dump(mode="json"))) == config_digest(config())

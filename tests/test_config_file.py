@@ -198,13 +198,16 @@ def test_secrets_are_refused_and_not_repeated(write, line):
     ],
 )
 def test_settings_that_only_sound_like_secrets(write, line):
-    load_config(write(GOOD + line + "\n"))
-    load_config(write(GOOD.replace("labels:", "max_prompt_tokens: '64'\n  labels:")))
+    assert load_config(write(GOOD + line + "\n"))
+    assert (
+        load_config(write(GOOD.replace("labels:", "max_prompt_tokens: '64'\n  labels:"))).task.max_prompt_tokens == 64
+    )
 
 
 def test_prompts_may_speak_of_secrets():
     task = {"prompt": "Is the password secret? See http://host/a@b: {text}", "labels": ["token", "password"]}
-    parse_config({"name": "a", "task": task, "data": {"pool": {"path": "x"}}}, where="x")
+    parsed = parse_config({"name": "a", "task": task, "data": {"pool": {"path": "x"}}}, where="x")
+    assert parsed.task.labels == ("token", "password")
 
 
 def test_overrides_win(write):

@@ -1,6 +1,7 @@
 import logging
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -43,11 +44,7 @@ def test_lines_tell_rate_and_time_left():
     assert said.splitlines()[0].endswith(" s left")
 
 
-def test_a_terminal_shows_a_bar():
-    code = (
-        "import time; from activelora.progress import track;"
-        "[time.sleep(0.1) for _ in track(range(4), 'scoring the pool', 4)]"
-    )
+def shown_on_a_terminal(code: str) -> str:
     terminal, end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen([sys.executable, "-c", code], stderr=end, env=environment) as process:
@@ -62,5 +59,25 @@ def test_a_terminal_shows_a_bar():
                 break
     os.close(terminal)
     assert process.returncode == 0
-    assert b"scoring the pool" in shown
-    assert b"/4" in shown
+    return shown.decode()
+
+
+def test_a_terminal_shows_a_bar():
+    shown = shown_on_a_terminal(
+        "import time; from activelora.progress import track;"
+        "[time.sleep(0.1) for _ in track(range(4), 'scoring the pool', 4)]"
+    )
+    assert "scoring the pool" in shown
+    assert "/4" in shown
+
+
+def test_a_log_line_does_not_land_on_the_bar():
+    shown = shown_on_a_terminal(
+        "import logging; from activelora.progress import track; from pipelines.terminal import set_up_logging;"
+        "set_up_logging(verbose=False); log = logging.getLogger('activelora.test');"
+        "[log.warning('said in between') for _ in track(range(2), 'scoring the pool', 2)]"
+    )
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    lines = [line for line in re.split(r"\r|\n|\x1b\[2K", plain) if "said in between" in line]
+    assert len(lines) == 2
+    assert not [line for line in lines if "scoring the pool" in line]

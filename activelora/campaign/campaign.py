@@ -1,4 +1,4 @@
-"""A campaign: its frozen configuration, and the finished and running units under its URI."""
+"""A campaign: its configuration, frozen where it matters, and the finished and running units under its URI."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Campaign:
 
     Attributes:
         store: Where it lives.
-        config: Its configuration, frozen when it was created.
+        config: Its configuration. What can change a result is frozen when it is created; the rest
+            (:data:`~activelora.config_file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
+            first time.
     """
 
     store: Store
@@ -48,17 +50,21 @@ class Campaign:
 
     @classmethod
     def create(cls, uri: str, config: CampaignConfig) -> Campaign:
-        """Create the campaign, or open it if it is there with the same configuration.
+        """Create the campaign, or open it if it is there with the same settings.
+
+        ``campaign.json`` is written once. Settings that cannot change a result (resources, tracking, waiting times)
+        may differ from it: this object then has the given ones, and what opens the campaign by its URI alone, as
+        pods do, goes on with the stored ones.
 
         Raises:
-            ConfigError: A campaign with another configuration is there.
+            ConfigError: A campaign is there that differs in a setting that can change a result.
             StoreError: The store cannot be used, or does not create objects exclusively.
         """
         store = open_store(uri)
-        digest = config_digest(config)
+        settings = config.model_dump(mode="json")
         document = {
-            "config": config.model_dump(mode="json"),
-            "digest": digest,
+            "config": settings,
+            "digest": document_digest(settings),
             "created_at": utc_now(),
             "code_version": __version__,
         }
@@ -66,13 +72,13 @@ class Campaign:
             _check_exclusive(store)
             return cls(store, config)
         there = cls.open(uri)
-        if config_digest(there.config) != digest:
+        if config_digest(there.config) != config_digest(config):
             raise ConfigError(
                 f"a campaign with other settings is there already ({config_difference(there.config, config)})",
                 where=store.uri,
                 remedy="Its settings are frozen: give the new one another place with --campaign, or restore the file.",
             )
-        return there
+        return cls(store, config)
 
     @classmethod
     def open(cls, uri: str) -> Campaign:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,6 +60,7 @@ def load_base(config: ModelConfig) -> BaseModel:
         ModelError: It cannot be loaded, or its settings do not fit this machine.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -69,7 +71,7 @@ def load_base(config: ModelConfig) -> BaseModel:
     tokenizer = load_tokenizer(config)
     try:
         model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load(config, error) from error
     if config.quantization == "none":
         model.to(device)
@@ -86,26 +88,82 @@ def is_local(config: ModelConfig) -> bool:
     return Path(config.base).expanduser().is_dir()
 
 
+def check_name(config: ModelConfig) -> None:
+    """Check that a model may be where the name says.
+
+    Raises:
+        ModelError: The name is neither that of the built-in model, nor of a folder, nor a hub id.
+    """
+    if config.base == builtin.NAME or Path(config.base).expanduser().is_dir() or _HUB_ID.fullmatch(config.base):
+        return
+    raise ModelError("there is no such model folder", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+
+
+def load_skeleton(config: ModelConfig) -> PreTrainedModel:
+    """Return the base model without its weights, which takes no memory: for checks of its layers.
+
+    Raises:
+        ModelError: It cannot be loaded, or is of a kind that cannot be adapted here.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    source, _ = _resolve(config)
+    try:
+        settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+        if settings.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+            raise _not_adaptable(config, f"`{settings.model_type}`")
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _cannot_load(config, error) from error
+    decoder = model.get_decoder()
+    if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
+        raise _not_adaptable(config, type(model).__name__)
+    return model
+
+
+def check_here(config: ModelConfig) -> None:
+    """Check what depends on this machine.
+
+    Raises:
+        ModelError: The model is to be quantised, and this machine has no GPU or lacks the library.
+    """
+    import torch
+
+    if config.quantization != "none":
+        _quantization(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
 def _resolve(config: ModelConfig) -> tuple[str, str]:
     """Return what to load from, and the name that a saved adapter should carry."""
     if config.base == builtin.NAME:
         return str(builtin.ensure_builtin()), builtin.HUB_ID
+    check_name(config)
+    if not is_local(config):
+        return config.base, config.base
     folder = Path(config.base).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").exists():
-            raise ModelError("the folder has no config.json", where=str(folder), remedy=_BASE_REMEDY)
-        return str(folder), config.base
-    if config.base.count("/") != 1 or config.base.startswith((".", "/", "~")):
-        raise ModelError("there is no such model folder", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
-    return config.base, config.base
+    if not (folder / "config.json").exists():
+        raise ModelError("the folder has no config.json", where=f"model.base: {folder}", remedy=_BASE_REMEDY)
+    return str(folder), config.base
 
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
 _BASE_REMEDY = f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, or a hub id owner/name."
 
 
 def _cannot_load(config: ModelConfig, error: Exception) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(f"cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+
+
+def _not_adaptable(config: ModelConfig, kind: str) -> ModelError:
+    return ModelError(
+        f"{kind} is an architecture that cannot be adapted here",
+        where=f"model.base: {config.base}",
+        remedy="Use a decoder such as Llama, Qwen, Mistral, Gemma or SmolLM.",
+    )
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:

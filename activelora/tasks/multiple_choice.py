@@ -28,7 +28,8 @@ class MultipleChoice:
     needs_choices = True
 
     def __post_init__(self) -> None:
-        if self.config.answer == "letters" and "choices" not in self.template.places:
+        places = self.template.places
+        if self.config.answer == "letters" and "choices" not in places:
             raise ConfigError(
                 "`answer: letters` needs the choices in the prompt",
                 where="task.prompt",

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign, stop_reason
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.config import CampaignConfig
+from activelora.config_file import config_digest
 from activelora.tracking import mlflow_content as content
 from activelora.tracking.champion import champion
 from activelora.tracking.history import RoundRecord, read_history
@@ -121,7 +123,7 @@ class _Sync:
         tags = {
             CAMPAIGN_TAG: self.key,
             "activelora.uri": self.campaign.store.uri,
-            "activelora.config_digest": self.document["digest"],
+            "activelora.config_digest": config_digest(config),
             "activelora.version": self.document["code_version"],
             "mlflow.source.name": "activelora",
             "mlflow.note.content": f"ActiveLoRA campaign `{config.name}`: {config.task.kind}, {config.model.base}, "
@@ -170,7 +172,9 @@ class _Sync:
     def _log_params(self, run_id: str) -> None:
         from mlflow.entities import Param
 
-        params = [Param(key, value) for key, value in content.flat_parameters(self.campaign.config).items()]
+        # As stored: MLflow refuses to change a parameter, and the caller's settings may differ in what is changeable.
+        stored = CampaignConfig.model_validate(self.document["config"])
+        params = [Param(key, value) for key, value in content.flat_parameters(stored).items()]
         for start in range(0, len(params), _PARAMS_PER_CALL):
             self.client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL], synchronous=True)
 

@@ -43,11 +43,17 @@ def run(
 ) -> None:
     """Run a campaign, or go on with it, until it has ended or waits for labels.
 
-    Kill it whenever you like: the same command goes on where it stopped.
+    Kill it whenever you like: the same command goes on where it stopped. Settings that change a result are frozen
+    by the first run; resources, tracking and waiting times may be changed in the file at any time.
     """
+    from pipelines.publish import publish
+
     config = read_config(file, settings, data)
     opened = create_campaign(campaign or default_place(config), config)
-    tell(opened, run_with(engine, opened))
+    result = run_with(engine, opened)
+    if result.status == "waiting" and not result.done:
+        publish(opened)  # MLflow may have been down, or another one may have been named
+    tell(opened, result)
 
 
 def tick(
@@ -77,7 +83,7 @@ def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
     from pipelines.checks import check_campaign
 
     if not open_store(uri).exists(CAMPAIGN_KEY):
-        check_campaign(config)
+        check_campaign(config, runs_here=True)
     return Campaign.create(uri, config)
 
 

@@ -40,6 +40,17 @@ def test_settings_are_frozen(local_campaign, make_config):
     assert Campaign.open(local_campaign.store.uri).config.seed == 0
 
 
+def test_settings_that_cannot_change_a_result_may_change(local_campaign, make_config):
+    store = local_campaign.store
+    before = store.read(CAMPAIGN_KEY)
+    changed = make_config(
+        resources={"train": {"memory": "64Gi"}}, tracking={"enabled": False}, labeling={"wait_minutes": 3}
+    )
+    assert Campaign.create(store.uri, changed).config == changed
+    assert store.read(CAMPAIGN_KEY) == before
+    assert Campaign.open(store.uri).config == local_campaign.config
+
+
 def test_one_of_many_creates_it_and_all_open_it(store_uri, make_config):
     with ThreadPoolExecutor(8) as pool:
         campaigns = list(pool.map(lambda _: Campaign.create(store_uri, make_config()), range(8)))

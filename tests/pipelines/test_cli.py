@@ -230,6 +230,21 @@ def test_settings_of_a_campaign_are_frozen(run, campaign_file, place):
     assert "a campaign with other settings is there already" in err
 
 
+def test_resources_tracking_and_waiting_times_may_be_changed(run, campaign_file, place):
+    labeling = {"source": "files"}
+    file = campaign_file(labeling=labeling, acquisition={"batch_size": 4, "strategy": "random"})
+    assert run("run", file)[0] == 0
+    stored = (place / "campaigns/tiny/campaign.json").read_bytes()
+    changed = ["resources.train.memory=64Gi", "tracking.enabled=true", "labeling.wait_minutes=0.001"]
+    code, out, err = run("run", file, *(part for one in changed for part in ("--set", one)))
+    assert code == 0, err
+    assert "waiting: 0 of 4 labels of round 0" in out
+    assert (place / "campaigns/tiny/campaign.json").read_bytes() == stored
+    assert not Campaign.open("campaigns/tiny").config.tracking.enabled
+    assert run("tick", "campaigns/tiny")[0] == 0
+    assert "other settings" in run("run", file, "--set", "labeling.min_fraction=0.5")[2]
+
+
 def test_waiting_is_fine_and_says_what_to_do(run, campaign_file, place):
     file = campaign_file(labeling={"source": "files"}, acquisition={"batch_size": 4, "strategy": "random"})
     code, out, err = run("tick", file)
