@@ -235,8 +235,8 @@ class AcquisitionConfig(Section):
     beta: Annotated[float, Field(ge=0.0)] = 1.0
     """For `density_weighted`: the power of the density. 0 leaves the uncertainty alone."""
     candidates: Positive = 1000
-    """For `batch_bald`: the batch is put together from this many items, the top by BALD. More are slower;
-    an item below them would hardly be chosen."""
+    """For `batch_bald`: the batch is put together from this many items, the top by BALD (or from as
+    many as the batch needs). More are slower; an item below them would hardly be chosen."""
     configurations: Annotated[int, Field(ge=100)] = 20_000
     """For `batch_bald`: joint answers of the batch so far are enumerated up to this many, and beyond that so
     many are drawn. Fewer are faster, and batches then differ from seed to seed."""
