@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
 
-DISAGREEMENT = frozenset({"bald", "variation_ratio"})
-"""Measures of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
+DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
+"""Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 
 class Conflict(NamedTuple):
@@ -32,10 +32,17 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
-    strategy, measure = config.acquisition.strategy, config.acquisition.measure
-    if strategy != "star" and strategy not in DISAGREEMENT:
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    read = {strategy}
+    if strategy in ("star", "density_weighted"):
+        read.add(acquisition.measure)
+    if acquisition.strategy == "hybrid":
+        read.add(acquisition.prefilter)
+    if strategy != "star" and not read & DISAGREEMENT:
         return
-    if strategy in DISAGREEMENT or measure in DISAGREEMENT:
+    strategy = acquisition.strategy
+    if read & DISAGREEMENT:
         effect = "every item's score would be 0"
     else:
         effect = "nothing would be averaged over the adapter's posterior"

@@ -73,15 +73,16 @@ class _Collected:
 
 
 def _check_strategy(config: CampaignConfig) -> None:
-    from activelora.acquisition.registry import get_strategy
+    from activelora.acquisition.registry import strategies_of
 
-    get_strategy(config.acquisition.strategy)
+    strategies_of(config.acquisition)
 
 
 def _check_measure(config: CampaignConfig) -> None:
     from activelora.uncertainty.measures import check_measure
 
     check_measure(config.acquisition.measure)
+    check_measure(config.acquisition.prefilter, "acquisition.prefilter")
 
 
 def _check_source(config: CampaignConfig) -> None:

@@ -49,6 +49,36 @@ def test_star_over_a_disagreement_measure_would_score_nothing():
     assert "every item's score would be 0" in said[0]
 
 
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        {"strategy": "hybrid", "then": "batch_bald"},
+        {"strategy": "hybrid", "prefilter": "bald", "then": "random"},
+        {"strategy": "hybrid", "then": "density_weighted", "measure": "vote_entropy"},
+        {"strategy": "density_weighted", "measure": "consensus_kl"},
+        {"strategy": "batch_bald"},
+    ],
+)
+def test_disagreement_is_found_wherever_a_strategy_reads_it(acquisition):
+    said = problems(acquisition=acquisition, adapter={"dropout": 0})
+    assert len(said) == 1
+    assert f"`{acquisition['strategy']}` compares Monte-Carlo samples" in said[0]
+    assert "every item's score would be 0" in said[0]
+
+
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        {"strategy": "hybrid", "measure": "bald"},
+        {"strategy": "density_weighted", "prefilter": "bald", "then": "batch_bald"},
+        {"strategy": "badge"},
+        {"strategy": "core_set"},
+    ],
+)
+def test_settings_that_no_strategy_reads_rule_nothing_out(acquisition):
+    config(acquisition=acquisition, adapter={"dropout": 0}, scoring={"num_samples": 1})
+
+
 @pytest.mark.parametrize("strategy", ["random", "entropy", "least_confidence", "margin"])
 def test_other_strategies_work_without_dropout(strategy):
     allowed = config(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})

@@ -164,7 +164,22 @@ def test_a_campaign_on_s3_selects_the_same(undisturbed, campaign_file, s3_uri):
     assert results(campaign) == results(undisturbed)
 
 
-@pytest.mark.parametrize("strategy", ["random", "least_confidence", "margin", "entropy", "bald", "variation_ratio"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "random",
+        "stratified_random",
+        "least_confidence",
+        "margin",
+        "entropy",
+        "bald",
+        "variation_ratio",
+        "batch_bald",
+        "badge",
+        "density_weighted",
+        "hybrid",
+    ],
+)
 def test_every_kind_of_strategy_runs_a_campaign(tmp_path, tiny_model_path, strategy):
     file = write_campaign(
         tmp_path, tiny_model_path, acquisition={"strategy": strategy, "exploration": 0.0}, stopping={"max_rounds": 2}

@@ -1,6 +1,6 @@
 """The one signature of all query strategies.
 
-Letters: N unlabelled items, C classes.
+Letters: N unlabelled items, C classes, K samples, D features, L labelled items.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from activelora.config import AcquisitionConfig
 
 FloatArray = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+SAMPLES, EMBEDDINGS = "samples", "embeddings"
+"""What a strategy can need besides measures: see :attr:`Strategy.needs`."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class ScoredPool:
         base_measures: The same under the base model.
         mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
         label_names: Names of the C answers, for reasons in words; empty where every item has its own choices.
+        log_probs_NKC: The samples' log-probabilities, padded with −inf; None unless the strategy needs ``samples``.
+        embeddings_ND: Mean-pooled last hidden states; None unless the strategy needs ``embeddings``.
+        labeled_embeddings_LD: The same of the items that have a label already; with ``embeddings`` only.
     """
 
     item_ids: tuple[str, ...]
@@ -33,6 +39,9 @@ class ScoredPool:
     base_measures: Mapping[str, FloatArray]
     mean_probs_NC: FloatArray
     label_names: tuple[str, ...] = ()
+    log_probs_NKC: FloatArray | None = None
+    embeddings_ND: Float32Array | None = None
+    labeled_embeddings_LD: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,8 @@ class Strategy:
         select: The function.
         needs_scores: False if the pool need not be scored at all.
         options: Settings under ``acquisition`` that it reads.
+        needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution) or
+            ``embeddings`` (of the pool and of the labelled items).
     """
 
     name: str
@@ -88,3 +99,4 @@ class Strategy:
     select: Select
     needs_scores: bool = True
     options: tuple[str, ...] = field(default=())
+    needs: frozenset[str] = frozenset()

@@ -53,11 +53,12 @@ def hesitation(pool: ScoredPool, index: int) -> str:
     if np.count_nonzero(probs_C) < 2:
         return ""
     first, second = np.argsort(-probs_C, kind="stable")[:2].tolist()
-    names = [f"{_name(pool, answer)} ({probs_C[answer]:.2f})" for answer in (first, second)]
+    names = [f"{answer_name(pool, answer)} ({probs_C[answer]:.2f})" for answer in (first, second)]
     return f"; the model hesitates between {names[0]} and {names[1]}"
 
 
-def _name(pool: ScoredPool, answer: int) -> str:
+def answer_name(pool: ScoredPool, answer: int) -> str:
+    """Return an answer in words: its label, or its letter where every item has its own choices."""
     if answer < len(pool.label_names):
         return pool.label_names[answer]
     return _LETTERS[answer] if answer < len(_LETTERS) else str(answer)

@@ -50,6 +50,11 @@ class Row:
         """How many of the last positions are projected."""
         return 1 if self.answer is None else len(self.targets)
 
+    @property
+    def num_prompt(self) -> int:
+        """How many of the tokens belong to the prompt."""
+        return len(self.ids) - self.num_read + 1
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -96,11 +101,38 @@ class Engine:
         Returns:
             Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers.
         """
+        return self._run(items, sampler, samples, description, None)
+
+    def log_probs_and_embeddings(
+        self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return what :meth:`log_probs` returns and, from the same pass, the items' embeddings.
+
+        An embedding is the mean of the last hidden state (after the final norm) over all tokens of the prompt, and over
+        the K samples. Answers are never part of it.
+
+        Returns:
+            Shapes (N, K, C) and (N, D).
+        """
+        width = self._base.model.get_output_embeddings().weight.shape[1]
+        embeddings_ND = np.zeros((len(items), width), dtype=np.float32)
+        log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
+        embeddings_ND /= len(samples)
+        return log_probs_NKC, embeddings_ND
+
+    def _run(
+        self,
+        items: Sequence[Item],
+        sampler: Sampler,
+        samples: Sequence[int | None],
+        description: str,
+        embeddings_ND: NDArray[np.float32] | None,
+    ) -> NDArray[np.float64]:
         encoded = self._encoder.encode(items)
         num_answers = max((len(item.answer_ids) for item in encoded), default=0)
         result = np.full((len(items), len(samples), num_answers), -np.inf)
         chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
-        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result))
+        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result, embeddings_ND))
         total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))
         for _ in track(passes, description, total):
             pass
@@ -112,9 +144,17 @@ class Engine:
         return Chunk(rows, prefix_length, _batches(rows, prefix_length, self._batch_tokens))
 
     def _score(
-        self, chunk: Chunk, sampler: Sampler, samples: Sequence[int | None], result_NKC: NDArray[np.float64]
+        self,
+        chunk: Chunk,
+        sampler: Sampler,
+        samples: Sequence[int | None],
+        result_NKC: NDArray[np.float64],
+        embeddings_ND: NDArray[np.float32] | None,
     ) -> Iterator[None]:
-        """Write the chunk's scores, not yet normalised, into the result; yield after every batch."""
+        """Write the chunk's scores, not yet normalised, into the result, and add to the embeddings, if they are wanted.
+
+        Yields after every batch.
+        """
         prefix, states = None, []
         with torch.no_grad():
             trunk_cache = DynamicCache() if chunk.prefix_length else None
@@ -127,11 +167,13 @@ class Engine:
         for index, sample in enumerate(samples):
             with sampler.activate(sample), torch.no_grad():
                 top_cache = DynamicCache() if chunk.prefix_length else None
-                if prefix is not None:
-                    self._split.top(prefix, top_cache)
+                prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     final_BTD = self._split.top(hidden, _for_batch(top_cache, len(batch)))
-                    self._read(result_NKC[:, index], [chunk.rows[i] for i in batch], final_BTD, chunk.prefix_length)
+                    rows = [chunk.rows[i] for i in batch]
+                    self._read(result_NKC[:, index], rows, final_BTD, chunk.prefix_length)
+                    if embeddings_ND is not None:
+                        _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
 
     def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
@@ -162,6 +204,22 @@ class Engine:
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : end + 1]).float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+
+
+def _pool_hidden(
+    embeddings_ND: NDArray[np.float32], rows: list[Row], final_BTD: torch.Tensor, prefix_BTD: torch.Tensor | None
+) -> None:
+    """Add the mean hidden state of each item's prompt; of an item with several rows, the first row's."""
+    firsts = [index for index, row in enumerate(rows) if not row.answer]
+    if not firsts:
+        return
+    device, num_prefix = final_BTD.device, 0 if prefix_BTD is None else prefix_BTD.shape[1]
+    lengths_B = torch.tensor([rows[index].num_prompt for index in firsts], device=device)
+    counts_BT = torch.arange(final_BTD.shape[1], device=device) < (lengths_B - num_prefix)[:, None]
+    total_BD = torch.einsum("btd,bt->bd", final_BTD[firsts].float(), counts_BT.float())
+    if prefix_BTD is not None:
+        total_BD = total_BD + prefix_BTD[0].float().sum(dim=0)
+    embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
 
 
 def _rows(items: list[EncodedItem], first: int, scores_text: bool) -> list[Row]:

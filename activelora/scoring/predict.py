@@ -80,8 +80,20 @@ class Predictor:
         Returns:
             Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers.
         """
-        samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
-        return self._engine.log_probs(items, self._sampler, samples, description)
+        return self._engine.log_probs(items, self._sampler, _numbers(num_samples), description)
+
+    def log_probs_and_embeddings(
+        self, items: Sequence[Item], num_samples: int, description: str = "predicting"
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return :meth:`log_probs` and, from the same pass, embeddings_ND: mean-pooled last hidden states.
+
+        The mean is over the prompt's tokens and over the samples.
+        """
+        return self._engine.log_probs_and_embeddings(items, self._sampler, _numbers(num_samples), description)
+
+
+def _numbers(num_samples: int) -> list[int | None]:
+    return [None] if num_samples == 0 else list(range(num_samples))
 
 
 def make_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:

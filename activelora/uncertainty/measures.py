@@ -1,4 +1,4 @@
-"""How uncertain a predictive distribution is: six measures, each larger where the model is less certain.
+"""How uncertain a predictive distribution is: eight measures, each larger where the model is less certain.
 
 Letters: N items, K posterior samples, C answers. All take ``log_probs_NKC``, normalised log-probabilities in nats; an
 item with fewer answers is padded with ``-inf``, which is probability 0 and adds nothing to an entropy. With
@@ -74,11 +74,28 @@ def variation_ratio(log_probs_NKC: FloatArray) -> FloatArray:
 
     Each sample votes for its most probable answer, the first of equals. One sample always agrees with itself: 0.
     """
+    return np.asarray(1.0 - _votes(log_probs_NKC).max(axis=1), dtype=np.float64)
+
+
+def vote_entropy(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return −Σ_c v_c ln v_c in nats, v_c the share of samples that vote for c (Dagan and Engelson 1995).
+
+    Query by committee, hard votes: in [0, ln min(K, C)]. Votes are cast as in :func:`variation_ratio`.
+    """
+    return _entropy(_votes(log_probs_NKC))
+
+
+def consensus_kl(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return mean_k KL(p_k ‖ p̄) in nats, in [0, ln min(K, C)] (McCallum and Nigam 1998).
+
+    Query by committee, soft votes. Since mean_k Σ_c p_kc ln p̄_c = −H[p̄], it equals :func:`bald` if the
+    posterior samples are the committee; computed here from its own formula.
+    """
     probs_NKC = _checked_probs(log_probs_NKC)
-    num_answers = probs_NKC.shape[2]
-    votes_NK = probs_NKC.argmax(axis=2)
-    votes_NC = np.stack([(votes_NK == answer).sum(axis=1) for answer in range(num_answers)], axis=1)
-    return np.asarray(1.0 - votes_NC.max(axis=1) / probs_NKC.shape[1], dtype=np.float64)
+    mean_N1C = probs_NKC.mean(axis=1, keepdims=True)
+    ratios = np.divide(probs_NKC, mean_N1C, out=np.ones_like(probs_NKC), where=probs_NKC > 0)
+    divergence_N: FloatArray = (probs_NKC * np.log(ratios)).sum(axis=2).mean(axis=1)
+    return np.maximum(divergence_N, 0.0)
 
 
 MEASURES: dict[str, Measure] = {
@@ -88,17 +105,23 @@ MEASURES: dict[str, Measure] = {
     "expected_entropy": expected_entropy,
     "bald": bald,
     "variation_ratio": variation_ratio,
+    "vote_entropy": vote_entropy,
+    "consensus_kl": consensus_kl,
 }
 
 
-def check_measure(name: str) -> None:
+def check_measure(name: str, key: str = "acquisition.measure") -> None:
     """Refuse a measure that does not exist.
+
+    Args:
+        name: What the setting says.
+        key: The setting, for the message.
 
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
     if name not in MEASURES:
-        error: ConfigError = unknown_name("acquisition.measure", name, list(MEASURES))
+        error: ConfigError = unknown_name(key, name, list(MEASURES))
         raise error
 
 
@@ -124,6 +147,15 @@ def _checked_probs(log_probs_NKC: FloatArray) -> FloatArray:
         row, sample = np.unravel_index(int(off_NK.argmax()), off_NK.shape)
         raise ValueError(f"log_probs_NKC is not normalised in row {row}, sample {sample}: give log-probabilities")
     return probs_NKC
+
+
+def _votes(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return votes_NC, the share of samples whose most probable answer, the first of equals, is c."""
+    probs_NKC = _checked_probs(log_probs_NKC)
+    votes_NK = probs_NKC.argmax(axis=2)
+    answers = range(probs_NKC.shape[2])
+    votes_NC = np.stack([(votes_NK == answer).sum(axis=1) for answer in answers], axis=1)
+    return np.asarray(votes_NC / probs_NKC.shape[1], dtype=np.float64)
 
 
 def _mean_probs(log_probs_NKC: FloatArray) -> FloatArray:

@@ -7,7 +7,8 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.registry import get_strategy
+from activelora.acquisition.registry import get_strategy, needs_of
+from activelora.acquisition.strategy import EMBEDDINGS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
@@ -20,7 +21,8 @@ from activelora.uncertainty.label_prior import correct
 def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     """Score the unlabelled items of one shard with the round's model.
 
-    Round 0 is the base model: its scores are STAR's base uncertainty in every later round.
+    Round 0 is the base model: its scores are STAR's base uncertainty in every later round. Where the strategy needs
+    embeddings, the labelled items get theirs too, with the same model.
 
     Args:
         campaign: The campaign.
@@ -34,27 +36,40 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     attempt = campaign.attempt(unit)
     attempt.reads(campaign.require(Unit("ingest_pool")))
     labeled = label_snapshot(campaign, round_).labels
-    items = [item for item in shard_items(campaign, shard) if item.item_id not in labeled]
+    needs = needs_of(campaign.config.acquisition)
+    items = [item for item in shard_items(campaign, shard) if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples = 0
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
         num_samples = 1 if round_ == 0 else campaign.config.scoring.num_samples
-        log_probs_NKC = _predict(campaign, round_, items, attempt)
-        attempt.write_table("scores.parquet", score_table(item_ids, log_probs_NKC))
+        log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
+        table = score_table(
+            item_ids, log_probs_NKC, with_samples=SAMPLES in needs, embeddings_ND=embeddings_ND, labeled=labeled
+        )
+        attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
+    num_scored = sum(item_id not in labeled for item_id in item_ids)
     seconds = time.monotonic() - begin
-    return attempt.commit({"num_scored": len(items), "num_samples": num_samples, "seconds": seconds})
+    return attempt.commit({"num_scored": num_scored, "num_samples": num_samples, "seconds": seconds})
 
 
-def _predict(campaign: Campaign, round_: int, items: list[Item], attempt: Attempt) -> NDArray[np.float64]:
+def _predict(
+    attempt: Attempt, items: list[Item], with_embeddings: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+    """Return log_probs_NKC, corrected for the label prior where asked, and embeddings_ND if they are wanted."""
     from activelora.scoring.predict import Predictor
 
+    campaign, round_ = attempt.campaign, attempt.unit.round
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     evaluation = attempt.reads(campaign.require(Unit("evaluate_adapter", round_)))
     prior = campaign.read_json(evaluation, "evaluation.json")["label_prior"]
     num_samples = 0 if round_ == 0 else campaign.config.scoring.num_samples
+    embeddings_ND = None
     with Predictor.load(campaign, round_) as predictor:
-        log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
-    return log_probs_NKC if prior is None else correct(log_probs_NKC, np.array(prior))
+        if with_embeddings:
+            log_probs_NKC, embeddings_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
+        else:
+            log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
+    return log_probs_NKC if prior is None else correct(log_probs_NKC, np.array(prior)), embeddings_ND

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
-from activelora.acquisition.registry import get_strategy
+from activelora.acquisition.registry import check_measures, get_strategy
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -18,7 +18,6 @@ from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.labeling.source import skipped_items
 from activelora.tasks.registry import make_task
 from activelora.uncertainty.dynamic import base_share
-from activelora.uncertainty.measures import check_measure
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:
@@ -40,8 +39,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     begin = time.monotonic()
     config = campaign.config.acquisition
     strategy = get_strategy(config.strategy)
-    if "measure" in strategy.options:
-        check_measure(config.measure)
+    check_measures(config)
     attempt = campaign.attempt(unit)
     pool = _unlabeled(attempt, round_)
     context = SelectionContext(

@@ -10,15 +10,23 @@ from activelora.uncertainty.measures import MEASURES
 LABELS = ("entity", "human", "number", "place")
 
 
-def pool_of(log_probs_NKC, base_NKC=None, label_names=LABELS):
-    """The pool as select_batch builds it, from samples under adapter and base model."""
+def drawn_embeddings(seed, num_items=40, num_features=5):
+    return np.random.default_rng(seed).normal(0.5, 1.0, (num_items, num_features)).astype(np.float32)
+
+
+def pool_of(log_probs_NKC, base_NKC=None, label_names=LABELS, embeddings_ND=None, labeled_LD=None):
+    """The pool as select_batch builds it, from samples under adapter and base model, and embeddings."""
     base_NKC = log_probs_NKC if base_NKC is None else base_NKC
+    embeddings_ND = drawn_embeddings(100, len(log_probs_NKC)) if embeddings_ND is None else embeddings_ND
     return ScoredPool(
         item_ids=tuple(f"item-{index:04d}" for index in range(len(log_probs_NKC))),
         measures={name: function(log_probs_NKC) for name, function in MEASURES.items()},
         base_measures={name: function(base_NKC) for name, function in MEASURES.items()},
         mean_probs_NC=np.exp(log_probs_NKC).mean(axis=1),
         label_names=label_names,
+        log_probs_NKC=log_probs_NKC,
+        embeddings_ND=embeddings_ND,
+        labeled_embeddings_LD=embeddings_ND[:0] if labeled_LD is None else labeled_LD,
     )
 
 
@@ -34,6 +42,9 @@ def permuted(pool, order):
         base_measures={name: scores_N[order] for name, scores_N in pool.base_measures.items()},
         mean_probs_NC=pool.mean_probs_NC[order],
         label_names=pool.label_names,
+        log_probs_NKC=pool.log_probs_NKC[order],
+        embeddings_ND=pool.embeddings_ND[order],
+        labeled_embeddings_LD=pool.labeled_embeddings_LD,
     )
 
 

@@ -1,19 +1,28 @@
 """What must hold for every registered strategy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from activelora.acquisition.registry import STRATEGIES
 from activelora.acquisition.strategy import ScoredPool
 from activelora.acquisition.top import measure
-from activelora.errors import ModelError
+from activelora.errors import ConfigError, ModelError
 from tests.acquisition.conftest import context_of, drawn_log_probs, ids_of, permuted, pool_of
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
-every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random"}))
+UNSCORED = {"random", "stratified_random"}
+BATCHES = {"batch_bald", "core_set", "badge", "hybrid"}
+"""These choose each item in view of the others."""
+every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))
+every_ranking = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES))
+every_measured = pytest.mark.parametrize(
+    "name", sorted(name for name in set(STRATEGIES) - UNSCORED if "embeddings" not in STRATEGIES[name].needs)
+)
 
 
-@every_strategy
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"hybrid"}))  # it keeps the more the larger the batch
 def test_a_batch_of_one_is_the_top_one(name, pool):
     select = STRATEGIES[name].select
     batch = select(pool, 10, context_of(name))
@@ -74,14 +83,14 @@ def test_one_class(name):
 
 @every_scored
 def test_equal_scores_go_by_item_id(name):
-    pool = pool_of(np.log(np.full((6, 3, 4), 0.25)))
+    pool = pool_of(np.log(np.full((6, 3, 4), 0.25)), embeddings_ND=np.full((6, 7), 0.3, dtype=np.float32))
     backwards = permuted(pool, np.arange(6)[::-1])
     batch = ["item-0000", "item-0001", "item-0002"]
     assert ids_of(pool, STRATEGIES[name].select(pool, 3, context_of(name))) == batch
     assert ids_of(backwards, STRATEGIES[name].select(backwards, 3, context_of(name))) == batch
 
 
-@every_scored
+@every_measured
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_score_that_is_no_number_is_refused_with_measure_and_item(name, bad, pool):
     for scores_N in pool.measures.values():
@@ -90,7 +99,27 @@ def test_a_score_that_is_no_number_is_refused_with_measure_and_item(name, bad, p
         STRATEGIES[name].select(pool, 3, context_of(name))
 
 
+@pytest.mark.parametrize(
+    ("name", "need"), [(name, need) for name in sorted(STRATEGIES) for need in STRATEGIES[name].needs]
+)
+def test_what_a_strategy_needs_is_checked(name, need, pool):
+    field = {"samples": "log_probs_NKC", "embeddings": "embeddings_ND"}[need]
+    with pytest.raises(ConfigError, match="the pool was scored without keeping"):
+        STRATEGIES[name].select(replace(pool, **{field: None}), 3, context_of(name))
+    getattr(pool, field)[5] = np.nan
+    with pytest.raises(ModelError, match=r"not finite for 1 of 40 items, first item-0005"):
+        STRATEGIES[name].select(pool, 3, context_of(name))
+
+
 @every_scored
+def test_inputs_are_left_as_they_are(name, pool):
+    before = {field: np.copy(getattr(pool, field)) for field in ("mean_probs_NC", "log_probs_NKC", "embeddings_ND")}
+    STRATEGIES[name].select(pool, 5, context_of(name))
+    for field, values in before.items():
+        np.testing.assert_array_equal(getattr(pool, field), values)
+
+
+@every_ranking
 def test_scores_fall_and_reasons_count_up(name, pool):
     picks = STRATEGIES[name].select(pool, 5, context_of(name))
     scores = [pick.score for pick in picks]
@@ -99,7 +128,7 @@ def test_scores_fall_and_reasons_count_up(name, pool):
         assert f", rank {rank} of 40; the model hesitates between " in pick.reason
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"random", "star"}))
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES - {"star", "density_weighted"}))
 def test_the_top_is_what_a_plain_sort_gives(name, pool):
     scores_N = measure(pool, "predictive_entropy" if name == "entropy" else name)
     plain = sorted(range(40), key=lambda index: (-scores_N[index], pool.item_ids[index]))
@@ -108,19 +137,27 @@ def test_the_top_is_what_a_plain_sort_gives(name, pool):
 
 def test_reasons_are_in_words_with_numbers():
     log_probs_NKC = np.log(np.array([[[0.5, 0.3, 0.15, 0.05]], [[0.97, 0.01, 0.01, 0.01]]]))
-    pool = pool_of(log_probs_NKC)
+    pool = pool_of(log_probs_NKC, embeddings_ND=2 * np.eye(2, dtype=np.float32))
     reasons = {
         name: STRATEGIES[name].select(pool, 1, context_of(name, round_=0))[0].reason.partition(",")[0]
         for name in STRATEGIES
     }
     assert reasons == {
         "random": "drawn at random from 2",
+        "stratified_random": "drawn at random from 2 items predicted as entity",
         "least_confidence": "its best answer has probability 0.50",
         "margin": "its two best answers are 0.200 apart",
         "entropy": "entropy 1.14 nats",
         "expected_entropy": "expected entropy 1.14 nats",
         "bald": "mutual information 0.000 nats",
         "variation_ratio": "0% of the samples vote against the most voted answer",
+        "vote_entropy": "entropy of the committee's votes 0.00 nats",
+        "consensus_kl": "mean divergence from the consensus 0.000 nats",
+        "batch_bald": "adds 0.000 nats to what the batch tells about the weights",
+        "core_set": "at distance 1.414 from the middle of the pool",
+        "badge": "the largest gradient",
+        "density_weighted": "weighted uncertainty 0.571 (predictive_entropy 1.14 × density 0.50)",
+        "hybrid": "at distance 1.414 from the middle of the pool",
         "star": "dynamic uncertainty 1.00 (base 1.00 × 1.00)",
     }
     entropy = STRATEGIES["entropy"].select(pool, 1, context_of("entropy"))[0]

@@ -5,13 +5,15 @@ import pyarrow as pa
 import pytest
 
 from activelora.acquisition.pool import scored_pool
+from activelora.acquisition.registry import STRATEGIES
 from activelora.campaign.manifest import Unit
-from activelora.campaign.records import LABEL_SCHEMA
+from activelora.campaign.records import LABEL_SCHEMA, table_bytes, table_from
 from activelora.errors import ConfigError, ModelError, StoreError
 from activelora.pool.access import shard_items
-from activelora.scoring.table import score_table
+from activelora.scoring.table import score_table, unscored_table
+from activelora.uncertainty.measures import MEASURES
 from components.select_batch import step
-from tests.acquisition.conftest import drawn_log_probs
+from tests.acquisition.conftest import drawn_embeddings, drawn_log_probs
 from tests.labeling.conftest import make_campaign
 
 
@@ -26,7 +28,9 @@ def score(campaign, round_, log_probs_of, without=()):
         ids = [item_id for item_id in ids if item_id not in without]
         attempt = campaign.attempt(Unit("score_pool", round_, shard))
         log_probs_NKC = np.array([log_probs_of[item_id] for item_id in ids]).reshape(len(ids), 4, 3)
-        attempt.write_table("scores.parquet", score_table(ids, log_probs_NKC))
+        embeddings_ND = log_probs_NKC.mean(axis=1).astype(np.float32)
+        table = score_table(ids, log_probs_NKC, with_samples=True, embeddings_ND=embeddings_ND)
+        attempt.write_table("scores.parquet", table)
         attempt.commit()
 
 
@@ -83,7 +87,7 @@ def test_a_finished_selection_is_returned_as_it_is(tmp_path):
     assert step.run(campaign, 0) == step.run(campaign, 0)
 
 
-@pytest.mark.parametrize("strategy", ["entropy", "bald", "star", "random"])
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_any_sharding_selects_the_same_byte_for_byte(tmp_path, strategy):
     files = set()
     for shard_rows in (20, 7, 1):
@@ -174,7 +178,15 @@ def test_nan_is_refused_and_nothing_is_committed(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"strategy": "entropi"}, "Did you mean `entropy`"), ({"measure": "margins"}, "Did you mean `margin`")],
+    [
+        ({"strategy": "entropi"}, "Did you mean `entropy`"),
+        ({"measure": "margins"}, "acquisition.measure: .*Did you mean `margin`"),
+        ({"strategy": "density_weighted", "measure": "margins"}, "Did you mean `margin`"),
+        ({"strategy": "hybrid", "prefilter": "margins"}, "acquisition.prefilter: .*Did you mean `margin`"),
+        ({"strategy": "hybrid", "then": "badger"}, "acquisition.then: .*Did you mean `badge`"),
+        ({"strategy": "hybrid", "then": "hybrid"}, "acquisition.then: `hybrid` cannot come after a pre-filter"),
+        ({"strategy": "hybrid", "then": "star", "measure": "bold"}, "Did you mean `bald`"),
+    ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_read(tmp_path, settings, message):
     campaign = make_campaign(tmp_path, acquisition=settings)
@@ -217,6 +229,35 @@ class TestScoredPool:
             for name in pool.measures:
                 assert pool.measures[name][index] == pool.base_measures[name][index] == joined.loc[item_id, name]
             np.testing.assert_array_equal(pool.mean_probs_NC[index], joined.loc[item_id, "mean_probs"])
+
+    def test_samples_of_shards_of_other_widths_are_padded_with_impossible_answers(self):
+        wide, narrow = drawn_log_probs(0, 3, 4, 3), drawn_log_probs(1, 2, 4, 2)
+        tables = [
+            score_table(["c", "d", "e"], wide, with_samples=True),
+            score_table(["b", "a"], narrow, with_samples=True),
+        ]
+        pool = scored_pool([table_from(table_bytes(table)) for table in tables])
+        assert pool.item_ids == ("a", "b", "c", "d", "e")
+        assert np.isneginf(pool.log_probs_NKC[:2, :, 2]).all()
+        np.testing.assert_array_equal(pool.log_probs_NKC[:2, :, :2], narrow[::-1])
+        np.testing.assert_array_equal(pool.log_probs_NKC[2:], wide)
+        assert pool.embeddings_ND is None
+
+    def test_embeddings_of_labelled_items_are_kept_apart(self):
+        log_probs_NKC, embeddings_ND = drawn_log_probs(0, 5, 4, 3), drawn_embeddings(1, 5)
+        ids = ["c", "d", "e", "b", "a"]
+        parts = [slice(0, 2), slice(2, 5)]
+        tables = [
+            score_table(ids[part], log_probs_NKC[part], embeddings_ND=embeddings_ND[part], labeled={"e", "b", "x"})
+            for part in parts
+        ]
+        pool = scored_pool([*(table_from(table_bytes(table)) for table in tables), unscored_table([])], excluded={"d"})
+        assert pool.item_ids == ("a", "c")
+        assert pool.log_probs_NKC is None
+        assert set(pool.measures) == set(MEASURES)
+        np.testing.assert_array_equal(pool.embeddings_ND, embeddings_ND[[4, 0]])
+        np.testing.assert_array_equal(pool.labeled_embeddings_LD, embeddings_ND[[3, 2]])
+        assert pool.embeddings_ND.dtype == np.float32
 
     def test_an_item_twice_or_without_base_scores_is_refused(self):
         tables, _ = self.tables()

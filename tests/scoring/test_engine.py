@@ -139,5 +139,54 @@ def test_one_item_by_text_whose_choices_share_everything_but_their_end(base):
     assert_same(fast, slow_log_probs(base, encoder, items, NoAdapter(), [None]))
 
 
+def slow_embeddings(base, encoder, items, sampler, samples):
+    """One item at a time, whole model: the mean of the last hidden state over the prompt and the samples."""
+    rows = []
+    for encoded in encoder.encode(items):
+        per_sample = []
+        for sample in samples:
+            with sampler.activate(sample), torch.no_grad():
+                output = base.model.get_decoder()(input_ids=torch.tensor([encoded.prompt_ids]))
+                per_sample.append(output.last_hidden_state[0].double().mean(dim=0).numpy())
+        rows.append(np.mean(per_sample, axis=0))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("batch_tokens", [64, 4096])
+def test_embeddings_equal_the_slow_computation(base, adapted, encoder, items, batch_tokens):
+    engine = Engine(base, encoder, first_adapted(adapted), batch_tokens)
+    samples = [0, 1, 2]
+    sampler = MergedSamples(adapted, 0.3, seed=9)
+    log_probs_NKC, embeddings_ND = engine.log_probs_and_embeddings(items, sampler, samples, "test")
+    assert embeddings_ND.dtype == np.float32
+    slow_ND = slow_embeddings(base, encoder, items, UnmergedSamples(adapted, 0.3, seed=9), samples)
+    np.testing.assert_allclose(embeddings_ND, slow_ND, atol=1e-4)
+    assert np.abs(slow_ND - slow_ND.mean(axis=0)).max() > 1e-2
+    np.testing.assert_array_equal(log_probs_NKC, engine.log_probs(items, sampler, samples, "test"))
+
+
+def test_embeddings_without_a_shared_prefix(base, encoder, items):
+    engine = Engine(base, encoder, 0, 64)
+    for item in items:
+        _, embedding_1D = engine.log_probs_and_embeddings([item], NoAdapter(), [None], "test")
+        np.testing.assert_allclose(embedding_1D, slow_embeddings(base, encoder, [item], NoAdapter(), [None]), atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_tokens", [64, 4096])
+def test_embeddings_of_choices_by_text_are_the_prompts_own(base, adapted, batch_tokens):
+    config = TaskConfig(
+        kind="multiple_choice", prompt="Question: {text}\nAnswer:", answer="text", chat_template="never"
+    )
+    encoder = Encoder(base.tokenizer, config)
+    items = [
+        Item("a", {"text": "What is red ?"}, ("fire", "blue water is far from the earth", "the moon")),
+        Item("b", {"text": "Where"}, ("the river is far", "earth")),
+    ]
+    sampler = UnmergedSamples(adapted, 0.3, seed=9)
+    engine = Engine(base, encoder, first_adapted(adapted), batch_tokens)
+    _, embeddings_ND = engine.log_probs_and_embeddings(items, sampler, [None, 0], "test")
+    np.testing.assert_allclose(embeddings_ND, slow_embeddings(base, encoder, items, sampler, [None, 0]), atol=1e-4)
+
+
 def test_no_items_give_an_empty_result(base, encoder):
     assert Engine(base, encoder, 0, 4096).log_probs([], NoAdapter(), [None], "test").shape == (0, 1, 0)

@@ -37,6 +37,9 @@ def plain(name, samples):
         "expected_entropy": sum(entropies) / num_samples,
         "bald": total - sum(entropies) / num_samples,
         "variation_ratio": 1 - max(votes.count(c) for c in range(num_classes)) / num_samples,
+        "vote_entropy": -sum(votes.count(c) / num_samples * math.log(votes.count(c) / num_samples) for c in set(votes)),
+        "consensus_kl": sum(p * math.log(p / mean[c]) for sample in samples for c, p in enumerate(sample) if p > 0)
+        / num_samples,
     }[name]
 
 
@@ -89,12 +92,14 @@ def test_bounds(name):
         "expected_entropy": (0, math.log(NUM_CLASSES)),
         "bald": (0, math.log(min(NUM_SAMPLES, NUM_CLASSES))),
         "variation_ratio": (0, 1 - 1 / min(NUM_SAMPLES, NUM_CLASSES)),
+        "vote_entropy": (0, math.log(min(NUM_SAMPLES, NUM_CLASSES))),
+        "consensus_kl": (0, math.log(min(NUM_SAMPLES, NUM_CLASSES))),
     }[name]
     assert (scores_N >= low).all()
     assert (scores_N <= high + 1e-12).all()
 
 
-@pytest.mark.parametrize("name", ["bald", "variation_ratio"])
+@pytest.mark.parametrize("name", ["bald", "variation_ratio", "vote_entropy", "consensus_kl"])
 @pytest.mark.parametrize("spread", [0.01, 1.0, 300.0])
 def test_samples_that_agree_have_no_disagreement(name, spread):
     log_probs_NKC = draw(6, spread, num_samples=1).repeat(7, axis=1)
@@ -106,6 +111,15 @@ def test_bald_is_the_total_minus_the_expected_entropy():
     difference = MEASURES["predictive_entropy"](log_probs_NKC) - MEASURES["expected_entropy"](log_probs_NKC)
     np.testing.assert_allclose(MEASURES["bald"](log_probs_NKC), difference, atol=1e-12)
     assert (difference > 0).all()
+
+
+@pytest.mark.parametrize("spread", [0.01, 3.0, 300.0])
+@pytest.mark.parametrize("num_samples", [1, 2, 9])
+def test_divergence_from_the_consensus_is_bald(spread, num_samples):
+    """The members are the samples: mean_k KL(p_k ‖ p̄) = H[p̄] − mean_k H[p_k]."""
+    log_probs_NKC = pad(draw(11, spread, num_samples=num_samples))
+    kl_N, bald_N = MEASURES["consensus_kl"](log_probs_NKC), MEASURES["bald"](log_probs_NKC)
+    np.testing.assert_allclose(kl_N, bald_N, atol=1e-12)
 
 
 def test_samples_that_are_sure_of_different_answers_are_all_disagreement():

@@ -1,0 +1,109 @@
+"""BADGE: items whose gradients are large and different (Ash et al. 2020, arXiv 1906.03671).
+
+The gradient embedding is g_i = s_i ⊗ h_i, s_i = p̄_i − onehot(argmax p̄_i): the gradient of the loss with respect to a
+linear answer head on the embedding h_i, if the model's own answer were the label. The batch is drawn by k-means++: the
+first pick has the largest norm, every other is drawn with probability ∝ its squared distance to the nearest pick. As
+⟨g_i, g_j⟩ = ⟨s_i, s_j⟩·⟨h_i, h_j⟩, the N × C·D matrix is never formed: a pick costs two products with one vector.
+
+score = distance to the nearest earlier pick (of the first: its norm). Copies of a pick are at distance 0 and are drawn
+only if nothing else is left, by item id. Items of which the model is certain have norm 0: copies of one another.
+Letters: N unlabelled items, C answers, D features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from activelora.acquisition.kept import by_id, embeddings
+from activelora.acquisition.strategy import (
+    EMBEDDINGS,
+    Float32Array,
+    FloatArray,
+    Pick,
+    ScoredPool,
+    SelectionContext,
+    Strategy,
+)
+from activelora.acquisition.top import hesitation
+from activelora.errors import ModelError
+from activelora.seeding import derive_seed
+
+ROUNDING = 1e-5
+"""Share of the squared norms by which a squared distance can be off: the embeddings' products are float32."""
+
+
+def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
+    """Return the batch by k-means++ over gradient embeddings."""
+    order = by_id(pool)
+    if not len(order):
+        return []
+    if not np.isfinite(pool.mean_probs_NC).all():
+        raise ModelError("the pool's mean probabilities are not all finite numbers")
+    residuals_NC = residuals(pool.mean_probs_NC[order])
+    chosen = kmeans_plus_plus(residuals_NC, embeddings(pool)[order], num, derive_seed(context.seed, "badge"))
+    picks = []
+    for position, (row, distance) in enumerate(chosen, 1):
+        index = int(order[row])
+        what = f"its gradient is {distance:.3g} from that of any pick" if position > 1 else "the largest gradient"
+        picks.append(Pick(index, distance, f"{what}, pick {position}{hesitation(pool, index)}"))
+    return picks
+
+
+def residuals(probs_NC: FloatArray) -> FloatArray:
+    """Return s = p − onehot(argmax p), the gradient with respect to the logits; the first of equal answers counts."""
+    residuals_NC = probs_NC.copy()
+    residuals_NC[np.arange(len(probs_NC)), probs_NC.argmax(axis=1)] -= 1.0
+    return residuals_NC
+
+
+def squared_norms(residuals_NC: FloatArray, embeddings_ND: Float32Array) -> FloatArray:
+    """Return ‖g_i‖² = ‖s_i‖²·‖h_i‖²."""
+    left_N: FloatArray = np.einsum("nc,nc->n", residuals_NC, residuals_NC)
+    right_N: FloatArray = np.einsum("nd,nd->n", embeddings_ND, embeddings_ND, dtype=np.float64)
+    return left_N * right_N
+
+
+def kmeans_plus_plus(
+    residuals_NC: FloatArray, embeddings_ND: Float32Array, num: int, seed: int
+) -> list[tuple[int, float]]:
+    """Return up to ``num`` rows, each with its distance to the nearest row before it (the first: its norm).
+
+    Args:
+        residuals_NC: s, as :func:`residuals` gives it.
+        embeddings_ND: h, in the order in which equal items go.
+        num: How many to draw.
+        seed: For the draws.
+    """
+    rng = np.random.default_rng(seed)
+    norms_N = squared_norms(residuals_NC, embeddings_ND)
+    # The origin is no centre: it is what the first pick's score is measured from, and counts no longer after that.
+    squared_N, free_N = np.full(len(norms_N), np.inf), np.ones(len(norms_N), dtype=np.bool_)
+    chosen: list[tuple[int, float]] = []
+    while len(chosen) < min(num, len(norms_N)):
+        row = _drawn(squared_N, free_N, rng) if chosen else int(norms_N.argmax())
+        chosen.append((row, float(np.sqrt(squared_N[row] if chosen else norms_N[row]))))
+        free_N[row] = False
+        products_N = (residuals_NC @ residuals_NC[row]) * (embeddings_ND @ embeddings_ND[row])
+        sums_N = norms_N + norms_N[row]
+        distances_N = sums_N - 2.0 * products_N
+        distances_N[distances_N <= ROUNDING * sums_N] = 0.0
+        squared_N = np.minimum(squared_N, distances_N)
+    return chosen
+
+
+def _drawn(squared_N: FloatArray, free_N: np.ndarray, rng: np.random.Generator) -> int:
+    """Draw a free row ∝ its squared distance; the first one if all are 0."""
+    edges_N = np.where(free_N, squared_N, 0.0).cumsum()
+    if edges_N[-1] == 0.0:
+        return int(free_N.argmax())
+    # A row of weight 0 has no span between two edges, and the number drawn is below the last edge.
+    drawn = float(rng.random() * edges_N[-1])
+    return int(np.searchsorted(edges_N, min(drawn, float(np.nextafter(edges_N[-1], 0.0))), side="right"))
+
+
+STRATEGY = Strategy(
+    "badge",
+    "k-means++ over g = (p̄ − onehot(argmax p̄)) ⊗ h: gradients that are large and different",
+    select,
+    needs=frozenset({EMBEDDINGS}),
+)

@@ -1,0 +1,65 @@
+"""Density-weighted: items that are uncertain and like many others, not outliers (Settles and Craven 2008).
+
+score = u_i · (mean_j cos(h_i, h_j))^β, u an uncertainty measure, h embeddings, the mean over the whole pool (also
+Settles 2009, section 3.6). The mean of the cosines is the product of the item's unit vector with the mean of all unit
+vectors: exact in O(N·D), without drawing a part of the pool. A mean below 0 counts as 0, and the margin measure, in
+[−1, 0], is weighted as 1 + margin: a weight must not turn the ranking round.
+Letters: N unlabelled items, D features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from activelora.acquisition.kept import by_id, embeddings
+from activelora.acquisition.strategy import (
+    EMBEDDINGS,
+    Float32Array,
+    FloatArray,
+    Pick,
+    ScoredPool,
+    SelectionContext,
+    Strategy,
+)
+from activelora.acquisition.top import measure, top
+
+LOWEST = {"margin": -1.0}
+"""The lower end of measures that do not begin at 0."""
+DECIMALS = 9
+"""Densities are rounded, so that equal items are equal whatever the order of a sum."""
+
+
+def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
+    """Return the top of the ranking by uncertainty × density^β."""
+    config = context.config
+    uncertainty_N = measure(pool, config.measure) - LOWEST.get(config.measure, 0.0)
+    if not len(uncertainty_N):
+        return []
+    order = by_id(pool)
+    density_N = np.empty(len(order))
+    density_N[order] = density(embeddings(pool)[order])
+    scores_N = uncertainty_N * np.maximum(density_N, 0.0) ** config.beta
+
+    def describe(index: int) -> str:
+        parts = f"{config.measure} {uncertainty_N[index]:.2f} × density {density_N[index]:.2f}"
+        return f"weighted uncertainty {scores_N[index]:.3f} ({parts}{f'^{config.beta:g}' * (config.beta != 1)})"
+
+    return top(pool, scores_N, num, describe)
+
+
+def density(embeddings_ND: Float32Array) -> FloatArray:
+    """Return every item's mean cosine similarity to the whole pool, itself included; 0 for an embedding of length 0."""
+    norms_N = np.sqrt(np.einsum("nd,nd->n", embeddings_ND, embeddings_ND, dtype=np.float64))
+    scales_N = np.divide(1.0, norms_N, out=np.zeros_like(norms_N), where=norms_N > 0)
+    mean_D = np.einsum("nd,n->d", embeddings_ND, scales_N) / len(embeddings_ND)
+    density_N: FloatArray = np.einsum("nd,d->n", embeddings_ND, mean_D) * scales_N
+    return np.round(density_N, DECIMALS)
+
+
+STRATEGY = Strategy(
+    "density_weighted",
+    "u · (mean cos(h, h_j))^β: uncertain, and like many others",
+    select,
+    options=("measure", "beta"),
+    needs=frozenset({EMBEDDINGS}),
+)

@@ -1,0 +1,55 @@
+"""Hybrid: first the most uncertain items, then a strategy that chooses among them.
+
+The top ``prefilter_factor`` × b items by the measure ``prefilter`` are handed to the strategy ``then``, b the batch:
+uncertainty keeps the certain items out, the second strategy sees to diversity (as in Zhdanov 2019, arXiv 1901.05954).
+Equal scores go by item id. What the second strategy compares with the pool, it compares with these items only.
+Letters: N unlabelled items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.acquisition.kept import by_id
+from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
+from activelora.acquisition.top import measure
+
+
+def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
+    """Return the second strategy's batch from the top by the measure."""
+    from activelora.acquisition.registry import get_strategy
+
+    config = context.config
+    scores_N = measure(pool, config.prefilter)
+    order = by_id(pool)
+    ranking = order[np.argsort(-scores_N[order], kind="stable")]
+    kept = ranking[: config.prefilter_factor * num]
+    picks = get_strategy(config.then).select(subset(pool, kept), num, context)
+    return [
+        Pick(int(kept[pick.index]), pick.score, f"{pick.reason}; among the top {len(kept)} by {config.prefilter}")
+        for pick in picks
+    ]
+
+
+def subset(pool: ScoredPool, indices: NDArray[np.int64]) -> ScoredPool:
+    """Return the pool with these items only; labelled items' embeddings stay."""
+    return replace(
+        pool,
+        item_ids=tuple(pool.item_ids[index] for index in indices),
+        measures={name: scores_N[indices] for name, scores_N in pool.measures.items()},
+        base_measures={name: scores_N[indices] for name, scores_N in pool.base_measures.items()},
+        mean_probs_NC=pool.mean_probs_NC[indices],
+        log_probs_NKC=None if pool.log_probs_NKC is None else pool.log_probs_NKC[indices],
+        embeddings_ND=None if pool.embeddings_ND is None else pool.embeddings_ND[indices],
+    )
+
+
+STRATEGY = Strategy(
+    "hybrid",
+    "the top m·b by a measure, then another strategy among them",
+    select,
+    options=("prefilter", "prefilter_factor", "then"),
+)

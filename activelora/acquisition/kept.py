@@ -1,0 +1,82 @@
+"""What score_pool kept for strategies that look at more than one score an item: samples and embeddings, checked.
+
+Letters: N unlabelled items, K samples, C answers, D features, L labelled items.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.acquisition.strategy import EMBEDDINGS, SAMPLES, Float32Array, FloatArray, ScoredPool
+from activelora.errors import ConfigError, ModelError
+
+
+def by_id(pool: ScoredPool) -> NDArray[np.int64]:
+    """Return the pool's indices in order of item id.
+
+    A strategy that works in this order gives the same picks whatever the pool's order, to the last bit of every sum,
+    and the first of equal items is the one with the smallest id.
+    """
+    return np.argsort(np.array(pool.item_ids, dtype=np.str_), kind="stable")
+
+
+def samples(pool: ScoredPool) -> FloatArray:
+    """Return log_probs_NKC.
+
+    Raises:
+        ConfigError: The pool was scored without keeping them.
+        ModelError: One is not a number.
+    """
+    if pool.log_probs_NKC is None:
+        raise _missing("the samples' distributions", SAMPLES)
+    # An impossible answer has −inf.
+    bad_NKC = np.isnan(pool.log_probs_NKC) | np.isposinf(pool.log_probs_NKC)
+    _refuse(pool, bad_NKC.reshape(len(bad_NKC), math.prod(bad_NKC.shape[1:])), "the samples' log-probabilities are")
+    return pool.log_probs_NKC
+
+
+def embeddings(pool: ScoredPool) -> Float32Array:
+    """Return embeddings_ND; raises as :func:`samples` does."""
+    if pool.embeddings_ND is None:
+        raise _missing("embeddings", EMBEDDINGS)
+    _refuse(pool, ~np.isfinite(pool.embeddings_ND), "the embedding is")
+    return pool.embeddings_ND
+
+
+def labeled_embeddings(pool: ScoredPool) -> Float32Array:
+    """Return labeled_embeddings_LD; L may be 0.
+
+    Raises:
+        ModelError: One is not a number.
+    """
+    found_LD = pool.labeled_embeddings_LD
+    if found_LD is None:
+        return np.empty((0, embeddings(pool).shape[1]), dtype=np.float32)
+    if not np.isfinite(found_LD).all():
+        raise ModelError("the embeddings of labelled items are not all finite numbers", remedy=_REMEDY)
+    return found_LD
+
+
+_REMEDY = (
+    "The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
+    "`model.dtype: float32`."
+)
+
+
+def _missing(what: str, need: str) -> ConfigError:
+    return ConfigError(
+        f"the pool was scored without keeping {what}",
+        remedy=f"The strategy must declare `{need}` among its needs, and the round must be scored with it.",
+    )
+
+
+def _refuse(pool: ScoredPool, bad_NX: NDArray[np.bool_], what: str) -> None:
+    bad_N = np.asarray(bad_NX.any(axis=1))
+    if bad_N.any():
+        first = pool.item_ids[int(bad_N.argmax())]
+        raise ModelError(
+            f"{what} not finite for {int(bad_N.sum())} of {len(bad_N)} items, first {first}", remedy=_REMEDY
+        )

@@ -1,0 +1,100 @@
+"""score_pool with a real, tiny model: what the strategy needs is kept, and nothing else."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from activelora.acquisition.pool import scored_pool
+from activelora.campaign.manifest import Unit
+from activelora.campaign.records import LABEL_SCHEMA
+from activelora.pool.access import shard_items
+from activelora.scoring.predict import Predictor
+from activelora.uncertainty.measures import MEASURES
+from components.evaluate_adapter import step as evaluate_adapter
+from components.score_pool import step
+from components.select_batch import step as select_batch
+from tests.components.test_evaluate_adapter import make_campaign, write_adapter, write_rows
+
+ALWAYS = {"item_id", "mean_probs", *MEASURES}
+LABELED = 4
+
+
+@pytest.fixture
+def campaign_of(tmp_path, tiny_model_path):
+    """Return a maker of campaigns in round 1: four items have a label, and the adapter is trained."""
+
+    def make(**acquisition):
+        write_rows(tmp_path, 60, "classification")
+        campaign = make_campaign(
+            tmp_path, tiny_model_path, acquisition={"batch_size": 5, **acquisition}, scoring={"num_samples": 3}
+        )
+        for round_ in (0, 1):
+            if round_ == 1:
+                label(campaign)
+                write_adapter(campaign, 1, 3, tmp_path)
+            evaluate_adapter.run(campaign, round_)
+            step.run(campaign, round_, 0)
+            select_batch.run(campaign, round_)
+        return campaign
+
+    return make
+
+
+def label(campaign):
+    vote = {"annotator": "ann", "source": "files", "labeled_at": "2026-01-01T00:00:00+00:00", "round": 0, "label": 0}
+    rows = [{"item_id": item.item_id, **vote} for item in shard_items(campaign, 0)[:LABELED]]
+    attempt = campaign.attempt(Unit("await_labels", 0))
+    attempt.write_table("labels.parquet", pa.Table.from_pylist(rows, schema=LABEL_SCHEMA))
+    attempt.write_json("states.json", {row["item_id"]: "labeled" for row in rows})
+    attempt.commit({"num_labeled": len(rows)})
+
+
+def scores_of(campaign, round_):
+    manifest = campaign.require(Unit("score_pool", round_, 0))
+    return campaign.read_table(manifest, "scores.parquet"), manifest.metrics
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "more"),
+    [
+        ({"strategy": "entropy"}, set()),
+        ({"strategy": "hybrid", "then": "batch_bald"}, {"log_probs"}),
+        ({"strategy": "badge"}, {"embedding", "labeled"}),
+    ],
+)
+def test_only_what_is_needed_is_kept(campaign_of, acquisition, more):
+    campaign = campaign_of(**acquisition)
+    for round_ in (0, 1):
+        table, metrics = scores_of(campaign, round_)
+        assert set(table.column_names) == ALWAYS | more
+        num_pool = len(shard_items(campaign, 0))
+        assert metrics["num_scored"] == num_pool - LABELED * round_
+        assert table.num_rows == num_pool - LABELED * round_ * ("embedding" not in more)
+    assert select_batch.run(campaign, 1).metrics["num_selected"] == 5
+    assert select_batch.run(campaign, 1).metrics["num_candidates"] == num_pool - LABELED
+
+
+def test_samples_are_those_of_the_predictor(campaign_of):
+    campaign = campaign_of(strategy="batch_bald")
+    pool = scored_pool([scores_of(campaign, 1)[0]])
+    items = sorted(shard_items(campaign, 0)[LABELED:], key=lambda item: item.item_id)
+    with Predictor.load(campaign, 1) as predictor:
+        expected_NKC = predictor.log_probs(items, 3)
+    assert pool.item_ids == tuple(item.item_id for item in items)
+    np.testing.assert_allclose(pool.log_probs_NKC, expected_NKC, atol=1e-5)
+    np.testing.assert_allclose(MEASURES["bald"](pool.log_probs_NKC), pool.measures["bald"], atol=1e-12)
+
+
+def test_labelled_items_have_embeddings_and_are_never_selected(campaign_of):
+    campaign = campaign_of(strategy="core_set")
+    items = shard_items(campaign, 0)
+    pool = scored_pool([scores_of(campaign, 1)[0]])
+    labeled = sorted(items[:LABELED], key=lambda item: item.item_id)
+    free = sorted(items[LABELED:], key=lambda item: item.item_id)
+    with Predictor.load(campaign, 1) as predictor:
+        _, embeddings_ND = predictor.log_probs_and_embeddings([*free, *labeled], 3)
+    np.testing.assert_allclose(pool.embeddings_ND, embeddings_ND[: len(free)], atol=1e-4)
+    np.testing.assert_allclose(pool.labeled_embeddings_LD, embeddings_ND[len(free) :], atol=1e-4)
+    selection = campaign.read_table(select_batch.run(campaign, 1), "selection.parquet").to_pylist()
+    assert not {row["item_id"] for row in selection} & {item.item_id for item in labeled}
+    assert "from the nearest labelled or picked item, pick 1" in selection[0]["reason"]
