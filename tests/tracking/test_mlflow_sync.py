@@ -241,15 +241,13 @@ def test_credentials_are_taken_out(password: str) -> None:
     assert text == "no answer from https://host:1/x and mysql://db/y"
 
 
-def test_unreachable_server_warns_once_without_credentials_and_is_quick(
+def test_unreachable_server_warns_once_without_credentials(
     build_campaign: Builder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://anna:s3cret@127.0.0.1:{free_port()}")
     campaign = build_campaign(1)
-    begin = time.monotonic()
     with caplog.at_level(logging.WARNING, logger="activelora"):
         assert sync(campaign) is False
-    assert time.monotonic() - begin < 5
     (record,) = [record for record in caplog.records if record.name.startswith("activelora")]
     assert "http://127.0.0.1" in record.getMessage()
     assert "s3cret" not in caplog.text
