@@ -1,3 +1,4 @@
+import logging
 import os
 import uuid
 from pathlib import Path
@@ -8,6 +9,24 @@ from tests.s3_server import find_weed, running_s3_server
 
 # Two workers share two cores. Set before anything imports torch; the slow suite sets its own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True)
+def restored_process():
+    """Undo what the command line sets up when it is called in this process: logging and the environment."""
+    loggers = [logging.getLogger(name) for name in ("", "activelora", "components", "pipelines")]
+    before = [(logger.level, logger.handlers[:]) for logger in loggers]
+    environment = dict(os.environ)
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = [*handlers, *(one for one in logger.handlers if _is_pytest_s(one) and one not in handlers)]
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def _is_pytest_s(handler):
+    return type(handler).__module__.startswith("_pytest")
 
 
 @pytest.fixture(scope="session")
