@@ -11,9 +11,20 @@ from tests.s3_server import find_weed, running_s3_server
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def restored_by_module():
+    """Undo what a module's own fixtures set up."""
+    yield from _restored()
+
+
 @pytest.fixture(autouse=True)
-def restored_process():
-    """Undo what the command line sets up when it is called in this process: logging and the environment."""
+def restored_by_test():
+    """Undo what a test set up."""
+    yield from _restored()
+
+
+def _restored():
+    """Put back logging and the environment, which the command line sets up when it is called in this process."""
     loggers = [logging.getLogger(name) for name in ("", "activelora", "components", "pipelines")]
     before = [(logger.level, logger.handlers[:]) for logger in loggers]
     environment = dict(os.environ)
