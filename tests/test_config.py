@@ -76,7 +76,8 @@ def test_disagreement_is_found_wherever_a_strategy_reads_it(acquisition):
     ],
 )
 def test_settings_that_no_strategy_reads_rule_nothing_out(acquisition):
-    config(acquisition=acquisition, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    allowed = config(acquisition=acquisition, adapter={"dropout": 0}, scoring={"num_samples": 1})
+    assert conflicts(allowed) == []
 
 
 @pytest.mark.parametrize("strategy", ["random", "entropy", "least_confidence", "margin"])
