@@ -1,0 +1,68 @@
+"""The `adapter` and `training` sections of a campaign file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from activelora.config_section import Fraction, NonNegative, Positive, Section
+
+
+class ConstraintConfig(Section):
+    """STAR's constraint on the adapter's B matrices, against over-confidence."""
+
+    form: Literal["none", "decoupled", "l2"] = "decoupled"
+    """`decoupled`: B shrinks by (1 - lr·strength) each step, apart from the gradient, as in AdamW. `l2`:
+    strength·B is added to B's gradient. `none`: plain LoRA."""
+    strength: Annotated[float, Field(ge=0.0)] = 0.5
+    """STAR's beta. With a small learning rate 0.5 does next to nothing: try 10 or more, and watch ECE."""
+
+
+class AdapterConfig(Section):
+    """The LoRA adapter."""
+
+    method: Literal["lora"] = "lora"
+    """The adapter method. `activelora list adapters` names them."""
+    rank: Positive = 8
+    """R: more capacity, more memory."""
+    alpha: Annotated[float, Field(gt=0.0)] = 16.0
+    """Scale: the update is alpha/rank · B·A."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """On A's input, in training and in Monte-Carlo scoring. 0 makes all samples equal: no BALD."""
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`."""
+    last_layers: Positive | None = None
+    """Adapt only the last N transformer layers: the frozen trunk below is then computed once for all
+    samples and epochs, about three times as fast with a third of the layers. None adapts all."""
+    constraint: ConstraintConfig = ConstraintConfig()
+    """STAR's constraint on B."""
+
+
+class TrainingConfig(Section):
+    """The training loop. Each round trains a fresh adapter from the base model on all labels so far."""
+
+    epochs: Annotated[float, Field(gt=0.0)] = 5.0
+    """Passes over the labels."""
+    min_steps: NonNegative = 0
+    """Train at least this many steps, by more passes, where labels are few."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
+    """AdamW's peak rate."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the rate falls, over the true number of steps."""
+    warmup_fraction: Fraction = 0.0
+    """Share of the steps in which the rate rises."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """AdamW's decay on A and B alike. STAR's constraint is separate."""
+    batch_size: Positive = 8
+    """Labels per optimiser step."""
+    gradient_accumulation: Positive = 1
+    """Split each step's labels into this many passes, for less memory."""
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them, for less memory."""
+    max_grad_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    """Clip the gradient's norm to this."""
+    warm_start: bool = False
+    """Start from the last round's adapter instead of a fresh one. Faster, but keeps early mistakes."""
+    checkpoint_every_steps: Positive = 25
+    """A killed training step goes on from its last checkpoint, with the same result."""
