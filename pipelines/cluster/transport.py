@@ -104,7 +104,7 @@ class Transport:
                     raise unreachable(error, method, where, attempt) from error
             else:
                 if 200 <= answer.status < 300:
-                    return _Response(_json_only(answer, method, where))
+                    return RESTResponse(_json_only(answer, method, where))
                 busy = answer.status == 429 or (method == "GET" and answer.status in (500, 502, 503, 504))
                 if attempt == TRIES or not busy:
                     raise refused(answer.status, answer.data.decode(errors="replace"), method, where)
@@ -142,16 +142,6 @@ class Transport:
         return _answer({**(body or {}), **({name: f"<{name}>"} if name else {})})
 
 
-class _Response(RESTResponse):  # type: ignore[misc]  # the generated client has no types
-    """An answer. The generated client's own asks urllib3 in a way that newer versions warn of."""
-
-    def getheaders(self) -> Any:
-        return self.urllib3_response.headers
-
-    def getheader(self, name: str, default: str | None = None) -> Any:
-        return self.urllib3_response.headers.get(name, default)
-
-
 def _json_only(answer: urllib3.BaseHTTPResponse, method: str, where: str) -> urllib3.BaseHTTPResponse:
     """Return the answer, or refuse a web page: what a login in front of the API answers, with status 200."""
     if answer.data and not answer.data.lstrip().startswith((b"{", b"[")):
@@ -178,4 +168,4 @@ def _absent(method: str, url: str) -> RESTResponse:
 
 def _answer(content: dict[str, Any]) -> RESTResponse:
     body = io.BytesIO(json.dumps(content).encode())
-    return _Response(urllib3.HTTPResponse(body=body, status=200, headers={"Content-Type": "application/json"}))
+    return RESTResponse(urllib3.HTTPResponse(body=body, status=200, headers={"Content-Type": "application/json"}))

@@ -1,7 +1,7 @@
 """A local HTTP server that speaks the part of Kubeflow Pipelines' v2beta1 API that is used here.
 
-What it accepts and sends is checked against KFP's own OpenAPI definitions, as ``kfp-server-api`` carries them: a key that
-they do not know, or a value of another type, fails the test. It can also be slow, busy, closed, or short of pages.
+What it accepts and sends is checked against KFP's own OpenAPI definitions, as ``kfp-server-api`` carries them: a key
+that they do not know, or a value of another type, fails the test. It can also be slow, busy, closed, or short of pages.
 """
 
 from __future__ import annotations

@@ -147,9 +147,9 @@ def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
 def test_a_token_is_never_printed(file, endpoint, kfp, capsys, monkeypatch):
     monkeypatch.setenv("ACTIVELORA_KFP_TOKEN", "very-secret")
     kfp.token = "another"
-    assert main(["upgrade", file]) == 1
+    assert main(["unschedule", file]) == 1
     kfp.token = "very-secret"
-    assert main(["upgrade", file, "--dry-run"]) == 0
+    assert main(["unschedule", file, "--dry-run"]) == 0
     out, err = capsys.readouterr()
     assert "very-secret" not in out + err
     assert "401" in err

@@ -58,7 +58,7 @@ def test_nobody_there():
 
 def test_a_missing_token_is_refused_in_words(kfp, api):
     kfp.token = "secret-token"
-    with pytest.raises(ClusterError, match="401: Unauthenticated.*ACTIVELORA_KFP_TOKEN"):
+    with pytest.raises(ClusterError, match=r"401: Unauthenticated.*ACTIVELORA_KFP_TOKEN"):
         api.health()
     assert len(kfp.calls) == 1
 
