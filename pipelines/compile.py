@@ -13,6 +13,7 @@ from kfp.compiler.compiler_utils import KubernetesManifestOptions
 from activelora.config import ResourcesConfig
 from components.image import Images
 from pipelines.campaign import campaign_pipeline
+from pipelines.canonical import canonical
 from pipelines.placement import Placement
 from pipelines.round import Graph
 from pipelines.tick import tick_pipeline
@@ -63,6 +64,7 @@ def compile_manifest(
     place = Placement(resources, images)
     pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
     text = compile_text(resources, max_rounds, images, loop=loop)
+    path.parent.mkdir(parents=True, exist_ok=True)
     options = KubernetesManifestOptions(
         pipeline_name=name,
         pipeline_display_name=name,
@@ -82,5 +84,6 @@ def _compile(pipeline: Graph, path: Path, **options: Any) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as scratch:
         partial = Path(scratch) / path.name
         Compiler().compile(pipeline, package_path=str(partial), **options)
+        partial.write_text(canonical(partial.read_text(encoding="utf-8")), encoding="utf-8")
         partial.replace(path)
     return path

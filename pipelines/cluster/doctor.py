@@ -149,7 +149,7 @@ def _queues(kube: Kube, namespace: str) -> list[dict[str, Any]]:
 
 def _check_secrets(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
     """Look at the names of the keys; the values are not read into any message."""
-    wanted = [("secrets", name, SECRET_KEYS) for name in resources.secrets]
+    wanted: list[tuple[str, str, tuple[str, ...]]] = [("secrets", name, SECRET_KEYS) for name in resources.secrets]
     if resources.notify:
         wanted.append(("secrets", resources.notify.secret, (resources.notify.key,)))
     wanted += [("secrets", name, (".dockerconfigjson",)) for name in resources.image_pull_secrets]

@@ -84,7 +84,7 @@ def _token(pool: urllib3.PoolManager, challenge: str) -> str | None:
     answer = pool.request("GET", f"{realm}?{urlencode(parameters)}")
     if answer.status != 200:
         return None
-    content = json.loads(answer.data)
+    content: dict[str, str] = json.loads(answer.data)
     return content.get("token") or content.get("access_token")
 
 

@@ -69,7 +69,7 @@ class Transport:
         self._dry = dry
         self._pause_seconds = pause_seconds
         timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds)
-        extra = {"ca_certs": connection.ca_path} if connection.ca_path else {}
+        extra: dict[str, Any] = {"ca_certs": connection.ca_path} if connection.ca_path else {}
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False, **extra)
 
     def GET(self, url: str, **arguments: Any) -> RESTResponse:  # noqa: N802 - the generated client's name
