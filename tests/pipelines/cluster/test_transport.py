@@ -159,3 +159,12 @@ def test_what_is_no_endpoint(endpoint, problem, monkeypatch):
     with pytest.raises(ClusterError, match=problem) as caught:
         find_connection(endpoint)
     assert "pass" not in str(caught.value)
+
+
+def test_a_namespace_goes_with_every_call_that_takes_one(kfp, package):
+    connection = Connection(kfp.url, namespace="team")
+    submit(Api(connection), "tiny", "s3://bucket/tiny", package, None)
+    (pipeline,), (experiment,) = kfp.pipelines.values(), kfp.experiments.values()
+    assert (pipeline["namespace"], experiment["namespace"]) == ("team", "team")
+    assert Api(Connection(kfp.url, namespace="team")).pipeline_id(package.name) == pipeline["pipeline_id"]
+    assert Api(Connection(kfp.url, namespace="others")).pipeline_id(package.name) is None
