@@ -211,7 +211,7 @@ def _check_service(kube: Kube, service: str, namespace: str) -> Finding:
 
 
 def _check_health(uri: str) -> Finding:
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=urllib3.Retry(2))
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=False)
     try:
         status = pool.request("GET", f"{uri.rstrip('/')}/health").status
     except urllib3.exceptions.HTTPError as error:

@@ -51,7 +51,7 @@ def check_image(name: str, *, has_pull_secret: bool = False) -> Finding:
         has_pull_secret: The campaign names a secret for a private registry: a refusal then says nothing.
     """
     check, image = f"image {name}", parse_image(name)
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=urllib3.Retry(2, redirect=3))
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=urllib3.Retry(0, redirect=3))
     scheme = "http" if _LOCAL.fullmatch(image.registry) else "https"
     url = f"{scheme}://{image.registry}/v2/{image.repository}/manifests/{image.reference}"
     headers = {"Accept": _ACCEPT}
@@ -60,7 +60,8 @@ def check_image(name: str, *, has_pull_secret: bool = False) -> Finding:
         if answer.status == 401 and (token := _token(pool, answer.headers.get("WWW-Authenticate", ""))):
             answer = pool.request("HEAD", url, headers={**headers, "Authorization": f"Bearer {token}"})
     except (urllib3.exceptions.HTTPError, ValueError) as error:
-        return warning(check, f"the registry cannot be asked from here: {error}", "The nodes may reach it; try a pod.")
+        reason = getattr(error, "reason", error)
+        return warning(check, f"the registry cannot be asked from here: {reason}", "The nodes may reach it; try a pod.")
     if answer.status == 200:
         return ok(check, f"is there{_digest(answer)}")
     if answer.status in (401, 403):
