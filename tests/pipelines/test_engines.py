@@ -59,7 +59,8 @@ def test_a_finished_campaign_starts_no_step(make_campaign, capfd):
 @pytest.mark.slow
 def test_the_end_is_told_also_when_a_task_fails(make_campaign, capfd):
     told = {"notify": {"secret": "webhook"}}
-    campaign = make_campaign(acquisition={"batch_size": 4, "strategy": "random"})
+    campaign = make_campaign(stopping={"max_rounds": 1}, acquisition={"batch_size": 4, "strategy": "random"})
+    inline.run_campaign(campaign)
     pipeline = tick_pipeline(Placement(ResourcesConfig.model_validate(told), images()))
     local.run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri)
     (key,) = campaign.store.list("run-ends/")
