@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.labels import LabelSnapshot, label_snapshot
+from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item
-from activelora.campaign.store import Store, open_store
+from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
 from activelora.labeling.files import count_answers, inbox_uri, parse_answer
-from activelora.labeling.inbox import Answer, read_file, read_inbox
+from activelora.labeling.inbox import Answer, parse_file, read_inbox
 from activelora.labeling.source import Rejected, Request, open_request
-from activelora.labeling.worksheet import csv_bytes, safe_cell
+from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -103,7 +101,7 @@ def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[d
                 "choices": list(item.choices),
                 "label": written_label(task, label, item),
                 "annotator": "; ".join(vote["annotator"] for vote in own),
-                "labeled_at": max(vote["labeled_at"] for vote in own),
+                "labeled_at": max(own, key=time_of)["labeled_at"],
                 "source": own[0]["source"],
                 "num_votes": len(votes[item_id]),
             }
@@ -125,17 +123,21 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     """
     source = campaign.config.labeling.source
     if source != "files":
-        raise ConfigError(f"labels come from `{source}`, which reads no inbox", where=f"{campaign.store.uri}")
+        raise ConfigError(f"labels come from `{source}`, which reads no inbox", where=campaign.store.uri)
     folder, _, name = uri.rpartition("/")
     store = open_store(folder or ".")
-    answers, content = _checked(campaign, store, name, uri)
+    try:
+        content = store.read(name)
+    except KeyError:
+        raise LabelError("there is no such file", where=uri) from None
+    request = open_request(campaign)
+    answers = _checked(request, name, content, uri)
     inbox = open_store(inbox_uri(campaign))
     key = f"imported-{hashlib.sha256(content).hexdigest()[:12]}-{name}"
-    request = open_request(campaign)
-    there, unreadable = read_inbox(inbox)
-    new = [Answer(**{**vars(answer), "file": key}) for answer in answers]
-    before = count_answers(request, [one for one in there if one.file != key], [])
-    after = count_answers(request, [*(one for one in there if one.file != key), *new], [])
+    there, _ = read_inbox(inbox)
+    there = [answer for answer in there if answer.file != key]
+    new = [replace(answer, file=key) for answer in answers]
+    before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
     inbox.write(key, content)
     corrected = [found.corrected(request.known) for found in (before, after)]
     items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
@@ -149,3 +151,29 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
         round=request.round,
         ended=stop_reason(campaign),
     )
+
+
+def _checked(request: Request, name: str, content: bytes, where: str) -> list[Answer]:
+    """Return the answers of a file of which every line can be used.
+
+    Raises:
+        ProblemsError: Some cannot.
+        LabelError: There is no answer in it.
+    """
+    answers: list[Answer] = []
+    problems: list[ActiveLoRAError] = []
+    for found in parse_file(name, content):
+        judged = parse_answer(request, found) if isinstance(found, Answer) else found
+        if isinstance(judged, Rejected):
+            place = where if judged.line is None else f"{where}:{judged.line}"
+            problems.append(LabelError(judged.reason, where=f"{place} {judged.item_id}".rstrip()))
+        elif isinstance(found, Answer):
+            answers.append(found)
+    if len(problems) > MAX_PROBLEMS:
+        left = LabelError(f"and {len(problems) - MAX_PROBLEMS} more lines that cannot be used", where=where)
+        problems = [*problems[:MAX_PROBLEMS], left]
+    if problems:
+        raise ProblemsError(problems)
+    if not answers:
+        raise LabelError("holds no answer", where=where, remedy="Fill in the column `label`.")
+    return answers
