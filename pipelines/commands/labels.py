@@ -10,10 +10,9 @@ import typer
 
 from activelora.errors import ConfigError
 from pipelines.commands.watching import PlaceArgument
-from pipelines.places import open_campaign
+from pipelines.places import collected_round, open_campaign
 
 if TYPE_CHECKING:
-    from activelora.campaign.campaign import Campaign
     from activelora.campaign.label_history import Entry
     from activelora.campaign.records import Item
     from activelora.tasks.task import Task
@@ -43,7 +42,7 @@ def export_command(
     from activelora.labeling.exchange import export_labels
 
     campaign = open_campaign(place)
-    before = _round(campaign, round_)
+    before = collected_round(campaign, round_)
     kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
     content = export_labels(campaign, before, kind.value)
     folder, slash, name = out.rpartition("/")
@@ -88,7 +87,7 @@ def diff_command(
     from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place)
-    first, second = sorted((_round(campaign, first), _round(campaign, second)))
+    first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
     found = difference(label_snapshot(campaign, first), label_snapshot(campaign, second))
     task, items = make_task(campaign.config.task), find_items(campaign, [*found.added, *found.corrected])
     for item_id, label in found.added.items():
@@ -162,23 +161,3 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         cells = (row["item_id"], row["collected_in"], row["label"], row["annotator"], row["labeled_at"][:19], place)
         table.add_row(*(Text(str(cell)) for cell in (*cells, effect, standing)))
     stdout().print(table)
-
-
-def _round(campaign: Campaign, round_: int | None) -> int:
-    """Return a round whose labels are known; None is the newest.
-
-    Raises:
-        ConfigError: There is no such round yet.
-    """
-    from activelora.campaign.ledger import num_collected
-
-    newest = num_collected(campaign)
-    if round_ is None:
-        return newest
-    if not 0 <= round_ <= newest:
-        raise ConfigError(
-            f"the labels that round {round_} trains on are not known",
-            where=campaign.store.uri,
-            remedy=f"Name a round from 0 to {newest}.",
-        )
-    return round_
