@@ -124,10 +124,9 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     source = campaign.config.labeling.source
     if source != "files":
         raise ConfigError(f"labels come from `{source}`, which reads no inbox", where=campaign.store.uri)
-    folder, _, name = uri.rpartition("/")
-    store = open_store(folder or ".")
+    folder, slash, name = uri.rpartition("/")
     try:
-        content = store.read(name)
+        content = open_store(folder or slash or ".").read(name)
     except KeyError:
         raise LabelError("there is no such file", where=uri) from None
     request = open_request(campaign)

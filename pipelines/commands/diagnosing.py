@@ -44,13 +44,15 @@ def diagnose(
 
 
 def _print_suspects(document: dict[str, Any]) -> None:
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from pipelines.terminal import stdout
 
-    table = Table("item", "label", "model says", "P(label)", "P(model's)", "labelled", title="suspect labels")
-    for one in document["suspects"][:NUM_SHOWN]:
+    shown = document["suspects"][:NUM_SHOWN]
+    id_column = Column("item", min_width=max((len(one["item_id"]) for one in shown), default=0))
+    table = Table(id_column, "label", "model says", "P(label)", "P(model's)", "labelled", title="suspect labels")
+    for one in shown:
         times = "once" if one["times_labeled"] == 1 else f"{one['times_labeled']} times"
         numbers = [f"{one[name]:.3f}" for name in ("self_confidence", "model_confidence")]
         table.add_row(*(Text(cell) for cell in (one["item_id"], one["label"], one["model_label"], *numbers, times)))

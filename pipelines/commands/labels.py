@@ -126,7 +126,7 @@ def blame_command(
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
-        _print_table(rows)
+        _print_lines(rows)
 
 
 def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:
@@ -147,17 +147,22 @@ def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from pipelines.terminal import stdout
-
-    table = Table("item", "round", "label", "annotator", "when", "from", "effect", "in force")
+def _print_lines(rows: list[dict[str, Any]]) -> None:
+    """Print each item's records below its id. No table: on a narrow terminal it would cut ids and names."""
+    widths = {name: max((len(row[name]) for row in rows), default=0) for name in ("label", "annotator")}
+    last = None
     for row in rows:
+        if row["item_id"] != last:
+            last = row["item_id"]
+            typer.echo(_printable(last if row["source_id"] is None else f"{last} ({row['source_id']})"))
         effect = f"corrects {row['before']}" if row["effect"] == "corrects" else row["effect"]
-        standing = "yes" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
+        standing = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
         place = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
-        cells = (row["item_id"], row["collected_in"], row["label"], row["annotator"], row["labeled_at"][:19], place)
-        table.add_row(*(Text(str(cell)) for cell in (*cells, effect, standing)))
-    stdout().print(table)
+        names = "  ".join(row[name].ljust(width) for name, width in widths.items())
+        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {place}  {effect}, {standing}"
+        typer.echo(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """Return the text without what could steer a terminal: names of annotators and files come from others."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
