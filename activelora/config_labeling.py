@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from activelora.config_section import Fraction, Section
+from activelora.config_task import TaskConfig
 
 
 class LabelingConfig(Section):
@@ -36,6 +37,11 @@ class LabelingConfig(Section):
     campaign runs."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
+
+
+def fixed_labels(task: TaskConfig) -> tuple[str, ...] | None:
+    """Return the labels that all items have, of which one is right; None for tasks of another kind."""
+    return {"classification": task.labels, "yes_no": ("no", "yes")}.get(task.kind)
 
 
 SUM_TOLERANCE = 1e-6

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from activelora.config_labeling import confusion_matrix
-from activelora.config_task import ONE_OF_FIXED_LABELS, fixed_labels
+from activelora.config_labeling import confusion_matrix, fixed_labels
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -145,7 +144,8 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
     key = "labeling.oracle_confusion"
     if labeling.oracle_error_rate > 0:
         yield Conflict(key, "labeling.oracle_error_rate is given too, and both say how often answers are wrong", _ONE)
-    if task.kind not in ONE_OF_FIXED_LABELS:
+    labels = fixed_labels(task)
+    if labels is None:
         yield Conflict(
             key,
             f"a {task.kind} task has no fixed list of labels that could be confused",
@@ -153,7 +153,7 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
         )
         return
     try:
-        confusion_matrix(labeling.oracle_confusion, fixed_labels(task))
+        confusion_matrix(labeling.oracle_confusion, labels)
     except ValueError as error:
         yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
 

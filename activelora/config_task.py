@@ -8,9 +8,6 @@ from pydantic import Field, model_validator
 
 from activelora.config_section import Section
 
-ONE_OF_FIXED_LABELS = frozenset({"classification", "yes_no"})
-"""Kinds of tasks whose items all have the same labels, of which one is right."""
-
 
 class TaskConfig(Section):
     """What is asked of the model, and what it may answer."""
@@ -64,8 +61,3 @@ class TaskConfig(Section):
         if unknown := sorted(set(self.answer_words) - set(self.labels or ("yes", "no"))):
             raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")
         return self
-
-
-def fixed_labels(config: TaskConfig) -> tuple[str, ...]:
-    """Return the labels, in the order of their numbers, of a task in :data:`ONE_OF_FIXED_LABELS`."""
-    return config.labels or ("no", "yes")

@@ -18,7 +18,7 @@ from activelora import __version__
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_records, resolve
 from activelora.campaign.records import Item, table_bytes, table_from
-from activelora.config_task import ONE_OF_FIXED_LABELS
+from activelora.config_labeling import fixed_labels
 from activelora.errors import ConfigError, DataError
 from activelora.labeling.source import Request
 from activelora.labeling.worksheet import to_label_csv
@@ -67,7 +67,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
         DataError: There are too few labels.
     """
     task = campaign.config.task
-    if task.kind not in ONE_OF_FIXED_LABELS:
+    if fixed_labels(task) is None:
         raise ConfigError(
             f"labels of a {task.kind} task cannot be diagnosed: each label is compared with others of its name",
             where="task.kind",
