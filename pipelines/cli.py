@@ -10,7 +10,18 @@ import typer
 
 from activelora import __version__
 from activelora.errors import ActiveLoRAError
-from pipelines.commands import authoring, catalogue, compiling, demonstration, diagnosing, running, submitting, watching
+from pipelines.commands import (
+    authoring,
+    catalogue,
+    compiling,
+    demonstration,
+    diagnosing,
+    examining,
+    labels,
+    running,
+    submitting,
+    watching,
+)
 from pipelines.terminal import set_up_logging, show_error
 
 app = typer.Typer(
@@ -28,12 +39,14 @@ app.command("run")(running.run)
 app.command("tick")(running.tick)
 app.command("status")(watching.status)
 app.command("report")(watching.report)
+app.command("diagnose")(diagnosing.diagnose)
+app.add_typer(labels.app, name="labels")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)
 app.command("unschedule")(submitting.unschedule)
 app.command("upgrade")(submitting.upgrade)
-app.command("doctor")(diagnosing.doctor)
+app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 
 
