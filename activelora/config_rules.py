@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
 
-DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
+DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "variance"})
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 
