@@ -2,7 +2,8 @@
 
 A classifier learns to tell the labelled items from the unlabelled ones by their embeddings; score = the probability
 that an item is unlabelled. The batch is picked in sub-batches: the items picked so far count as labelled in the next
-one, which makes the batch diverse. Equal scores go by item id.
+one, which makes the batch diverse. Within a sub-batch a copy of a pick comes only if nothing else is left. Equal
+scores go by item id.
 
 The classifier is logistic regression on standardised embeddings with balanced classes (scikit-learn; the paper uses a
 small network). Before there are labels, the first item is the one nearest to the mean, as in core-set.
@@ -37,20 +38,22 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     middle_D, scale_D = points_ND.mean(axis=0, dtype=np.float64), points_ND.std(axis=0, dtype=np.float64)
     scale_D[scale_D == 0] = 1.0
     standard_ND, standard_LD = (points_ND - middle_D) / scale_D, (labeled_LD - middle_D) / scale_D
+    copies_N = np.unique(points_ND, axis=0, return_inverse=True)[1].ravel()
     picks: list[Pick] = []
-    free_N = np.ones(len(order), dtype=np.bool_)
-    if not len(labeled_LD):
-        first = int(np.einsum("nd,nd->n", standard_ND, standard_ND).argmin())
-        picks.append(Pick(int(order[first]), None, "in the middle of the pool: nothing is labelled yet, pick 1"))
-        free_N[first] = False
+    free_N, fresh_N = np.ones(len(order), dtype=np.bool_), np.ones(len(order), dtype=np.bool_)
     while len(picks) < min(num, len(order)):
-        scores_N = unlabeled_probability(standard_ND, standard_LD, free_N)
-        size = min(context.config.sub_batch, num - len(picks))
-        for row in np.argsort(np.where(free_N, -scores_N, 1.0), kind="stable")[:size]:
-            if free_N[row]:
-                reason = f"told from the labelled items with probability {scores_N[row]:.3f}, pick {len(picks) + 1}"
-                picks.append(Pick(int(order[row]), float(scores_N[row]), reason))
-                free_N[row] = False
+        if picks or len(labeled_LD):
+            scores_N = unlabeled_probability(standard_ND, standard_LD, free_N)
+            size, what = context.config.sub_batch, "told from the labelled items with probability {:.3f}"
+        else:
+            scores_N = -np.sqrt(np.einsum("nd,nd->n", standard_ND, standard_ND))
+            size, what = 1, "nearest to the pool's middle, as nothing is labelled yet"
+        for _ in range(min(size, num - len(picks), len(order) - len(picks))):
+            row = int(np.lexsort((-scores_N, ~fresh_N, ~free_N))[0])
+            score = float(scores_N[row])
+            picks.append(Pick(int(order[row]), score, f"{what.format(score)}, pick {len(picks) + 1}"))
+            free_N[row] = False
+            fresh_N &= copies_N != copies_N[row]
     return picks
 
 

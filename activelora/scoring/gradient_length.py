@@ -3,8 +3,8 @@
 The model is the round's adapter as it is, without dropout; in round 0 a fresh adapter, as training would begin with (B
 is zero then, and only B has a gradient). The label distribution is the one that score_pool keeps, p̄.
 
-- ``head``: closed form at the answer head, a softmax over the item's answers. h is the last hidden state at the position
-  that predicts the answer's first token, also where answers are scored by their text. One forward pass.
+- ``head``: closed form at the answer head, a softmax over the item's answers. h is the last hidden state at the
+  position that predicts the answer's first token, also where answers are scored by their text. One forward pass.
 - ``adapter``: the L2 norm of the training loss's gradient with respect to all A and B, for every answer: exact, by one
   forward pass a row through copies of the parameters (``torch.func``), and a backward pass an answer.
 
@@ -102,11 +102,15 @@ class Gradients:
         base: The base model, with the adapter attached to it.
         adapted: The adapter, in eval mode.
         batch_tokens: Token budget of a batch, padding included.
+        gradient_bytes: Memory for the gradients of a batch's rows.
     """
 
-    def __init__(self, base: BaseModel, adapted: PeftModel, batch_tokens: int) -> None:
+    def __init__(
+        self, base: BaseModel, adapted: PeftModel, batch_tokens: int, gradient_bytes: int = GRADIENT_BYTES
+    ) -> None:
         self._base = base
         self._batch_tokens = batch_tokens
+        self._gradient_bytes = gradient_bytes
         self._split = SplitDecoder(base.model, first_adapted(adapted))
         self._losses = _Losses(base, adapted, self._split)
         self._parameters = {
@@ -129,7 +133,7 @@ class Gradients:
         rows = _rows(encoded)
         lengths_NC = np.zeros((len(encoded), max((len(item.answer_ids) for item in encoded), default=0)))
         num_bytes = sum(value.numel() * 4 for value in self._parameters.values())
-        for batch in self._track(rows, max(1, GRADIENT_BYTES // num_bytes), "gradients of the adapter"):
+        for batch in self._track(rows, max(1, self._gradient_bytes // num_bytes), "gradients of the adapter"):
             # The kernels for attention have no batching rule; plain mathematics has one.
             with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
                 lengths_BJ = self._batch_lengths(batch)

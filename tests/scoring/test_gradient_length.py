@@ -9,7 +9,6 @@ from activelora.config import AdapterConfig, TaskConfig
 from activelora.modeling import lora
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.training import AnswerLoss, example, first_adapted
-from activelora.scoring import gradient_length
 from activelora.scoring.gradient_length import Gradients
 
 
@@ -58,11 +57,10 @@ def test_gradients_of_choices_equal_a_loop_of_autograd(base, adapted, answer):
     assert_same(Gradients(base, adapted, 200).adapter_lengths(encoded), slow_lengths(base, adapted, encoded))
 
 
-def test_the_size_of_a_batch_does_not_matter(base, adapted, encoder, items, monkeypatch):
+def test_the_size_of_a_batch_does_not_matter(base, adapted, encoder, items):
     encoded = encoder.encode(items)
     whole = Gradients(base, adapted, 4096).adapter_lengths(encoded)
-    monkeypatch.setattr(gradient_length, "GRADIENT_BYTES", 1)
-    one_by_one = Gradients(base, adapted, 4096).adapter_lengths(encoded)
+    one_by_one = Gradients(base, adapted, 4096, gradient_bytes=1).adapter_lengths(encoded)
     np.testing.assert_allclose(one_by_one, whole, rtol=1e-4)
 
 
