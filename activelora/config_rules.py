@@ -28,7 +28,15 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config)]
+    return [
+        *_sampling(config),
+        *_gradient(config),
+        *_class_floor(config),
+        *_budget(config),
+        *_split(config),
+        *_labels(config),
+        *_steps(config),
+    ]
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
@@ -58,6 +66,42 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
             "scoring.num_samples",
             f"{what}, and one sample has nothing to compare with: {effect}",
             "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
+        )
+
+
+def _gradient(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    if (
+        strategy == "expected_gradient_length"
+        and acquisition.gradient == "adapter"
+        and config.model.quantization != "none"
+    ):
+        yield Conflict(
+            "acquisition.gradient",
+            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
+            "Set it to head, or set model.quantization to none.",
+        )
+
+
+def _class_floor(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition, task = config.acquisition, config.task
+    if not acquisition.per_class_floor:
+        return
+    if task.kind not in ("classification", "yes_no"):
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"a {task.kind} task has no classes that its items share",
+            "Leave it out.",
+        )
+        return
+    num_classes = len(task.labels) or 2
+    if acquisition.per_class_floor * num_classes > acquisition.batch_size:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"{acquisition.per_class_floor} items of each of {num_classes} classes are more than a batch of "
+            f"{acquisition.batch_size}",
+            "Make acquisition.batch_size larger or the floor smaller.",
         )
 
 

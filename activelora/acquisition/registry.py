@@ -80,9 +80,16 @@ def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
     """Return the campaign's strategy and, for `hybrid`, the one that it hands over to.
 
     Raises:
-        ConfigError: There is none of that name, or one cannot follow a pre-filter.
+        ConfigError: There is none of that name, one cannot follow a pre-filter, or there is a floor for every
+            predicted class and no predictions.
     """
     strategy = get_strategy(config.strategy)
+    if config.per_class_floor and not strategy.needs_scores:
+        raise ConfigError(
+            f"`{strategy.name}` asks for no predictions, so there are no predicted classes to give a floor to",
+            where="acquisition.per_class_floor",
+            remedy="Leave it out, or choose `stratified_random`.",
+        )
     if "then" not in strategy.options:
         return (strategy,)
     if config.then not in STRATEGIES:
