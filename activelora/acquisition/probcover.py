@@ -15,6 +15,8 @@ Letters: N unlabelled items, L labelled items, D features, B items of a block.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,9 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.progress import track
+
+ROUNDING = 1e-9
+"""Share by which the radius stays below the distance that would make one ball too many impure."""
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
@@ -62,10 +67,9 @@ def pure_radius(points_ND: Float32Array, clusters_N: NDArray[np.int64], purity: 
     for rows in track(blocks, "choosing the radius", points.num_blocks(len(points))):
         is_own_BN = clusters_N[rows, None] == clusters_N[None]
         nearest_N[rows] = np.where(is_own_BN, np.inf, points.squared(rows)).min(axis=1)
-    # A ball is pure while its radius is below this distance.
-    impure = int(np.floor((1.0 - purity) * len(nearest_N)))
-    edge = float(np.sqrt(np.sort(nearest_N)[impure]))
-    return float(np.nextafter(edge, 0.0)) if edge > 0 else 0.0
+    num_impure = math.floor(round((1.0 - purity) * len(nearest_N), 9))
+    # A ball is pure while its radius is below this distance, by more than rounding can hide.
+    return float(np.sqrt(np.sort(nearest_N)[num_impure])) * (1.0 - ROUNDING)
 
 
 def greedy(points_ND: Float32Array, labeled_LD: Float32Array, radius: float, num: int) -> list[tuple[int, int]]:
