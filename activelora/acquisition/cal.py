@@ -68,7 +68,7 @@ def contrast(
         nearest_Bk = np.argsort(points.squared(rows, labeled), axis=1, kind="stable")[:, :neighbors]
         cross_Bk = np.einsum("bkc,bc->bk", labeled_LC[nearest_Bk], log_NC[rows])
         scores_N[rows] = (negentropy_L[nearest_Bk] - cross_Bk).mean(axis=1)
-    return np.round(np.maximum(scores_N, 0.0), DECIMALS)
+    return np.asarray(np.round(np.maximum(scores_N, 0.0), DECIMALS), dtype=np.float64)
 
 
 STRATEGY = Strategy(

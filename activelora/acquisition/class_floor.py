@@ -47,8 +47,8 @@ def raise_to_floor(
         if not places:
             continue
         added = _from_class(strategy, pool, np.flatnonzero(answers_N == answer), batch, len(places), context)
-        name = answer_name(pool, answer)
-        why = f"for the floor of {floor} a class, as only {counts[answer]} picks were predicted as {name}"
+        found = f"only {counts[answer]} of the other picks" if counts[answer] else "none of the other picks"
+        why = f"for the floor of {floor} a class: {found} predicted as {answer_name(pool, answer)}"
         for place, pick in zip(sorted(places), added, strict=True):
             batch[place] = replace(pick, reason=f"{pick.reason}; {why}")
     return batch

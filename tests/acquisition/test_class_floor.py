@@ -59,7 +59,7 @@ def test_reasons_say_so():
     picks = exploration.select(STRATEGIES["entropy"], pool, 8, context_of("entropy", per_class_floor=1))
     floored = [pick for pick in picks if "for the floor of 1 a class" in pick.reason]
     assert len(floored) == 3
-    assert any(pick.reason.endswith("as only 0 picks were predicted as place") for pick in floored)
+    assert any(pick.reason.endswith("a class: none of the other picks predicted as place") for pick in floored)
     assert all(pick.score is not None for pick in floored)
 
 
