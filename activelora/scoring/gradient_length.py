@@ -57,7 +57,8 @@ def expected_gradient_lengths(
     base = load_base(config.model)
     encoded = Encoder(base.tokenizer, config.task).encode(items)
     with _adapted(campaign, base, round_) as adapted:
-        gradients = Gradients(base, adapted, config.scoring.batch_tokens)
+        # As many rows as a training step has: what training needs for its backward pass, this needs too.
+        gradients = Gradients(base, adapted, config.scoring.batch_tokens, config.training.batch_size)
         if config.acquisition.gradient == "head":
             lengths_NC = head_lengths(probs_NC, gradients.hidden_norms(encoded))
         else:
@@ -102,14 +103,21 @@ class Gradients:
         base: The base model, with the adapter attached to it.
         adapted: The adapter, in eval mode.
         batch_tokens: Token budget of a batch, padding included.
+        max_rows: Rows of a batch with a backward pass, at most.
         gradient_bytes: Memory for the gradients of a batch's rows.
     """
 
     def __init__(
-        self, base: BaseModel, adapted: PeftModel, batch_tokens: int, gradient_bytes: int = GRADIENT_BYTES
+        self,
+        base: BaseModel,
+        adapted: PeftModel,
+        batch_tokens: int,
+        max_rows: int = 8,
+        gradient_bytes: int = GRADIENT_BYTES,
     ) -> None:
         self._base = base
         self._batch_tokens = batch_tokens
+        self._max_rows = max_rows
         self._gradient_bytes = gradient_bytes
         self._split = SplitDecoder(base.model, first_adapted(adapted))
         self._losses = _Losses(base, adapted, self._split)
@@ -133,7 +141,8 @@ class Gradients:
         rows = _rows(encoded)
         lengths_NC = np.zeros((len(encoded), max((len(item.answer_ids) for item in encoded), default=0)))
         num_bytes = sum(value.numel() * 4 for value in self._parameters.values())
-        for batch in self._track(rows, max(1, self._gradient_bytes // num_bytes), "gradients of the adapter"):
+        max_rows = max(1, min(self._max_rows, self._gradient_bytes // num_bytes))
+        for batch in self._track(rows, max_rows, "gradients of the adapter"):
             # The kernels for attention have no batching rule; plain mathematics has one.
             with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
                 lengths_BJ = self._batch_lengths(batch)
