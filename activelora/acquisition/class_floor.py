@@ -10,7 +10,7 @@ Letters: N unlabelled items, C answers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -18,23 +18,26 @@ from numpy.typing import NDArray
 
 from activelora.acquisition.hybrid import subset
 from activelora.acquisition.kept import probabilities
-from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
+from activelora.acquisition.strategy import Pick, ScoredPool
 from activelora.acquisition.top import answer_name
 
 
+Ask = Callable[[ScoredPool, int], list[Pick]]
+"""The strategy, bound to its context: pool, number wanted → that many picks, or all."""
+
+
 def raise_to_floor(
-    strategy: Strategy, pool: ScoredPool, batch: list[Pick], fixed: Collection[int], context: SelectionContext
+    ask: Ask, pool: ScoredPool, batch: list[Pick], fixed: Collection[int], floor: int
 ) -> list[Pick]:
     """Return the batch with as many items of every predicted class as the floor asks for.
 
     Args:
-        strategy: Picks what is missing.
+        ask: Picks what is missing.
         pool: The unlabelled items.
         batch: Different items, most wanted first.
         fixed: Indices of picks that stay.
-        context: The floor is in its configuration.
+        floor: Items of every class, at least; 0 leaves the batch as it is.
     """
-    floor = context.config.per_class_floor
     if floor == 0 or not batch:
         return batch
     answers_N = probabilities(pool).argmax(axis=1)
@@ -46,7 +49,7 @@ def raise_to_floor(
         places = _replaceable(batch, answers_N, fixed, floor)[: max(wanted, 0)]
         if not places:
             continue
-        added = _from_class(strategy, pool, np.flatnonzero(answers_N == answer), batch, len(places), context)
+        added = _from_class(ask, pool, np.flatnonzero(answers_N == answer), batch, len(places))
         found = f"only {counts[answer]} of the other picks" if counts[answer] else "none of the other picks"
         why = f"for the floor of {floor} a class: {found} predicted as {answer_name(pool, answer)}"
         for place, pick in zip(sorted(places), added, strict=True):
@@ -67,12 +70,7 @@ def _replaceable(batch: list[Pick], answers_N: NDArray[np.int64], fixed: Collect
 
 
 def _from_class(
-    strategy: Strategy,
-    pool: ScoredPool,
-    members: NDArray[np.int64],
-    batch: list[Pick],
-    num: int,
-    context: SelectionContext,
+    ask: Ask, pool: ScoredPool, members: NDArray[np.int64], batch: list[Pick], num: int
 ) -> list[Pick]:
     """Return the strategy's picks among the members that are not in the batch."""
     taken = np.array([pick.index for pick in batch], dtype=np.int64)
@@ -84,4 +82,4 @@ def _from_class(
         )
         if pool.labeled_probs_LC is not None:
             part = replace(part, labeled_probs_LC=np.concatenate([pool.labeled_probs_LC, pool.mean_probs_NC[taken]]))
-    return [replace(pick, index=int(free[pick.index])) for pick in strategy.select(part, num, context)]
+    return [replace(pick, index=int(free[pick.index])) for pick in ask(part, num)]

@@ -40,12 +40,17 @@ def select(strategy: Strategy, pool: ScoredPool, num: int, context: SelectionCon
     num = min(num, len(pool.item_ids))
     num_random = num_exploration(num, context.config.exploration)
     drawn = draw(pool.item_ids, num_random, derive_seed(context.seed, "exploration"))
-    picks = strategy.select(pool, num, context)
-    _check(strategy, picks, num, len(pool.item_ids))
+
+    def ask(part: ScoredPool, wanted: int) -> list[Pick]:
+        picks = strategy.select(part, wanted, context)
+        _check(strategy, picks, wanted, len(part.item_ids))
+        return picks
+
+    picks = ask(pool, num)
     batch = [pick for pick in picks if pick.index not in set(drawn)][: num - num_random]
     for number, index in enumerate(drawn):
         batch.insert(math.floor((number + 0.5) * num / num_random), Pick(index, None, REASON))
-    return raise_to_floor(strategy, pool, batch, drawn, context)
+    return raise_to_floor(ask, pool, batch, drawn, context.config.per_class_floor)
 
 
 def _check(strategy: Strategy, picks: list[Pick], num: int, size: int) -> None:

@@ -8,7 +8,8 @@ import pytest
 from activelora.acquisition import exploration
 from activelora.acquisition.registry import STRATEGIES, strategies_of
 from activelora.config import AcquisitionConfig
-from activelora.errors import ConfigError
+from activelora.acquisition.strategy import Pick, Strategy
+from activelora.errors import ActiveLoRAError, ConfigError
 from tests.acquisition.conftest import context_of, drawn_embeddings, ids_of, permuted, pool_of
 
 SCORED = sorted(name for name in STRATEGIES if STRATEGIES[name].needs_scores)
@@ -100,3 +101,11 @@ def test_a_strategy_without_predictions_is_refused():
     with pytest.raises(ConfigError, match=r"per_class_floor: `random` asks for no predictions.*stratified_random"):
         strategies_of(AcquisitionConfig(strategy="random", per_class_floor=1))
     assert strategies_of(AcquisitionConfig(strategy="stratified_random", per_class_floor=1))
+
+
+def test_a_strategy_that_breaks_the_contract_within_a_class_is_named():
+    def stubborn(pool, num, context):
+        return [Pick(index, 1.0, "") for index in range(10 if num == 10 else 0)]
+
+    with pytest.raises(ActiveLoRAError, match="strategy `mine` returned 0 picks"):
+        exploration.select(Strategy("mine", "", stubborn), imbalanced(), 10, context_of("entropy", per_class_floor=2))
