@@ -21,14 +21,11 @@ from activelora.acquisition.kept import probabilities
 from activelora.acquisition.strategy import Pick, ScoredPool
 from activelora.acquisition.top import answer_name
 
-
 Ask = Callable[[ScoredPool, int], list[Pick]]
 """The strategy, bound to its context: pool, number wanted → that many picks, or all."""
 
 
-def raise_to_floor(
-    ask: Ask, pool: ScoredPool, batch: list[Pick], fixed: Collection[int], floor: int
-) -> list[Pick]:
+def raise_to_floor(ask: Ask, pool: ScoredPool, batch: list[Pick], fixed: Collection[int], floor: int) -> list[Pick]:
     """Return the batch with as many items of every predicted class as the floor asks for.
 
     Args:
@@ -69,9 +66,7 @@ def _replaceable(batch: list[Pick], answers_N: NDArray[np.int64], fixed: Collect
     return places
 
 
-def _from_class(
-    ask: Ask, pool: ScoredPool, members: NDArray[np.int64], batch: list[Pick], num: int
-) -> list[Pick]:
+def _from_class(ask: Ask, pool: ScoredPool, members: NDArray[np.int64], batch: list[Pick], num: int) -> list[Pick]:
     """Return the strategy's picks among the members that are not in the batch."""
     taken = np.array([pick.index for pick in batch], dtype=np.int64)
     free = members[~np.isin(members, taken)]

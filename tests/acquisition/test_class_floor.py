@@ -7,8 +7,8 @@ import pytest
 
 from activelora.acquisition import exploration
 from activelora.acquisition.registry import STRATEGIES, strategies_of
-from activelora.config import AcquisitionConfig
 from activelora.acquisition.strategy import Pick, Strategy
+from activelora.config import AcquisitionConfig
 from activelora.errors import ActiveLoRAError, ConfigError
 from tests.acquisition.conftest import context_of, drawn_embeddings, ids_of, permuted, pool_of
 
