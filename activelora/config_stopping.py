@@ -8,8 +8,7 @@ from activelora.config_section import Fraction, Positive, Section
 
 
 class StoppingConfig(Section):
-    """When the campaign ends: as soon as one of these says so, or at once by `activelora stop`. The reason is
-    recorded."""
+    """When the campaign ends: once one of these says so, or by `activelora stop`. The reason is recorded."""
 
     max_rounds: Positive = 5
     """Planned queries, not counting round 0's evaluation. STAR's lambda runs over this number."""

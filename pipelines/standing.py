@@ -7,6 +7,7 @@ from typing import Any
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.history import RoundRecord, read_history
+from activelora.tracking.outlook import forecast
 
 COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 
@@ -25,6 +26,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "round": plan.round,
         "due": [str(unit) for unit in plan.units],
         "label_budget": campaign.config.label_budget,
+        "forecast": forecast(campaign).document(),
         "rounds": [_round(campaign, record) for record in read_history(campaign)],
     }
 
