@@ -10,7 +10,7 @@ import typer
 
 from activelora import __version__
 from activelora.errors import ActiveLoRAError
-from pipelines.commands import authoring, catalogue, compiling, demonstration, ending, running, watching
+from pipelines.commands import authoring, catalogue, compare, compiling, demonstration, ending, running, watching
 from pipelines.terminal import set_up_logging, show_error
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("status")(watching.status)
 app.command("forecast")(watching.forecast)
 app.command("report")(watching.report)
 app.command("stop")(ending.stop)
+app.command("compare")(compare.compare)
 app.command("compile")(compiling.compile_command)
 app.command("list")(catalogue.list_command)
 

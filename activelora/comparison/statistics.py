@@ -35,6 +35,7 @@ class PairedTest:
         difference: Mean of the paired differences; above 0 is better.
         low: Lower end of the confidence interval.
         high: Upper end.
+        level: Of the interval.
         p_value: Two-sided, of the null hypothesis that there is no difference.
         num_seeds: S.
         num_items: N; 1 where only the seeds' means were compared.
@@ -43,6 +44,7 @@ class PairedTest:
     difference: float
     low: float
     high: float
+    level: float
     p_value: float
     num_seeds: int
     num_items: int
@@ -78,7 +80,7 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95) -> PairedTest:
         p_value = 1.0 if mean == 0 else 0.0
     else:
         p_value = float(2.0 * student.sf(abs(mean) / error, freedom))
-    return PairedTest(mean, mean - half, mean + half, p_value, num_seeds, num_items)
+    return PairedTest(mean, mean - half, mean + half, level, p_value, num_seeds, num_items)
 
 
 def _variance_of_mean(differences_SN: FloatArray) -> tuple[float, float]:
@@ -89,7 +91,7 @@ def _variance_of_mean(differences_SN: FloatArray) -> tuple[float, float]:
     if num_seeds == 1 or num_items == 1:
         effects = item_effects_N if num_seeds == 1 else seed_effects_S
         return float((effects**2).sum() / (len(effects) - 1) / len(effects)), float(len(effects) - 1)
-    # Mean squares in units of the mean's variance: each also holds σ_rest²/(S·N), so that the sum errs on the safe side.
+    # Mean squares in units of the mean's variance: each holds σ_rest²/(S·N), so the sum errs on the safe side.
     seed_part = float((seed_effects_S**2).sum() / (num_seeds - 1) / num_seeds)
     item_part = float((item_effects_N**2).sum() / (num_items - 1) / num_items)
     variance = seed_part + item_part
