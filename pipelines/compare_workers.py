@@ -109,10 +109,10 @@ def rounds_measured(campaign: Campaign) -> int:
 
 
 def take_over(campaign: Campaign, donors: Sequence[Campaign]) -> None:
-    """Take over the beginning from the first campaign that has one to give."""
+    """Take over what others have done alike: a strategy that needs no scores has none to give, another may have."""
     for donor in donors:
-        if donor is not campaign and share_beginning(campaign, donor):
-            return
+        if donor is not campaign:
+            share_beginning(campaign, donor)
 
 
 def main(uri: str, parent: int) -> int:

@@ -11,6 +11,8 @@ from activelora.config import AcquisitionConfig
 from activelora.config_file import config_digest
 
 logger = logging.getLogger(__name__)
+_READ = (Unit("ingest_pool"), Unit("evaluate_adapter", 0))
+"""What round 0's scores read."""
 
 
 def share_beginning(campaign: Campaign, donor: Campaign) -> list[Unit]:
@@ -26,7 +28,7 @@ def share_beginning(campaign: Campaign, donor: Campaign) -> list[Unit]:
     """
     if not _differ_in_strategy_only(campaign, donor):
         return []
-    units = [Unit("ingest_pool"), Unit("evaluate_adapter", 0)]
+    units = list(_READ)
     ingest = donor.manifest(units[0])
     if ingest is not None and _scores_alike(campaign.config.acquisition, donor.config.acquisition):
         units += [Unit("score_pool", 0, shard) for shard in range(int(ingest.details["num_shards"]))]
@@ -46,18 +48,13 @@ def _take(campaign: Campaign, donor: Campaign, unit: Unit) -> bool:
     manifest = donor.manifest(unit)
     if manifest is None:
         return False
-    for digest_key, read in manifest.inputs.items():
-        own = next((one for one in map(campaign.manifest, _earlier()) if one and str(one.unit) == digest_key), None)
-        if own is None or own.digest != read:
-            return False
+    own = {str(unit): one.digest for unit in _READ if (one := campaign.manifest(unit)) is not None}
+    if any(own.get(name) != digest for name, digest in manifest.inputs.items()):
+        return False
     for name, entry in manifest.files.items():
         campaign.store.write(entry.key, donor.read_file(manifest, name))
     campaign.store.create(unit.manifest_key, manifest.model_dump_json(indent=1).encode())
     return True
-
-
-def _earlier() -> list[Unit]:
-    return [Unit("ingest_pool"), Unit("evaluate_adapter", 0)]
 
 
 def _differ_in_strategy_only(campaign: Campaign, donor: Campaign) -> bool:

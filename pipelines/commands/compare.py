@@ -59,7 +59,7 @@ def compare(
 
 def command_line(grid: Grid, target: float | None) -> str:
     """Return the command that repeats a comparison, without this machine's folders."""
-    parts = ["activelora", "compare", grid.file.name]
+    parts = ["activelora", "compare", grid.file.name if grid.file.is_absolute() else grid.file.as_posix()]
     if grid.strategies:
         parts += ["--strategies", ",".join(grid.strategies)]
     if grid.adapters:
