@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pipelines.compare import Grid
 
 OUT_FOLDER = "comparisons"
-_WIDE = 180  # columns of a terminal that has room for ranges; compare.md has them in any case
+_MEDIUM, _WIDE = 120, 180
+"""Columns of a terminal that has room for all numbers, and for ranges; compare.md has them in any case."""
 
 
 def compare(
@@ -86,15 +87,21 @@ def _write(document: dict[str, Any], folder: Path, command: str) -> None:
 
 
 def _print(document: dict[str, Any], folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from activelora.comparison.table import columns, rows
     from pipelines.terminal import stdout
 
     console = stdout()
-    table = Table(*columns(document), title=f"Comparison: {document['name']}", title_justify="left")
+    left_out = () if console.width >= _MEDIUM else ("ECE", "NLL", "time a run")
+    heads = columns(document)
+    kept = [index for index, head in enumerate(heads) if head not in left_out]
+    table = Table(title=f"Comparison: {document['name']}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for index in kept:
+        table.add_column(heads[index], no_wrap=index == 0, min_width=15 if heads[index] == "verdict" else None)
     for row in rows(document, with_ranges=console.width >= _WIDE):
-        table.add_row(*row)
+        table.add_row(*(row[index] for index in kept))
     console.print(table)
     for method in document["methods"]:
         typer.echo(f"- {method['sentence']}")
