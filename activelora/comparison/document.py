@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from activelora.comparison.measured import CONTROL, Method, Run, area, common_la
 from activelora.comparison.statistics import area_weights, holm, labels_to_target, paired_test
 from activelora.comparison.words import sentence, verdict
 from activelora.errors import DataError
-from activelora.tasks.headline import Headline
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import sign_of
 
 Document = dict[str, Any]
 SECONDARY = ("ece", "nll")
@@ -51,7 +53,7 @@ def comparison_document(runs: Sequence[Run], *, target: float | None = None, lev
     control = next((some for method, some in by_method.items() if method.strategy == CONTROL), None)
     if control is None:
         raise DataError(f"`{CONTROL}` is not among the methods, so there is nothing to compare with")
-    wanted = statistics.mean(run.metric(headline.name)[-1] for run in control) if target is None else target
+    wanted = statistics.mean(run.metric(headline.metric)[-1] for run in control) if target is None else target
     several = len({method.adapter for method in by_method}) > 1
     methods = [
         _method(method, some, _control_of(method, by_method), several, wanted, level)
@@ -61,7 +63,7 @@ def comparison_document(runs: Sequence[Run], *, target: float | None = None, lev
     return {
         "name": runs[0].campaign.config.name,
         "code_version": __version__,
-        "base_model": runs[0].campaign.config.model.base,
+        "base_model": _model_name(runs[0].campaign.config.model.base),
         "headline": asdict(headline),
         "level": level,
         "seeds": seeds,
@@ -104,7 +106,7 @@ def _method(
         "runs": entries,
         "summary": {
             "aulc": _spread([entry["aulc"] for entry in entries]),
-            "final": _spread([entry["points"][-1][headline.name] for entry in entries]),
+            "final": _spread([entry["points"][-1][headline.metric] for entry in entries]),
             **{name: _spread([entry["points"][-1][name] for entry in entries]) for name in shown},
             "labels_to_target": _needed(runs, [entry["labels_to_target"] for entry in entries], target),
             "seconds": _spread([entry["seconds"] for entry in entries]),
@@ -114,12 +116,12 @@ def _method(
 
 
 def _run(run: Run, headline: Headline, shown: Sequence[str], target: float) -> Document:
-    sign = 1.0 if headline.higher_is_better else -1.0
-    values_R = [sign * value for value in run.metric(headline.name)]
+    sign = sign_of(headline)
+    values_R = [sign * value for value in run.metric(headline.metric)]
     return {
         "seed": run.seed,
         "points": [
-            {"labels": record.num_labels, **{name: record.metrics[name] for name in (headline.name, *shown)}}
+            {"labels": record.num_labels, **{name: record.metrics[name] for name in (headline.metric, *shown)}}
             for record in run.records
         ],
         "aulc": area(run),
@@ -134,8 +136,8 @@ def _needed(runs: Sequence[Run], by_seed: Sequence[float | None], target: float)
     A mean over the seeds that reach it would reward a method for the seeds that do not.
     """
     headline, reached = runs[0].headline, [count for count in by_seed if count is not None]
-    sign = 1.0 if headline.higher_is_better else -1.0
-    mean_R = sign * np.mean([run.metric(headline.name) for run in runs], axis=0)
+    sign = sign_of(headline)
+    mean_R = sign * np.mean([run.metric(headline.metric) for run in runs], axis=0)
     return {
         "mean_curve": labels_to_target(runs[0].num_labels, mean_R.tolist(), sign * target),
         "low": min(reached, default=None),
@@ -168,6 +170,11 @@ def _correct(methods: list[Document], headline: Headline, num_labels: int) -> No
     for method in methods:
         method["verdict"] = verdict(method)
         method["sentence"] = sentence(method, headline, num_labels, num_compared)
+
+
+def _model_name(base: str) -> str:
+    """Return a model's name without the folder that it lies in on this machine; a hub id stays whole."""
+    return PurePath(base).name if PurePath(base).is_absolute() else base
 
 
 def _spread(values: Sequence[float]) -> Document:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from activelora.campaign.campaign import Campaign
 from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
-from activelora.tasks.headline import Headline, headline_of
+from activelora.tracking.headline import Headline, headline_of
+from activelora.tracking.headline_values import sign_of
 from activelora.tracking.history import RoundRecord, evaluated, read_history
 
 FloatArray = NDArray[np.float64]
@@ -58,7 +59,7 @@ class Run:
     @property
     def headline(self) -> Headline:
         """The metric that is compared."""
-        return headline_of(self.campaign.config.task.kind)
+        return headline_of(self.campaign.config.task)
 
     @cached_property
     def records(self) -> list[RoundRecord]:
@@ -85,7 +86,7 @@ class Run:
 
         None for a headline metric that is not the mean of such scores.
         """
-        if self.headline.name != "accuracy":
+        if self.headline.metric != "accuracy":
             return None
         ids: tuple[str, ...] = ()
         rows = []
@@ -134,7 +135,7 @@ def paired_differences(ours: Sequence[Run], controls: Sequence[Run], weights_R: 
     if len(ids) == 1 and all(found is not None for pair in scores for found in pair):
         rows = [weights_R @ (own[1] - other[1]) for own, other in scores if own is not None and other is not None]
         return np.stack(rows)
-    sign, name = (1.0 if ours[0].headline.higher_is_better else -1.0), ours[0].headline.name
+    sign, name = (sign_of(ours[0].headline)), ours[0].headline.metric
     means = [
         sign * float(weights_R @ (np.array(run.metric(name)) - np.array(other.metric(name))))
         for run, other in zip(ours, controls, strict=True)
@@ -144,4 +145,4 @@ def paired_differences(ours: Sequence[Run], controls: Sequence[Run], weights_R: 
 
 def area(run: Run) -> float:
     """Return the area under the headline metric's curve: its mean over the labels spent."""
-    return float(area_weights(run.num_labels) @ np.array(run.metric(run.headline.name)))
+    return float(area_weights(run.num_labels) @ np.array(run.metric(run.headline.metric)))

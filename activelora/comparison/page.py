@@ -8,7 +8,8 @@ from typing import Any
 
 from activelora.comparison import table
 from activelora.comparison.plots import curves, differences
-from activelora.tasks.headline import Headline
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import shown
 
 
 def render_page(document: Mapping[str, Any], command: str = "") -> str:
@@ -34,7 +35,7 @@ def render_page(document: Mapping[str, Any], command: str = "") -> str:
         description=table.description(document),
         columns=table.columns(document),
         rows=table.rows(document),
-        target=headline.shown(document["target"]),
+        target=shown(headline, document["target"]),
         # matplotlib escapes names in its SVG.
         plots={name: Markup(to_svg(figure)) for name, figure in figures.items()},  # noqa: S704
         bands="range over seeds" if len(document["methods"]) <= 4 else "range over seeds, for the control only",

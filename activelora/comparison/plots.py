@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from activelora.tasks.headline import Headline
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import word_of
 from activelora.tracking.plots import (
     BLUE,
     GREEN,
@@ -42,16 +43,16 @@ def curves(document: Document) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     headline = Headline(**document["headline"])
-    names = [headline.name, *(name for name in _TITLES if name in document["methods"][0]["summary"])]
+    names = [headline.metric, *(name for name in _TITLES if name in document["methods"][0]["summary"])]
     figure = new_figure(4.9 * len(names), 4.6)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
         for index, method in enumerate(document["methods"]):
             _draw(axes, document, method, name, index)
-        axes.set(xlabel="labels", title=_TITLES.get(name, headline.title.capitalize()))
+        axes.set(xlabel="labels", title=_TITLES.get(name, headline.title))
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         with_grid(axes)
-        if name == "ece" or (name == headline.name and headline.is_share):
+        if name == "ece" or (name == headline.metric and headline.is_share):
             in_percent(axes.yaxis)
     panels[0].axhline(document["target"], color=GRID, linestyle="--", linewidth=1)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -70,7 +71,7 @@ def differences(document: Document) -> Figure:
     tested = [method for method in document["methods"] if method["tests"] is not None]
     figure = new_figure(9.6, 1.3 + 0.42 * len(tested))
     panels = figure.subplots(1, 2, sharey=True)
-    titles = (f"Mean {headline.title} over the labels (AULC)", f"With all {document['labels'][-1]} labels")
+    titles = (f"Mean {word_of(headline)} over the labels (AULC)", f"With all {document['labels'][-1]} labels")
     factor = 100 if headline.is_share else 1
     for axes, measure, title in zip(panels, ("aulc", "final"), titles, strict=True):
         for row, method in enumerate(tested):

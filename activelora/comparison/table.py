@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.comparison.words import p_text, signed
-from activelora.tasks.headline import Headline
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import shown, word_of
 
 Document = Mapping[str, Any]
 
@@ -15,8 +16,8 @@ def columns(document: Document) -> list[str]:
     """Return the heads of :func:`rows`."""
     headline = Headline(**document["headline"])
     secondary = [name.upper() for name in ("ece", "nll") if name in document["methods"][0]["summary"]]
-    target = f"labels to {headline.shown(document['target'])}"
-    measured = ["AULC", f"{headline.title} at {document['labels'][-1]}", *secondary, target, "time a run"]
+    target = f"labels to {shown(headline, document['target'])}"
+    measured = ["AULC", f"{word_of(headline)} at {document['labels'][-1]}", *secondary, target, "time a run"]
     return ["method", *measured, "AULC − control", "p (Holm)", "verdict"]
 
 
@@ -34,11 +35,11 @@ def markdown(document: Document, command: str = "") -> str:
     lines += [_line(columns(document)), _line(["---"] * len(columns(document)))]
     lines += [_line(row) for row in rows(document)]
     lines += ["", *(f"- {method['sentence']}" for method in document["methods"]), ""]
-    lines += [f"{headline.title.capitalize()} by labels, mean and range over seeds {seeds}:", ""]
+    lines += [f"{word_of(headline).capitalize()} by labels, mean and range over seeds {seeds}:", ""]
     lines += [_line(["method", *(str(count) for count in document["labels"])])]
     lines += [_line(["---"] * (1 + len(document["labels"])))]
     for method in document["methods"]:
-        values = [[run["points"][index][headline.name] for run in method["runs"]] for index, _ in labelled(document)]
+        values = [[run["points"][index][headline.metric] for run in method["runs"]] for index, _ in labelled(document)]
         lines.append(_line([method["name"], *(_range_of(some) for some in values)]))
     if command:
         lines += ["", f"Command: `{command}`"]
@@ -48,11 +49,14 @@ def markdown(document: Document, command: str = "") -> str:
 def description(document: Document) -> str:
     """Return in a sentence what was compared and how."""
     labels, seeds = document["labels"], document["seeds"]
+    tests = [method["tests"]["aulc"] for method in document["methods"] if method["tests"] is not None]
+    word = word_of(Headline(**document["headline"]))
+    paired = "seeds and holdout items" if any(test["num_items"] > 1 for test in tests) else "seeds"
     return (
         f"{len(document['methods'])} methods × {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, "
         f"{len(labels) - 1} rounds up to {labels[-1]} labels, {document['num_holdout']} holdout items, base model "
-        f"{document['base_model']}. AULC is the mean {document['headline']['title']} over the labels spent. Intervals "
-        f"({document['level']:.0%}) and p-values are of paired differences over seeds and holdout items; p-values are "
+        f"{document['base_model']}. AULC is the mean {word} over the labels spent. "
+        f"Intervals ({document['level']:.0%}) and p-values are of paired differences over {paired}; p-values are "
         "corrected for the number of methods (Holm)."
     )
 

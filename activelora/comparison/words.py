@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from activelora.tasks.headline import Headline
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import word_of
 
 SIGNIFICANT = 0.05
 """Holm's p-value below which a difference is called one."""
@@ -40,9 +41,9 @@ def sentence(method: Mapping[str, Any], headline: Headline, num_labels: int, num
     if found == "control":
         return f"{name} is what the others are compared with."
     if method["tests"] is None:
-        return f"{name} cannot be compared with {control}: one seed, and {headline.title} is no mean over items."
+        return f"{name} cannot be compared with {control}: one seed, and {word_of(headline)} is no mean over items."
     area, last = method["tests"]["aulc"], method["tests"]["final"]
-    means = f"mean {headline.title} over the labels {_difference(area, headline)}"
+    means = f"mean {word_of(headline)} over the labels {_difference(area, headline)}"
     ends = f"with all {num_labels} labels {_difference(last, headline)}"
     if found == "untested":
         return (

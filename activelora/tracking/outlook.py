@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
-from activelora.tasks.headline import Headline, headline_of
+from activelora.tracking.headline import Headline, headline_of
+from activelora.tracking.headline_values import best_of, shown, sign_of, word_of
 from activelora.tracking.history import RoundRecord, evaluated, read_history
 from activelora.uncertainty.forecast import (
     HORIZON,
@@ -74,21 +75,21 @@ def forecast(campaign: Campaign, target: float | None = None) -> Outlook:
         target: Of the headline metric; None takes the campaign file's, or without one asks what twice the labels bring.
     """
     config = campaign.config
-    headline = headline_of(config.task.kind)
+    headline = headline_of(config.task)
     target = default_target(config) if target is None else target
     trained = [record for record in evaluated(read_history(campaign)) if record.num_labels > 0]
     num_labels = trained[-1].num_labels if trained else 0
-    if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.name], target):
-        value = headline.shown(trained[-1].metrics[headline.name])
-        sentence = f"{headline.shown(target)} {headline.title} is reached: {value} with {num_labels} labels"
-        return Outlook("reached", sentence, headline.name, num_labels, target, more_labels=0)
+    if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.metric], target):
+        value = shown(headline, trained[-1].metrics[headline.metric])
+        sentence = f"{shown(headline, target)} {word_of(headline)} is reached: {value} with {num_labels} labels"
+        return Outlook("reached", sentence, headline.metric, num_labels, target, more_labels=0)
     if len({record.num_labels for record in trained}) < MIN_POINTS:
         sentence = f"too few rounds to forecast: {len(trained)} trained so far, and {MIN_POINTS} are needed"
-        return Outlook("too_few_rounds", sentence, headline.name, num_labels, target)
-    sign = 1.0 if headline.higher_is_better else -1.0
+        return Outlook("too_few_rounds", sentence, headline.metric, num_labels, target)
+    sign = sign_of(headline)
     level = config.evaluation.confidence_level
     points = [_point(record, headline, sign, level) for record in trained]
-    curve = fit_learning_curve(points, limit=sign * headline.limit, level=level)
+    curve = fit_learning_curve(points, limit=sign * best_of(headline), level=level)
     if target is None:
         return _value(curve, headline, sign)
     return _labels(curve, headline, sign, target)
@@ -99,19 +100,17 @@ def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float
     spent = round(curve.last)
     estimate = _more(needed.estimate, curve.last)
     low, high = _more(needed.low, curve.last, math.floor), _more(needed.high, curve.last, math.ceil)
-    shown, level = headline.shown(target), f"{curve.level:.0%} interval"
+    wanted, level = shown(headline, target), f"{curve.level:.0%} interval"
     if estimate is None:
-        best = headline.shown(sign * curve.value_at(HORIZON * curve.last))
-        sentence = (
-            f"the curve does not reach {shown} {headline.title}: with {HORIZON:.0f} times the {spent} labels it comes "
-            f"to {best}"
-        )
+        best = shown(headline, sign * curve.value_at(HORIZON * curve.last))
+        times = f"{HORIZON:.0f} times the {spent} labels"
+        sentence = f"the curve does not reach {wanted} {word_of(headline)}: with {times} it comes to {best}"
         sentence += "" if low is None else f" ({level}: not before {low} more labels, if at all)"
     else:
         span = f"{low} to {high}" if high is not None else f"at least {low}; the rounds so far give no upper end"
-        sentence = f"about {estimate} more labels to reach {shown} {headline.title} ({level}: {span})"
+        sentence = f"about {estimate} more labels to reach {wanted} {word_of(headline)} ({level}: {span})"
     status: Status = "out_of_reach" if estimate is None else "within_reach"
-    return Outlook(status, sentence, headline.name, spent, target, estimate, low, high, None, curve.level)
+    return Outlook(status, sentence, headline.metric, spent, target, estimate, low, high, None, curve.level)
 
 
 def _value(curve: LearningCurve, headline: Headline, sign: float) -> Outlook:
@@ -119,24 +118,24 @@ def _value(curve: LearningCurve, headline: Headline, sign: float) -> Outlook:
     low, high = sorted(sign * end for end in curve.value_interval(2 * curve.last))
     spent = round(curve.last)
     sentence = (
-        f"{spent} more labels, twice as many, would bring {headline.title} to about {headline.shown(value)} "
-        f"({curve.level:.0%} interval: {headline.shown(low)} to {headline.shown(high)})"
+        f"{spent} more labels, twice as many, would bring {word_of(headline)} to about {shown(headline, value)} "
+        f"({curve.level:.0%} interval: {shown(headline, low)} to {shown(headline, high)})"
     )
-    return Outlook("value", sentence, headline.name, spent, None, spent, low, high, value, curve.level)
+    return Outlook("value", sentence, headline.metric, spent, None, spent, low, high, value, curve.level)
 
 
 def _point(record: RoundRecord, headline: Headline, sign: float, level: float) -> MeasuredPoint:
-    value = record.metrics[headline.name]
+    value = record.metrics[headline.metric]
     if headline.is_share:
         variance = binomial_variance(value, int(record.metrics["num_holdout"]))
     else:
-        width = record.metrics[f"{headline.name}_high"] - record.metrics[f"{headline.name}_low"]
+        width = record.metrics[f"{headline.metric}_high"] - record.metrics[f"{headline.metric}_low"]
         variance = (width / 2 / NormalDist().inv_cdf((1.0 + level) / 2.0)) ** 2
     return MeasuredPoint(record.num_labels, sign * value, max(variance, 1e-12))
 
 
 def _reaches(headline: Headline, value: float, target: float) -> bool:
-    return value >= target if headline.higher_is_better else value <= target
+    return sign_of(headline) * value >= sign_of(headline) * target
 
 
 def _more(num_labels: float | None, spent: float, rounded: Callable[[float], int] = round) -> int | None:

@@ -44,11 +44,11 @@ def forecast(
 ) -> None:
     """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
     from activelora.errors import ConfigError
-    from activelora.tasks.headline import headline_of
     from activelora.tracking import outlook
+    from activelora.tracking.headline import headline_of
 
     campaign = open_campaign(place)
-    headline = headline_of(campaign.config.task.kind)
+    headline = headline_of(campaign.config.task)
     if target is not None and headline.is_share and not 0 < target <= 1:
         raise ConfigError(
             f"a share of right answers lies above 0 and at most at 1, not at {target:g}",
