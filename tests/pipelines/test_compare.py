@@ -159,7 +159,7 @@ def test_a_campaign_that_fails_apart_is_named_with_its_log(file, tmp_path):
     ("arguments", "words"),
     [
         (["--strategies", "starr"], "`starr`"),
-        (["--adapters", "nonsense"], "`adapter.method`"),
+        (["--adapters", "nonsense"], "`nonsense`"),
         (["--strategies", "a,,b"], "--strategies a,,b: names nothing between two commas"),
         (["--seeds", "0,x"], "--seeds 0,x: is not a list of whole numbers"),
         (["--set", "labeling.source=files"], "labeling.source: files: a comparison asks"),
