@@ -33,7 +33,7 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps)
+    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau)
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -204,4 +204,22 @@ def _steps(config: CampaignConfig) -> Iterator[Conflict]:
             "training.gradient_accumulation",
             f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
             "Raise training.batch_size or lower it.",
+        )
+
+
+def _plateau(config: CampaignConfig) -> Iterator[Conflict]:
+    stopping = config.stopping
+    if stopping.plateau_rounds is None:
+        if stopping.plateau_gain > 0:
+            yield Conflict(
+                "stopping.plateau_gain",
+                "it says what counts as no gain, and stopping.plateau_rounds does not say over how many rounds",
+                "Set plateau_rounds too (2 or 3 is usual), or leave plateau_gain out.",
+            )
+    elif stopping.plateau_rounds >= stopping.max_rounds:
+        yield Conflict(
+            "stopping.plateau_rounds",
+            f"{stopping.plateau_rounds} rounds without a gain over an earlier one cannot be seen in "
+            f"{stopping.max_rounds} (stopping.max_rounds)",
+            "Lower it, plan more rounds, or leave it out.",
         )

@@ -7,6 +7,7 @@ from typing import Any
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.history import RoundRecord, evaluated, read_history
+from activelora.tracking.outlook import forecast
 
 COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 
@@ -26,6 +27,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "round": plan.round,
         "due": [str(unit) for unit in plan.units],
         "label_budget": campaign.config.label_budget,
+        "forecast": forecast(campaign).document(),
         "rounds": [_round(campaign, record) for record in records],
         "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }

@@ -206,6 +206,14 @@ POOL = {"path": "pool.jsonl"}
             {"training": {"batch_size": 4, "gradient_accumulation": 8}},
             "`training.gradient_accumulation`: a batch of 4 cannot be split into 8 passes",
         ),
+        (
+            {"stopping": {"plateau_rounds": 5}},
+            "`stopping.plateau_rounds`: 5 rounds without a gain over an earlier one cannot be seen in 5",
+        ),
+        (
+            {"stopping": {"plateau_gain": 0.01}},
+            "`stopping.plateau_gain`: it says what counts as no gain, and stopping.plateau_rounds does not",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(sections, said):
