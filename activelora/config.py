@@ -15,7 +15,13 @@ from pydantic_core import PydanticCustomError
 from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config_adapter import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.config_labeling import LabelingConfig
-from activelora.config_resources import ResourcesConfig, StepResources, TolerationConfig
+from activelora.config_resources import (
+    ModelCacheConfig,
+    NotifyConfig,
+    ResourcesConfig,
+    StepResources,
+    TolerationConfig,
+)
 from activelora.config_rules import conflicts
 from activelora.config_section import Fraction, NonNegative, Positive, Section
 from activelora.config_stopping import StoppingConfig
@@ -31,7 +37,9 @@ __all__ = [
     "EvaluationConfig",
     "GatesConfig",
     "LabelingConfig",
+    "ModelCacheConfig",
     "ModelConfig",
+    "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
     "Section",
