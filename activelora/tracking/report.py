@@ -89,6 +89,7 @@ class _Report:
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
             "outlook": words.outlook(forecast(self.campaign)),
             "aulc": area_under_learning_curve(self.records),
+            "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),
             "selections": self._selections(),
             "max_items": MAX_ITEMS,
