@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
+    from activelora.modeling.posterior import AdapterMethod
 
 DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
@@ -28,7 +29,20 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config)]
+    rules = (_adapter, _sampling, _budget, _split, _labels, _steps)
+    return [conflict for rule in rules for conflict in rule(config)]
+
+
+def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
+    method = _method(config)
+    return iter(()) if method is None else iter(method.conflicts(config))
+
+
+def _method(config: CampaignConfig) -> AdapterMethod | None:
+    """Return the adapter method, or None where its name is wrong, which `check` and the steps refuse."""
+    from activelora.modeling.methods.registry import METHODS  # which needs this module
+
+    return METHODS.get(config.adapter.method)
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
@@ -47,11 +61,10 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
     else:
         effect = "nothing would be averaged over the adapter's posterior"
     what = f"`{strategy}` compares Monte-Carlo samples"
-    if config.adapter.dropout == 0:
+    method = _method(config)
+    if method is not None and (same := method.same_samples(config.adapter)) is not None:
         yield Conflict(
-            "adapter.dropout",
-            f"{what}, and without dropout all samples are the same: {effect}",
-            "Set it above 0 (0.1 is usual), or choose a strategy such as `entropy`.",
+            same.key, f"{what}, and {same.problem}: {effect}", f"{same.remedy}, or choose a strategy such as `entropy`."
         )
     if config.scoring.num_samples < 2:
         yield Conflict(
