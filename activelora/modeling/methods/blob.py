@@ -52,7 +52,7 @@ class Blob:
             losses = job.train(trainee, job.seed("train"))
             lora.save(adapted, job.folder)
             save_file({name: rho.data.cpu().contiguous() for name, rho in rhos.items()}, job.folder / POSTERIOR_FILE)
-            metrics = {"kl_nats": float(trainee.divergence()), "mean_std": mean_std(rhos)}
+            metrics = {"kl_nats": trainee.divergence().item(), "mean_std": mean_std(rhos)}
         return Fit(losses, metrics)
 
     @staticmethod

@@ -53,8 +53,8 @@ def trainee(base):
 
 def test_a_pass_counts_the_divergence_once(trainee):
     trainee.optimizers(TrainingConfig(batch_size=4))
-    over_a_pass = sum(float(trainee.penalty(step, 9)) for step in range(3, 6))
-    expected = 0.5 * 3 / 10 * float(trainee.divergence()) * (14 / 15)
+    over_a_pass = sum(trainee.penalty(step, 9).item() for step in range(3, 6))
+    expected = 0.5 * 3 / 10 * trainee.divergence().item() * (14 / 15)
     assert over_a_pass == pytest.approx(expected, rel=1e-5)
 
 
