@@ -5,8 +5,17 @@ import torch
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.config_adapter import BlobConfig
 from activelora.modeling import lora
-from activelora.modeling.methods.blob import BlobTrainee, Draws, Flipout, _initial_rhos, gaussian_kl, pass_share
+from activelora.modeling.methods.blob import (
+    BlobTrainee,
+    Draws,
+    Flipout,
+    _initial_rhos,
+    gaussian_kl,
+    mean_std,
+    pass_share,
+)
 from activelora.modeling.trainee import PlainTrainee
+from activelora.modeling.training import Trainer, example
 
 
 def test_the_divergence_is_that_of_torch_s_gaussians():
@@ -85,3 +94,22 @@ def test_draws_have_the_mean_and_std_and_repeat_by_seed():
     assert torch.equal(draws(3)["a"], Draws(means, rhos, seed=1)(3)["a"])
     assert not torch.equal(draws(3)["a"], draws(4)["a"])
     assert not torch.equal(draws(3)["a"], Draws(means, rhos, seed=2)(3)["a"])
+
+
+def test_training_moves_mean_and_std_and_a_larger_weight_of_the_prior_widens(base, encoder, items):
+    """And the losses that are reported are the likelihood's alone."""
+    examples = [example(one, index % 4) for index, one in enumerate(encoder.encode(items))]
+    training = TrainingConfig(epochs=4, batch_size=4, learning_rate=5e-3)
+    found = []
+    for kl_weight in (1e-6, 1.0):
+        config = BlobConfig(kl_weight=kl_weight, initial_std=1e-4)
+        with lora.attached(lora.attach(base, AdapterConfig(rank=4, dropout=0.0), seed=3)) as adapted:
+            rhos = _initial_rhos(adapted, config, None)
+            trainee = BlobTrainee(PlainTrainee(adapted, ConstraintConfig(form="none")), rhos, config, len(items))
+            losses = Trainer(base, trainee, examples, training, seed=7).run(lambda: None)
+            found.append((losses[0], mean_std(rhos), losses[-1]))
+    (low, narrow, learnt), (high, wide, _) = found
+    assert low == high < 20
+    assert learnt < low
+    assert wide > 2 * narrow
+    assert narrow != pytest.approx(1e-4, rel=1e-3)
