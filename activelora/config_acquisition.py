@@ -13,10 +13,10 @@ class ScoringConfig(Section):
     """How uncertainty is computed over the pool."""
 
     num_samples: Positive = 8
-    """K, Monte-Carlo dropout samples. STAR's paper uses 3."""
+    """K, samples of the adapter's posterior: for method `lora`, Monte-Carlo dropout. STAR's paper uses 3."""
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
-    `token`: a fresh mask for every token, as peft does: slow, for replication."""
+    `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""
     batch_tokens: Annotated[int, Field(ge=64)] = 4096
     """Tokens per batch, padding included. Lower it where memory runs out."""
 

@@ -18,8 +18,10 @@ from pipelines.commands import (
     demonstration,
     diagnosing,
     ending,
+    examining,
     labels,
     running,
+    submitting,
     watching,
 )
 from pipelines.terminal import set_up_logging, show_error
@@ -45,6 +47,11 @@ app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
 app.command("compile")(compiling.compile_command)
+app.command("submit")(submitting.submit)
+app.command("schedule")(submitting.schedule)
+app.command("unschedule")(submitting.unschedule)
+app.command("upgrade")(submitting.upgrade)
+app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 
 

@@ -80,6 +80,15 @@ def test_star_over_a_disagreement_measure_would_score_nothing():
     assert "every item's score would be 0" in said[0]
 
 
+@pytest.mark.parametrize("method", ["ensemble", "blob", "laplace"])
+def test_samples_of_other_posteriors_need_no_dropout_and_take_no_masks(method):
+    adapter = {"method": method, "dropout": 0}
+    assert conflicts(config(acquisition={"strategy": "bald"}, adapter=adapter)) == []
+    assert "`scoring.num_samples`" in problems(acquisition={"strategy": "bald"}, scoring={"num_samples": 1})[0]
+    (said,) = problems(adapter=adapter, scoring={"mask": "token"})
+    assert f"`token` masks belong to adapter.method `lora`, and it is `{method}`" in said
+
+
 @pytest.mark.parametrize(
     "acquisition",
     [
