@@ -13,9 +13,11 @@ from activelora.errors import ActiveLoRAError
 from pipelines.commands import (
     authoring,
     catalogue,
+    compare,
     compiling,
     demonstration,
     diagnosing,
+    ending,
     examining,
     labels,
     running,
@@ -38,7 +40,10 @@ app.command("schema")(authoring.schema)
 app.command("run")(running.run)
 app.command("tick")(running.tick)
 app.command("status")(watching.status)
+app.command("forecast")(watching.forecast)
 app.command("report")(watching.report)
+app.command("stop")(ending.stop)
+app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
 app.command("compile")(compiling.compile_command)

@@ -1,4 +1,4 @@
-"""`status` and `report`: look at a campaign, and at what Kubeflow does for it."""
+"""`status`, `forecast` and `report`: look at a campaign, and at what Kubeflow does for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status(
     endpoint: EndpointOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Show each round (labels, accuracy, ECE, NLL, time) and what the campaign waits for."""
+    """Show each round (labels, accuracy, ECE, NLL, time), what the campaign waits for, and what more labels bring."""
     if remote:
         _remote_status(place, as_json, endpoint, namespace)
         return
@@ -33,10 +33,40 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     print_rounds(campaign)
+    for sentence in found["live_check"]:
+        typer.echo(sentence)
     if found["status"] == "running":
         typer.echo(f"next: {', '.join(found['due'])}")
     else:
         typer.echo(f"{found['status']}: {found['reason']}")
+    typer.echo(f"forecast: {found['forecast']['sentence']}")
+
+
+def forecast(
+    place: PlaceArgument,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Accuracy to reach, e.g. 0.9. Default: the campaign file's; without one, ask what doubling brings."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
+    from activelora.errors import ConfigError
+    from activelora.tracking import outlook
+    from activelora.tracking.headline import headline_of
+
+    campaign = open_campaign(place)
+    headline = headline_of(campaign.config.task)
+    if target is not None and headline.is_share and not 0 < target <= 1:
+        raise ConfigError(
+            f"a share of right answers lies above 0 and at most at 1, not at {target:g}",
+            where="--target",
+            remedy="Write 0.9 for 90 %.",
+        )
+    found = outlook.forecast(campaign, target)
+    typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
 
 
 def report(place: PlaceArgument) -> None:
