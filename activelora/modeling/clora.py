@@ -62,7 +62,7 @@ def mean_kl(layers: Sequence[CLoraLinear], rows: Rows, prior_std: float) -> torc
     for layer in layers:
         if layer.seen is None:
             raise RuntimeError("no forward pass was recorded")
-        z = layer.seen
+        z = layer.seen.to(layer.lora_E1[ADAPTER_NAME].weight.dtype)
         if z.dim() == 3:  # the output head sees no padding
             z = z[torch.arange(z.shape[1], device=z.device) < lengths_B.to(z.device)[:, None]]
         total = total + kl_to_prior(layer.posterior(z, ADAPTER_NAME), prior_std).mean().to(total.device)

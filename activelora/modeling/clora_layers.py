@@ -53,7 +53,7 @@ class ContextConfig:
 
 
 @dataclass
-class CLoraConfig(LoraConfig):  # type: ignore[misc]  # peft has no types here
+class CLoraPeftConfig(LoraConfig):  # type: ignore[misc]  # peft has no types here
     """A LoRA configuration with a context network.
 
     Attributes:
@@ -134,7 +134,7 @@ class CLoraVariant(LoraVariant):  # type: ignore[misc]  # peft has no types here
     """What peft calls for each adapter of a :class:`CLoraLinear`."""
 
     @staticmethod
-    def init(module: CLoraLinear, adapter_name: str, config: CLoraConfig, **_: Any) -> None:
+    def init(module: CLoraLinear, adapter_name: str, config: CLoraPeftConfig, **_: Any) -> None:
         """Add the adapter's context network."""
         if not hasattr(module, "lora_E1"):
             module.adapter_layer_names = (*module.adapter_layer_names, *CONTAINERS)
@@ -188,6 +188,6 @@ class CLoraVariant(LoraVariant):  # type: ignore[misc]  # peft has no types here
 _NOT_MERGEABLE = "C-LoRA's weights depend on the token, so that there is no weight matrix to merge them into"
 
 
-PEFT_TYPE_TO_CONFIG_MAPPING[CLoraType.CLORA] = CLoraConfig
+PEFT_TYPE_TO_CONFIG_MAPPING[CLoraType.CLORA] = CLoraPeftConfig
 PEFT_TYPE_TO_TUNER_MAPPING[CLoraType.CLORA] = LoraModel
 PEFT_TYPE_TO_PREFIX_MAPPING[CLoraType.CLORA] = "lora_"

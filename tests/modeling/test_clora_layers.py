@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from activelora.modeling.clora_layers import CLoraConfig, CLoraLinear, ContextConfig
+from activelora.modeling.clora_layers import CLoraLinear, CLoraPeftConfig, ContextConfig
 from activelora.modeling.rows import Rows
 
 IDS = torch.arange(5, 17)[None]
@@ -20,7 +20,7 @@ IDS = torch.arange(5, 17)[None]
 
 def adapter(**changes):
     settings = {"r": 4, "lora_alpha": 6, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
-    return CLoraConfig(**{**settings, **changes})
+    return CLoraPeftConfig(**{**settings, **changes})
 
 
 def attach(path, config=None, name="default"):
