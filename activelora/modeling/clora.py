@@ -198,11 +198,12 @@ def recorded(layers: Sequence[CLoraLinear]) -> Iterator[None]:
 
 @contextmanager
 def noisy(layers: Mapping[str, CLoraLinear], noise: Mapping[str, Noise]) -> Iterator[None]:
-    """Give each named layer its source of noise; without one it returns the posterior mean."""
+    """Give each named layer its source of noise, and back what it had; without one it returns the posterior mean."""
+    before = {name: (layer.noise, layer.rows) for name, layer in layers.items()}
     try:
         for name, layer in layers.items():
             layer.noise = noise.get(name)
         yield
     finally:
-        for layer in layers.values():
-            layer.noise = layer.rows = None
+        for name, layer in layers.items():
+            layer.noise, layer.rows = before[name]
