@@ -112,7 +112,7 @@ class FixedNoise:
         self._kind = kind
         self._seed = seed
         self._clock = clock
-        self._blocks: list[torch.Tensor] = []
+        self._drawn: torch.Tensor | None = None
 
     def draw(self, z: torch.Tensor, rows: Rows | None) -> torch.Tensor:
         """Return the noise of the tokens' positions; see :class:`~activelora.modeling.clora_layers.Noise`."""
@@ -128,11 +128,13 @@ class FixedNoise:
         return self._table(int(positions.max()) + 1, rank, z.device)[positions]
 
     def _table(self, num_positions: int, rank: int, device: torch.device) -> torch.Tensor:
-        while len(self._blocks) * BLOCK_TOKENS < num_positions:
-            generator = np.random.default_rng(derive_seed(self._seed, len(self._blocks)))
-            block = generator.standard_normal((BLOCK_TOKENS, rank, rank), dtype=np.float32)
-            self._blocks.append(torch.from_numpy(block).to(device))
-        return torch.cat(self._blocks) if len(self._blocks) > 1 else self._blocks[0]
+        drawn = self._drawn
+        while drawn is None or len(drawn) < num_positions:
+            number = 0 if drawn is None else len(drawn) // BLOCK_TOKENS
+            generator = np.random.default_rng(derive_seed(self._seed, number))
+            block = torch.from_numpy(generator.standard_normal((BLOCK_TOKENS, rank, rank), dtype=np.float32)).to(device)
+            drawn = self._drawn = block if drawn is None else torch.cat([drawn, block])
+        return drawn
 
 
 class Clock:
