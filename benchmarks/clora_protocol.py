@@ -138,7 +138,36 @@ def table(results: Sequence[Result]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run tasks under one protocol, print the table and write JSON beside it."""
-    parser = argparse.ArgumentParser(description="The six-task C-LoRA protocol.", epilog=differences())
+    options = _parser().parse_args(arguments)
+    from benchmarks.six_task_runs import Limits, read_data, run_task, settings  # torch: not for --help
+
+    protocol = PROTOCOLS[options.protocol]
+    results = _read(options.results, protocol)
+    limits = Limits(options.train, options.test, options.steps)
+    for task in options.tasks:
+        for seed in options.seeds:
+            data = read_data(protocol, task, options.data, seed, limits)
+            for method in options.methods:
+                numbers = options.samples if method == "c_lora" else [0]  # no dropout, so LoRA has no samples
+                sizes = (len(data.train), len(data.test), options.steps)
+                done = {
+                    result.num_samples
+                    for result in results
+                    if _run_of(result) == (task, method, options.model, seed, *sizes)
+                }
+                if not done.issuperset(numbers):
+                    config = settings(protocol, task, method, options.model, options.steps)
+                    results += run_task(protocol, task, config, data, seed, sorted(set(numbers) - done))
+                    _write(options.results, protocol, results)
+    print(table(results))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="The six-task C-LoRA protocol. Started again with the same folder for results, it goes on.",
+        epilog=differences(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("protocol", choices=sorted(PROTOCOLS))
     parser.add_argument("--data", type=Path, required=True, help="folder with a folder per task")
     parser.add_argument("--results", type=Path, required=True, help="folder for the results")
@@ -150,21 +179,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--train", type=int, help="at most this many training rows")
     parser.add_argument("--test", type=int, help="at most this many test rows")
-    options = parser.parse_args(arguments)
-    from benchmarks.six_task_runs import Limits, read_data, run_task, settings  # torch: not for --help
+    return parser
 
-    protocol = PROTOCOLS[options.protocol]
-    results: list[Result] = []
-    for task in options.tasks:
-        for seed in options.seeds:
-            limits = Limits(options.train, options.test, options.steps)
-            data = read_data(protocol, task, options.data, seed, limits)
-            for method in options.methods:
-                config = settings(protocol, task, method, options.model, options.steps)
-                numbers = options.samples if method == "c_lora" else [0]  # no dropout, so LoRA has no samples
-                results += run_task(protocol, task, config, data, seed, numbers)
-                _write(options.results, protocol, results)
-    print(table(results))
+
+def _run_of(result: Result) -> tuple[str | int, ...]:
+    return result.task, result.method, result.model, result.seed, result.num_train, result.num_test, result.num_steps
+
+
+def _read(folder: Path, protocol: Protocol) -> list[Result]:
+    path = folder / f"clora-{protocol.name}.json"
+    if not path.exists():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["protocol"] != asdict(protocol):
+        raise ConfigError(
+            f"was measured under another form of `{protocol.name}`",
+            where=str(path),
+            remedy="Give another folder with --results.",
+        )
+    return [Result(**result) for result in document["results"]]
 
 
 def _write(folder: Path, protocol: Protocol, results: Sequence[Result]) -> None:

@@ -128,6 +128,15 @@ def test_both_run_end_to_end_and_write_what_they_found(data, tiny_model_path, ca
         assert 0 <= row["accuracy"] <= 1
         assert row["scaled_nll"] > 0
     assert f"| {protocol} | WG-S | lora |" in capsys.readouterr().out
+    before = (data / "results" / f"clora-{protocol}.json").read_bytes()
+    main([str(argument) for argument in arguments])
+    assert (data / "results" / f"clora-{protocol}.json").read_bytes() == before
+
+
+def test_results_of_another_form_of_a_protocol_are_not_added_to(data, tmp_path):
+    (tmp_path / "clora-clean.json").write_text(json.dumps({"protocol": {"name": "clean"}, "results": []}))
+    with pytest.raises(ConfigError, match="another form of `clean`"):
+        main(["clean", "--data", str(data), "--results", str(tmp_path), "--tasks", "OBQA"])
 
 
 def test_the_legacy_step_is_chosen_on_the_held_out_rows(tiny_model_path, data):
