@@ -7,6 +7,7 @@ from typing import Any
 
 PAPER_CODE: dict[str, Any] = {
     "adapter": {
+        "method": "c_lora",
         "rank": 8,
         "alpha": 16.0,
         "dropout": 0.0,

@@ -248,6 +248,12 @@ def test_the_paper_s_code_is_a_preset_that_the_file_overrules(tiny_model_path):
     assert again == plain
 
 
+def test_the_preset_brings_its_method_and_is_refused_beside_another(tiny_model_path):
+    assert campaign(tiny_model_path, {"c_lora": {"preset": "paper_code"}}).adapter.method == "c_lora"
+    with pytest.raises(ValidationError, match="`paper_code` is of adapter"):
+        campaign(tiny_model_path, {"method": "lora", "targets": ["q_proj"], "c_lora": {"preset": "paper_code"}})
+
+
 @pytest.mark.parametrize("num_labels", [4, 640, 9427])
 def test_the_preset_trains_1500_steps(num_labels):
     from activelora.config_presets import PAPER_CODE
