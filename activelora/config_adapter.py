@@ -60,7 +60,7 @@ class CLoraConfig(Section):
     """Hidden units of the context network."""
     mean: Literal["net", "identity_plus_net"] = "net"
     """`net`: the network's output is the mean of E in B·E·A, as published. `identity_plus_net`: the identity
-    plus that: it starts as plain LoRA and learns faster from few labels."""
+    plus that, which starts as plain LoRA."""
     noise: Literal["token", "sequence"] = "token"
     """One draw of E for every token, as published, or one for a whole text."""
     prior_std: Annotated[float, Field(gt=0.0)] = 0.2
