@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from activelora.config_labeling import confusion_matrix, fixed_labels
+
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
     from activelora.modeling.posterior import AdapterMethod
 
 DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
+
+_ONE = "Keep one of the two."
 
 
 class Conflict(NamedTuple):
@@ -29,7 +33,7 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _budget, _split, _labels, _steps)
+    rules = (_adapter, _sampling, _budget, _split, _labels, _noise, _steps)
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -122,19 +126,43 @@ def _split(config: CampaignConfig) -> Iterator[Conflict]:
 
 
 def _labels(config: CampaignConfig) -> Iterator[Conflict]:
-    data, labeling = config.data, config.labeling
+    data = config.data
     if data.columns.label is None:
         yield Conflict(
             "data.columns.label",
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
-    if labeling.source != "oracle" and labeling.oracle_error_rate > 0:
+
+
+def _noise(config: CampaignConfig) -> Iterator[Conflict]:
+    labeling, task = config.labeling, config.task
+    given = {"oracle_error_rate": labeling.oracle_error_rate > 0, "oracle_confusion": labeling.oracle_confusion}
+    if labeling.source != "oracle":
+        for name in (name for name, value in given.items() if value):
+            yield Conflict(
+                f"labeling.{name}",
+                f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
+                "Leave it out.",
+            )
+        return
+    if labeling.oracle_confusion is None:
+        return
+    key = "labeling.oracle_confusion"
+    if labeling.oracle_error_rate > 0:
+        yield Conflict(key, "labeling.oracle_error_rate is given too, and both say how often answers are wrong", _ONE)
+    labels = fixed_labels(task)
+    if labels is None:
         yield Conflict(
-            "labeling.oracle_error_rate",
-            f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
-            "Leave it out.",
+            key,
+            f"a {task.kind} task has no fixed list of labels that could be confused",
+            "Use labeling.oracle_error_rate.",
         )
+        return
+    try:
+        confusion_matrix(labeling.oracle_confusion, labels)
+    except ValueError as error:
+        yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:
