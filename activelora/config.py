@@ -16,9 +16,16 @@ from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config_adapter import AdapterConfig, CLoraConfig, ConstraintConfig, TrainingConfig
 from activelora.config_labeling import LabelingConfig
 from activelora.config_presets import with_preset
-from activelora.config_resources import ResourcesConfig, StepResources, TolerationConfig
+from activelora.config_resources import (
+    ModelCacheConfig,
+    NotifyConfig,
+    ResourcesConfig,
+    StepResources,
+    TolerationConfig,
+)
 from activelora.config_rules import conflicts
 from activelora.config_section import Fraction, NonNegative, Positive, Section
+from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
 
 __all__ = [
@@ -32,7 +39,9 @@ __all__ = [
     "EvaluationConfig",
     "GatesConfig",
     "LabelingConfig",
+    "ModelCacheConfig",
     "ModelConfig",
+    "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
     "Section",
@@ -104,15 +113,6 @@ class ModelConfig(Section):
     """`auto` is float32 on a CPU, bfloat16 on a GPU."""
     quantization: Literal["none", "8bit", "4bit"] = "none"
     """Load the base in 8 or 4 bits (GPU only, extra `quantization`). Weight samples then cannot be merged."""
-
-
-class StoppingConfig(Section):
-    """When the campaign ends. The reason is recorded."""
-
-    max_rounds: Positive = 5
-    """Planned queries, not counting round 0's evaluation. STAR's lambda runs over this number."""
-    label_budget: Positive | None = None
-    """Labels that may be asked for in all. None is max_rounds × batch_size."""
 
 
 class GatesConfig(Section):

@@ -82,7 +82,8 @@ def test_killed_at_random_moments_it_ends_with_the_same_result(undisturbed, camp
 
 
 FAST = {"star", "batch_bald", "badge"}
-BY_SCORES = sorted(name for name, strategy in STRATEGIES.items() if strategy.needs_scores)
+REFUSED = {"expected_gradient_length"}  # its gradients are those of plain LoRA
+BY_SCORES = sorted(name for name, strategy in STRATEGIES.items() if strategy.needs_scores and name not in REFUSED)
 
 
 @pytest.mark.parametrize(
