@@ -7,14 +7,15 @@ One YAML file becomes one frozen :class:`CampaignConfig`. Defaults live here and
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
-from activelora.config_adapter import AdapterConfig, ConstraintConfig, TrainingConfig
+from activelora.config_adapter import AdapterConfig, CLoraConfig, ConstraintConfig, TrainingConfig
 from activelora.config_labeling import LabelingConfig
+from activelora.config_presets import with_preset
 from activelora.config_resources import (
     ModelCacheConfig,
     NotifyConfig,
@@ -30,6 +31,7 @@ from activelora.config_task import TaskConfig
 __all__ = [
     "AcquisitionConfig",
     "AdapterConfig",
+    "CLoraConfig",
     "CampaignConfig",
     "ColumnsConfig",
     "ConstraintConfig",
@@ -187,6 +189,11 @@ class CampaignConfig(Section):
     resources: ResourcesConfig = ResourcesConfig()
     """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
     anew."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, document: Any) -> Any:
+        return with_preset(document)
 
     @model_validator(mode="after")
     def _check(self) -> CampaignConfig:

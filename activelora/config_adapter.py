@@ -50,6 +50,28 @@ class LaplaceConfig(Section):
     keeps 10."""
 
 
+class CLoraConfig(Section):
+    """For `adapter.method: c_lora`: a small network per layer turns each token into a distribution of adapters."""
+
+    preset: Literal["none", "paper_code"] = "none"
+    """`paper_code` fills every setting you leave out in `adapter`, `training` and `scoring` with the published
+    code's (rank 8, q, v and output head, batch 4, 1,500 steps whatever the number of labels, ...)."""
+    width: Positive = 64
+    """Hidden units of the context network."""
+    mean: Literal["net", "identity_plus_net"] = "net"
+    """`net`: the network's output is the mean of E in B·E·A, as published. `identity_plus_net`: the identity
+    plus that, which starts as plain LoRA."""
+    noise: Literal["token", "sequence"] = "token"
+    """One draw of E for every token, as published, or one for a whole text."""
+    prior_std: Annotated[float, Field(gt=0.0)] = 0.2
+    """The prior on E's entries is N(0, prior_std²)."""
+    kl_weight: Annotated[float, Field(ge=0.0)] = 1e-4
+    """Weight of the KL to the prior (nats per token, mean over layers) beside the likelihood. The paper's bound
+    has 1, which makes E collapse to the prior; its code has about 1e-6, which is none in effect."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 0.01
+    """Peak rate of the context network's own optimiser, plain SGD. A and B have `training.learning_rate`."""
+
+
 class AdapterConfig(Section):
     """The LoRA adapter."""
 
@@ -63,7 +85,8 @@ class AdapterConfig(Section):
     """On A's input, in training and, for method `lora`, in Monte-Carlo scoring. 0 makes all its samples equal: no
     BALD. The other methods' samples come from their own posterior."""
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`."""
+    """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`. `c_lora`
+    may name the output head too (`lm_head`)."""
     last_layers: Positive | None = None
     """Adapt only the last N transformer layers: the frozen trunk below is then computed once for all
     samples and epochs, about three times as fast with a third of the layers. None adapts all."""
@@ -75,6 +98,8 @@ class AdapterConfig(Section):
     """Settings of method `blob`."""
     laplace: LaplaceConfig = LaplaceConfig()
     """Settings of method `laplace`."""
+    c_lora: CLoraConfig = CLoraConfig()
+    """Settings of method `c_lora`."""
 
 
 class TrainingConfig(Section):

@@ -38,8 +38,15 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
-    method = _method(config)
-    return iter(()) if method is None else iter(method.conflicts(config))
+    preset, name = config.adapter.c_lora.preset, config.adapter.method
+    if preset != "none" and name != "c_lora":
+        yield Conflict(
+            "adapter.c_lora.preset",
+            f"`{preset}` is of adapter.method `c_lora`, and it is `{name}`",
+            "Set adapter.method to c_lora, or leave the preset out.",
+        )
+    if (method := _method(config)) is not None:
+        yield from method.conflicts(config)
 
 
 def _method(config: CampaignConfig) -> AdapterMethod | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from activelora.config import AdapterConfig
 from activelora.errors import ModelError
 from activelora.modeling.base import BaseModel
+from activelora.modeling.methods.registry import METHODS
 
 ADAPTER_NAME = "default"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -54,20 +55,23 @@ def check_adapter(model: PreTrainedModel, config: AdapterConfig) -> None:
     _targets(model, config)
 
 
-def attach(base: BaseModel, config: AdapterConfig, seed: int) -> PeftModel:
+def attach(
+    base: BaseModel, config: AdapterConfig, seed: int, kind: Callable[..., LoraConfig] = LoraConfig
+) -> PeftModel:
     """Attach a fresh adapter: A random (seeded), B zero.
 
     Args:
         base: The base model; its modules are wrapped in place until :func:`detach`.
         config: The adapter section.
         seed: For A.
+        kind: Makes peft's configuration, from the arguments that all kinds of LoRA share.
 
     Raises:
         ModelError: A target names no linear layer of the model.
     """
     first = first_adapted_layer(base.model, config)
     num_layers = int(base.model.config.get_text_config(decoder=True).num_hidden_layers)
-    peft_config = LoraConfig(
+    peft_config = kind(
         r=config.rank,
         lora_alpha=cast(int, config.alpha),
         lora_dropout=config.dropout,
@@ -152,6 +156,8 @@ def _quiet_peft() -> Iterator[None]:
     """Keep from users what only peft can mend: 0.21 asks transformers 5 by an old name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
+        # An adapted output head that shares its weights with the embeddings: only merging would go wrong.
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
         yield
 
 
@@ -160,6 +166,8 @@ def _targets(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:
     known = sorted({name.rsplit(".", 1)[-1] for name, module in decoder.layers.named_modules() if _is_linear(module)})
     if config.targets == "all-linear":
         return tuple(known)
+    if (head := _head(model, config)) is not None:
+        known.append(head)
     if unknown := [target for target in config.targets if target not in known]:
         raise ModelError(
             f"the model has no linear layer named {', '.join(unknown)}",
@@ -167,6 +175,26 @@ def _targets(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:
             remedy=f"It has: {', '.join(known)}.",
         )
     return config.targets
+
+
+def _head(model: PreTrainedModel, config: AdapterConfig) -> str | None:
+    """Return the output head's name where the method may adapt it.
+
+    Raises:
+        ModelError: It is named beside `last_layers`: peft would leave it out without a word.
+    """
+    method = METHODS.get(config.method)
+    if method is None or not method.adapts_head:
+        return None
+    output = model.get_output_embeddings()
+    name: str = next(name.rsplit(".", 1)[-1] for name, module in model.named_modules() if module is output)
+    if config.last_layers is not None and name in config.targets:
+        raise ModelError(
+            f"the output head {name} is in none of the last {config.last_layers} layers",
+            where="adapter.targets",
+            remedy=f"Leave {name} out, or leave out adapter.last_layers.",
+        )
+    return name
 
 
 def _is_linear(module: nn.Module) -> bool:

@@ -45,6 +45,7 @@ class AdapterMethod:
             the setting to blame, the reason (`without dropout all samples are the same`) and the remedy.
         conflicts: Returns settings that do not go with this method.
         options: Sections under ``adapter`` that it reads.
+        adapts_head: Whether ``adapter.targets`` may name the output head.
     """
 
     name: str
@@ -53,6 +54,7 @@ class AdapterMethod:
     same_samples: Callable[[AdapterConfig], Conflict | None] = lambda config: None
     conflicts: Callable[[CampaignConfig], Iterable[Conflict]] = lambda config: ()
     options: tuple[str, ...] = ()
+    adapts_head: bool = False
 
     def implement(self) -> Implementation:
         """Import the implementation."""

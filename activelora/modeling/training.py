@@ -21,6 +21,7 @@ from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.posterior import Trainee
+from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import SplitDecoder
 from activelora.progress import track
 from activelora.seeding import derive_seed
@@ -220,16 +221,21 @@ class AnswerLoss(nn.Module):
         final_BTD = self._split.top(self._inputs(indices))
         head = self._base.model.get_output_embeddings()
         hidden: list[torch.Tensor] = []
+        sequences: list[int] = []
+        positions: list[int] = []
         targets: list[int] = []
         weights: list[float] = []
         for row, index in enumerate(indices):
             one = self._examples[index]
             begin = len(one.ids) - len(one.targets)
             hidden.append(final_BTD[row, begin : len(one.ids)])
+            sequences += [row] * len(one.targets)
+            positions += range(begin, len(one.ids))
             targets += one.targets
             weights += [1.0 / (len(one.targets) * len(indices))] * len(one.targets)
-        logits = head(torch.cat(hidden)).float()
-        device = logits.device
+        device = final_BTD.device
+        where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
+        logits = project(head, torch.cat(hidden), where).float()
         losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
         return (losses * torch.tensor(weights, device=device)).sum()
 

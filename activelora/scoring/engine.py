@@ -11,15 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder, expand_cache
 from activelora.progress import track
@@ -194,16 +197,25 @@ class Engine:
             hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
             width = max(len(row.targets) for row in rows)
             targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
-            weight_BCD = head.weight[targets.to(final_BTD.device)]
-            logits = torch.einsum("bd,bcd->bc", hidden_BD.float(), weight_BCD.float()).cpu().numpy()
-            for row, values in zip(rows, logits, strict=True):
+            where = Rows(torch.arange(len(rows), device=last.device), last + prefix_length)
+            logits_BC = _project_onto(head, hidden_BD, targets.to(final_BTD.device), where)
+            for row, values in zip(rows, logits_BC.cpu().numpy(), strict=True):
                 scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
             return
         for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
             begin = end + 1 - row.num_read
-            log_probs_TV = torch.log_softmax(head(hidden_TD[begin : end + 1]).float(), dim=-1)
+            positions = torch.arange(begin, end + 1, device=hidden_TD.device) + prefix_length
+            where = Rows(torch.zeros_like(positions), positions)
+            log_probs_TV = torch.log_softmax(project(head, hidden_TD[begin : end + 1], where).float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+
+
+def _project_onto(head: Any, hidden_BD: torch.Tensor, targets_BC: torch.Tensor, where: Rows) -> torch.Tensor:
+    """Return the logits of the targets alone, shape (B, C); an adapted head has to be run whole."""
+    if isinstance(head, BaseTunerLayer):
+        return project(head, hidden_BD, where).float().gather(1, targets_BC)
+    return torch.einsum("bd,bcd->bc", hidden_BD.float(), head.weight[targets_BC].float())
 
 
 def _pool_hidden(

@@ -39,6 +39,14 @@ _METHODS = (
         conflicts=rules.weight_samples,
         options=("laplace",),
     ),
+    AdapterMethod(
+        name="c_lora",
+        summary="contextual LoRA B·E(x)·A (Rahmati et al. 2025): E's distribution depends on the token",
+        implementation=f"{_HERE}.c_lora:CLora",
+        conflicts=rules.weight_samples,
+        options=("c_lora",),
+        adapts_head=True,
+    ),
 )
 
 METHODS: Registry[AdapterMethod] = Registry(
