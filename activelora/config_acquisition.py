@@ -31,8 +31,8 @@ class AcquisitionConfig(Section):
     exploration: Fraction = 0.0
     """Share of every batch drawn at random instead: the price of an unbiased check."""
     measure: str = "predictive_entropy"
-    """For `star`: the uncertainty that is mixed; for `density_weighted`: the one that is weighted.
-    `activelora list measures` names them."""
+    """For `uncertainty`: the measure to rank by; for `star`: the one that is mixed; for `density_weighted`: the
+    one that is weighted. `activelora list measures` names them."""
     scaling: Literal["minmax", "rank"] = "minmax"
     """For `star`: how base and adapter uncertainty are brought to one scale before mixing."""
     prefilter: str = "predictive_entropy"

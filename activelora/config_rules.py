@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
 
-DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
+DISAGREEMENT = frozenset(
+    {"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "epistemic_variance"}
+)
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 
@@ -28,14 +30,14 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config)]
+    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config), *_gates(config)]
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
     acquisition = config.acquisition
     strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
     read = {strategy}
-    if strategy in ("star", "density_weighted"):
+    if strategy in ("star", "density_weighted", "uncertainty"):
         read.add(acquisition.measure)
     if acquisition.strategy == "hybrid":
         read.add(acquisition.prefilter)
@@ -125,3 +127,20 @@ def _steps(config: CampaignConfig) -> Iterator[Conflict]:
             f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
             "Raise training.batch_size or lower it.",
         )
+
+
+def _gates(config: CampaignConfig) -> Iterator[Conflict]:
+    gates, kind = config.evaluation.gates, config.task.kind
+    is_regression = kind == "regression"
+    for name, belongs in (
+        ("min_accuracy", not is_regression),
+        ("max_ece", not is_regression),
+        ("max_rmse", is_regression),
+    ):
+        if getattr(gates, name) is not None and not belongs:
+            instead = "max_rmse" if is_regression else "min_accuracy"
+            yield Conflict(
+                f"evaluation.gates.{name}",
+                f"{kind} is not measured so",
+                f"Use `{instead}`.",
+            )

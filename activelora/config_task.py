@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from activelora.config_section import Section
 
+MAX_GRID_VALUES = 1001
+
 
 class TaskConfig(Section):
     """What is asked of the model, and what it may answer."""
 
-    kind: Literal["classification", "yes_no", "multiple_choice"] = "classification"
+    kind: Literal["classification", "yes_no", "multiple_choice", "regression"] = "classification"
     """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
-    choices."""
+    choices. `regression`: a number between `minimum` and `maximum`."""
     prompt: str
     """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
     the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
@@ -28,12 +31,20 @@ class TaskConfig(Section):
     answer_words: dict[str, str] = Field(default={})
     """For `answer: words`: a short word for a label, where the label itself is long or shares its
     beginning."""
+    minimum: float | None = None
+    """For `regression`: the smallest answer. A label outside `minimum` and `maximum` is an error."""
+    maximum: float | None = None
+    """For `regression`: the largest answer."""
+    step: Annotated[float, Field(gt=0.0)] = 1.0
+    """For `regression`: the model answers minimum, minimum + step, ... maximum, at most 1001 values; a label in
+    between is rounded. Few values, each one token (such as 1 to 5), are fastest: a grid of 0 to 100 costs
+    about nine passes an item."""
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
     often add 30 tokens to every item."""
     label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
     """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
-    `cold_start` does so in round 0 only. Not used for multiple choice by text."""
+    `cold_start` does so in round 0 only. Used for classification, yes/no and multiple choice by letters."""
     max_prompt_tokens: Annotated[int, Field(ge=16)] = 512
     """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are
     counted."""
@@ -49,8 +60,9 @@ class TaskConfig(Section):
             raise ValueError(f"`labels` belong to classification only; a {self.kind} task brings its own")
         if self.kind == "multiple_choice" and self.answer == "words":
             raise ValueError("a multiple_choice task answers by `letters` or by `text`")
-        if self.kind == "yes_no" and self.answer != "words":
-            raise ValueError("a yes_no task answers by `words`")
+        if self.kind in ("yes_no", "regression") and self.answer != "words":
+            raise ValueError(f"a {self.kind} task answers by `words`")
+        self._check_grid()
         names = [label.strip().casefold() for label in self.labels]
         if len(set(names)) < len(names) or "" in names:
             raise ValueError("`labels` must be different and not empty (upper and lower case count as the same)")
@@ -58,6 +70,23 @@ class TaskConfig(Section):
             raise ValueError("`prompt` is empty")
         if self.answer_words and self.answer != "words":
             raise ValueError(f"`answer_words` are for `answer: words`, and it is `{self.answer}`")
-        if unknown := sorted(set(self.answer_words) - set(self.labels or ("yes", "no"))):
+        known = () if self.kind == "regression" else self.labels or ("yes", "no")
+        if unknown := sorted(set(self.answer_words) - set(known)):
             raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")
         return self
+
+    def _check_grid(self) -> None:
+        given = [name for name in ("minimum", "maximum", "step") if name in self.model_fields_set]
+        if self.kind != "regression":
+            if any(getattr(self, name) != type(self).model_fields[name].default for name in given):
+                raise ValueError(f"`{given[0]}` belongs to regression only")
+            return
+        if self.minimum is None or self.maximum is None:
+            raise ValueError("a regression task needs `minimum` and `maximum`")
+        low, high, step = (Decimal(str(value)) for value in (self.minimum, self.maximum, self.step))
+        if low >= high:
+            raise ValueError(f"`minimum` {low:f} must be smaller than `maximum` {high:f}")
+        if (high - low) / step > MAX_GRID_VALUES - 1:
+            raise ValueError(f"the grid has more than {MAX_GRID_VALUES} values: make `step` larger")
+        if (high - low) % step:
+            raise ValueError(f"`maximum` {high:f} cannot be reached from `minimum` {low:f} in steps of {step:f}")

@@ -42,9 +42,10 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected()
-    for name in (_check_strategy, _check_measure, _check_source):
-        problems.run(name, config)
+    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source)]
     if problems.run(_check_task, config):
+        if all(named):
+            problems.run(_check_fit, config)
         problems.run(_check_data, config, findings)
         problems.run(_check_model, config, findings, runs_here)
     problems.refuse()
@@ -83,6 +84,12 @@ def _check_measure(config: CampaignConfig) -> None:
 
     check_measure(config.acquisition.measure)
     check_measure(config.acquisition.prefilter, "acquisition.prefilter")
+
+
+def _check_fit(config: CampaignConfig) -> None:
+    from activelora.acquisition.fit import check_fit
+
+    check_fit(config)
 
 
 def _check_source(config: CampaignConfig) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
+from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, read_history
-
-COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 
 
 def standing(campaign: Campaign) -> dict[str, Any]:
@@ -45,11 +44,13 @@ def print_rounds(campaign: Campaign) -> None:
 
     from pipelines.terminal import stdout
 
-    table = Table(*COLUMNS, title=campaign.config.name, title_justify="left")
+    shown = headline_of(campaign.config.task).columns
+    columns = ("round", "labels", *(title for _, title in shown), "time", "state")
+    table = Table(*columns, title=campaign.config.name, title_justify="left")
     for column in table.columns[:-1]:
         column.justify = "right"
     for one in standing(campaign)["rounds"]:
-        numbers = (_number(one[name]) for name in ("accuracy", "ece", "nll"))
+        numbers = (_number(one[name]) for name, _ in shown)
         table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
     stdout().print(table)
 
@@ -58,7 +59,7 @@ def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
     return {
         "round": record.round,
         "num_labels": record.num_labels,
-        **{name: record.metrics.get(name) for name in ("accuracy", "ece", "nll")},
+        **{name: record.metrics.get(name) for name, _ in headline_of(campaign.config.task).columns},
         "seconds": round(sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests), 3),
         "state": _state(campaign, record),
     }

@@ -16,6 +16,7 @@ import numpy as np
 
 from activelora.acquisition.kept import by_id, embeddings
 from activelora.acquisition.strategy import (
+    ANSWERS,
     EMBEDDINGS,
     Float32Array,
     FloatArray,
@@ -105,5 +106,5 @@ STRATEGY = Strategy(
     "badge",
     "k-means++ over g = (p̄ − onehot(argmax p̄)) ⊗ h: gradients that are large and different",
     select,
-    needs=frozenset({EMBEDDINGS}),
+    needs=frozenset({EMBEDDINGS, ANSWERS}),
 )

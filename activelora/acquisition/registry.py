@@ -17,6 +17,7 @@ from activelora.acquisition import (
     random,
     star,
     stratified_random,
+    uncertainty,
     variation_ratio,
     vote_entropy,
 )
@@ -42,6 +43,7 @@ _MODULES = (
     badge,
     density_weighted,
     hybrid,
+    uncertainty,
     star,
 )
 

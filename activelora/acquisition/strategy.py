@@ -15,7 +15,7 @@ from activelora.config import AcquisitionConfig
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
-SAMPLES, EMBEDDINGS = "samples", "embeddings"
+SAMPLES, EMBEDDINGS, ANSWERS = "samples", "embeddings", "answers"
 """What a strategy can need besides measures: see :attr:`Strategy.needs`."""
 
 
@@ -91,7 +91,9 @@ class Strategy:
         needs_scores: False if the pool need not be scored at all.
         options: Settings under ``acquisition`` that it reads.
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution) or
-            ``embeddings`` (of the pool and of the labelled items).
+            ``embeddings`` (of the pool and of the labelled items); or ``answers``: that an item's prediction is one
+            distribution over answers that exclude each other, without which the strategy makes no sense.
+        measures: Measures that it reads whatever the campaign file says; those of its options are checked apart.
     """
 
     name: str
@@ -100,3 +102,4 @@ class Strategy:
     needs_scores: bool = True
     options: tuple[str, ...] = field(default=())
     needs: frozenset[str] = frozenset()
+    measures: tuple[str, ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from activelora.labeling.inbox import Answer, read_inbox
 from activelora.labeling.source import Collected, Known, Record, Rejected, Request, State
 from activelora.labeling.tally import Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_label_jsonl, unsafe_cell
+from activelora.tasks.regression import Regression
+from activelora.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class FilesSource:
             state = tallies[item_id].state if item_id in tallies else "waiting"
             states[item_id] = "invalid" if state == "waiting" and item_id in spoiled else state
         rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
-        return Collected(_records(request, tallies), states, rejected)
+        return Collected(_records(request, tallies), states, rejected, _num_rounded(request.task, tallies.values()))
 
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
@@ -86,7 +90,7 @@ def _vote(request: Request, answer: Answer) -> Vote | Rejected:
 
     if item is None:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
-    text = unsafe_cell(str(answer.label).strip())
+    text = _text(answer)
     try:
         return Vote(answer, request.task.parse_label(text, item))
     except LabelError as error:
@@ -122,6 +126,17 @@ def _is_news(vote: Vote, votes: list[Vote], known: Known) -> bool:
         return False
     counted = latest(by_annotator(votes)[annotator])
     return counted is None or counted.label != known.votes.get(annotator)
+
+
+def _num_rounded(task: Task, tallies: Iterable[Tally]) -> int:
+    if not isinstance(task, Regression):
+        return 0
+    return sum(task.is_rounded(_text(vote.answer)) for one in tallies for vote in one.votes.values())
+
+
+def _text(answer: Answer) -> str:
+    """Return a label as the text that a task parses."""
+    return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
 
 
 def _records(request: Request, tallies: dict[str, Tally]) -> list[Record]:

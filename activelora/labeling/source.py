@@ -98,11 +98,13 @@ class Collected:
         records: The votes on items with a label: this round's, in the order of the selection, then late ones.
         states: A state for each of this round's items, in the order of the selection.
         rejected: Answers that cannot be used.
+        num_rounded: Answers that count and were rounded to a step of a regression's grid.
     """
 
     records: list[Record]
     states: Mapping[str, State]
     rejected: list[Rejected]
+    num_rounded: int = 0
 
     @property
     def num_labeled(self) -> int:

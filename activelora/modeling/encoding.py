@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
@@ -28,11 +28,17 @@ class EncodedItem:
 
     Attributes:
         prompt_ids: T ids, up to where the answer begins.
-        answer_ids: The ids of each of the C answers; one id each where answers are scored by one token.
+        answer_ids: The ids of each of the C answers; one id each where answers are scored by one token. Where they are
+            scored by the chain rule, none of them begins another.
     """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[tuple[int, ...], ...]
+
+
+Scoring = Literal["token", "text", "chain"]
+"""How an answer's score comes from its tokens. ``token``: the logit of its only token. ``text``: its length-normalised
+log-likelihood. ``chain``: its log-likelihood, the sum over its tokens."""
 
 
 class Encoder:
@@ -54,7 +60,11 @@ class Encoder:
         self._max_tokens = config.max_prompt_tokens
         self._uses_chat = _uses_chat(tokenizer, config)
         self._answer_cache: dict[str, tuple[int, ...]] = {}
-        if not self.scores_text:
+        self._codes = self._number_codes() if self.task.form == "number" else ()
+        self.scoring: Scoring = "text" if self.scores_text else "token"
+        if any(len(code) > 1 for code in self._codes):
+            self.scoring = "chain"
+        elif not self.scores_text:
             self._check_answers()
 
     def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
@@ -62,7 +72,7 @@ class Encoder:
         encoded = []
         for item in items:
             query = self.task.query(item)
-            answers = tuple(self._answer_ids(answer) for answer in query.answers)
+            answers = self._codes or tuple(self._answer_ids(answer) for answer in query.answers)
             encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
         return encoded
 
@@ -103,6 +113,19 @@ class Encoder:
         if not self._uses_chat and joined[: len(probe)] == probe:
             return tuple(joined[len(probe) :])
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _number_codes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of every number of the grid; one that begins another, as 1 begins 10, gets an end token."""
+        codes = [self._continuation(name if self._uses_chat else f" {name}") for name in self.task.label_names]
+        beginnings = {code[:length] for code in codes for length in range(1, len(code))}
+        end = self._tokenizer.eos_token_id
+        if end is None and beginnings & set(codes):
+            raise ModelError(
+                "the tokenizer has no end token, so 1 could not be told from the beginning of 10",
+                where="task.step",
+                remedy="Choose a grid whose numbers have the same number of digits.",
+            )
+        return tuple((*code, end) if code in beginnings else code for code in codes)
 
     def _check_answers(self) -> None:
         """Refuse labels that their first token cannot tell apart."""

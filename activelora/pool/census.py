@@ -25,6 +25,7 @@ class Census:
     Attributes:
         num_rows: Rows that could be read.
         num_duplicates: Rows whose content was there already.
+        num_rounded: Rows whose label was rounded to a step of the task's grid.
         longest_chars: Length of the longest item: its fields and choices.
         sample: The first item.
     """
@@ -40,6 +41,7 @@ class Census:
         self._own_ids: dict[bytes, int] = {}
         self.num_rows = 0
         self.num_duplicates = 0
+        self.num_rounded = 0
         self.longest_chars = 0
         self.sample: Item | None = None
 

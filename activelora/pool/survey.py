@@ -22,6 +22,7 @@ from activelora.pool.split import draw, stratified
 from activelora.progress import track
 from activelora.seeding import derive_seed
 from activelora.tasks.registry import make_task
+from activelora.tasks.regression import Regression
 
 SourceName = Literal["pool", "holdout"]
 Ids = frozenset[str]
@@ -85,7 +86,7 @@ def survey_data(config: CampaignConfig) -> Survey:
             pool_ids, num_overlap = _without_overlap(config, pool, holdout_ids | calibration_ids)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = tuple(_warnings(config, labeled, holdout_ids))
+    warnings = tuple(_warnings(config, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -153,11 +154,14 @@ def _rows(
 
 
 def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
-    census = Census(make_task(config.task), problems)
+    task, column = make_task(config.task), config.data.columns.label
+    census = Census(task, problems)
     rows = _rows(config, name, label_use(config, name), problems)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
+            if label is not None and isinstance(task, Regression) and task.is_rounded(row.values.get(column or "")):
+                census.num_rounded += 1
     except ProblemsError:
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
@@ -183,7 +187,7 @@ def _split_pool(config: CampaignConfig, pool: Census) -> tuple[Ids, Ids, Ids]:
             where=data.pool.path,
             remedy="Give labelled rows as `data.holdout`, or lower `data.holdout_size` or `data.calibration_size`.",
         )
-    holdout = stratified(labels, data.holdout_size, derive_seed(config.seed, "ingest_pool", "holdout"))
+    holdout = _split_off(config, labels, data.holdout_size, "holdout")
     rest = {item_id: label for item_id, label in labels.items() if item_id not in holdout}
     calibration = _draw_calibration(config, rest)
     return frozenset(ids) - holdout - calibration, holdout, calibration
@@ -204,8 +208,15 @@ def _split_holdout(config: CampaignConfig, labeled: Census) -> tuple[Ids, Ids]:
 
 
 def _draw_calibration(config: CampaignConfig, labels: Mapping[str, int]) -> Ids:
-    seed = derive_seed(config.seed, "ingest_pool", "calibration")
-    return stratified(labels, config.data.calibration_size, seed)
+    return _split_off(config, labels, config.data.calibration_size, "calibration")
+
+
+def _split_off(config: CampaignConfig, labels: Mapping[str, int], size: int, name: str) -> Ids:
+    """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
+    seed = derive_seed(config.seed, "ingest_pool", name)
+    if make_task(config.task).form == "choice":
+        return stratified(labels, size, seed)
+    return frozenset(draw(labels, size, seed))
 
 
 def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tuple[Ids, int]:
@@ -220,11 +231,18 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
     return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
 
 
-def _warnings(config: CampaignConfig, labeled: Census, holdout_ids: Ids) -> Iterator[str]:
+def _warnings(config: CampaignConfig, pool: Census, labeled: Census, holdout_ids: Ids) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
     if len(counts) < 2:
         yield "every holdout item has the same label: accuracy and calibration will say little"
-    names = make_task(config.task).label_names
+    for source, census in {"pool": pool, "holdout": labeled}.items():
+        if census.num_rounded and (source == "pool" or labeled is not pool):
+            yield (
+                f"{census.num_rounded} labels of the {source} lie between two steps of {config.task.step:g} and were "
+                "rounded to the nearest"
+            )
+    task = make_task(config.task)
+    names = task.label_names if task.form == "choice" else ()
     missing = [name for label, name in enumerate(names) if label not in counts]
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
-from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.encoding import EncodedItem, Encoder, Scoring
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder, expand_cache
 from activelora.progress import track
@@ -35,15 +36,18 @@ class Row:
 
     Attributes:
         item: Index of the item.
-        answer: Index of the answer, or None if all are read off the last position.
+        answer: Index of the answer, or None if all are read off the last position; by the chain rule, number of the row
+            among the item's.
         ids: Token ids to run.
         targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
+        paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
     """
 
     item: int
     answer: int | None
     ids: tuple[int, ...]
     targets: tuple[int, ...]
+    paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     @property
     def num_read(self) -> int:
@@ -139,7 +143,7 @@ class Engine:
         return result - _log_sum_exp(result)
 
     def _chunk(self, encoded: list[EncodedItem], begin: int) -> Chunk:
-        rows = _rows(encoded[begin : begin + CHUNK_ITEMS], begin, self._encoder.scores_text)
+        rows = _rows(encoded[begin : begin + CHUNK_ITEMS], begin, self._encoder.scoring)
         prefix_length = _shared_prefix(rows)
         return Chunk(rows, prefix_length, _batches(rows, prefix_length, self._batch_tokens))
 
@@ -202,8 +206,20 @@ class Engine:
         for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
             begin = end + 1 - row.num_read
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : end + 1]).float(), dim=-1)
+            if row.paths:
+                _read_paths(scores_NC[row.item], row, log_probs_TV)
+                continue
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+
+
+def _read_paths(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Tensor) -> None:
+    """Write log p(answer) = Σ_t log p(token t | tokens before) of the answers that the row leads to."""
+    places = [place for _, ids in row.paths for place in range(len(ids))]
+    tokens = [token for _, ids in row.paths for token in ids]
+    steps = log_probs_TV[places, tokens].cpu().numpy().astype(np.float64)
+    begins = np.cumsum([0, *(len(ids) for _, ids in row.paths[:-1])])
+    scores_C[[answer for answer, _ in row.paths]] = np.add.reduceat(steps, begins)
 
 
 def _pool_hidden(
@@ -222,14 +238,37 @@ def _pool_hidden(
     embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
 
 
-def _rows(items: list[EncodedItem], first: int, scores_text: bool) -> list[Row]:
+def _rows(items: list[EncodedItem], first: int, scoring: Scoring) -> list[Row]:
     rows = []
     for index, item in enumerate(items, first):
-        if scores_text:
+        if scoring == "chain":
+            rows += [
+                Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
+                for number, paths in enumerate(_grouped_paths(item.answer_ids))
+            ]
+        elif scoring == "text":
             rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
         else:
             rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
     return rows
+
+
+@lru_cache(maxsize=8)
+def _grouped_paths(answers: tuple[tuple[int, ...], ...]) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
+    """Group answers so that a group's first one, run but for its last token, tells the likelihood of all of it.
+
+    That is so where it runs through the parents (all but the last token) of the others.
+    """
+    groups: list[list[tuple[int, tuple[int, ...]]]] = []
+    for index, ids in sorted(enumerate(answers), key=lambda one: (-len(one[1]), one[0])):
+        parent = ids[:-1]
+        for group in groups:
+            if group[0][1][: len(parent)] == parent:
+                group.append((index, ids))
+                break
+        else:
+            groups.append([(index, ids)])
+    return [tuple(group) for group in groups]
 
 
 def _shared_prefix(rows: list[Row]) -> int:

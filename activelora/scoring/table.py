@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from activelora.uncertainty.measures import MEASURES
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 
 
 def score_table(
     item_ids: Sequence[str],
     log_probs_NKC: NDArray[np.float64],
     *,
+    values_C: NDArray[np.float64] | None = None,
     with_samples: bool = False,
     embeddings_ND: NDArray[np.float32] | None = None,
     labeled: Collection[str] = (),
@@ -27,6 +28,7 @@ def score_table(
     Args:
         item_ids: N ids.
         log_probs_NKC: The samples.
+        values_C: For regression, the numbers that the answers stand for: adds the variance measures.
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that are there as company only.
         labeled: Ids of those.
@@ -34,6 +36,9 @@ def score_table(
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     for name, measure in MEASURES.items():
         columns[name] = pa.array(measure(log_probs_NKC), pa.float64())
+    if values_C is not None:
+        for name, number_measure in NUMBER_MEASURES.items():
+            columns[name] = pa.array(number_measure(log_probs_NKC, values_C), pa.float64())
     mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
     columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
     if with_samples:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from activelora.campaign.records import Item
+
+Form = Literal["choice", "number"]
+"""What an answer is. ``choice``: one of the query's answers. ``number``: the same, where the answers are a grid of
+numbers."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,14 @@ class Query:
 
 class Task(Protocol):
     """A kind of question. Labels are integers: the index into :attr:`Query.answers`."""
+
+    @property
+    def form(self) -> Form:
+        """What an answer is: decides how answers are scored and measured."""
+
+    @property
+    def label_hint(self) -> str | None:
+        """What an annotator may write, where that is not simply one of the labels or choices."""
 
     @property
     def scores_text(self) -> bool:

@@ -16,6 +16,7 @@ from activelora.config_file import config_digest
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
 from activelora.tracking.champion import champion
+from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
 from activelora.tracking.plots import CurvePoint
 
@@ -68,13 +69,14 @@ class _Report:
     def view(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
         """Return everything that the template shows."""
         config, done = self.campaign.config, evaluated(self.records)
+        task, judged_by = make_task(config.task), headline_of(config.task)
         zero_shot = done[0] if done and done[0].round == 0 else None
         return {
             "config": config,
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
-            "label_names": make_task(config.task).label_names,
+            "label_names": task.label_names if task.form == "choice" else (),
             "state": self._state(),
             "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
             "headline": self.headline,
@@ -82,11 +84,14 @@ class _Report:
             "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
+            "task": task,
+            "judged_by": judged_by,
+            "show": words.percent if judged_by.is_share else words.significant,
             "evaluation": self.evaluation,
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
-            "aulc": area_under_learning_curve(self.records),
+            "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "plots": self._plots(comparisons),
             "selections": self._selections(),
             "max_items": MAX_ITEMS,
@@ -140,13 +145,10 @@ class _Report:
         own = _curve(self.records)
         curves = {self.campaign.config.acquisition.strategy: own}
         curves |= {name: _curve(read_history(other)) for name, other in comparisons.items()}
-        figures = {"reliability": plots.reliability_diagram(self.evaluation)}
-        figures["risk_coverage"] = plots.risk_coverage(self.evaluation)
+        figures = plots.evaluation_figures(self.evaluation)
         if len(own) > 1:
             level = self.campaign.config.evaluation.confidence_level
-            figures["learning_curve"] = plots.learning_curve(curves, level)
-        if self.evaluation["confusion"] is not None:
-            figures["confusion"] = plots.confusion_matrix(self.evaluation)
+            figures["learning_curve"] = plots.learning_curve(curves, level, headline_of(self.campaign.config.task))
         # matplotlib escapes the label names in its SVG.
         return {name: Markup(plots.to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
 

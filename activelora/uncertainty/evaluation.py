@@ -6,6 +6,7 @@ Letters: N items, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,24 @@ def flat_metrics(document: dict[str, Any]) -> dict[str, float]:
     return flat
 
 
+def intervals(
+    statistics: Mapping[str, bootstrap.Statistic], num_items: int, settings: EvaluationSettings
+) -> dict[str, list[float]]:
+    """Return the bootstrap interval [low, high] of every statistic; all are resampled alike."""
+    return {
+        name: list(
+            bootstrap.percentile_interval(
+                statistic,
+                num_items,
+                num_resamples=settings.num_resamples,
+                level=settings.level,
+                seed=settings.seed,
+            )
+        )
+        for name, statistic in statistics.items()
+    }
+
+
 def _probability_metrics(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, float]:
     values = {
         "ece": calibration.ece(probs_NC, labels_N, settings.num_bins),
@@ -125,18 +144,7 @@ def _intervals(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSet
     }
     if settings.label_names:
         statistics["macro_f1"] = bootstrap.macro_f1_of(probs_NC, labels_N)
-    return {
-        name: list(
-            bootstrap.percentile_interval(
-                statistic,
-                len(labels_N),
-                num_resamples=settings.num_resamples,
-                level=settings.level,
-                seed=settings.seed,
-            )
-        )
-        for name, statistic in statistics.items()
-    }
+    return intervals(statistics, len(labels_N), settings)
 
 
 def _class_parts(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, Any]:

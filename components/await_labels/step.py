@@ -77,6 +77,8 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
     attempt.write_json("states.json", dict(collected.states))
     if decision.action == "stop":
         stop_campaign(campaign, decision.reason)
+    if collected.num_rounded:
+        logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     num_late = len({record["item_id"] for record in collected.records if record["round"] != request.round})
     return attempt.commit(
         {
@@ -84,6 +86,7 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
             "num_requested": len(request.reasons),
             "num_late": num_late,
             "num_votes": len(collected.records),
+            **({"num_rounded": collected.num_rounded} if collected.num_rounded else {}),
             "num_rejected_lines": len(collected.rejected),
         },
         {

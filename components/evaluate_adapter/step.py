@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
@@ -19,21 +18,13 @@ from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
 from activelora.tracking.champion import champion, gate_failures
-from activelora.uncertainty import evaluation, label_prior, temperature
-from activelora.uncertainty.classification_metrics import FloatArray, IntArray, predicted_labels
+from activelora.uncertainty import evaluation, label_prior
+from activelora.uncertainty.classification_metrics import FloatArray
+from components.evaluate_adapter.judges import judge_of
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor
 
-PREDICTION_SCHEMA = pa.schema(
-    [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),
-        pa.field("predicted", pa.int64(), nullable=False),
-        pa.field("confidence", pa.float64(), nullable=False),
-        pa.field("probs", pa.list_(pa.float64()), nullable=False),  # one per answer of this item
-    ]
-)
 NUM_PRIOR_ITEMS = 200
 
 
@@ -57,13 +48,16 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     calibration_items, calibration_labels_N = access.calibration(campaign)
     log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
 
-    probs_NC = temperature.scale(log_probs_NC, 1.0)
-    settings = _settings(campaign)
-    document = evaluation.evaluate(probs_NC, labels_N, settings)
+    settings, judge = _settings(campaign), judge_of(make_task(campaign.config.task))
+    document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
-    document |= _scaled(log_probs_NC, labels_N, calibration_NC, calibration_labels_N, settings)
+    document |= {"temperature": None, "scaled": None}
+    if calibration_NC is not None:
+        fitted = judge.fit_temperature(calibration_NC, calibration_labels_N)
+        document["temperature"] = {"value": fitted, "num_calibration": len(calibration_labels_N)}
+        document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
     attempt.write_json("evaluation.json", document)
-    attempt.write_table("predictions.parquet", _predictions(campaign, items, labels_N, probs_NC))
+    attempt.write_table("predictions.parquet", judge.predictions(items, labels_N, log_probs_NC, settings))
 
     metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
     gates = _gates(attempt, round_, metrics)
@@ -92,7 +86,7 @@ def _predict(
 
 def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:
     log_probs_NKC = predictor.log_probs(items, num_samples=campaign.config.evaluation.num_samples)
-    if (bad := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+    if (bad := np.isnan(log_probs_NKC.reshape(len(items), -1)).any(axis=1)).any():
         raise ModelError(
             f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
             f"first {items[int(bad.argmax())].item_id}",
@@ -111,7 +105,8 @@ def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
 def _corrects_prior(campaign: Campaign, round_: int) -> bool:
     task = make_task(campaign.config.task)
     wanted = campaign.config.task.label_prior_correction
-    return not task.scores_text and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
+    is_choice = task.form == "choice" and not task.scores_text
+    return is_choice and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
 
 
 def _prior_items(campaign: Campaign) -> list[Item]:
@@ -132,46 +127,11 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
     )
 
 
-def _scaled(
-    log_probs_NC: FloatArray,
-    labels_N: IntArray,
-    calibration_NC: FloatArray | None,
-    calibration_labels_N: IntArray,
-    settings: evaluation.EvaluationSettings,
-) -> dict[str, Any]:
-    if calibration_NC is None:
-        return {"temperature": None, "scaled": None}
-    fitted = temperature.fit_temperature(calibration_NC, calibration_labels_N)
-    scaled_NC = temperature.scale(log_probs_NC, fitted)
-    return {
-        "temperature": {"value": fitted, "num_calibration": len(calibration_labels_N)},
-        "scaled": evaluation.evaluate_scaled(scaled_NC, labels_N, settings),
-    }
-
-
 def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:
     if document["scaled"] is None:
         return {}
     scaled = {f"{name}_scaled": value for name, value in document["scaled"]["metrics"].items()}
     return {**scaled, "temperature": document["temperature"]["value"]}
-
-
-def _predictions(campaign: Campaign, items: list[Item], labels_N: IntArray, probs_NC: FloatArray) -> pa.Table:
-    task = make_task(campaign.config.task)
-    rows = zip(items, labels_N.tolist(), predicted_labels(probs_NC).tolist(), probs_NC.tolist(), strict=True)
-    return pa.Table.from_pylist(
-        [
-            {
-                "item_id": item.item_id,
-                "label": label,
-                "predicted": predicted,
-                "confidence": probs[predicted],
-                "probs": probs[: len(task.query(item).answers)],
-            }
-            for item, label, predicted, probs in rows
-        ],
-        schema=PREDICTION_SCHEMA,
-    )
 
 
 def _gates(attempt: Attempt, round_: int, metrics: dict[str, float]) -> dict[str, Any]:

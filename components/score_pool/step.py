@@ -15,6 +15,8 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.pool.access import shard_items
 from activelora.scoring.table import score_table, unscored_table
+from activelora.tasks.registry import make_task
+from activelora.tasks.regression import Regression
 from activelora.uncertainty.label_prior import correct
 
 
@@ -43,8 +45,14 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
         num_samples = 1 if round_ == 0 else campaign.config.scoring.num_samples
         log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
+        task = make_task(campaign.config.task)
         table = score_table(
-            item_ids, log_probs_NKC, with_samples=SAMPLES in needs, embeddings_ND=embeddings_ND, labeled=labeled
+            item_ids,
+            log_probs_NKC,
+            values_C=np.array(task.values) if isinstance(task, Regression) else None,
+            with_samples=SAMPLES in needs,
+            embeddings_ND=embeddings_ND,
+            labeled=labeled,
         )
         attempt.write_table("scores.parquet", table)
     else:

@@ -1,0 +1,151 @@
+"""A whole campaign of each kind of task with a tiny random model: check, run, status, report."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import yaml
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.config_file import load_config, parse_config
+from activelora.errors import ConfigError, ProblemsError
+from activelora.tracking.report import render_report
+from pipelines.checks import check_campaign
+from pipelines.inline import run_campaign, tick
+from pipelines.standing import standing
+
+WORDS = ("red", "green", "blue", "first", "far", "water", "fire", "earth")
+
+
+def write_campaign(folder, model, task, label_of, **changes):
+    rng = random.Random(0)
+    rows = [{"text": f"{' '.join(rng.choices(WORDS, k=4))} {index}", "gold": label_of(index)} for index in range(48)]
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    document = {
+        "name": "tiny",
+        "seed": 3,
+        "task": {"prompt": "Question: {text}\nAnswer:", "chat_template": "never", **task},
+        "data": {
+            "pool": {"path": "pool.jsonl"},
+            "columns": {"label": "gold"},
+            "holdout_size": 12,
+            "calibration_size": 8,
+            "shard_rows": 20,
+        },
+        "model": {"base": str(model)},
+        "adapter": {"rank": 2, "last_layers": 2},
+        "training": {"epochs": 2, "learning_rate": 1.0e-3},
+        "scoring": {"num_samples": 2},
+        "acquisition": {"strategy": "star", "batch_size": 4},
+        "stopping": {"max_rounds": 2},
+        "evaluation": {"bootstrap_samples": 100},
+        "tracking": {"enabled": False},
+    }
+    for section, values in changes.items():
+        document[section] = {**document.get(section, {}), **values}
+    (folder / "campaign.yaml").write_text(yaml.safe_dump(document))
+    return folder / "campaign.yaml"
+
+
+def run(file, folder):
+    config = load_config(file)
+    check_campaign(config)
+    campaign = Campaign.create(str(folder / "campaign"), config)
+    assert run_campaign(campaign).status == "finished"
+    return campaign
+
+
+def answer_by_files(file, folder, written, column="label"):
+    """Let people label the first round from a filled CSV, and return the campaign and the labels it took."""
+    import csv
+
+    campaign = Campaign.create(str(folder / "campaign"), load_config(file))
+    assert tick(campaign).status == "waiting"
+    sheet = folder / "campaign" / "labeling" / "round-0000" / "to_label.csv"
+    with sheet.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for row, label in zip(rows, written, strict=True):
+        row[column] = label
+    with (folder / "campaign" / "inbox" / "done.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    assert tick(campaign).status == "waiting"
+    return campaign, rows
+
+
+NUMBERS = {"kind": "regression", "minimum": 0, "maximum": 12}
+
+
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        {"strategy": "uncertainty", "measure": "variance"},
+        {"strategy": "star", "measure": "epistemic_variance"},
+        {"strategy": "badge"},
+        {"strategy": "batch_bald"},
+        {"strategy": "stratified_random"},
+    ],
+)
+def test_regression(tmp_path, tiny_model_path, acquisition):
+    file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 13, acquisition=acquisition)
+    campaign = run(file, tmp_path)
+    metrics = campaign.require(Unit("evaluate_adapter", 2)).metrics
+    assert 0 < metrics["mae"] <= metrics["rmse"] <= 12
+    assert metrics["rmse_low"] <= metrics["rmse"] <= metrics["rmse_high"]
+    assert metrics["nll_scaled"] > 0
+    rows = campaign.read_table(campaign.require(Unit("evaluate_adapter", 1)), "predictions.parquet").to_pylist()
+    assert all(row["low"] <= row["high"] and 0 <= row["predicted"] <= 12 for row in rows)
+    assert standing(campaign)["rounds"][2]["rmse"] == metrics["rmse"]
+    page = render_report(campaign, {})
+    assert "True numbers inside the intervals" in page
+    assert f"{metrics['rmse']:.4g}" in page
+
+
+def test_regression_from_files_rounds_and_counts(tmp_path, tiny_model_path):
+    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.jsonl"}}}
+    file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 13, **changes)
+    campaign, rows = answer_by_files(file, tmp_path, ["3", "7.4", "12.0", " 0 "])
+    assert rows[0]["allowed_labels"] == "a number from 0 to 12 | skip"
+    manifest = campaign.require(Unit("await_labels", 0))
+    labels = campaign.read_table(manifest, "labels.parquet").to_pydict()
+    assert dict(zip(labels["item_id"], labels["label"], strict=True)) == {
+        row["item_id"]: label for row, label in zip(rows, [3, 7, 12, 0], strict=True)
+    }
+    assert manifest.metrics["num_rounded"] == 1
+
+
+def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_model_path):
+    file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 12 + 0.5 * (i < 5))
+    warnings = check_campaign(load_config(file)).warnings
+    assert any("5 labels of the pool lie between two steps of 1" in warning for warning in warnings)
+    file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 14)
+    with pytest.raises(ProblemsError, match=r"pool.jsonl:14: column `gold`: 13 is outside task.minimum 0"):
+        check_campaign(load_config(file))
+
+
+@pytest.mark.parametrize(
+    ("task", "sections", "message"),
+    [
+        (
+            {},
+            {"acquisition": {"strategy": "uncertainty", "measure": "variance"}},
+            "`variance` does not exist for class",
+        ),
+        ({}, {"evaluation": {"gates": {"max_rmse": 1}}}, "gates.max_rmse`: classification is not measured so"),
+        (NUMBERS, {"evaluation": {"gates": {"min_accuracy": 0.5}}}, "gates.min_accuracy`: regression is not"),
+        (NUMBERS, {"evaluation": {"gates": {"max_ece": 0.5}}}, "Use `max_rmse`"),
+    ],
+)
+def test_what_does_not_fit_a_task_is_told_by_check(tmp_path, tiny_model_path, task, sections, message):
+    task = task or {"kind": "classification", "labels": ["water", "fire"]}
+    is_choice = task["kind"] == "classification"
+    file = write_campaign(tmp_path, tiny_model_path, task, lambda i: ["water", "fire"][i % 2] if is_choice else i % 13)
+    document = yaml.safe_load(file.read_text())
+    document = {**document, **{name: {**document[name], **values} for name, values in sections.items()}}
+    document["data"]["folder"] = str(tmp_path)
+    with pytest.raises((ProblemsError, ConfigError), match=message):
+        check_campaign(parse_config(document, where="campaign.yaml"))
