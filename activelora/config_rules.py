@@ -111,6 +111,12 @@ def _labels(config: CampaignConfig) -> Iterator[Conflict]:
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
+    if labeling.oracle_error_rate > 0 and config.task.kind == "multi_label":
+        yield Conflict(
+            "labeling.oracle_error_rate",
+            f"mistakes are simulated where an item has one label out of several, and this is {config.task.kind}",
+            "Leave it out.",
+        )
     if labeling.source != "oracle" and labeling.oracle_error_rate > 0:
         yield Conflict(
             "labeling.oracle_error_rate",

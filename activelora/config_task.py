@@ -10,20 +10,22 @@ from pydantic import Field, model_validator
 from activelora.config_section import Section
 
 MAX_GRID_VALUES = 1001
+MAX_LABEL_SET = 62
 
 
 class TaskConfig(Section):
     """What is asked of the model, and what it may answer."""
 
-    kind: Literal["classification", "yes_no", "multiple_choice", "regression"] = "classification"
+    kind: Literal["classification", "yes_no", "multiple_choice", "multi_label", "regression"] = "classification"
     """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
-    choices. `regression`: a number between `minimum` and `maximum`."""
+    choices. `multi_label`: any number of `labels`; the prompt names `{label}`, and the model says yes or no
+    to each. `regression`: a number between `minimum` and `maximum`."""
     prompt: str
     """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
     the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
     executed."""
     labels: tuple[str, ...] = ()
-    """The labels, for `classification`. The order is the order of label numbers in data files."""
+    """The labels, for `classification` and `multi_label`. The order is the order of label numbers in data files."""
     answer: Literal["letters", "words", "text"] = "words"
     """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
     the label itself, or its entry in `answer_words`; `text`: the likelihood of each choice's text, for
@@ -56,11 +58,14 @@ class TaskConfig(Section):
                 raise ValueError("a classification task needs at least two `labels`")
             if self.answer == "text":
                 raise ValueError("`answer: text` is for multiple_choice; use `words` or `letters`")
+        elif self.kind == "multi_label":
+            self._check_label_set()
         elif self.labels:
-            raise ValueError(f"`labels` belong to classification only; a {self.kind} task brings its own")
+            problem = f"`labels` belong to classification and multi_label; a {self.kind} task brings its own"
+            raise ValueError(problem)
         if self.kind == "multiple_choice" and self.answer == "words":
             raise ValueError("a multiple_choice task answers by `letters` or by `text`")
-        if self.kind in ("yes_no", "regression") and self.answer != "words":
+        if self.kind in ("yes_no", "multi_label", "regression") and self.answer != "words":
             raise ValueError(f"a {self.kind} task answers by `words`")
         self._check_grid()
         names = [label.strip().casefold() for label in self.labels]
@@ -70,10 +75,16 @@ class TaskConfig(Section):
             raise ValueError("`prompt` is empty")
         if self.answer_words and self.answer != "words":
             raise ValueError(f"`answer_words` are for `answer: words`, and it is `{self.answer}`")
-        known = () if self.kind == "regression" else self.labels or ("yes", "no")
+        known = {"classification": self.labels, "regression": ()}.get(self.kind, ("yes", "no"))
         if unknown := sorted(set(self.answer_words) - set(known)):
             raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")
         return self
+
+    def _check_label_set(self) -> None:
+        if not 1 <= len(self.labels) <= MAX_LABEL_SET:
+            raise ValueError(f"a multi_label task needs 1 to {MAX_LABEL_SET} `labels`")
+        if bad := [label for label in self.labels if set(label) & set(";|") or label.strip().startswith("[")]:
+            raise ValueError(f"label {bad[0]!r} has ; or | in it or begins with [, which stand for lists of labels")
 
     def _check_grid(self) -> None:
         given = [name for name in ("minimum", "maximum", "step") if name in self.model_fields_set]

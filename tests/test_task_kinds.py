@@ -77,6 +77,14 @@ def answer_by_files(file, folder, written, column="label"):
     return campaign, rows
 
 
+TOPICS = {"kind": "multi_label", "prompt": "Question: {text}\nIs it {label} ?", "labels": ["water", "fire", "red"]}
+
+
+def topics_of(index):
+    return [name for place, name in enumerate(TOPICS["labels"]) if index >> place & 1]
+
+
+WATER_FIRE = ["water", "fire"]
 NUMBERS = {"kind": "regression", "minimum": 0, "maximum": 12}
 
 
@@ -133,19 +141,65 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
         (
             {},
             {"acquisition": {"strategy": "uncertainty", "measure": "variance"}},
-            "`variance` does not exist for class",
+            "`variance` does not exist for",
         ),
         ({}, {"evaluation": {"gates": {"max_rmse": 1}}}, "gates.max_rmse`: classification is not measured so"),
         (NUMBERS, {"evaluation": {"gates": {"min_accuracy": 0.5}}}, "gates.min_accuracy`: regression is not"),
         (NUMBERS, {"evaluation": {"gates": {"max_ece": 0.5}}}, "Use `max_rmse`"),
+        (TOPICS, {"acquisition": {"strategy": "badge"}}, "`badge` needs one distribution over answers for each item"),
+        (TOPICS, {"acquisition": {"strategy": "hybrid", "then": "stratified_random"}}, "acquisition.then: `stratified"),
+        (TOPICS, {"labeling": {"oracle_error_rate": 0.1}}, "mistakes are simulated where an item has one label"),
     ],
 )
 def test_what_does_not_fit_a_task_is_told_by_check(tmp_path, tiny_model_path, task, sections, message):
     task = task or {"kind": "classification", "labels": ["water", "fire"]}
-    is_choice = task["kind"] == "classification"
-    file = write_campaign(tmp_path, tiny_model_path, task, lambda i: ["water", "fire"][i % 2] if is_choice else i % 13)
+    label_of = {"regression": lambda i: i % 13, "multi_label": topics_of}.get(task["kind"], lambda i: WATER_FIRE[i % 2])
+    file = write_campaign(tmp_path, tiny_model_path, task, label_of)
     document = yaml.safe_load(file.read_text())
-    document = {**document, **{name: {**document[name], **values} for name, values in sections.items()}}
+    document = {**document, **{name: {**document.get(name, {}), **values} for name, values in sections.items()}}
     document["data"]["folder"] = str(tmp_path)
     with pytest.raises((ProblemsError, ConfigError), match=message):
         check_campaign(parse_config(document, where="campaign.yaml"))
+
+
+@pytest.mark.parametrize(
+    "acquisition", [{"strategy": "star"}, {"strategy": "bald"}, {"strategy": "core_set"}, {"strategy": "hybrid"}]
+)
+def test_multi_label(tmp_path, tiny_model_path, acquisition):
+    file = write_campaign(tmp_path, tiny_model_path, TOPICS, topics_of, acquisition=acquisition)
+    campaign = run(file, tmp_path)
+    manifest = campaign.require(Unit("evaluate_adapter", 2))
+    assert 0 <= manifest.metrics["accuracy"] <= 1 - manifest.metrics["hamming_loss"]
+    assert {"ece", "nll", "ece_scaled", "micro_f1_low"} <= set(manifest.metrics)
+    assert campaign.require(Unit("train_adapter", 1)).metrics["num_labels"] == 4
+    rows = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    for row in rows:
+        assert row["predicted"] == [name for name, p in zip(TOPICS["labels"], row["probs"], strict=True) if p > 0.5]
+    right = [row["predicted"] == row["label"] for row in rows]
+    assert manifest.metrics["accuracy"] == sum(right) / len(right)
+    ingest = campaign.require(Unit("ingest_pool"))
+    assert sum(ingest.details["holdout_labels"].values()) == sum(len(row["label"]) for row in rows)
+    page = render_report(campaign, {})
+    assert "For each of 3 labels, the model says whether an item has it" in page
+    assert "Where it is right and wrong" in page
+
+
+def test_multi_label_from_files_and_csv(tmp_path, tiny_model_path):
+    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.csv"}}}
+    file = write_campaign(tmp_path, tiny_model_path, TOPICS, topics_of, **changes)
+    lines = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
+    table = "".join(f"{row['text']},{'|'.join(row['gold']) or '[]'}\n" for row in lines)
+    (tmp_path / "pool.csv").write_text("text,gold\n" + table)
+    campaign, rows = answer_by_files(file, tmp_path, ["red; water", '["fire"]', "none", "FIRE"])
+    assert rows[0]["allowed_labels"] == "water | fire | red; several with | between them, no label as none | skip"
+    labels = campaign.read_table(campaign.require(Unit("await_labels", 0)), "labels.parquet").to_pydict()
+    assert dict(zip(labels["item_id"], labels["label"], strict=True)) == {
+        row["item_id"]: mask for row, mask in zip(rows, [0b101, 0b010, 0, 0b010], strict=True)
+    }
+
+
+def test_an_empty_cell_is_an_empty_set_where_every_row_is_labelled(tmp_path, tiny_model_path):
+    file = write_campaign(tmp_path, tiny_model_path, TOPICS, lambda index: "" if index % 2 else "red|fire")
+    counts = check_campaign(load_config(file)).data.holdout_labels
+    assert set(counts) == {"red", "fire"}
+    assert counts["red"] == counts["fire"] < 12

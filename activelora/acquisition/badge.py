@@ -16,7 +16,6 @@ import numpy as np
 
 from activelora.acquisition.kept import by_id, embeddings
 from activelora.acquisition.strategy import (
-    ANSWERS,
     EMBEDDINGS,
     Float32Array,
     FloatArray,
@@ -106,5 +105,6 @@ STRATEGY = Strategy(
     "badge",
     "k-means++ over g = (p̄ − onehot(argmax p̄)) ⊗ h: gradients that are large and different",
     select,
-    needs=frozenset({EMBEDDINGS, ANSWERS}),
+    needs=frozenset({EMBEDDINGS}),
+    needs_answers=True,
 )

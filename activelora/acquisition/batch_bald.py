@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from activelora.acquisition.kept import by_id, samples
-from activelora.acquisition.strategy import ANSWERS, SAMPLES, FloatArray, Pick, ScoredPool, SelectionContext, Strategy
+from activelora.acquisition.strategy import SAMPLES, FloatArray, Pick, ScoredPool, SelectionContext, Strategy
 from activelora.acquisition.top import hesitation, measure
 from activelora.seeding import derive_seed
 
@@ -151,6 +151,7 @@ STRATEGY = Strategy(
     "I(y₁…y_b; w): the batch whose labels together tell most about the weights",
     select,
     options=("candidates", "configurations"),
-    needs=frozenset({SAMPLES, ANSWERS}),
+    needs=frozenset({SAMPLES}),
+    needs_answers=True,
     measures=("bald",),
 )

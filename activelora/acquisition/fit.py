@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from activelora.acquisition.registry import check_measures, strategies_of
-from activelora.acquisition.strategy import ANSWERS
 from activelora.config import CampaignConfig
 from activelora.errors import ConfigError
 from activelora.tasks.registry import make_task
@@ -12,6 +11,7 @@ from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 
 MEASURES_OF: dict[Form, tuple[str, ...]] = {
     "choice": tuple(MEASURES),
+    "set": tuple(MEASURES),
     "number": (*MEASURES, *NUMBER_MEASURES),
 }
 """The measures that score_pool computes, by what an answer is."""
@@ -30,7 +30,7 @@ def check_fit(config: CampaignConfig) -> None:
     check_measures(acquisition)
     fitting = MEASURES_OF[form]
     for key, strategy in zip(("strategy", "then"), strategies_of(acquisition), strict=False):
-        if ANSWERS in strategy.needs and form not in ONE_ANSWER:
+        if strategy.needs_answers and form not in ONE_ANSWER:
             raise ConfigError(
                 f"`{strategy.name}` needs one distribution over answers for each item, which {kind} does not have",
                 where=f"acquisition.{key}",

@@ -15,7 +15,7 @@ from activelora.config import AcquisitionConfig
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
-SAMPLES, EMBEDDINGS, ANSWERS = "samples", "embeddings", "answers"
+SAMPLES, EMBEDDINGS = "samples", "embeddings"
 """What a strategy can need besides measures: see :attr:`Strategy.needs`."""
 
 
@@ -91,9 +91,10 @@ class Strategy:
         needs_scores: False if the pool need not be scored at all.
         options: Settings under ``acquisition`` that it reads.
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution) or
-            ``embeddings`` (of the pool and of the labelled items); or ``answers``: that an item's prediction is one
-            distribution over answers that exclude each other, without which the strategy makes no sense.
+            ``embeddings`` (of the pool and of the labelled items).
         measures: Measures that it reads whatever the campaign file says; those of its options are checked apart.
+        needs_answers: It makes no sense unless an item's prediction is one distribution over answers that exclude each
+            other.
     """
 
     name: str
@@ -103,3 +104,4 @@ class Strategy:
     options: tuple[str, ...] = field(default=())
     needs: frozenset[str] = frozenset()
     measures: tuple[str, ...] = ()
+    needs_answers: bool = False

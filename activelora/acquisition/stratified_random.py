@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from activelora.acquisition.strategy import ANSWERS, Pick, ScoredPool, SelectionContext, Strategy
+from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.acquisition.top import answer_name
 from activelora.errors import ModelError
 from activelora.seeding import item_draw
@@ -41,5 +41,5 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
 
 
 STRATEGY = Strategy(
-    "stratified_random", "drawn at random, equally many of each predicted class", select, needs=frozenset({ANSWERS})
+    "stratified_random", "drawn at random, equally many of each predicted class", select, needs_answers=True
 )

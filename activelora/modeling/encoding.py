@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
+from activelora.tasks.multi_label import MultiLabel
 from activelora.tasks.registry import make_task
+from activelora.tasks.task import Query
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -60,6 +62,7 @@ class Encoder:
         self._max_tokens = config.max_prompt_tokens
         self._uses_chat = _uses_chat(tokenizer, config)
         self._answer_cache: dict[str, tuple[int, ...]] = {}
+        self.rows_per_item = len(self.task.label_names) if self.task.form == "set" else 1
         self._codes = self._number_codes() if self.task.form == "number" else ()
         self.scoring: Scoring = "text" if self.scores_text else "token"
         if any(len(code) > 1 for code in self._codes):
@@ -68,13 +71,25 @@ class Encoder:
             self._check_answers()
 
     def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
-        """Encode items; prompts that are too long are cut before the template's closing words."""
+        """Encode items; prompts that are too long are cut before the template's closing words.
+
+        Returns:
+            :attr:`rows_per_item` for each item, in the items' order: one, or for label sets one a label.
+        """
         encoded = []
-        for item in items:
-            query = self.task.query(item)
+        for query in (query for item in items for query in self._queries(item)):
             answers = self._codes or tuple(self._answer_ids(answer) for answer in query.answers)
             encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
         return encoded
+
+    def encode_labelled(self, items: Sequence[Item], labels: Sequence[int]) -> tuple[list[EncodedItem], list[int]]:
+        """Return what is to be learned from labelled items: encoded questions, and the index of each one's answer."""
+        if self.task.form != "set":
+            return self.encode(items), list(labels)
+        return self.encode(items), [label >> place & 1 for label in labels for place in range(self.rows_per_item)]
+
+    def _queries(self, item: Item) -> list[Query]:
+        return self.task.queries(item) if isinstance(self.task, MultiLabel) else [self.task.query(item)]
 
     def _prompt_ids(self, prompt: str, closing: str) -> tuple[int, ...]:
         text, tail = prompt, closing
@@ -130,7 +145,7 @@ class Encoder:
     def _check_answers(self) -> None:
         """Refuse labels that their first token cannot tell apart."""
         letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        names = self.task.label_names or letters
+        names = ("no", "yes") if self.task.form == "set" else self.task.label_names or letters
         answers = self.task.query(_empty_item(self.task.columns)).answers if self.task.label_names else letters
         seen: dict[int, str] = {}
         for name, answer in zip(names, answers, strict=True):

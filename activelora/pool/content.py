@@ -68,6 +68,7 @@ class RowParser:
         self._columns = columns
         self._labels = labels
         self._problems = problems
+        self._reads_blank = task.form == "set" and labels == "required"  # no label is an answer there
 
     def parse(self, row: Row) -> tuple[Item, int | None] | None:
         """Return item and gold label (None where there is none), or None for a row that cannot be used."""
@@ -128,7 +129,7 @@ class RowParser:
         if column is None or self._labels == "ignored":
             return None
         raw = row.values.get(column)
-        if raw is None or _is_nan(raw) or (isinstance(raw, str) and not raw.strip()):
+        if raw is None or _is_nan(raw) or (isinstance(raw, str) and not raw.strip() and not self._reads_blank):
             if self._labels == "optional":
                 return None
             if column not in row.values:

@@ -130,9 +130,16 @@ def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
 
 
 def named_counts(config: CampaignConfig, counts: Mapping[int, int]) -> dict[str, int]:
-    """Return label counts by the label's name; for multiple choice, by the answer's number from 0."""
-    names = make_task(config.task).label_names
+    """Return label counts by name; for label sets those of each label, for multiple choice by the answer's number."""
+    task = make_task(config.task)
+    names = task.label_names
+    if task.form == "set":
+        return {name: _count_bit(counts, place) for place, name in enumerate(names) if _count_bit(counts, place)}
     return {names[label] if names else str(label): count for label, count in counts.items()}
+
+
+def _count_bit(counts: Mapping[int, int], place: int) -> int:
+    return sum(count for mask, count in counts.items() if mask >> place & 1)
 
 
 def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
@@ -244,6 +251,8 @@ def _warnings(config: CampaignConfig, pool: Census, labeled: Census, holdout_ids
     task = make_task(config.task)
     names = task.label_names if task.form == "choice" else ()
     missing = [name for label, name in enumerate(names) if label not in counts]
+    if task.form == "set":
+        missing = [name for place, name in enumerate(task.label_names) if not _count_bit(counts, place)]
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         yield f"no holdout item has the label {', '.join(missing[:10])}{more}: how well it is learned stays unknown"

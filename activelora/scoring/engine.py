@@ -103,7 +103,8 @@ class Engine:
             description: For the progress display.
 
         Returns:
-            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers.
+            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. N counts what the encoder
+            makes of the items: several rows an item where it asks several questions.
         """
         return self._run(items, sampler, samples, description, None)
 
@@ -119,7 +120,7 @@ class Engine:
             Shapes (N, K, C) and (N, D).
         """
         width = self._base.model.get_output_embeddings().weight.shape[1]
-        embeddings_ND = np.zeros((len(items), width), dtype=np.float32)
+        embeddings_ND = np.zeros((len(items) * self._encoder.rows_per_item, width), dtype=np.float32)
         log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
         embeddings_ND /= len(samples)
         return log_probs_NKC, embeddings_ND
@@ -134,7 +135,7 @@ class Engine:
     ) -> NDArray[np.float64]:
         encoded = self._encoder.encode(items)
         num_answers = max((len(item.answer_ids) for item in encoded), default=0)
-        result = np.full((len(items), len(samples), num_answers), -np.inf)
+        result = np.full((len(encoded), len(samples), num_answers), -np.inf)
         chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
         passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result, embeddings_ND))
         total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))

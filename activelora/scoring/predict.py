@@ -78,9 +78,11 @@ class Predictor:
             description: For the progress display.
 
         Returns:
-            Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers.
+            Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers. For label sets
+            (N, max(K, 1), C, 2): no and yes to each of C labels.
         """
-        return self._engine.log_probs(items, self._sampler, _numbers(num_samples), description)
+        log_probs_NKC = self._engine.log_probs(items, self._sampler, _numbers(num_samples), description)
+        return self._by_item(log_probs_NKC, len(items))
 
     def log_probs_and_embeddings(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
@@ -89,7 +91,17 @@ class Predictor:
 
         The mean is over the prompt's tokens and over the samples.
         """
-        return self._engine.log_probs_and_embeddings(items, self._sampler, _numbers(num_samples), description)
+        log_probs_NKC, embeddings_ND = self._engine.log_probs_and_embeddings(
+            items, self._sampler, _numbers(num_samples), description
+        )
+        mean_ND = embeddings_ND.reshape(len(items), self._encoder.rows_per_item, -1).mean(axis=1)
+        return self._by_item(log_probs_NKC, len(items)), mean_ND
+
+    def _by_item(self, log_probs_MKC: NDArray[np.float64], num_items: int) -> NDArray[np.float64]:
+        """Return the rows as they are or, for label sets, grouped by item."""
+        if self._encoder.task.form != "set":
+            return log_probs_MKC
+        return log_probs_MKC.reshape(num_items, -1, *log_probs_MKC.shape[1:]).transpose(0, 2, 1, 3)
 
 
 def _numbers(num_samples: int) -> list[int | None]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES, mean_over_labels
 
 
 def score_table(
@@ -27,21 +27,25 @@ def score_table(
 
     Args:
         item_ids: N ids.
-        log_probs_NKC: The samples.
+        log_probs_NKC: The samples; for label sets (N, K, C, 2), whose measures are means over the labels, and which
+            give no distribution over answers.
         values_C: For regression, the numbers that the answers stand for: adds the variance measures.
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that are there as company only.
         labeled: Ids of those.
     """
+    is_set = log_probs_NKC.ndim == 4
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     for name, measure in MEASURES.items():
-        columns[name] = pa.array(measure(log_probs_NKC), pa.float64())
+        scores_N = mean_over_labels(measure, log_probs_NKC) if is_set else measure(log_probs_NKC)
+        columns[name] = pa.array(scores_N, pa.float64())
     if values_C is not None:
         for name, number_measure in NUMBER_MEASURES.items():
             columns[name] = pa.array(number_measure(log_probs_NKC, values_C), pa.float64())
-    mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
-    columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
-    if with_samples:
+    if not is_set:
+        mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
+        columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
+    if with_samples and not is_set:
         columns["log_probs"] = pa.array([samples_KC.ravel() for samples_KC in log_probs_NKC], pa.list_(pa.float64()))
     if embeddings_ND is not None:
         flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from activelora.config import TaskConfig
 from activelora.tasks.classification import Classification
+from activelora.tasks.multi_label import MultiLabel
 from activelora.tasks.multiple_choice import MultipleChoice
 from activelora.tasks.regression import Regression
 from activelora.tasks.task import Task
@@ -14,6 +15,7 @@ _KINDS: dict[str, Callable[[TaskConfig], Task]] = {
     "classification": Classification,
     "yes_no": Classification,
     "multiple_choice": MultipleChoice,
+    "multi_label": MultiLabel,
     "regression": Regression,
 }
 

@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 
 from activelora.campaign.records import Item
 
-Form = Literal["choice", "number"]
+Form = Literal["choice", "number", "set"]
 """What an answer is. ``choice``: one of the query's answers. ``number``: the same, where the answers are a grid of
-numbers."""
+numbers. ``set``: any number of labels, as a bit mask."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class _Report:
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
-            "label_names": task.label_names if task.form == "choice" else (),
+            "label_names": task.label_names if task.form in ("choice", "set") else (),
             "state": self._state(),
             "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
             "headline": self.headline,

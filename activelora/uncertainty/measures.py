@@ -133,6 +133,14 @@ def epistemic_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> Float
     return between_N
 
 
+def mean_over_labels(measure: Measure, log_probs_NKC2: FloatArray) -> FloatArray:
+    """Return the mean over C labels of a measure of each label's distribution over no and yes."""
+    num_items, num_samples, num_labels, _ = log_probs_NKC2.shape
+    scores_M = measure(log_probs_NKC2.transpose(0, 2, 1, 3).reshape(-1, num_samples, 2))
+    mean_N: FloatArray = scores_M.reshape(num_items, num_labels).mean(axis=1)
+    return mean_N
+
+
 NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": variance, "epistemic_variance": epistemic_variance}
 """For regression, beside :data:`MEASURES`."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.campaign import Attempt, Campaign
-from activelora.campaign.labels import label_snapshot
+from activelora.campaign.labels import LabelSnapshot, label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.errors import DataError
@@ -40,19 +40,19 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     for manifest in label_manifests(campaign, round_):
         attempt.reads(manifest)
-    base, examples, digest = _examples(campaign, round_)
+    base, examples, snapshot = _examples(campaign, round_)
     losses = _train(campaign, round_, base, examples, attempt)
     metrics = {
-        "num_labels": len(examples),
+        "num_labels": len(snapshot.labels),
         "num_steps": len(losses),
         "final_loss": losses[-1],
         "seconds": time.monotonic() - begin,
     }
     constraint = campaign.config.adapter.constraint.model_dump()
-    return attempt.commit(metrics, {"label_digest": digest, "constraint": constraint, "base_model": base.name})
+    return attempt.commit(metrics, {"label_digest": snapshot.digest, "constraint": constraint, "base_model": base.name})
 
 
-def _examples(campaign: Campaign, round_: int) -> tuple[BaseModel, list[Example], str]:
+def _examples(campaign: Campaign, round_: int) -> tuple[BaseModel, list[Example], LabelSnapshot]:
     from activelora.modeling.base import load_base
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.training import example
@@ -64,9 +64,8 @@ def _examples(campaign: Campaign, round_: int) -> tuple[BaseModel, list[Example]
     encoder = Encoder(base.tokenizer, campaign.config.task)
     found = find_items(campaign, list(snapshot.labels))
     items = [found[item_id] for item_id in sorted(snapshot.labels)]
-    encoded = encoder.encode(items)
-    labels = [snapshot.labels[item.item_id] for item in items]
-    return base, [example(one, label) for one, label in zip(encoded, labels, strict=True)], snapshot.digest
+    encoded, answers = encoder.encode_labelled(items, [snapshot.labels[item.item_id] for item in items])
+    return base, [example(one, answer) for one, answer in zip(encoded, answers, strict=True)], snapshot
 
 
 def _train(campaign: Campaign, round_: int, base: BaseModel, examples: list[Example], attempt: Attempt) -> list[float]:

@@ -71,7 +71,7 @@ def test_grids_that_cannot_be(changes, message):
 
 
 def test_a_prompt_without_columns_or_with_places_of_other_kinds():
-    with pytest.raises(ConfigError, match="has no {labels}"):
+    with pytest.raises(ConfigError, match=r"has no \{labels\}"):
         task_of(prompt="{text} {labels}")
     with pytest.raises(ConfigError, match="names no column"):
         task_of(prompt="how many?")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
@@ -33,6 +33,7 @@ def slow_interval(probs_C, level):
     return low, high
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 1000))
 def test_metrics_equal_scikit_learn_scipy_and_loops(seed):
     probs_NC, labels_N = random_predictions(seed)
