@@ -163,7 +163,7 @@ def test_splits_that_just_fit(data):
         ({"labels": ["a", "b"], "answer_words": {"yes": "x"}}, "`answer_words` names no label of the task: yes"),
         ({"labels": ["a", "b"], "answer": "letters", "answer_words": {"a": "x"}}, "are for `answer: words`"),
         ({"labels": ["a", "b"], "prompt": "  "}, "`prompt` is empty"),
-        ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification only"),
+        ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification and"),
         ({"kind": "yes_no", "answer": "letters"}, "a yes_no task answers by `words`"),
         ({"kind": "multiple_choice"}, "a multiple_choice task answers by `letters` or by `text`"),
     ],
