@@ -82,6 +82,9 @@ class DataConfig(Section):
     """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
     calibration_size: NonNegative = 0
     """Labelled items to split off the holdout source for temperature scaling. 0 leaves it out."""
+    contradictions: Literal["refuse", "drop"] = "refuse"
+    """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
+    such an item is left out altogether, and counted."""
     columns: ColumnsConfig = ColumnsConfig()
     """Column names."""
     shard_rows: Positive = 10_000

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from activelora.config import CampaignConfig
 
 DISAGREEMENT = frozenset(
-    {"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "epistemic_variance"}
+    {"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "epistemic_variance", "disagreement"}
 )
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
@@ -105,13 +105,19 @@ def _split(config: CampaignConfig) -> Iterator[Conflict]:
 
 def _labels(config: CampaignConfig) -> Iterator[Conflict]:
     data, labeling = config.data, config.labeling
+    if data.calibration_size and config.task.kind == "generation":
+        yield Conflict(
+            "data.calibration_size",
+            "there is no temperature for generation, whose confidence is not that of one answer among several",
+            "Leave it out.",
+        )
     if data.columns.label is None:
         yield Conflict(
             "data.columns.label",
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
-    if labeling.oracle_error_rate > 0 and config.task.kind == "multi_label":
+    if labeling.oracle_error_rate > 0 and config.task.kind in ("multi_label", "generation"):
         yield Conflict(
             "labeling.oracle_error_rate",
             f"mistakes are simulated where an item has one label out of several, and this is {config.task.kind}",

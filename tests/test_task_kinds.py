@@ -84,6 +84,7 @@ def topics_of(index):
     return [name for place, name in enumerate(TOPICS["labels"]) if index >> place & 1]
 
 
+WRITING = {"kind": "generation", "max_answer_tokens": 6}
 WATER_FIRE = ["water", "fire"]
 NUMBERS = {"kind": "regression", "minimum": 0, "maximum": 12}
 
@@ -148,16 +149,32 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
         (NUMBERS, {"evaluation": {"gates": {"max_ece": 0.5}}}, "Use `max_rmse`"),
         (TOPICS, {"acquisition": {"strategy": "badge"}}, "`badge` needs one distribution over answers for each item"),
         (TOPICS, {"acquisition": {"strategy": "hybrid", "then": "stratified_random"}}, "acquisition.then: `stratified"),
+        (
+            WRITING,
+            {"acquisition": {"strategy": "margin"}},
+            "`margin` reads the measure `margin`, which gen",
+        ),
+        (WRITING, {"acquisition": {"strategy": "star"}}, "`predictive_entropy` does not exist for generation"),
+        (WRITING, {"acquisition": {"strategy": "badge"}}, "`badge` needs one distribution over answers"),
+        (
+            WRITING,
+            {"acquisition": {"strategy": "star", "measure": "oracle_nll"}, "labeling": {"source": "files"}},
+            "`oracle_nll` reads gold labels that nobody has given",
+        ),
+        (WRITING, {"data": {"calibration_size": 5}}, "there is no temperature for generation"),
         (TOPICS, {"labeling": {"oracle_error_rate": 0.1}}, "mistakes are simulated where an item has one label"),
     ],
 )
 def test_what_does_not_fit_a_task_is_told_by_check(tmp_path, tiny_model_path, task, sections, message):
     task = task or {"kind": "classification", "labels": ["water", "fire"]}
-    label_of = {"regression": lambda i: i % 13, "multi_label": topics_of}.get(task["kind"], lambda i: WATER_FIRE[i % 2])
-    file = write_campaign(tmp_path, tiny_model_path, task, label_of)
+    label_of = {"regression": lambda i: i % 13, "multi_label": topics_of, "generation": str}
+    label_of["classification"] = lambda i: WATER_FIRE[i % 2]
+    file = write_campaign(tmp_path, tiny_model_path, task, label_of[task["kind"]])
     document = yaml.safe_load(file.read_text())
     document = {**document, **{name: {**document.get(name, {}), **values} for name, values in sections.items()}}
     document["data"]["folder"] = str(tmp_path)
+    if task["kind"] == "generation" and "data" not in sections:
+        document["data"]["calibration_size"] = 0
     with pytest.raises((ProblemsError, ConfigError), match=message):
         check_campaign(parse_config(document, where="campaign.yaml"))
 
@@ -203,3 +220,66 @@ def test_an_empty_cell_is_an_empty_set_where_every_row_is_labelled(tmp_path, tin
     counts = check_campaign(load_config(file)).data.holdout_labels
     assert set(counts) == {"red", "fire"}
     assert counts["red"] == counts["fire"] < 12
+
+
+def text_of(index):
+    return f"{index} + 1 = {index + 1}\n#### {index + 1}"
+
+
+NO_CALIBRATION = {"pool": {"path": "pool.jsonl"}, "calibration_size": 0}
+BY_ENTROPY = {"strategy": "star", "measure": "token_entropy"}
+
+
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        {"strategy": "star", "measure": "token_entropy"},
+        {"strategy": "uncertainty", "measure": "disagreement"},
+        {"strategy": "star", "measure": "oracle_nll"},
+        {"strategy": "density_weighted", "measure": "answer_nll"},
+        {"strategy": "core_set"},
+        {"strategy": "random"},
+    ],
+)
+def test_generation(tmp_path, tiny_model_path, acquisition):
+    file = write_campaign(tmp_path, tiny_model_path, WRITING, text_of, acquisition=acquisition, data=NO_CALIBRATION)
+    campaign = run(file, tmp_path)
+    manifest = campaign.require(Unit("evaluate_adapter", 2))
+    assert {"accuracy", "ece", "nll", "brier", "aurc", "ece_low"} <= set(manifest.metrics)
+    rows = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    assert manifest.metrics["accuracy"] == sum(row["correct"] for row in rows) / 12
+    assert all("####" in row["label"] for row in rows)
+    assert all(0 <= row["confidence"] <= 1 for row in rows)
+    labels = campaign.read_table(campaign.require(Unit("await_labels", 0)), "labels.parquet").to_pylist()
+    assert all("####" in row["text"] and row["label"] is None for row in labels)
+    assert "The model writes its answer as text" in render_report(campaign, {})
+
+
+def test_training_on_texts_makes_them_more_probable(tmp_path, tiny_model_path):
+    training = {"epochs": 30, "learning_rate": 0.02}
+    file = write_campaign(
+        tmp_path, tiny_model_path, WRITING, lambda _: "red\n#### 7", training=training, data=NO_CALIBRATION
+    )
+    campaign = run(file, tmp_path)
+    before, after = (campaign.require(Unit("evaluate_adapter", round_)).metrics for round_ in (0, 2))
+    assert after["nll"] < before["nll"] / 2
+
+
+def test_generation_from_files(tmp_path, tiny_model_path):
+    changes = {"labeling": {"source": "files"}, "data": NO_CALIBRATION, "acquisition": BY_ENTROPY}
+    file = write_campaign(tmp_path, tiny_model_path, WRITING, text_of, **changes)
+    written = ["first\n#### 1", "'=2 + 2", "7", "water"]
+    campaign, rows = answer_by_files(file, tmp_path, written)
+    assert rows[0]["allowed_labels"] == "the answer as text | skip"
+    labels = campaign.read_table(campaign.require(Unit("await_labels", 0)), "labels.parquet").to_pydict()
+    expected = ["first\n#### 1", "=2 + 2", "7", "water"]
+    assert dict(zip(labels["item_id"], labels["text"], strict=True)) == {
+        row["item_id"]: text for row, text in zip(rows, expected, strict=True)
+    }
+
+
+def test_annotators_pass_a_text_over(tmp_path, tiny_model_path):
+    changes = {"labeling": {"source": "files"}, "data": NO_CALIBRATION, "acquisition": BY_ENTROPY}
+    file = write_campaign(tmp_path, tiny_model_path, WRITING, text_of, **changes)
+    campaign, _ = answer_by_files(file, tmp_path, ["7", "skip", "Skip", "8"])
+    assert campaign.require(Unit("await_labels", 0)).details["states"]["skipped"] == 2

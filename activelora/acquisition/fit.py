@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from activelora.acquisition.registry import check_measures, strategies_of
+from activelora.acquisition.registry import check_measures, measures_read, strategies_of
 from activelora.config import CampaignConfig
 from activelora.errors import ConfigError
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Form
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 MEASURES_OF: dict[Form, tuple[str, ...]] = {
     "choice": tuple(MEASURES),
     "set": tuple(MEASURES),
-    "number": (*MEASURES, *NUMBER_MEASURES),
+    "text": (*TEXT_MEASURES, ORACLE_NLL),
+    "number": tuple({**MEASURES, **NUMBER_MEASURES}),
 }
 """The measures that score_pool computes, by what an answer is."""
 ONE_ANSWER: frozenset[Form] = frozenset({"choice", "number"})
@@ -50,3 +52,9 @@ def check_fit(config: CampaignConfig) -> None:
                     where=f"acquisition.{option}",
                     remedy=f"Choose one of: {', '.join(fitting)}.",
                 )
+    if ORACLE_NLL in measures_read(acquisition) and config.labeling.source != "oracle":
+        raise ConfigError(
+            f"`{ORACLE_NLL}` reads gold labels that nobody has given: it is for replicating published results only",
+            where="acquisition.measure",
+            remedy="Use `token_entropy`, or the `oracle` label source, which is a simulation.",
+        )

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
-from activelora.campaign.records import LABEL_SCHEMA
+from activelora.campaign.records import Label, vote_rows, vote_table
 
 Record = dict[str, Any]
 
@@ -34,7 +34,7 @@ class LabelSnapshot:
     """
 
     records: pa.Table
-    labels: Mapping[str, int]
+    labels: Mapping[str, Label]
     digest: str
 
 
@@ -45,7 +45,7 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
     manifests = label_manifests(campaign, before_round)
-    return resolve(campaign.read_table(manifest, "labels.parquet").to_pylist() for manifest in manifests)
+    return resolve(vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests)
 
 
 def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
@@ -66,18 +66,23 @@ def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
     counted = [latest[item][annotator] for item in items for annotator in sorted(latest[item])]
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
     return LabelSnapshot(
-        records=pa.Table.from_pylist(counted, schema=LABEL_SCHEMA),
+        records=vote_table(counted),
         labels={item: _majority(vote["label"] for vote in latest[item].values()) for item in items},
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
 
 
-def _majority(labels: Iterable[int]) -> int:
+def _majority(labels: Iterable[Any]) -> Any:
     counts = Counter(labels)
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def _when(record: Record) -> tuple[datetime, int]:
-    """Order one annotator's records: by time; at the same time, the smaller label index is taken."""
+def _when(record: Record) -> tuple[datetime, tuple[int, ...]]:
+    """Order one annotator's records: by time; at the same time, the smaller label is taken."""
     time = datetime.fromisoformat(record["labeled_at"])
-    return (time if time.tzinfo else time.replace(tzinfo=UTC), -record["label"])
+    return (time if time.tzinfo else time.replace(tzinfo=UTC), _descending(record["label"]))
+
+
+def _descending(label: Label) -> tuple[int, ...]:
+    """Return what is larger the smaller the label is."""
+    return tuple(-ord(character) for character in label) if isinstance(label, str) else (-label,)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign, utc_now
+from activelora.campaign.records import Label
 from activelora.campaign.store import open_store, redact
 from activelora.errors import LabelError, StoreError
 from activelora.labeling.inbox import Answer, read_inbox
@@ -91,6 +92,8 @@ def _vote(request: Request, answer: Answer) -> Vote | Rejected:
     if item is None:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
     text = _text(answer)
+    if request.task.form == "text" and text.casefold() == SKIP:
+        return Vote(answer, None)
     try:
         return Vote(answer, request.task.parse_label(text, item))
     except LabelError as error:
@@ -109,7 +112,7 @@ def _mangled(item_id: str) -> str:
 def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
     item = request.items[item_id]
 
-    def name_of(label: int | None) -> str:
+    def name_of(label: Label | None) -> str:
         return SKIP if label is None else request.task.label_name(label, item)
 
     known = request.known.get(item_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from activelora.campaign.records import Label
 from activelora.labeling.source import Collected, Record, Request
 from activelora.pool.access import gold_labels
 from activelora.seeding import derive_seed, item_draw
@@ -44,12 +45,14 @@ def answer(gold: int, num_answers: int, item_id: str, error_rate: float, seed: i
     return (gold + step) % num_answers
 
 
-def _record(request: Request, item_id: str, gold: int) -> Record:
-    num_answers = len(request.task.query(request.items[item_id]).answers)
-    error_rate = request.campaign.config.labeling.oracle_error_rate
+def _record(request: Request, item_id: str, gold: Label) -> Record:
+    if isinstance(gold, int):  # mistakes are refused for texts
+        num_answers = len(request.task.query(request.items[item_id]).answers)
+        error_rate = request.campaign.config.labeling.oracle_error_rate
+        gold = answer(gold, num_answers, item_id, error_rate, request.campaign.seed("oracle"))
     return {
         "item_id": item_id,
-        "label": answer(gold, num_answers, item_id, error_rate, request.campaign.seed("oracle")),
+        "label": gold,
         "annotator": "oracle",
         "source": "oracle",
         "labeled_at": NO_TIME,

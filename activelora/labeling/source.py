@@ -11,7 +11,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Unit
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label, vote_rows
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -35,8 +35,8 @@ class Known:
         round: The round that brought them.
     """
 
-    label: int
-    votes: Mapping[str, int]
+    label: Label
+    votes: Mapping[str, Label]
     round: int
 
 
@@ -176,7 +176,7 @@ def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
         ids = campaign.read_table(manifest, "labels.parquet")["item_id"].to_pylist()
         rounds |= dict.fromkeys(ids, manifest.round)
     snapshot = label_snapshot(campaign, round_)
-    votes: dict[str, dict[str, int]] = {}
-    for record in snapshot.records.to_pylist():
+    votes: dict[str, dict[str, Label]] = {}
+    for record in vote_rows(snapshot.records):
         votes.setdefault(record["item_id"], {})[record["annotator"]] = record["label"]
     return {item_id: Known(label, votes[item_id], rounds[item_id]) for item_id, label in snapshot.labels.items()}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
 from activelora.tasks.multi_label import MultiLabel
@@ -56,6 +56,7 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
         self.task = make_task(config)
+        self.task_config = config
         self.scores_text = self.task.scores_text
         self.num_cut = 0
         self._tokenizer = tokenizer
@@ -67,6 +68,9 @@ class Encoder:
         self.scoring: Scoring = "text" if self.scores_text else "token"
         if any(len(code) > 1 for code in self._codes):
             self.scoring = "chain"
+        elif self.task.form == "text":
+            self.scoring = "text"
+            self._check_end()
         elif not self.scores_text:
             self._check_answers()
 
@@ -82,11 +86,30 @@ class Encoder:
             encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
         return encoded
 
-    def encode_labelled(self, items: Sequence[Item], labels: Sequence[int]) -> tuple[list[EncodedItem], list[int]]:
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a whole answer with the end token, as a continuation of any prompt."""
+        return (*self._continuation(text if self._uses_chat else f" {text}"), self.end)
+
+    def decode_text(self, ids: Sequence[int]) -> str:
+        """Return an answer that the model wrote as text."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return int(self._tokenizer.eos_token_id)
+
+    def encode_labelled(self, items: Sequence[Item], labels: Sequence[Label]) -> tuple[list[EncodedItem], list[int]]:
         """Return what is to be learned from labelled items: encoded questions, and the index of each one's answer."""
+        encoded = self.encode(items)
+        if self.task.form == "text":
+            answers = [self.encode_text(str(text)) for text in labels]
+            pairs = zip(encoded, answers, strict=True)
+            return [EncodedItem(one.prompt_ids, (ids,)) for one, ids in pairs], [0] * len(items)
+        indices = [int(label) for label in labels]
         if self.task.form != "set":
-            return self.encode(items), list(labels)
-        return self.encode(items), [label >> place & 1 for label in labels for place in range(self.rows_per_item)]
+            return encoded, indices
+        return encoded, [mask >> place & 1 for mask in indices for place in range(self.rows_per_item)]
 
     def _queries(self, item: Item) -> list[Query]:
         return self.task.queries(item) if isinstance(self.task, MultiLabel) else [self.task.query(item)]
@@ -141,6 +164,14 @@ class Encoder:
                 remedy="Choose a grid whose numbers have the same number of digits.",
             )
         return tuple((*code, end) if code in beginnings else code for code in codes)
+
+    def _check_end(self) -> None:
+        if self._tokenizer.eos_token_id is None:
+            raise ModelError(
+                "the tokenizer has no end token, so the model could not end an answer",
+                where="model.base",
+                remedy="Choose a model whose tokenizer has one.",
+            )
 
     def _check_answers(self) -> None:
         """Refuse labels that their first token cannot tell apart."""

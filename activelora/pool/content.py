@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
 from activelora.pool.formats import Row, Wanted
@@ -70,7 +70,7 @@ class RowParser:
         self._problems = problems
         self._reads_blank = task.form == "set" and labels == "required"  # no label is an answer there
 
-    def parse(self, row: Row) -> tuple[Item, int | None] | None:
+    def parse(self, row: Row) -> tuple[Item, Label | None] | None:
         """Return item and gold label (None where there is none), or None for a row that cannot be used."""
         try:
             item = self._item(row)
@@ -124,7 +124,7 @@ class RowParser:
             raise DataError(problem, where=row.where)
         return choices
 
-    def _label(self, row: Row, item: Item) -> int | None:
+    def _label(self, row: Row, item: Item) -> Label | None:
         column = self._columns.label
         if column is None or self._labels == "ignored":
             return None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.pool.census import Census
@@ -86,7 +86,7 @@ def survey_data(config: CampaignConfig) -> Survey:
             pool_ids, num_overlap = _without_overlap(config, pool, holdout_ids | calibration_ids)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = tuple(_warnings(config, pool, labeled, holdout_ids))
+    warnings = (*_contradictions(pool, labeled), *_warnings(config, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -129,16 +129,18 @@ def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     return "optional" if config.data.holdout is None else "ignored"
 
 
-def named_counts(config: CampaignConfig, counts: Mapping[int, int]) -> dict[str, int]:
-    """Return label counts by name; for label sets those of each label, for multiple choice by the answer's number."""
+def named_counts(config: CampaignConfig, counts: Mapping[Any, int]) -> dict[str, int]:
+    """Return label counts by name: of label sets those of each label, of choices by number, of texts none."""
     task = make_task(config.task)
     names = task.label_names
+    if task.form == "text":
+        return {}
     if task.form == "set":
         return {name: _count_bit(counts, place) for place, name in enumerate(names) if _count_bit(counts, place)}
     return {names[label] if names else str(label): count for label, count in counts.items()}
 
 
-def _count_bit(counts: Mapping[int, int], place: int) -> int:
+def _count_bit(counts: Mapping[Any, int], place: int) -> int:
     return sum(count for mask, count in counts.items() if mask >> place & 1)
 
 
@@ -150,7 +152,7 @@ def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
 
 def _rows(
     config: CampaignConfig, name: SourceName, labels: LabelUse, problems: Problems
-) -> Iterator[tuple[Item, int | None, Row]]:
+) -> Iterator[tuple[Item, Label | None, Row]]:
     task = make_task(config.task)
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems)
@@ -162,7 +164,7 @@ def _rows(
 
 def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
     task, column = make_task(config.task), config.data.columns.label
-    census = Census(task, problems)
+    census = Census(task, problems, config.data.contradictions == "drop")
     rows = _rows(config, name, label_use(config, name), problems)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
@@ -214,11 +216,11 @@ def _split_holdout(config: CampaignConfig, labeled: Census) -> tuple[Ids, Ids]:
     return frozenset(labels) - calibration, calibration
 
 
-def _draw_calibration(config: CampaignConfig, labels: Mapping[str, int]) -> Ids:
+def _draw_calibration(config: CampaignConfig, labels: Mapping[str, Any]) -> Ids:
     return _split_off(config, labels, config.data.calibration_size, "calibration")
 
 
-def _split_off(config: CampaignConfig, labels: Mapping[str, int], size: int, name: str) -> Ids:
+def _split_off(config: CampaignConfig, labels: Mapping[str, Any], size: int, name: str) -> Ids:
     """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
     seed = derive_seed(config.seed, "ingest_pool", name)
     if make_task(config.task).form == "choice":
@@ -236,6 +238,12 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
             remedy="Give `data.pool` other rows than `data.holdout`, or leave `data.holdout` out.",
         )
     return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
+
+
+def _contradictions(pool: Census, labeled: Census) -> Iterator[str]:
+    for source, census in {"data.pool": pool, "data.holdout": labeled}.items():
+        if census.num_contradictions and (source == "data.pool" or labeled is not pool):
+            yield f"{source}: items left out because their rows carry different labels: {census.num_contradictions}"
 
 
 def _warnings(config: CampaignConfig, pool: Census, labeled: Census, holdout_ids: Ids) -> Iterator[str]:

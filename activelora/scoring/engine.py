@@ -9,9 +9,7 @@ Letters: N items, K samples, C answers, B batch, P prefix tokens, T tokens, D fe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,59 +18,18 @@ from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
-from activelora.modeling.encoding import EncodedItem, Encoder, Scoring
+from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder, expand_cache
 from activelora.progress import track
+from activelora.scoring.layout import Chunk, Row, batches, rows_of, shared_prefix
 
 CHUNK_ITEMS = 512
 """Items whose trunk states are held at once; any value gives the same scores."""
-MIN_PREFIX_TOKENS = 4
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row to run: the prompt, and for scoring by text the answer after it.
-
-    Attributes:
-        item: Index of the item.
-        answer: Index of the answer, or None if all are read off the last position; by the chain rule, number of the row
-            among the item's.
-        ids: Token ids to run.
-        targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
-        paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
-    """
-
-    item: int
-    answer: int | None
-    ids: tuple[int, ...]
-    targets: tuple[int, ...]
-    paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
-
-    @property
-    def num_read(self) -> int:
-        """How many of the last positions are projected."""
-        return 1 if self.answer is None else len(self.targets)
-
-    @property
-    def num_prompt(self) -> int:
-        """How many of the tokens belong to the prompt."""
-        return len(self.ids) - self.num_read + 1
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows that are run together.
-
-    Attributes:
-        rows: The rows.
-        prefix_length: P, how many leading tokens they share.
-        batches: Indices of rows, in batches of like lengths.
-    """
-
-    rows: list[Row]
-    prefix_length: int
-    batches: list[list[int]]
+Read = Callable[[int, list[Row], torch.Tensor, int], None]
+"""Sample's place among the samples, rows of a batch, their final states (B, T, D) after the prefix, its length."""
 
 
 class Engine:
@@ -86,10 +43,10 @@ class Engine:
     """
 
     def __init__(self, base: BaseModel, encoder: Encoder, first_top_layer: int, batch_tokens: int) -> None:
-        self._base = base
-        self._encoder = encoder
+        self.base = base
+        self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
-        self._batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens
 
     def log_probs(
         self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
@@ -119,8 +76,8 @@ class Engine:
         Returns:
             Shapes (N, K, C) and (N, D).
         """
-        width = self._base.model.get_output_embeddings().weight.shape[1]
-        embeddings_ND = np.zeros((len(items) * self._encoder.rows_per_item, width), dtype=np.float32)
+        width = self.base.model.get_output_embeddings().weight.shape[1]
+        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, width), dtype=np.float32)
         log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
         embeddings_ND /= len(samples)
         return log_probs_NKC, embeddings_ND
@@ -133,30 +90,55 @@ class Engine:
         description: str,
         embeddings_ND: NDArray[np.float32] | None,
     ) -> NDArray[np.float64]:
-        encoded = self._encoder.encode(items)
+        encoded = self.encoder.encode(items)
         num_answers = max((len(item.answer_ids) for item in encoded), default=0)
         result = np.full((len(encoded), len(samples), num_answers), -np.inf)
+
+        def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
+            self._read(result[:, index], rows, final_BTD, prefix_length)
+
+        self.run(encoded, sampler, samples, description, read, embeddings_ND)
+        return result - _log_sum_exp(result)
+
+    def run(
+        self,
+        encoded: list[EncodedItem],
+        sampler: Sampler,
+        samples: Sequence[int | None],
+        description: str,
+        read: Read,
+        embeddings_ND: NDArray[np.float32] | None,
+    ) -> None:
+        """Run all items under all samples, and let their final states be read.
+
+        Args:
+            encoded: N items.
+            sampler: Puts a sample into effect.
+            samples: K sample numbers.
+            description: For the progress display.
+            read: Is given every batch, once a sample.
+            embeddings_ND: The sums over the samples are added to it; None leaves them out.
+        """
         chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
-        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result, embeddings_ND))
+        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, read, embeddings_ND))
         total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))
         for _ in track(passes, description, total):
             pass
-        return result - _log_sum_exp(result)
 
     def _chunk(self, encoded: list[EncodedItem], begin: int) -> Chunk:
-        rows = _rows(encoded[begin : begin + CHUNK_ITEMS], begin, self._encoder.scoring)
-        prefix_length = _shared_prefix(rows)
-        return Chunk(rows, prefix_length, _batches(rows, prefix_length, self._batch_tokens))
+        rows = rows_of(encoded[begin : begin + CHUNK_ITEMS], begin, self.encoder.scoring)
+        prefix_length = shared_prefix(rows)
+        return Chunk(rows, prefix_length, batches(rows, prefix_length, self.batch_tokens))
 
     def _score(
         self,
         chunk: Chunk,
         sampler: Sampler,
         samples: Sequence[int | None],
-        result_NKC: NDArray[np.float64],
+        read: Read,
         embeddings_ND: NDArray[np.float32] | None,
     ) -> Iterator[None]:
-        """Write the chunk's scores, not yet normalised, into the result, and add to the embeddings, if they are wanted.
+        """Let the chunk's final states be read, and add to the embeddings, if they are wanted.
 
         Yields after every batch.
         """
@@ -176,7 +158,7 @@ class Engine:
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     final_BTD = self._split.top(hidden, _for_batch(top_cache, len(batch)))
                     rows = [chunk.rows[i] for i in batch]
-                    self._read(result_NKC[:, index], rows, final_BTD, chunk.prefix_length)
+                    read(index, rows, final_BTD, chunk.prefix_length)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
@@ -187,13 +169,13 @@ class Engine:
         padded = np.zeros((len(ids), length), dtype=np.int64)
         for index, row in enumerate(ids):
             padded[index, : len(row)] = row
-        return torch.from_numpy(padded).to(self._base.device)
+        return torch.from_numpy(padded).to(self.base.device)
 
     def _read(
         self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int
     ) -> None:
         """Project the answer's positions and write the rows' scores."""
-        head = self._base.model.get_output_embeddings()
+        head = self.base.model.get_output_embeddings()
         last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
         if rows[0].answer is None:
             hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
@@ -237,63 +219,6 @@ def _pool_hidden(
     if prefix_BTD is not None:
         total_BD = total_BD + prefix_BTD[0].float().sum(dim=0)
     embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
-
-
-def _rows(items: list[EncodedItem], first: int, scoring: Scoring) -> list[Row]:
-    rows = []
-    for index, item in enumerate(items, first):
-        if scoring == "chain":
-            rows += [
-                Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
-                for number, paths in enumerate(_grouped_paths(item.answer_ids))
-            ]
-        elif scoring == "text":
-            rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
-        else:
-            rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
-    return rows
-
-
-@lru_cache(maxsize=8)
-def _grouped_paths(answers: tuple[tuple[int, ...], ...]) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
-    """Group answers so that a group's first one, run but for its last token, tells the likelihood of all of it.
-
-    That is so where it runs through the parents (all but the last token) of the others.
-    """
-    groups: list[list[tuple[int, tuple[int, ...]]]] = []
-    for index, ids in sorted(enumerate(answers), key=lambda one: (-len(one[1]), one[0])):
-        parent = ids[:-1]
-        for group in groups:
-            if group[0][1][: len(parent)] == parent:
-                group.append((index, ids))
-                break
-        else:
-            groups.append([(index, ids)])
-    return [tuple(group) for group in groups]
-
-
-def _shared_prefix(rows: list[Row]) -> int:
-    """Return how many leading tokens all rows share, leaving out every position that is projected."""
-    first, last = min(row.ids for row in rows), max(row.ids for row in rows)
-    longest = min(len(row.ids) - row.num_read for row in rows)
-    length = 0
-    while length < longest and first[length] == last[length]:
-        length += 1
-    return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
-
-
-def _batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[list[int]]:
-    """Return row indices in batches of like lengths whose padded size stays within the budget."""
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), i))
-    batches: list[list[int]] = []
-    room = 0
-    for index in order:
-        if room < 1:
-            batches.append([])
-            room = max(1, batch_tokens // (len(rows[index].ids) - prefix_length))
-        batches[-1].append(index)
-        room -= 1
-    return batches
 
 
 def _for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:

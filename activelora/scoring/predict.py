@@ -21,6 +21,8 @@ from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, NoAdapter, Sampler, TokenSamples, UnmergedSamples
 from activelora.scoring.engine import Engine
+from activelora.scoring.texts import rescore, write_answers
+from activelora.uncertainty.text_measures import TokenScores
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +98,36 @@ class Predictor:
         )
         mean_ND = embeddings_ND.reshape(len(items), self._encoder.rows_per_item, -1).mean(axis=1)
         return self._by_item(log_probs_NKC, len(items)), mean_ND
+
+    def write_answers(self, items: Sequence[Item], description: str = "writing answers") -> list[tuple[int, ...]]:
+        """Return the model's own greedy answers as token ids, by the adapter without dropout."""
+        max_tokens = self._encoder.task_config.max_answer_tokens
+        return write_answers(self._engine, items, self._sampler, max_tokens, description)
+
+    def rescore(
+        self,
+        items: Sequence[Item],
+        answers: Sequence[tuple[int, ...]],
+        num_samples: int,
+        description: str = "scoring answers",
+    ) -> tuple[list[TokenScores], NDArray[np.float32]]:
+        """Return what K samples say about a text of each item, token by token, and embeddings_ND of the prompts.
+
+        Args:
+            items: N items.
+            answers: Their texts as token ids: the model's own, or gold ones by :meth:`encode_text`.
+            num_samples: K. 0 is the model without dropout, in one sample.
+            description: For the progress display.
+        """
+        return rescore(self._engine, items, answers, self._sampler, _numbers(num_samples), description)
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Return an answer as token ids, with its end."""
+        return self._encoder.encode_text(text)
+
+    def decode_text(self, ids: tuple[int, ...]) -> str:
+        """Return token ids as an answer."""
+        return self._encoder.decode_text(ids)
 
     def _by_item(self, log_probs_MKC: NDArray[np.float64], num_items: int) -> NDArray[np.float64]:
         """Return the rows as they are or, for label sets, grouped by item."""

@@ -5,7 +5,7 @@ Letters: N items, K samples, C answers, D features.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -47,11 +47,39 @@ def score_table(
         columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
     if with_samples and not is_set:
         columns["log_probs"] = pa.array([samples_KC.ravel() for samples_KC in log_probs_NKC], pa.list_(pa.float64()))
-    if embeddings_ND is not None:
-        flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())
-        columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, embeddings_ND.shape[1])
-        columns["labeled"] = pa.array([item_id in labeled for item_id in item_ids], pa.bool_())
-    return pa.table(columns)
+    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+
+
+def text_score_table(
+    item_ids: Sequence[str],
+    measures: Mapping[str, NDArray[np.float64]],
+    *,
+    embeddings_ND: NDArray[np.float32] | None = None,
+    labeled: Collection[str] = (),
+) -> pa.Table:
+    """Return one row per item whose answer is a text: its id, a column per measure, and what :func:`score_table` adds.
+
+    Args:
+        item_ids: N ids.
+        measures: Name to scores_N.
+        embeddings_ND: As there.
+        labeled: As there.
+    """
+    columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
+    columns |= {name: pa.array(scores_N, pa.float64()) for name, scores_N in measures.items()}
+    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+
+
+def _embedding_columns(
+    item_ids: Sequence[str], embeddings_ND: NDArray[np.float32] | None, labeled: Collection[str]
+) -> dict[str, pa.Array]:
+    if embeddings_ND is None:
+        return {}
+    flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())
+    return {
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings_ND.shape[1]),
+        "labeled": pa.array([item_id in labeled for item_id in item_ids], pa.bool_()),
+    }
 
 
 def unscored_table(item_ids: Sequence[str]) -> pa.Table:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from activelora.config import TaskConfig
 from activelora.tasks.classification import Classification
+from activelora.tasks.generation import Generation
 from activelora.tasks.multi_label import MultiLabel
 from activelora.tasks.multiple_choice import MultipleChoice
 from activelora.tasks.regression import Regression
@@ -16,6 +17,7 @@ _KINDS: dict[str, Callable[[TaskConfig], Task]] = {
     "yes_no": Classification,
     "multiple_choice": MultipleChoice,
     "multi_label": MultiLabel,
+    "generation": Generation,
     "regression": Regression,
 }
 

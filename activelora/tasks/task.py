@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 
-Form = Literal["choice", "number", "set"]
+Form = Literal["choice", "number", "set", "text"]
 """What an answer is. ``choice``: one of the query's answers. ``number``: the same, where the answers are a grid of
-numbers. ``set``: any number of labels, as a bit mask."""
+numbers. ``set``: any number of labels, as a bit mask. ``text``: what the model writes itself."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Query:
 
 
 class Task(Protocol):
-    """A kind of question. Labels are integers: the index into :attr:`Query.answers`."""
+    """A kind of question. A label is the index into :attr:`Query.answers`, unless :attr:`form` says otherwise."""
 
     @property
     def form(self) -> Form:
@@ -57,12 +57,12 @@ class Task(Protocol):
     def query(self, item: Item) -> Query:
         """Return the question for an item."""
 
-    def parse_label(self, raw: object, item: Item) -> int:
+    def parse_label(self, raw: object, item: Item) -> Label:
         """Return the label that a data file or a person wrote.
 
         Raises:
             LabelError: It is none of the task's labels; the message names those.
         """
 
-    def label_name(self, label: int, item: Item) -> str:
+    def label_name(self, label: Any, item: Item) -> str:
         """Return a label as people read and write it."""

@@ -12,6 +12,7 @@ from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.labels import resolve
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Label, vote_rows
 from activelora.config_file import config_digest
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
@@ -179,10 +180,10 @@ class _Report:
             )
         return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
 
-    def _given_labels(self, labels: Manifest | None) -> dict[str, int]:
+    def _given_labels(self, labels: Manifest | None) -> dict[str, Label]:
         if labels is None:
             return {}
-        return dict(resolve([self.campaign.read_table(labels, "labels.parquet").to_pylist()]).labels)
+        return dict(resolve([vote_rows(self.campaign.read_table(labels, "labels.parquet"))]).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

@@ -64,7 +64,7 @@ def evaluate(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSetti
         "metrics": values,
         "intervals": _intervals(probs_NC, labels_N, settings),
         "reliability": reliability(probs_NC, labels_N, settings.num_bins),
-        "risk_coverage": _thinned(curve),
+        "risk_coverage": thinned(curve),
         "confusion": None,
         "per_class": None,
         "brier_decomposition": None,
@@ -84,7 +84,11 @@ def evaluate_scaled(probs_NC: FloatArray, labels_N: IntArray, settings: Evaluati
 
 def reliability(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> list[dict[str, float | int | None]]:
     """Return the reliability diagram's bins; confidence and accuracy are None in an empty bin."""
-    bins = calibration.reliability_bins(probs_NC, labels_N, num_bins)
+    return bin_rows(calibration.reliability_bins(probs_NC, labels_N, num_bins))
+
+
+def bin_rows(bins: calibration.ReliabilityBins) -> list[dict[str, float | int | None]]:
+    """Return bins as JSON."""
     return [
         {
             "low": float(bins.edges[index]),
@@ -93,7 +97,7 @@ def reliability(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> list
             "confidence": _number(bins.confidence_M[index]),
             "accuracy": _number(bins.accuracy_M[index]),
         }
-        for index in range(num_bins)
+        for index in range(len(bins.count_M))
     ]
 
 
@@ -173,7 +177,8 @@ def _class_parts(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationS
     }
 
 
-def _thinned(curve: metrics.RiskCoverage) -> dict[str, list[float]]:
+def thinned(curve: metrics.RiskCoverage) -> dict[str, list[float]]:
+    """Return the curve as JSON, at most 200 of its points."""
     num = len(curve.coverage_N)
     kept = np.unique(np.linspace(0, num - 1, min(num, MAX_CURVE_POINTS)).round().astype(np.int64))
     return {"coverage": curve.coverage_N[kept].tolist(), "risk": curve.risk_N[kept].tolist()}

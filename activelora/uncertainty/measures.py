@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from activelora.errors import ConfigError, ModelError
 from activelora.registry import unknown_name
+from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 FloatArray = NDArray[np.float64]
 Measure = Callable[[FloatArray], FloatArray]
@@ -112,7 +113,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
+def number_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
     """Return Var[y] = mean_k Var[y | k] + Var_k E[y | k] of a number y, in its squared unit (law of total variance).
 
     Args:
@@ -127,7 +128,7 @@ def variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
 
 
 def epistemic_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
-    """Return Var_k E[y | k], the part of :func:`variance` on which the samples disagree; 0 with one sample."""
+    """Return Var_k E[y | k], the part of :func:`number_variance` on which the samples disagree; 0 with one sample."""
     means_NK = _checked_probs(log_probs_NKC) @ values_C
     between_N: FloatArray = means_NK.var(axis=1)
     return between_N
@@ -141,7 +142,7 @@ def mean_over_labels(measure: Measure, log_probs_NKC2: FloatArray) -> FloatArray
     return mean_N
 
 
-NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": variance, "epistemic_variance": epistemic_variance}
+NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": number_variance, "epistemic_variance": epistemic_variance}
 """For regression, beside :data:`MEASURES`."""
 
 
@@ -155,7 +156,7 @@ def check_measure(name: str, key: str = "acquisition.measure") -> None:
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
-    known = [*MEASURES, *NUMBER_MEASURES]
+    known = [*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]
     if name not in known:
         error: ConfigError = unknown_name(key, name, known)
         raise error

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-import pyarrow as pa
-
 from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import LABEL_SCHEMA
+from activelora.campaign.records import vote_table
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import Collected, Request, make_request
 from activelora.labeling.waiting import STATES, Clock, Decision, decide, describe_wait, rejected_key, rejected_uri
@@ -73,7 +71,7 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
     _record_inputs(attempt)
-    attempt.write_table("labels.parquet", pa.Table.from_pylist(collected.records, schema=LABEL_SCHEMA))
+    attempt.write_table("labels.parquet", vote_table(collected.records))
     attempt.write_json("states.json", dict(collected.states))
     if decision.action == "stop":
         stop_campaign(campaign, decision.reason)

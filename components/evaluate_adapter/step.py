@@ -6,9 +6,10 @@ Letters: N items, K posterior samples, C classes.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
@@ -17,9 +18,11 @@ from activelora.errors import DataError, ModelError
 from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
 from activelora.tracking.champion import champion, gate_failures
 from activelora.uncertainty import evaluation, label_prior
 from activelora.uncertainty.classification_metrics import FloatArray
+from components.evaluate_adapter import written
 from components.evaluate_adapter.judges import judge_of
 
 if TYPE_CHECKING:
@@ -38,17 +41,30 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
+    task = make_task(campaign.config.task)
+    measured = _measure_texts(campaign, round_) if task.form == "text" else _measure(campaign, round_, task)
+    document = measured.document
+    attempt.write_json("evaluation.json", document)
+    attempt.write_table("predictions.parquet", measured.predictions)
+
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    gates = _gates(attempt, round_, metrics)
+    metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
+    return attempt.commit(metrics=metrics, details=gates)
+
+
+class _Measured(NamedTuple):
+    document: dict[str, Any]
+    predictions: pa.Table
+
+
+def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
+    """Measure answers that have a distribution."""
     items, labels_N = access.holdout(campaign)
-    if not items:
-        raise DataError(
-            "the holdout is empty, so nothing can be measured",
-            where=campaign.store.uri,
-            remedy="Give `data.holdout` rows, or raise `data.holdout_size`.",
-        )
+    _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
     log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
-
-    settings, judge = _settings(campaign), judge_of(make_task(campaign.config.task))
+    settings, judge = _settings(campaign), judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
     document |= {"temperature": None, "scaled": None}
@@ -56,13 +72,24 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         fitted = judge.fit_temperature(calibration_NC, calibration_labels_N)
         document["temperature"] = {"value": fitted, "num_calibration": len(calibration_labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
-    attempt.write_json("evaluation.json", document)
-    attempt.write_table("predictions.parquet", judge.predictions(items, labels_N, log_probs_NC, settings))
+    return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
-    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    gates = _gates(attempt, round_, metrics)
-    metrics |= {"num_holdout": float(len(items)), "seconds": time.monotonic() - begin}
-    return attempt.commit(metrics=metrics, details=gates)
+
+def _measure_texts(campaign: Campaign, round_: int) -> _Measured:
+    """Measure answers that the model writes."""
+    items, texts = access.holdout_texts(campaign)
+    _refuse_empty(campaign, items)
+    document, predictions = written.measure(campaign, round_, items, texts, _settings(campaign))
+    return _Measured(document | {"label_prior": None, "temperature": None, "scaled": None}, predictions)
+
+
+def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
+    if not items:
+        raise DataError(
+            "the holdout is empty, so nothing can be measured",
+            where=campaign.store.uri,
+            remedy="Give `data.holdout` rows, or raise `data.holdout_size`.",
+        )
 
 
 def _predict(

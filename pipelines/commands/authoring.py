@@ -30,6 +30,7 @@ class Template(StrEnum):
     multiple_choice = "multiple-choice"
     multi_label = "multi-label"
     regression = "regression"
+    generation = "generation"
 
 
 def init(

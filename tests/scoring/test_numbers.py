@@ -9,7 +9,8 @@ from activelora.config import TaskConfig
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, NoAdapter, UnmergedSamples
 from activelora.modeling.training import example, first_adapted
-from activelora.scoring.engine import Engine, _grouped_paths
+from activelora.scoring.engine import Engine
+from activelora.scoring.layout import grouped_paths
 from tests.scoring.test_engine import slow_embeddings
 
 ITEMS = [
@@ -63,7 +64,7 @@ def test_no_number_begins_another_and_only_beginnings_get_an_end(base):
 
 def test_few_rows_tell_all_numbers(base):
     codes = encoder_of(base, minimum=0, maximum=100).encode(ITEMS)[0].answer_ids
-    groups = _grouped_paths(codes)
+    groups = grouped_paths(codes)
     assert len(groups) == 9
     assert sorted(index for group in groups for index, _ in group) == list(range(101))
     for group in groups:

@@ -87,7 +87,7 @@ def test_degenerate_holdouts():
 def test_variance_is_that_of_the_mixture_and_splits_into_within_and_between():
     rng = np.random.default_rng(0)
     probs_NKC = rng.dirichlet(np.ones(5), (7, 4))
-    total_N = measures.variance(np.log(probs_NKC), VALUES_C)
+    total_N = measures.number_variance(np.log(probs_NKC), VALUES_C)
     mixture_NC = probs_NKC.mean(axis=1)
     np.testing.assert_allclose(total_N, metrics.predictive_variance(mixture_NC, VALUES_C))
     between_N = measures.epistemic_variance(np.log(probs_NKC), VALUES_C)
@@ -96,6 +96,6 @@ def test_variance_is_that_of_the_mixture_and_splits_into_within_and_between():
     assert (total_N > between_N).all()
     one_N = measures.epistemic_variance(np.log(probs_NKC[:, :1]), VALUES_C)
     np.testing.assert_array_equal(one_N, 0.0)
-    np.testing.assert_allclose(measures.variance(np.log(probs_NKC), 3 * VALUES_C + 1), 9 * total_N)
+    np.testing.assert_allclose(measures.number_variance(np.log(probs_NKC), 3 * VALUES_C + 1), 9 * total_N)
     with pytest.raises(ModelError, match="NaN"):
-        measures.variance(np.full((1, 1, 5), np.nan), VALUES_C)
+        measures.number_variance(np.full((1, 1, 5), np.nan), VALUES_C)
