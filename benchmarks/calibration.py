@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration pipelines/campaigns/trec6.yaml --data FOLDER --campaigns WORK_FOLDER
 
-Every row is a real campaign of one round under WORK_FOLDER: killed and started again, it goes on. Each is measured as it
-is, and again after temperature scaling on a calibration split. The table is what was measured, whoever wins.
+Every row is a real campaign of one round under WORK_FOLDER: killed and started again, it goes on. Each is measured as
+it is, and again after temperature scaling on a calibration split. The table is what was measured, whoever wins.
 """
 
 from __future__ import annotations
@@ -114,9 +114,10 @@ def main() -> None:
     document = {"file": task, **sizes, "rows": rows}
     (RESULTS / f"calibration-{task}.json").write_text(json.dumps(document, indent=1) + "\n")
     text = (
-        f"# Calibration: {task}\n\n{options.labels} labels drawn at random, {options.holdout} held-out items, temperature fitted on "
-        f"{options.calibration} others, K = {options.samples} samples; seeds {options.seeds}: mean and range. Costs are "
-        f"wall-clock ratios to the first row, which predicts without samples.\n\n{table(rows)}\n\nCommand: `{command}`\n"
+        f"# Calibration: {task}\n\n{options.labels} labels drawn at random, {options.holdout} held-out items, "
+        f"temperature fitted on {options.calibration} others, K = {options.samples} samples; seeds "
+        f"{options.seeds}: mean and range. Costs are wall-clock ratios to the first row, "
+        f"which predicts without samples.\n\n{table(rows)}\n\nCommand: `{command}`\n"
     )
     (RESULTS / f"calibration-{task}.md").write_text(text)
     print(text)
