@@ -257,9 +257,8 @@ def test_generation(tmp_path, tiny_model_path, acquisition):
 
 def test_training_on_texts_makes_them_more_probable(tmp_path, tiny_model_path):
     training = {"epochs": 30, "learning_rate": 0.02}
-    file = write_campaign(
-        tmp_path, tiny_model_path, WRITING, lambda _: "red\n#### 7", training=training, data=NO_CALIBRATION
-    )
+    changes = {"training": training, "data": NO_CALIBRATION, "acquisition": BY_ENTROPY}
+    file = write_campaign(tmp_path, tiny_model_path, WRITING, lambda _: "red\n#### 7", **changes)
     campaign = run(file, tmp_path)
     before, after = (campaign.require(Unit("evaluate_adapter", round_)).metrics for round_ in (0, 2))
     assert after["nll"] < before["nll"] / 2
