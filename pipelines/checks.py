@@ -42,7 +42,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected()
-    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source)]
+    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -99,6 +99,12 @@ def _check_source(config: CampaignConfig) -> None:
     inbox = config.labeling.inbox
     if config.labeling.source == "files" and inbox:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
+
+
+def _check_method(config: CampaignConfig) -> None:
+    from activelora.modeling.methods.registry import get_method
+
+    get_method(config.adapter.method)
 
 
 def _check_inbox(uri: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from activelora import __version__
 from activelora.errors import ActiveLoRAError
-from pipelines.commands import authoring, catalogue, compiling, demonstration, running, watching
+from pipelines.commands import authoring, catalogue, compiling, demonstration, diagnosing, labels, running, watching
 from pipelines.terminal import set_up_logging, show_error
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ app.command("run")(running.run)
 app.command("tick")(running.tick)
 app.command("status")(watching.status)
 app.command("report")(watching.report)
+app.command("diagnose")(diagnosing.diagnose)
+app.add_typer(labels.app, name="labels")
 app.command("compile")(compiling.compile_command)
 app.command("list")(catalogue.list_command)
 

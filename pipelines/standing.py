@@ -67,7 +67,9 @@ def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
 
 def _state(campaign: Campaign, record: RoundRecord) -> str:
     if record.labels is not None:
-        return f"{int(record.labels.metrics['num_labeled'])} labels collected"
+        num_corrected = int(record.labels.metrics.get("num_corrected", 0))
+        corrected = f", {num_corrected} corrected" if num_corrected else ""
+        return f"{int(record.labels.metrics['num_labeled'])} labels collected{corrected}"
     if record.selection is not None:
         return "waits for labels"
     if stop_reason(campaign) and record.evaluation is not None:

@@ -85,8 +85,17 @@ def label_manifests(campaign: Campaign, before_round: int) -> list[Manifest]:
     return [campaign.require(Unit("await_labels", round_)) for round_ in range(before_round)]
 
 
+def num_collected(campaign: Campaign) -> int:
+    """Return how many rounds have their labels: the round that the next snapshot is for."""
+    done = finished_units(campaign)
+    round_ = 0
+    while Unit("await_labels", round_) in done:
+        round_ += 1
+    return round_
+
+
 def num_labels(campaign: Campaign, before_round: int) -> int:
-    """Return how many items were labelled before the given round."""
+    """Return how many items were labelled before the given round. A corrected label is not counted again."""
     return sum(int(manifest.metrics["num_labeled"]) for manifest in label_manifests(campaign, before_round))
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from peft import PeftModel
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item
-from activelora.config import CampaignConfig
+from activelora.errors import ModelError
 from activelora.modeling import lora
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
-from activelora.modeling.sampling import MergedSamples, NoAdapter, Sampler, TokenSamples, UnmergedSamples
+from activelora.modeling.methods.registry import get_method
+from activelora.modeling.posterior import Posterior, Setting
+from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
@@ -32,14 +33,12 @@ class Predictor:
 
     Args:
         engine: Runs the model.
-        sampler: Puts dropout samples into effect.
-        encoder: For the count of prompts that were cut.
+        posterior: The distribution over adapters.
     """
 
-    def __init__(self, engine: Engine, sampler: Sampler, encoder: Encoder) -> None:
+    def __init__(self, engine: Engine, posterior: Posterior) -> None:
         self._engine = engine
-        self._sampler = sampler
-        self._encoder = encoder
+        self._posterior = posterior
 
     @classmethod
     @contextmanager
@@ -56,35 +55,32 @@ class Predictor:
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         if round_ == 0:
             engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
-            yield cls(engine, NoAdapter(), encoder)
+            yield cls(engine, SampledPosterior(NoAdapter()))
         else:
-            manifest = campaign.require(Unit("train_adapter", round_))
-            with tempfile.TemporaryDirectory() as folder:
-                campaign.download_folder(manifest, "adapter", Path(folder))
-                adapted = lora.load(base, Path(folder))
-            with lora.attached(adapted):
+            setting = Setting(base, encoder, config, campaign.seed("mask", round_))
+            with _posterior(campaign, round_, setting) as posterior:
                 engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
-                sampler = make_sampler(adapted, config, campaign.seed("mask", round_))
-                yield cls(engine, sampler, encoder)
+                yield cls(engine, posterior)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
     ) -> NDArray[np.float64]:
-        """Return log p(answer | item) under K dropout samples.
+        """Return log p(answer | item) under K posterior samples.
 
         Args:
             items: N items.
-            num_samples: K. 0 is the model without dropout, in one sample.
+            num_samples: K. 0 is the best single prediction without sampling, in one sample.
             description: For the progress display.
 
         Returns:
-            Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers. For label sets
-            (N, max(K, 1), C, 2): no and yes to each of C labels.
+            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. For label sets
+            (N, K, C, 2): no and yes to each of C labels. K is 1 for ``num_samples`` 0, and the number of different
+            samples where the method has fewer.
         """
-        log_probs_NKC = self._engine.log_probs(items, self._sampler, _numbers(num_samples), description)
-        return self._by_item(log_probs_NKC, len(items))
+        found = self._posterior.predict(self._engine, items, num_samples, False, description)
+        return self._by_item(found.log_probs_NKC, len(items))
 
     def log_probs_and_embeddings(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
@@ -93,16 +89,18 @@ class Predictor:
 
         The mean is over the prompt's tokens and over the samples.
         """
-        log_probs_NKC, embeddings_ND = self._engine.log_probs_and_embeddings(
-            items, self._sampler, _numbers(num_samples), description
-        )
-        mean_ND = embeddings_ND.reshape(len(items), self._encoder.rows_per_item, -1).mean(axis=1)
-        return self._by_item(log_probs_NKC, len(items)), mean_ND
+        prediction = self._posterior.predict(self._engine, items, num_samples, True, description)
+        if prediction.embeddings_ND is None:
+            raise TypeError("the adapter method returned no embeddings, which were wanted")
+        embeddings_ND = prediction.embeddings_ND
+        if (rows := self._engine.encoder.rows_per_item) > 1:
+            embeddings_ND = embeddings_ND.reshape(len(items), rows, -1).mean(axis=1)
+        return self._by_item(prediction.log_probs_NKC, len(items)), embeddings_ND
 
     def write_answers(self, items: Sequence[Item], description: str = "writing answers") -> list[tuple[int, ...]]:
         """Return the model's own greedy answers as token ids, by the adapter without dropout."""
-        max_tokens = self._encoder.task_config.max_answer_tokens
-        return write_answers(self._engine, items, self._sampler, max_tokens, description)
+        max_tokens = self._engine.encoder.task_config.max_answer_tokens
+        return write_answers(self._engine, items, self._sampler(), max_tokens, description)
 
     def rescore(
         self,
@@ -119,31 +117,40 @@ class Predictor:
             num_samples: K. 0 is the model without dropout, in one sample.
             description: For the progress display.
         """
-        return rescore(self._engine, items, answers, self._sampler, _numbers(num_samples), description)
+        samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
+        return rescore(self._engine, items, answers, self._sampler(), samples, description)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return an answer as token ids, with its end."""
-        return self._encoder.encode_text(text)
+        return self._engine.encoder.encode_text(text)
 
     def decode_text(self, ids: tuple[int, ...]) -> str:
         """Return token ids as an answer."""
-        return self._encoder.decode_text(ids)
+        return self._engine.encoder.decode_text(ids)
 
     def _by_item(self, log_probs_MKC: NDArray[np.float64], num_items: int) -> NDArray[np.float64]:
         """Return the rows as they are or, for label sets, grouped by item."""
-        if self._encoder.task.form != "set":
+        if self._engine.encoder.task.form != "set":
             return log_probs_MKC
         return log_probs_MKC.reshape(num_items, -1, *log_probs_MKC.shape[1:]).transpose(0, 2, 1, 3)
 
+    def _sampler(self) -> Sampler:
+        if not isinstance(self._posterior, SampledPosterior):
+            raise ModelError(
+                "this adapter method cannot write answers: its samples are no weights that a model could run with",
+                where="adapter.method",
+                remedy="Use `lora` for generation.",
+            )
+        return self._posterior.sampler
 
-def _numbers(num_samples: int) -> list[int | None]:
-    return [None] if num_samples == 0 else list(range(num_samples))
 
-
-def make_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler that the settings ask for; quantised weights cannot be merged into."""
-    if config.scoring.mask == "token":
-        return TokenSamples(adapted, seed)
-    if config.model.quantization != "none":
-        return UnmergedSamples(adapted, config.adapter.dropout, seed)
-    return MergedSamples(adapted, config.adapter.dropout, seed)
+@contextmanager
+def _posterior(campaign: Campaign, round_: int, setting: Setting) -> Iterator[Posterior]:
+    """Load what the round's training wrote."""
+    manifest = campaign.require(Unit("train_adapter", round_))
+    implementation = get_method(campaign.config.adapter.method).implement()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        implementation.load(campaign.download_folder(manifest, "adapter", Path(folder)), setting) as posterior,
+    ):
+        yield posterior

@@ -46,8 +46,7 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     item_ids = [item.item_id for item in items]
     num_samples = 0
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        num_samples = 1 if round_ == 0 else campaign.config.scoring.num_samples
-        table = _table(attempt, items, needs, labeled)
+        table, num_samples = _table(attempt, items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
@@ -56,15 +55,17 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     return attempt.commit({"num_scored": num_scored, "num_samples": num_samples, "seconds": seconds})
 
 
-def _table(attempt: Attempt, items: list[Item], needs: frozenset[str], labeled: Mapping[str, Label]) -> pa.Table:
-    """Predict the items and return the table of their scores."""
+def _table(
+    attempt: Attempt, items: list[Item], needs: frozenset[str], labeled: Mapping[str, Label]
+) -> tuple[pa.Table, int]:
+    """Predict the items, and return the table of their scores and the number of samples behind it."""
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
     if task.form == "text":
-        measures, prompts_ND = _predict_texts(attempt, items)
+        measures, prompts_ND, num_samples = _predict_texts(attempt, items)
         kept_ND = prompts_ND if EMBEDDINGS in needs else None
-        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled)
+        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples
     log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
-    return score_table(
+    table = score_table(
         item_ids,
         log_probs_NKC,
         values_C=np.array(task.values) if isinstance(task, Regression) else None,
@@ -72,10 +73,13 @@ def _table(attempt: Attempt, items: list[Item], needs: frozenset[str], labeled: 
         embeddings_ND=embeddings_ND,
         labeled=labeled,
     )
+    return table, log_probs_NKC.shape[1]
 
 
-def _predict_texts(attempt: Attempt, items: list[Item]) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float32]]:
-    """Return the measures of the model's own answers, with that of the gold answers where the strategy reads it."""
+def _predict_texts(
+    attempt: Attempt, items: list[Item]
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float32], int]:
+    """Return measures of the model's own answers (of the gold ones where they are read), embeddings and K."""
     from activelora.scoring.predict import Predictor
 
     campaign, round_ = attempt.campaign, attempt.unit.round
@@ -92,7 +96,7 @@ def _predict_texts(attempt: Attempt, items: list[Item]) -> tuple[dict[str, NDArr
             texts = [predictor.encode_text(str(gold[item.item_id])) for item in items]
             scores, _ = predictor.rescore(items, texts, num_samples, "scoring the gold answers")
             measures[ORACLE_NLL] = np.array([answer_nll(one, reduction) for one in scores])
-    return measures, embeddings_ND
+    return measures, embeddings_ND, max(num_samples, 1)
 
 
 def _predict(

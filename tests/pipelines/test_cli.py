@@ -60,7 +60,8 @@ def test_help_names_every_command_and_loads_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
-    for command in ("demo", "init", "check", "schema", "run", "tick", "status", "report", "compile", "list"):
+    making = ("demo", "init", "check", "schema", "run", "tick", "compile", "list")
+    for command in (*making, "status", "report", "diagnose", "labels"):
         assert f" {command} " in done.stdout
 
 
