@@ -15,9 +15,16 @@ from pydantic_core import PydanticCustomError
 from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config_adapter import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.config_labeling import LabelingConfig
-from activelora.config_resources import ResourcesConfig, StepResources, TolerationConfig
+from activelora.config_resources import (
+    ModelCacheConfig,
+    NotifyConfig,
+    ResourcesConfig,
+    StepResources,
+    TolerationConfig,
+)
 from activelora.config_rules import conflicts
 from activelora.config_section import Fraction, NonNegative, Positive, Section
+from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
 
 __all__ = [
@@ -30,7 +37,9 @@ __all__ = [
     "EvaluationConfig",
     "GatesConfig",
     "LabelingConfig",
+    "ModelCacheConfig",
     "ModelConfig",
+    "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
     "Section",
@@ -104,15 +113,6 @@ class ModelConfig(Section):
     """Load the base in 8 or 4 bits (GPU only, extra `quantization`). Weight samples then cannot be merged."""
 
 
-class StoppingConfig(Section):
-    """When the campaign ends. The reason is recorded."""
-
-    max_rounds: Positive = 5
-    """Planned queries, not counting round 0's evaluation. STAR's lambda runs over this number."""
-    label_budget: Positive | None = None
-    """Labels that may be asked for in all. None is max_rounds × batch_size."""
-
-
 class GatesConfig(Section):
     """What an adapter must reach before the `champion` alias moves to it."""
 
@@ -132,7 +132,8 @@ class EvaluationConfig(Section):
     num_bins: Positive = 15
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0
-    """0 evaluates the adapter as it is; M > 0 the mean of M Monte-Carlo dropout samples."""
+    """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
+    samples."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from activelora.modeling.posterior import AdapterMethod
 
 DISAGREEMENT = frozenset(
-    {"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "epistemic_variance", "disagreement"}
+    {
+        "bald",
+        "variation_ratio",
+        "vote_entropy",
+        "consensus_kl",
+        "batch_bald",
+        "variance",
+        "epistemic_variance",
+        "disagreement",
+    }
 )
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
@@ -35,7 +44,7 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _budget, _split, _labels, _noise, _steps, _gates)
+    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -77,6 +86,51 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
             "scoring.num_samples",
             f"{what}, and one sample has nothing to compare with: {effect}",
             "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
+        )
+
+
+def _gradient(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    if strategy != "expected_gradient_length":
+        return
+    if config.task.kind in ("multi_label", "regression", "generation"):
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed where an item has one answer out of several, and this is {config.task.kind}",
+            "Choose a strategy such as `star` or `core_set`.",
+        )
+    if config.adapter.method != "lora":
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed for adapter.method `lora`, and it is `{config.adapter.method}`",
+            "Choose a strategy such as `badge`, which looks at gradients too, or the method `lora`.",
+        )
+    if acquisition.gradient == "adapter" and config.model.quantization != "none":
+        yield Conflict(
+            "acquisition.gradient",
+            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
+            "Set it to head, or set model.quantization to none.",
+        )
+
+
+def _class_floor(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition, task = config.acquisition, config.task
+    if not acquisition.per_class_floor:
+        return
+    if (labels := fixed_labels(task)) is None:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"a {task.kind} task has no classes that its items share",
+            "Leave it out.",
+        )
+        return
+    if acquisition.per_class_floor * len(labels) > acquisition.batch_size:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"{acquisition.per_class_floor} items of each of {len(labels)} classes are more than a batch of "
+            f"{acquisition.batch_size}",
+            "Make acquisition.batch_size larger or the floor smaller.",
         )
 
 
@@ -185,17 +239,32 @@ def _steps(config: CampaignConfig) -> Iterator[Conflict]:
 
 
 def _gates(config: CampaignConfig) -> Iterator[Conflict]:
-    gates, kind = config.evaluation.gates, config.task.kind
-    is_regression = kind == "regression"
-    for name, belongs in (
-        ("min_accuracy", not is_regression),
-        ("max_ece", not is_regression),
-        ("max_rmse", is_regression),
-    ):
-        if getattr(gates, name) is not None and not belongs:
-            instead = "max_rmse" if is_regression else "min_accuracy"
+    gates, stopping, kind = config.evaluation.gates, config.stopping, config.task.kind
+    if kind != "regression":
+        if gates.max_rmse is not None:
+            yield Conflict("evaluation.gates.max_rmse", f"{kind} is not measured so", "Use `min_accuracy`.")
+        return
+    for name in ("min_accuracy", "max_ece"):
+        if getattr(gates, name) is not None:
+            yield Conflict(f"evaluation.gates.{name}", f"{kind} is not measured so", "Use `max_rmse`.")
+    for name in ("target_accuracy", "target_ece", "plateau_rounds"):
+        if getattr(stopping, name) is not None:
+            yield Conflict(f"stopping.{name}", f"it looks at accuracy or ECE, and {kind} has neither", "Leave it out.")
+
+
+def _plateau(config: CampaignConfig) -> Iterator[Conflict]:
+    stopping = config.stopping
+    if stopping.plateau_rounds is None:
+        if stopping.plateau_gain > 0:
             yield Conflict(
-                f"evaluation.gates.{name}",
-                f"{kind} is not measured so",
-                f"Use `{instead}`.",
+                "stopping.plateau_gain",
+                "it says what counts as no gain, and stopping.plateau_rounds does not say over how many rounds",
+                "Set plateau_rounds too (2 or 3 is usual), or leave plateau_gain out.",
             )
+    elif stopping.plateau_rounds >= stopping.max_rounds:
+        yield Conflict(
+            "stopping.plateau_rounds",
+            f"{stopping.plateau_rounds} rounds without a gain over an earlier one cannot be seen in "
+            f"{stopping.max_rounds} (stopping.max_rounds)",
+            "Lower it, plan more rounds, or leave it out.",
+        )

@@ -7,12 +7,14 @@ from typing import Any
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.headline import headline_of
-from activelora.tracking.history import RoundRecord, read_history
+from activelora.tracking.history import RoundRecord, evaluated, read_history
+from activelora.tracking.outlook import forecast
 
 
 def standing(campaign: Campaign) -> dict[str, Any]:
     """Return name, place, status and rounds of a campaign, ready for JSON."""
     plan = next_plan(campaign)
+    records = read_history(campaign)
     reason = stop_reason(campaign)
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
@@ -24,7 +26,9 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "round": plan.round,
         "due": [str(unit) for unit in plan.units],
         "label_budget": campaign.config.label_budget,
-        "rounds": [_round(campaign, record) for record in read_history(campaign)],
+        "forecast": forecast(campaign).document(),
+        "rounds": [_round(campaign, record) for record in records],
+        "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }
 
 

@@ -48,8 +48,9 @@ RMSE = Headline(
     second=("interval_coverage", "Interval coverage"),
     second_note="right at the stated level",
 )
+_BY_KIND: dict[str, Headline] = {"regression": RMSE}
 
 
 def headline_of(config: TaskConfig) -> Headline:
     """Return the headline of a task."""
-    return RMSE if config.kind == "regression" else ACCURACY
+    return _BY_KIND.get(config.kind, ACCURACY)

@@ -19,6 +19,7 @@ from activelora.tracking import report_words as words
 from activelora.tracking.champion import champion
 from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
+from activelora.tracking.outlook import forecast
 from activelora.tracking.plots import CurvePoint
 
 REPORT_KEY = "report.html"
@@ -92,7 +93,9 @@ class _Report:
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
+            "outlook": words.outlook(forecast(self.campaign)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
+            "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),
             "selections": self._selections(),
             "max_items": MAX_ITEMS,
@@ -196,9 +199,12 @@ class _Report:
             ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
         ]
         if self.headline and self.headline.training:
-            adapter = self.headline.training.files["adapter/adapter_model.safetensors"]
-            rows.append((f"Adapter of round {self.headline.round}", f"{store.uri}/{adapter.key}"))
-            rows.append(("Adapter sha256", adapter.sha256))
+            for name, adapter in sorted(self.headline.training.files.items()):
+                if name.endswith("/adapter_model.safetensors"):
+                    member = name.removeprefix("adapter").removesuffix("adapter_model.safetensors").strip("/")
+                    called = f"Adapter of round {self.headline.round}{f', {member}' if member else ''}"
+                    rows.append((called, f"{store.uri}/{adapter.key}"))
+                    rows.append((f"Adapter sha256{f', {member}' if member else ''}", adapter.sha256))
         return rows
 
 

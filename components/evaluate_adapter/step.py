@@ -20,6 +20,7 @@ from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 from activelora.tracking.champion import champion, gate_failures
+from activelora.tracking.live_check import live_check
 from activelora.uncertainty import evaluation, label_prior
 from activelora.uncertainty.classification_metrics import FloatArray
 from components.evaluate_adapter import written
@@ -32,7 +33,10 @@ NUM_PRIOR_ITEMS = 200
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:
-    """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion."""
+    """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion.
+
+    Where a share of the batches is drawn at random, also tell what those labels say about the pool and the strategy.
+    """
     unit = Unit("evaluate_adapter", round_)
     if done := campaign.manifest(unit):
         return done
@@ -48,9 +52,15 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.write_table("predictions.parquet", measured.predictions)
 
     metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    gates = _gates(attempt, round_, metrics)
+    details = _gates(attempt, round_, metrics)
+    check, sources = live_check(campaign, round_) if task.form == "choice" else (None, ())
+    if check is not None:
+        for source in sources:
+            attempt.reads(source)
+        metrics |= check.metrics()
+        details["live_check"] = check.details()
     metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
-    return attempt.commit(metrics=metrics, details=gates)
+    return attempt.commit(metrics=metrics, details=details)
 
 
 class _Measured(NamedTuple):

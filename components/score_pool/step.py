@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.acquisition.registry import get_strategy, measures_read, needs_of
-from activelora.acquisition.strategy import EMBEDDINGS, SAMPLES
+from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
@@ -72,6 +72,7 @@ def _table(
         with_samples=SAMPLES in needs,
         embeddings_ND=embeddings_ND,
         labeled=labeled,
+        gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
     )
     return table, log_probs_NKC.shape[1]
 
@@ -118,3 +119,11 @@ def _predict(
         else:
             log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
     return log_probs_NKC if prior is None else correct(log_probs_NKC, np.array(prior)), embeddings_ND
+
+
+def _gradient_lengths(attempt: Attempt, items: list[Item], log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return every item's expected gradient length under its mean distribution."""
+    from activelora.scoring.gradient_length import expected_gradient_lengths
+
+    probs_NC = np.exp(log_probs_NKC).mean(axis=1)
+    return expected_gradient_lengths(attempt.campaign, attempt.unit.round, items, probs_NC)
