@@ -141,8 +141,8 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
     [
         (
             {},
-            {"acquisition": {"strategy": "uncertainty", "measure": "variance"}},
-            "`variance` does not exist for",
+            {"acquisition": {"strategy": "uncertainty", "measure": "epistemic_variance"}},
+            "`epistemic_variance` does not exist for",
         ),
         ({}, {"evaluation": {"gates": {"max_rmse": 1}}}, "gates.max_rmse`: classification is not measured so"),
         (NUMBERS, {"evaluation": {"gates": {"min_accuracy": 0.5}}}, "gates.min_accuracy`: regression is not"),
