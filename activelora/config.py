@@ -122,8 +122,10 @@ class GatesConfig(Section):
     """Holdout accuracy, at least."""
     max_ece: Fraction | None = None
     """Holdout ECE, at most."""
+    max_rmse: Annotated[float, Field(ge=0.0)] | None = None
+    """For `regression`: holdout RMSE, at most."""
     improve_on_champion: bool = True
-    """Accuracy must not be below the present champion's."""
+    """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
 
 
 class EvaluationConfig(Section):

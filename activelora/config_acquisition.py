@@ -35,8 +35,8 @@ class AcquisitionConfig(Section):
     """At least this many items of every predicted class in a batch, as far as there are any, whatever the strategy
     prefers: against classes that are never asked for. 0 leaves the batch to the strategy."""
     measure: str = "predictive_entropy"
-    """For `star`: the uncertainty that is mixed; for `density_weighted`: the one that is weighted.
-    `activelora list measures` names them."""
+    """For `uncertainty`: the measure to rank by; for `star`: the one that is mixed; for `density_weighted`: the
+    one that is weighted. `activelora list measures` names them."""
     scaling: Literal["minmax", "rank"] = "minmax"
     """For `star`: how base and adapter uncertainty are brought to one scale before mixing."""
     prefilter: str = "predictive_entropy"

@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     from activelora.config import CampaignConfig
     from activelora.modeling.posterior import AdapterMethod
 
-DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "variance"})
+DISAGREEMENT = frozenset(
+    {
+        "bald",
+        "variation_ratio",
+        "vote_entropy",
+        "consensus_kl",
+        "batch_bald",
+        "variance",
+        "epistemic_variance",
+        "disagreement",
+    }
+)
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 _ONE = "Keep one of the two."
@@ -33,7 +44,7 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau)
+    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -60,7 +71,7 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
     acquisition = config.acquisition
     strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
     read = {strategy}
-    if strategy in ("star", "density_weighted"):
+    if strategy in ("star", "density_weighted", "uncertainty"):
         read.add(acquisition.measure)
     if acquisition.strategy == "hybrid":
         read.add(acquisition.prefilter)
@@ -90,6 +101,12 @@ def _gradient(config: CampaignConfig) -> Iterator[Conflict]:
     strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
     if strategy != "expected_gradient_length":
         return
+    if config.task.kind in ("multi_label", "regression", "generation"):
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed where an item has one answer out of several, and this is {config.task.kind}",
+            "Choose a strategy such as `star` or `core_set`.",
+        )
     if config.adapter.method != "lora":
         yield Conflict(
             "acquisition.strategy",
@@ -166,6 +183,12 @@ def _split(config: CampaignConfig) -> Iterator[Conflict]:
 
 def _labels(config: CampaignConfig) -> Iterator[Conflict]:
     data = config.data
+    if data.calibration_size and config.task.kind == "generation":
+        yield Conflict(
+            "data.calibration_size",
+            "there is no temperature for generation, whose confidence is not that of one answer among several",
+            "Leave it out.",
+        )
     if data.columns.label is None:
         yield Conflict(
             "data.columns.label",
@@ -182,6 +205,14 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
             yield Conflict(
                 f"labeling.{name}",
                 f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
+                "Leave it out.",
+            )
+        return
+    if task.kind in ("multi_label", "generation"):
+        for name in (name for name, value in given.items() if value):
+            yield Conflict(
+                f"labeling.{name}",
+                f"mistakes are simulated where an item has one label out of several, and this is {task.kind}",
                 "Leave it out.",
             )
         return
@@ -212,6 +243,20 @@ def _steps(config: CampaignConfig) -> Iterator[Conflict]:
             f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
             "Raise training.batch_size or lower it.",
         )
+
+
+def _gates(config: CampaignConfig) -> Iterator[Conflict]:
+    gates, stopping, kind = config.evaluation.gates, config.stopping, config.task.kind
+    if kind != "regression":
+        if gates.max_rmse is not None:
+            yield Conflict("evaluation.gates.max_rmse", f"{kind} is not measured so", "Use `min_accuracy`.")
+        return
+    for name in ("min_accuracy", "max_ece"):
+        if getattr(gates, name) is not None:
+            yield Conflict(f"evaluation.gates.{name}", f"{kind} is not measured so", "Use `max_rmse`.")
+    for name in ("target_accuracy", "target_ece", "plateau_rounds"):
+        if getattr(stopping, name) is not None:
+            yield Conflict(f"stopping.{name}", f"it looks at accuracy or ECE, and {kind} has neither", "Leave it out.")
 
 
 def _plateau(config: CampaignConfig) -> Iterator[Conflict]:

@@ -20,7 +20,7 @@ from activelora.campaign.manifest import Manifest, StepName, Unit
 from activelora.errors import ActiveLoRAError
 
 logger = logging.getLogger(__name__)
-UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "num_holdout")
+UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "rmse", "mae", "interval_coverage", "num_holdout")
 
 
 class Pointer(Protocol):

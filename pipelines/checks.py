@@ -42,9 +42,10 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected()
-    for name in (_check_strategy, _check_measure, _check_source, _check_method):
-        problems.run(name, config)
+    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     if problems.run(_check_task, config):
+        if all(named):
+            problems.run(_check_fit, config)
         problems.run(_check_data, config, findings)
         problems.run(_check_model, config, findings, runs_here)
     problems.refuse()
@@ -85,6 +86,12 @@ def _check_measure(config: CampaignConfig) -> None:
     check_measure(config.acquisition.prefilter, "acquisition.prefilter")
 
 
+def _check_fit(config: CampaignConfig) -> None:
+    from activelora.acquisition.fit import check_fit
+
+    check_fit(config)
+
+
 def _check_source(config: CampaignConfig) -> None:
     from activelora.labeling.registry import get_source
 
@@ -122,10 +129,11 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     findings.warnings += data.warnings
     labels = ", ".join(f"{name} {count}" for name, count in list(data.holdout_labels.items())[:12])
     more = len(data.holdout_labels) - 12
+    rest = f" and {more} more labels" if more > 0 else ""
     left_out = f"{data.num_duplicates} duplicates, {data.num_overlap} in the holdout, {data.num_left_out} by limit"
     findings.facts += [
         ("pool", f"{data.num_pool} items to choose from"),
-        ("holdout", f"{data.num_holdout} items ({labels}{f' and {more} more labels' if more > 0 else ''})"),
+        ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
         ("calibration", f"{data.num_calibration} items"),
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
@@ -187,7 +195,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
-    _estimate_memory(config, num_tokens, findings)
+    own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else 0
+    _estimate_memory(config, num_tokens + own_tokens, findings)
 
 
 def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings) -> int:

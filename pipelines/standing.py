@@ -6,10 +6,9 @@ from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
+from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, evaluated, read_history
 from activelora.tracking.outlook import forecast
-
-COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 
 
 def standing(campaign: Campaign) -> dict[str, Any]:
@@ -49,11 +48,13 @@ def print_rounds(campaign: Campaign) -> None:
 
     from pipelines.terminal import stdout
 
-    table = Table(*COLUMNS, title=campaign.config.name, title_justify="left")
+    shown = headline_of(campaign.config.task).columns
+    columns = ("round", "labels", *(title for _, title in shown), "time", "state")
+    table = Table(*columns, title=campaign.config.name, title_justify="left")
     for column in table.columns[:-1]:
         column.justify = "right"
     for one in standing(campaign)["rounds"]:
-        numbers = (_number(one[name]) for name in ("accuracy", "ece", "nll"))
+        numbers = (_number(one[name]) for name, _ in shown)
         table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
     stdout().print(table)
 
@@ -62,7 +63,7 @@ def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
     return {
         "round": record.round,
         "num_labels": record.num_labels,
-        **{name: record.metrics.get(name) for name in ("accuracy", "ece", "nll")},
+        **{name: record.metrics.get(name) for name, _ in headline_of(campaign.config.task).columns},
         "seconds": round(sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests), 3),
         "state": _state(campaign, record),
     }

@@ -254,7 +254,7 @@ def test_splits_that_just_fit(data):
         ({"labels": ["a", "b"], "answer_words": {"yes": "x"}}, "`answer_words` names no label of the task: yes"),
         ({"labels": ["a", "b"], "answer": "letters", "answer_words": {"a": "x"}}, "are for `answer: words`"),
         ({"labels": ["a", "b"], "prompt": "  "}, "`prompt` is empty"),
-        ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification only"),
+        ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification and"),
         ({"kind": "yes_no", "answer": "letters"}, "a yes_no task answers by `words`"),
         ({"kind": "multiple_choice"}, "a multiple_choice task answers by `letters` or by `text`"),
     ],
@@ -360,3 +360,14 @@ def assert_known(node, schema, definitions):
         for key, value in node.items():
             assert key in schema["properties"]
             assert_known(value, schema["properties"][key], definitions)
+
+
+def test_a_posterior_that_cannot_serve_a_task_is_refused():
+    generation = {"kind": "generation", "prompt": "{text}"}
+    regression = {"kind": "regression", "prompt": "{text}", "minimum": 1, "maximum": 5}
+    star = {"measure": "token_entropy"}
+    for method, task in (("ensemble", generation), ("laplace", generation), ("laplace", regression)):
+        said = problems(task=task, adapter={"method": method}, acquisition=star)
+        assert any(f"`{method}` does not serve a {task['kind']} task" in one for one in said)
+    for method in ("lora", "blob", "c_lora"):
+        assert conflicts(config(task=generation, adapter={"method": method}, acquisition=star)) == []

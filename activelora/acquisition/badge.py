@@ -106,4 +106,5 @@ STRATEGY = Strategy(
     "k-means++ over g = (p̄ − onehot(argmax p̄)) ⊗ h: gradients that are large and different",
     select,
     needs=frozenset({EMBEDDINGS}),
+    needs_answers=True,
 )

@@ -16,4 +16,6 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"mutual information {scores_N[index]:.3f} nats")
 
 
-STRATEGY = Strategy("bald", "H[p̄] − mean_k H[p_k]: mutual information of answer and weights", select)
+STRATEGY = Strategy(
+    "bald", "H[p̄] − mean_k H[p_k]: mutual information of answer and weights", select, measures=("bald",)
+)

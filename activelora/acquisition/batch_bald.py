@@ -152,4 +152,6 @@ STRATEGY = Strategy(
     select,
     options=("candidates", "configurations"),
     needs=frozenset({SAMPLES}),
+    needs_answers=True,
+    measures=("bald",),
 )

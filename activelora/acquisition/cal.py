@@ -77,4 +77,5 @@ STRATEGY = Strategy(
     select,
     options=("neighbors",),
     needs=frozenset({EMBEDDINGS}),
+    needs_answers=True,
 )

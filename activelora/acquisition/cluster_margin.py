@@ -75,4 +75,5 @@ STRATEGY = Strategy(
     select,
     options=("prefilter_factor",),
     needs=frozenset({EMBEDDINGS}),
+    measures=("margin",),
 )

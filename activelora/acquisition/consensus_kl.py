@@ -18,5 +18,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
 
 
 STRATEGY = Strategy(
-    "consensus_kl", "mean_k KL(p_k ‖ p̄): query by committee; with posterior samples the same as bald", select
+    "consensus_kl",
+    "mean_k KL(p_k ‖ p̄): query by committee; with posterior samples the same as bald",
+    select,
+    measures=("consensus_kl",),
 )

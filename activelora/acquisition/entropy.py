@@ -16,4 +16,6 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"entropy {scores_N[index]:.2f} nats")
 
 
-STRATEGY = Strategy("entropy", "H[p̄]: predictive entropy, the total uncertainty", select)
+STRATEGY = Strategy(
+    "entropy", "H[p̄]: predictive entropy, the total uncertainty", select, measures=("predictive_entropy",)
+)

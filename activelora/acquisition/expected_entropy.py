@@ -16,4 +16,4 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"expected entropy {scores_N[index]:.2f} nats")
 
 
-STRATEGY = Strategy("expected_entropy", "mean_k H[p_k]: each sample is unsure", select)
+STRATEGY = Strategy("expected_entropy", "mean_k H[p_k]: each sample is unsure", select, measures=("expected_entropy",))

@@ -32,4 +32,5 @@ STRATEGY = Strategy(
     select,
     options=("gradient",),
     needs=frozenset({GRADIENTS}),
+    needs_answers=True,
 )

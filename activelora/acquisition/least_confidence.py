@@ -16,4 +16,6 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"its best answer has probability {1 - scores_N[index]:.2f}")
 
 
-STRATEGY = Strategy("least_confidence", "1 − max p̄: the best answer is trusted least", select)
+STRATEGY = Strategy(
+    "least_confidence", "1 − max p̄: the best answer is trusted least", select, measures=("least_confidence",)
+)

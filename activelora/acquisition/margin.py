@@ -16,4 +16,4 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"its two best answers are {-scores_N[index]:.3f} apart")
 
 
-STRATEGY = Strategy("margin", "−(p̄₁ − p̄₂): the two best answers are closest", select)
+STRATEGY = Strategy("margin", "−(p̄₁ − p̄₂): the two best answers are closest", select, measures=("margin",))

@@ -23,6 +23,7 @@ from activelora.acquisition import (
     star,
     stratified_random,
     typiclust,
+    uncertainty,
     variance,
     variation_ratio,
     vote_entropy,
@@ -56,6 +57,7 @@ _MODULES = (
     probcover,
     density_weighted,
     hybrid,
+    uncertainty,
     star,
 )
 
@@ -111,6 +113,19 @@ def needs_of(config: AcquisitionConfig) -> frozenset[str]:
         ConfigError: As :func:`strategies_of`.
     """
     return frozenset[str]().union(*(strategy.needs for strategy in strategies_of(config)))
+
+
+def measures_read(config: AcquisitionConfig) -> frozenset[str]:
+    """Return the measures that the campaign's strategies read.
+
+    Raises:
+        ConfigError: As :func:`strategies_of`.
+    """
+    strategies = strategies_of(config)
+    options = {option for strategy in strategies for option in strategy.options}
+    chosen = {"measure": config.measure, "prefilter": config.prefilter}
+    own = {name for strategy in strategies for name in strategy.measures}
+    return frozenset(own | {name for option, name in chosen.items() if option in options})
 
 
 def check_measures(config: AcquisitionConfig) -> None:

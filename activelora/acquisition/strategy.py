@@ -97,6 +97,9 @@ class Strategy:
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution),
             ``embeddings`` (of the pool and of the labelled items, with the latter's distributions) or ``gradients``
             (:data:`GRADIENT_LENGTH` among the measures).
+        measures: Measures that it reads whatever the campaign file says; those of its options are checked apart.
+        needs_answers: It makes no sense unless an item's prediction is one distribution over answers that exclude each
+            other.
     """
 
     name: str
@@ -105,3 +108,5 @@ class Strategy:
     needs_scores: bool = True
     options: tuple[str, ...] = field(default=())
     needs: frozenset[str] = frozenset()
+    measures: tuple[str, ...] = ()
+    needs_answers: bool = False

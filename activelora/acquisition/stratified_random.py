@@ -40,4 +40,6 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     ]
 
 
-STRATEGY = Strategy("stratified_random", "drawn at random, equally many of each predicted class", select)
+STRATEGY = Strategy(
+    "stratified_random", "drawn at random, equally many of each predicted class", select, needs_answers=True
+)

@@ -17,4 +17,6 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"variance between the samples {scores_N[index]:.4f}")
 
 
-STRATEGY = Strategy("variance", "Σ_c Var_k p_kc: the samples' probabilities differ most", select)
+STRATEGY = Strategy(
+    "variance", "Σ_c Var_k p_kc: the samples' probabilities differ most", select, measures=("variance",)
+)

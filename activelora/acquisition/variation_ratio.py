@@ -18,4 +18,9 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     )
 
 
-STRATEGY = Strategy("variation_ratio", "1 − f/K: share of samples that vote against the most voted answer", select)
+STRATEGY = Strategy(
+    "variation_ratio",
+    "1 − f/K: share of samples that vote against the most voted answer",
+    select,
+    measures=("variation_ratio",),
+)

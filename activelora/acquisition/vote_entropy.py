@@ -17,4 +17,9 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, lambda index: f"entropy of the committee's votes {scores_N[index]:.2f} nats")
 
 
-STRATEGY = Strategy("vote_entropy", "H[votes]: query by committee, the samples' votes are spread most evenly", select)
+STRATEGY = Strategy(
+    "vote_entropy",
+    "H[votes]: query by committee, the samples' votes are spread most evenly",
+    select,
+    measures=("vote_entropy",),
+)

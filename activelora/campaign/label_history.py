@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from activelora.campaign.labels import LabelSnapshot, majority, time_of
+from activelora.campaign.records import Label
 
 Record = dict[str, Any]
 Effect = Literal["labels", "corrects", "confirms", "outvoted"]
@@ -28,7 +29,7 @@ class Entry:
     record: Record
     round: int
     effect: Effect
-    before: int | None
+    before: Label | None
     replaced_in: int | None
 
 
@@ -41,8 +42,8 @@ class Difference:
         corrected: Item id → label in the first and in the second one.
     """
 
-    added: dict[str, int]
-    corrected: dict[str, tuple[int, int]]
+    added: dict[str, Label]
+    corrected: dict[str, tuple[Label, Label]]
 
 
 def blame(rounds: Sequence[Sequence[Record]]) -> dict[str, list[Entry]]:
@@ -67,7 +68,7 @@ def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
 
 def _history(brought: dict[int, list[Record]]) -> list[Entry]:
     entries: list[Entry] = []
-    before: int | None = None
+    before: Label | None = None
     in_order = sorted(brought)
     for round_, later in zip(in_order, [*in_order[1:], None], strict=True):
         records = sorted(brought[round_], key=lambda record: (time_of(record), record["annotator"]))
@@ -77,7 +78,7 @@ def _history(brought: dict[int, list[Record]]) -> list[Entry]:
     return entries
 
 
-def _effect(record: Record, label: int, before: int | None) -> Effect:
+def _effect(record: Record, label: Label, before: Label | None) -> Effect:
     if record["label"] != label:
         return "outvoted"
     if before is None:

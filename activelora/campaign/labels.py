@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
-from activelora.campaign.records import LABEL_SCHEMA
+from activelora.campaign.records import Label, vote_rows, vote_table
 
 Record = dict[str, Any]
 
@@ -34,7 +34,7 @@ class LabelSnapshot:
     """
 
     records: pa.Table
-    labels: Mapping[str, int]
+    labels: Mapping[str, Label]
     digest: str
 
 
@@ -54,7 +54,7 @@ def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
     manifests = label_manifests(campaign, before_round)
-    return [campaign.read_table(manifest, "labels.parquet").to_pylist() for manifest in manifests]
+    return [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
 
 
 def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
@@ -75,21 +75,26 @@ def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
     counted = [latest[item][annotator] for item in items for annotator in sorted(latest[item])]
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
     return LabelSnapshot(
-        records=pa.Table.from_pylist(counted, schema=LABEL_SCHEMA),
+        records=vote_table(counted),
         labels={item: majority(vote["label"] for vote in latest[item].values()) for item in items},
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
 
 
-def majority(labels: Iterable[int]) -> int:
+def majority(labels: Iterable[Any]) -> Any:
     """Return the label with the most votes; of several, the smallest."""
     counts = Counter(labels)
     return min(counts, key=lambda label: (-counts[label], label))
 
 
-def _when(record: Record) -> tuple[datetime, int]:
-    """Order one annotator's records: by time; at the same time, the smaller label index is taken."""
-    return (time_of(record), -record["label"])
+def _when(record: Record) -> tuple[datetime, tuple[int, ...]]:
+    """Order one annotator's records: by time; at the same time, the smaller label is taken."""
+    return (time_of(record), _descending(record["label"]))
+
+
+def _descending(label: Label) -> tuple[int, ...]:
+    """Return what is larger the smaller the label is."""
+    return tuple(-ord(character) for character in label) if isinstance(label, str) else (-label,)
 
 
 def time_of(record: Record) -> datetime:

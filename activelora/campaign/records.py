@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+Label = int | str
+"""A label: text for tasks whose answers are text, else the index of an answer or a bit mask of labels."""
+LABEL_FIELDS = [pa.field("label", pa.int64()), pa.field("text", pa.string())]
+"""The one that applies; the other is null."""
 ITEM_FIELDS = [
     pa.field("item_id", pa.string(), nullable=False),  # hash of the content
     pa.field("source_id", pa.string()),  # the user's own id, if there is one
@@ -16,8 +21,8 @@ ITEM_FIELDS = [
     pa.field("choices", pa.list_(pa.string())),  # multiple choice only
 ]
 ITEM_SCHEMA = pa.schema(ITEM_FIELDS)
-LABELED_ITEM_SCHEMA = pa.schema([*ITEM_FIELDS, pa.field("label", pa.int64(), nullable=False)])
-GOLD_SCHEMA = pa.schema([pa.field("item_id", pa.string(), nullable=False), pa.field("label", pa.int64())])
+LABELED_ITEM_SCHEMA = pa.schema([*ITEM_FIELDS, *LABEL_FIELDS])
+GOLD_SCHEMA = pa.schema([pa.field("item_id", pa.string(), nullable=False), *LABEL_FIELDS])
 SELECTION_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
@@ -29,7 +34,7 @@ SELECTION_SCHEMA = pa.schema(
 LABEL_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),  # index into the task's labels or the item's choices
+        *LABEL_FIELDS,  # index into the task's labels or the item's choices, bit mask of labels; or text
         pa.field("annotator", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("labeled_at", pa.string(), nullable=False),  # ISO 8601, UTC
@@ -61,6 +66,28 @@ def items_of(table: pa.Table) -> Iterator[Item]:
     """Yield the items of a table in :data:`ITEM_SCHEMA` or :data:`LABELED_ITEM_SCHEMA`."""
     for row in table.to_pylist():
         yield Item(row["item_id"], dict(row["fields"]), tuple(row["choices"] or ()), row["source_id"])
+
+
+def label_cells(label: Label | None) -> dict[str, Label | None]:
+    """Return the cells of :data:`LABEL_FIELDS`."""
+    return {"label": None, "text": label} if isinstance(label, str) else {"label": label, "text": None}
+
+
+def label_of(row: Mapping[str, Any]) -> Any:
+    """Return the label of a row with :data:`LABEL_FIELDS`; None where it has none."""
+    text = row.get("text")
+    return row["label"] if text is None else text
+
+
+def vote_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return votes in :data:`LABEL_SCHEMA`; each has its label under ``label``."""
+    return pa.Table.from_pylist([{**one, **label_cells(one["label"])} for one in records], schema=LABEL_SCHEMA)
+
+
+def vote_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the votes of a table in :data:`LABEL_SCHEMA`, each with its label under ``label``."""
+    rows = table.to_pylist()
+    return [{name: value for name, value in row.items() if name != "text"} | {"label": label_of(row)} for row in rows]
 
 
 def table_bytes(table: pa.Table) -> bytes:

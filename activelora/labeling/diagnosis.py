@@ -74,7 +74,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
         )
     rounds = label_records(campaign, before_round)
     snapshot = resolve(rounds)
-    labels = dict(snapshot.labels)
+    labels = {item_id: int(label) for item_id, label in snapshot.labels.items()}  # fixed labels are numbers
     if num_folds < MIN_FOLDS or len(labels) < num_folds:
         raise DataError(
             f"{len(labels)} labels cannot be split into {num_folds} folds",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
 from activelora.labeling.files import count_answers, inbox_uri, parse_answer
@@ -80,15 +80,17 @@ def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
 _LABEL_COLUMNS = ("label", "annotator", "labeled_at", "source", "num_votes")
 
 
-def written_label(task: Task, label: int, item: Item) -> str:
-    """Return a label as an annotator writes it: its name, or the letter of the item's choice."""
+def written_label(task: Task, label: Label, item: Item) -> str:
+    """Return a label as an annotator writes it: its name, the letter of the item's choice, or the whole text."""
+    if isinstance(label, str):
+        return label
     name = task.label_name(label, item)
     return name.partition(".")[0] if task.needs_choices else name
 
 
 def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[dict[str, Any]]:
     votes: dict[str, list[dict[str, Any]]] = {}
-    for record in snapshot.records.to_pylist():
+    for record in vote_rows(snapshot.records):
         votes.setdefault(record["item_id"], []).append(record)
     rows = []
     for item_id, label in snapshot.labels.items():

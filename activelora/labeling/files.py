@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign, utc_now
+from activelora.campaign.records import Label
 from activelora.campaign.store import open_store, redact
 from activelora.errors import LabelError, StoreError
 from activelora.labeling.corrections import find_news
@@ -15,6 +17,8 @@ from activelora.labeling.inbox import Answer, read_inbox
 from activelora.labeling.source import Collected, Record, Rejected, Request, State
 from activelora.labeling.tally import Tally, Vote, tally
 from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_label_jsonl, unsafe_cell
+from activelora.tasks.regression import Regression
+from activelora.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ def count_answers(request: Request, answers: Sequence[Answer], unreadable: Seque
         states[item_id] = "invalid" if state == "waiting" and item_id in spoiled else state
     rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
     records = _records(request, [*request.reasons, *sorted(request.earlier)], tallies)
-    return Collected(records, states, rejected, _records(request, sorted(request.known), tallies))
+    corrections = _records(request, sorted(request.known), tallies)
+    num_rounded = _num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values()))
+    return Collected(records, states, rejected, corrections, num_rounded)
 
 
 def inbox_uri(campaign: Campaign) -> str:
@@ -104,7 +110,9 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
 
     if item is None:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
-    text = unsafe_cell(str(answer.label).strip())
+    text = _text(answer)
+    if request.task.form == "text" and text.casefold() == SKIP:
+        return Vote(answer, None)
     try:
         return Vote(answer, request.task.parse_label(text, item))
     except LabelError as error:
@@ -123,7 +131,7 @@ def _mangled(item_id: str) -> str:
 def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
     item = request.items[item_id]
 
-    def name_of(label: int | None) -> str:
+    def name_of(label: Label | None) -> str:
         return SKIP if label is None else request.task.label_name(label, item)
 
     known = request.known.get(item_id)
@@ -136,6 +144,15 @@ def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
         f"{known.round}, which stays; if the answer is meant anew, add a column labeled_at"
     )
     return Tally(found.state, found.votes, [*found.rejected, *(vote.reject(reason) for vote in news.repeated)])
+
+
+def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
+    return sum(isinstance(task, Regression) and task.is_rounded(_text(vote.answer)) for vote in votes)
+
+
+def _text(answer: Answer) -> str:
+    """Return a label as the text that a task parses."""
+    return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
 
 
 def _records(request: Request, item_ids: Sequence[str], tallies: Mapping[str, Tally]) -> list[Record]:

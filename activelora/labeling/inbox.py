@@ -31,7 +31,7 @@ class Answer:
         file: The file's name in the inbox.
         line: Its line, from 1.
         item_id: The item it speaks of, which need not exist.
-        label: As written: text, or a number or truth value from JSONL.
+        label: As written: text, or from JSONL a number, a truth value or a list of texts.
         annotator: Who says so; ``unknown`` where the file does not tell.
         labeled_at: When, if the file tells.
     """
@@ -39,7 +39,7 @@ class Answer:
     file: str
     line: int
     item_id: str
-    label: str | int | bool
+    label: str | int | float | bool | list[str]
     annotator: str
     labeled_at: datetime | None
 
@@ -164,8 +164,8 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
         return None
     if isinstance(label, float) and label.is_integer():
         label = int(label)  # tables with a gap in an integer column come back as floats
-    if not isinstance(label, str | int):
-        return reject(f"its label is no text or number but {type(label).__name__}")
+    if not _is_label(label):
+        return reject(f"its label is no text, number or list of texts but {type(label).__name__}")
     annotator = ANONYMOUS if _is_empty(cells.get("annotator")) else str(cells["annotator"]).strip()
     if len(annotator) > MAX_ANNOTATOR_CHARS:
         return reject(f"its annotator's name is longer than {MAX_ANNOTATOR_CHARS} characters")
@@ -176,6 +176,13 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
     except (TypeError, ValueError):
         return reject(f"its labeled_at {str(cells['labeled_at'])[:40]!r} is not a time such as 2026-01-31T09:30:00Z")
     return Answer(name, row.line, item_id, label, annotator, labeled_at)
+
+
+def _is_label(value: object) -> bool:
+    """Tell whether a task may understand it; which one does, the task says."""
+    if isinstance(value, list):
+        return all(isinstance(part, str) for part in value)
+    return isinstance(value, str | int | float)
 
 
 def _is_empty(value: object) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from activelora.campaign.records import Label
 from activelora.config_labeling import confusion_matrix
 from activelora.labeling.source import Collected, Record, Request
 from activelora.pool.access import gold_labels
@@ -65,7 +66,14 @@ def confused_answer(row_C: Sequence[float], item_id: str, seed: int) -> int:
     return max(label for label, probability in enumerate(row_C) if probability > 0)  # the sum was rounded down
 
 
-def _answers(request: Request, gold: dict[str, int]) -> dict[str, int]:
+def _answers(request: Request, gold: dict[str, Label]) -> dict[str, Label]:
+    labels = {item_id: label for item_id, label in gold.items() if isinstance(label, int)}
+    if len(labels) < len(gold):
+        return gold  # texts; mistakes are refused for them
+    return dict(_noisy(request, labels))
+
+
+def _noisy(request: Request, gold: dict[str, int]) -> dict[str, int]:
     config, seed = request.campaign.config.labeling, request.campaign.seed("oracle")
     if config.oracle_confusion is not None:
         rows_CC = confusion_matrix(config.oracle_confusion, request.task.label_names)
@@ -75,7 +83,7 @@ def _answers(request: Request, gold: dict[str, int]) -> dict[str, int]:
     return {item_id: answer(label, num_answers[item_id], item_id, rate, seed) for item_id, label in gold.items()}
 
 
-def _record(request: Request, item_id: str, label: int) -> Record:
+def _record(request: Request, item_id: str, label: Label) -> Record:
     return {
         "item_id": item_id,
         "label": label,

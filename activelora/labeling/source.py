@@ -11,7 +11,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_records, majority, resolve
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -35,7 +35,7 @@ class Known:
         records: All records about the item, in the order of the rounds that brought them.
     """
 
-    label: int
+    label: Label
     round: int
     records: Sequence[Record]
 
@@ -102,12 +102,14 @@ class Collected:
         rejected: Answers that cannot be used.
         corrections: New votes on items that had a label before: they replace what earlier rounds brought about
             the item, from the next training on. A vote for the label that is there confirms it.
+        num_rounded: Answers that count and were rounded to a step of a regression's grid.
     """
 
     records: list[Record]
     states: Mapping[str, State]
     rejected: list[Rejected]
     corrections: list[Record] = field(default_factory=list)
+    num_rounded: int = 0
 
     @property
     def num_labeled(self) -> int:
@@ -116,7 +118,7 @@ class Collected:
 
     def corrected(self, known: Mapping[str, Known]) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
-        votes: dict[str, list[int]] = defaultdict(list)
+        votes: dict[str, list[Label]] = defaultdict(list)
         for record in self.corrections:
             votes[record["item_id"]].append(record["label"])
         return {item_id for item_id, labels in votes.items() if majority(labels) != known[item_id].label}

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from activelora.campaign.records import Label
 from activelora.labeling.inbox import Answer
 from activelora.labeling.source import Rejected, State
 
@@ -20,7 +21,7 @@ class Vote:
     """
 
     answer: Answer
-    label: int | None
+    label: Label | None
 
     @property
     def place(self) -> str:
@@ -47,7 +48,7 @@ class Tally:
     rejected: Sequence[Rejected] = ()
 
 
-def tally(votes: Sequence[Vote], name_of: Callable[[int | None], str]) -> Tally:
+def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str]) -> Tally:
     """Apply the rule: each annotator has one vote, the majority wins.
 
     An annotator's equal answers are one. Of different ones the latest counts, if all of them say when; else none
@@ -83,7 +84,7 @@ def by_annotator(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
     return dict(sorted(found.items()))
 
 
-def _winner(labels: Iterable[int]) -> int | None:
+def _winner(labels: Iterable[Label]) -> Label | None:
     """Return the label with the most votes, or None if two share that place."""
     (first, count), *others = Counter(labels).most_common(2)
     return None if others and others[0][1] == count else first
@@ -101,7 +102,7 @@ def latest(votes: Sequence[Vote]) -> Vote | None:
     return newest[0] if len({vote.label for vote in newest}) == 1 else None
 
 
-def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[int | None], str]) -> list[Rejected]:
+def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[Label | None], str]) -> list[Rejected]:
     places = ", ".join(sorted(f"{name_of(vote.label)} ({vote.place})" for vote in votes))
     reason = (
         f"annotator `{annotator}` gives different answers: {places[:500]}; remove all but one, or add a column "
@@ -111,7 +112,7 @@ def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[int
 
 
 def _disagreement(
-    votes: Sequence[Vote], counted: Mapping[str, Vote], name_of: Callable[[int | None], str]
+    votes: Sequence[Vote], counted: Mapping[str, Vote], name_of: Callable[[Label | None], str]
 ) -> list[Rejected]:
     answers = ", ".join(sorted(f"{name_of(vote.label)} ({annotator})" for annotator, vote in counted.items()))
     reason = f"annotators disagree and no answer has a majority: {answers[:500]}; one more answer decides"

@@ -81,8 +81,10 @@ def rejected_csv(rejected: Sequence[Rejected]) -> bytes:
 
 
 def allowed_labels(request: Request, item: Item) -> list[str]:
-    """Return what may be written as the item's label: names, or letters of its choices; and ``skip``."""
-    if request.task.label_names:
+    """Return what may be written as the item's label: names, letters of its choices, or a description; and ``skip``."""
+    if request.task.label_hint:
+        names = [request.task.label_hint]
+    elif request.task.label_names:
         names = list(request.task.label_names)
     else:
         names = [name.partition(".")[0] for name in _choice_names(request, item)]

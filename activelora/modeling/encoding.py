@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
+from activelora.tasks.multi_label import MultiLabel
 from activelora.tasks.registry import make_task
+from activelora.tasks.task import Query
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,11 +30,17 @@ class EncodedItem:
 
     Attributes:
         prompt_ids: T ids, up to where the answer begins.
-        answer_ids: The ids of each of the C answers; one id each where answers are scored by one token.
+        answer_ids: The ids of each of the C answers; one id each where answers are scored by one token. Where they are
+            scored by the chain rule, none of them begins another.
     """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[tuple[int, ...], ...]
+
+
+Scoring = Literal["token", "text", "chain"]
+"""How an answer's score comes from its tokens. ``token``: the logit of its only token. ``text``: its length-normalised
+log-likelihood. ``chain``: its log-likelihood, the sum over its tokens."""
 
 
 class Encoder:
@@ -48,23 +56,63 @@ class Encoder:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
         self.task = make_task(config)
+        self.task_config = config
         self.scores_text = self.task.scores_text
         self.num_cut = 0
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
         self._uses_chat = _uses_chat(tokenizer, config)
         self._answer_cache: dict[str, tuple[int, ...]] = {}
-        if not self.scores_text:
+        self.rows_per_item = len(self.task.label_names) if self.task.form == "set" else 1
+        self._codes = self._number_codes() if self.task.form == "number" else ()
+        self.scoring: Scoring = "text" if self.scores_text else "token"
+        if any(len(code) > 1 for code in self._codes):
+            self.scoring = "chain"
+        elif self.task.form == "text":
+            self.scoring = "text"
+            self._check_end()
+        elif not self.scores_text:
             self._check_answers()
 
     def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
-        """Encode items; prompts that are too long are cut before the template's closing words."""
+        """Encode items; prompts that are too long are cut before the template's closing words.
+
+        Returns:
+            :attr:`rows_per_item` for each item, in the items' order: one, or for label sets one a label.
+        """
         encoded = []
-        for item in items:
-            query = self.task.query(item)
-            answers = tuple(self._answer_ids(answer) for answer in query.answers)
+        for query in (query for item in items for query in self._queries(item)):
+            answers = self._codes or tuple(self._answer_ids(answer) for answer in query.answers)
             encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
         return encoded
+
+    def encode_text(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a whole answer with the end token, as a continuation of any prompt."""
+        return (*self._continuation(text if self._uses_chat else f" {text}"), self.end)
+
+    def decode_text(self, ids: Sequence[int]) -> str:
+        """Return an answer that the model wrote as text."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    @property
+    def end(self) -> int:
+        """The token that ends an answer."""
+        return int(self._tokenizer.eos_token_id)
+
+    def encode_labelled(self, items: Sequence[Item], labels: Sequence[Label]) -> tuple[list[EncodedItem], list[int]]:
+        """Return what is to be learned from labelled items: encoded questions, and the index of each one's answer."""
+        encoded = self.encode(items)
+        if self.task.form == "text":
+            answers = [self.encode_text(str(text)) for text in labels]
+            pairs = zip(encoded, answers, strict=True)
+            return [EncodedItem(one.prompt_ids, (ids,)) for one, ids in pairs], [0] * len(items)
+        indices = [int(label) for label in labels]
+        if self.task.form != "set":
+            return encoded, indices
+        return encoded, [mask >> place & 1 for mask in indices for place in range(self.rows_per_item)]
+
+    def _queries(self, item: Item) -> list[Query]:
+        return self.task.queries(item) if isinstance(self.task, MultiLabel) else [self.task.query(item)]
 
     def _prompt_ids(self, prompt: str, closing: str) -> tuple[int, ...]:
         text, tail = prompt, closing
@@ -104,10 +152,31 @@ class Encoder:
             return tuple(joined[len(probe) :])
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def _number_codes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of every number of the grid; one that begins another, as 1 begins 10, gets an end token."""
+        codes = [self._continuation(name if self._uses_chat else f" {name}") for name in self.task.label_names]
+        beginnings = {code[:length] for code in codes for length in range(1, len(code))}
+        end = self._tokenizer.eos_token_id
+        if end is None and beginnings & set(codes):
+            raise ModelError(
+                "the tokenizer has no end token, so 1 could not be told from the beginning of 10",
+                where="task.step",
+                remedy="Choose a grid whose numbers have the same number of digits.",
+            )
+        return tuple((*code, end) if code in beginnings else code for code in codes)
+
+    def _check_end(self) -> None:
+        if self._tokenizer.eos_token_id is None:
+            raise ModelError(
+                "the tokenizer has no end token, so the model could not end an answer",
+                where="model.base",
+                remedy="Choose a model whose tokenizer has one.",
+            )
+
     def _check_answers(self) -> None:
         """Refuse labels that their first token cannot tell apart."""
         letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        names = self.task.label_names or letters
+        names = ("no", "yes") if self.task.form == "set" else self.task.label_names or letters
         answers = self.task.query(_empty_item(self.task.columns)).answers if self.task.label_names else letters
         seen: dict[int, str] = {}
         for name, answer in zip(names, answers, strict=True):

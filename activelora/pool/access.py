@@ -1,7 +1,8 @@
 """What ``ingest_pool`` left in the campaign, for the steps after it.
 
 Everything is checked against the manifest's digests. Gold labels of the pool lie in files of their own:
-:func:`gold_labels` is the only way to them, and only the oracle label source may call it.
+:func:`gold_labels` is the only way to them, and only the oracle label source may call it, and the measure
+`oracle_nll`, which is refused without that source.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Item, items_of
+from activelora.campaign.records import Item, Label, items_of, label_of
 from activelora.errors import DataError
 
 HOLDOUT = "holdout.parquet"
@@ -56,8 +57,14 @@ def find_items(campaign: Campaign, ids: Collection[str]) -> dict[str, Item]:
 
 
 def holdout(campaign: Campaign) -> tuple[list[Item], NDArray[np.int64]]:
-    """Return the N holdout items, ordered by id, and labels_N."""
+    """Return the N holdout items, ordered by id, and labels_N; for labels of text use :func:`holdout_texts`."""
     return _labeled(campaign, HOLDOUT)
+
+
+def holdout_texts(campaign: Campaign) -> tuple[list[Item], list[str]]:
+    """Return the N holdout items, ordered by id, and their labels of text."""
+    table = campaign.read_table(_manifest(campaign), HOLDOUT)
+    return list(items_of(table)), [str(text) for text in table["text"].to_pylist()]
 
 
 def calibration(campaign: Campaign) -> tuple[list[Item], NDArray[np.int64]]:
@@ -65,8 +72,8 @@ def calibration(campaign: Campaign) -> tuple[list[Item], NDArray[np.int64]]:
     return _labeled(campaign, CALIBRATION)
 
 
-def gold_labels(campaign: Campaign, ids: Collection[str]) -> dict[str, int]:
-    """Return the pool's own labels by id. For the oracle label source only.
+def gold_labels(campaign: Campaign, ids: Collection[str]) -> dict[str, Label]:
+    """Return the pool's own labels by id. For the oracle label source and the measure `oracle_nll` only.
 
     Raises:
         DataError: The pool brought no gold labels, or an id is not in the pool.
@@ -77,9 +84,9 @@ def gold_labels(campaign: Campaign, ids: Collection[str]) -> dict[str, int]:
             where=campaign.store.uri,
             remedy="Gold labels are kept only where `labeling.source` is `oracle`.",
         )
-    found: dict[str, int] = {}
+    found: dict[str, Label] = {}
     for table in _rows_of(campaign, ids, gold_name):
-        found |= {row["item_id"]: row["label"] for row in table.to_pylist()}
+        found |= {row["item_id"]: label_of(row) for row in table.to_pylist()}
     _refuse_unknown(campaign, ids, found)
     return found
 

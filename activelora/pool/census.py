@@ -9,14 +9,13 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
 from activelora.pool.formats import Row
 from activelora.pool.problems import Problems
 from activelora.tasks.task import Task
-
-_NO_LABEL = -1
 
 
 class Census:
@@ -25,6 +24,7 @@ class Census:
     Attributes:
         num_rows: Rows that could be read.
         num_duplicates: Rows whose content was there already.
+        num_rounded: Rows whose label was rounded to a step of the task's grid.
         longest_chars: Length of the longest item: its fields and choices.
         sample: The first item.
 
@@ -40,17 +40,18 @@ class Census:
         self._drops_contradictions = drops_contradictions
         self._dropped: set[str] = set()
         self._places: dict[str, int] = {}
-        self._labels = array("q")
+        self._labels: list[Label | None] = []
         self._lines = array("q")
         self._file_numbers = array("q")
         self._files: dict[str, int] = {}
         self._own_ids: dict[bytes, int] = {}
         self.num_rows = 0
         self.num_duplicates = 0
+        self.num_rounded = 0
         self.longest_chars = 0
         self.sample: Item | None = None
 
-    def add(self, item: Item, label: int | None, row: Row) -> None:
+    def add(self, item: Item, label: Label | None, row: Row) -> None:
         """Take a row in."""
         self.num_rows += 1
         place = self._places.get(item.item_id)
@@ -79,22 +80,23 @@ class Census:
         """Items left out because their rows carry different labels."""
         return len(self._dropped)
 
-    def label(self, item_id: str) -> int | None:
+    def label(self, item_id: str) -> Label | None:
         """Return an item's gold label, if it has one."""
-        label = self._labels[self._places[item_id]]
-        return None if label == _NO_LABEL else label
+        return self._labels[self._places[item_id]]
 
-    def labeled(self, ids: Iterable[str]) -> dict[str, int]:
+    def labeled(self, ids: Iterable[str]) -> dict[str, Label]:
         """Return the labels of those of the items that have one."""
         return {id_: label for id_ in ids if (label := self.label(id_)) is not None}
 
-    def label_counts(self, ids: Iterable[str]) -> dict[int, int]:
+    def label_counts(self, ids: Iterable[str]) -> dict[Label, int]:
         """Return how many of the items have each label, by label."""
-        return dict(sorted(Counter(self.labeled(ids).values()).items()))
+        counts = Counter(self.labeled(ids).values())
+        ordered: list[Any] = sorted(counts)  # all of one kind: numbers, or texts
+        return {label: counts[label] for label in ordered}
 
-    def _add_item(self, item: Item, label: int | None, row: Row) -> int:
+    def _add_item(self, item: Item, label: Label | None, row: Row) -> int:
         place = self._places[item.item_id] = len(self._places)
-        self._labels.append(_NO_LABEL if label is None else label)
+        self._labels.append(label)
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
         length = sum(map(len, item.fields.values())) + sum(map(len, item.choices))
@@ -102,11 +104,11 @@ class Census:
         self.sample = self.sample or item
         return place
 
-    def _compare_labels(self, place: int, item: Item, label: int | None, row: Row) -> None:
+    def _compare_labels(self, place: int, item: Item, label: Label | None, row: Row) -> None:
         if label is None:
             return
         known = self._labels[place]
-        if known == _NO_LABEL:
+        if known is None:
             self._labels[place] = label
         elif known != label and self._drops_contradictions:
             self._dropped.add(item.item_id)

@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
 from activelora.pool.formats import Row, Wanted
@@ -68,8 +68,9 @@ class RowParser:
         self._columns = columns
         self._labels = labels
         self._problems = problems
+        self._reads_blank = task.form == "set" and labels == "required"  # no label is an answer there
 
-    def parse(self, row: Row) -> tuple[Item, int | None] | None:
+    def parse(self, row: Row) -> tuple[Item, Label | None] | None:
         """Return item and gold label (None where there is none), or None for a row that cannot be used."""
         try:
             item = self._item(row)
@@ -123,12 +124,12 @@ class RowParser:
             raise DataError(problem, where=row.where)
         return choices
 
-    def _label(self, row: Row, item: Item) -> int | None:
+    def _label(self, row: Row, item: Item) -> Label | None:
         column = self._columns.label
         if column is None or self._labels == "ignored":
             return None
         raw = row.values.get(column)
-        if raw is None or _is_nan(raw) or (isinstance(raw, str) and not raw.strip()):
+        if raw is None or _is_nan(raw) or (isinstance(raw, str) and not raw.strip() and not self._reads_blank):
             if self._labels == "optional":
                 return None
             if column not in row.values:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.pool.census import Census
@@ -22,6 +22,7 @@ from activelora.pool.split import draw, stratified
 from activelora.progress import track
 from activelora.seeding import derive_seed
 from activelora.tasks.registry import make_task
+from activelora.tasks.regression import Regression
 
 SourceName = Literal["pool", "holdout"]
 Ids = frozenset[str]
@@ -85,7 +86,7 @@ def survey_data(config: CampaignConfig) -> Survey:
             pool_ids, num_overlap = _without_overlap(config, pool, holdout_ids | calibration_ids)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = (*_contradictions(pool, labeled), *_warnings(config, labeled, holdout_ids))
+    warnings = (*_contradictions(pool, labeled), *_warnings(config, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -128,10 +129,19 @@ def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     return "optional" if config.data.holdout is None else "ignored"
 
 
-def named_counts(config: CampaignConfig, counts: Mapping[int, int]) -> dict[str, int]:
-    """Return label counts by the label's name; for multiple choice, by the answer's number from 0."""
-    names = make_task(config.task).label_names
+def named_counts(config: CampaignConfig, counts: Mapping[Any, int]) -> dict[str, int]:
+    """Return label counts by name: of label sets those of each label, of choices by number, of texts none."""
+    task = make_task(config.task)
+    names = task.label_names
+    if task.form == "text":
+        return {}
+    if task.form == "set":
+        return {name: _count_bit(counts, place) for place, name in enumerate(names) if _count_bit(counts, place)}
     return {names[label] if names else str(label): count for label, count in counts.items()}
+
+
+def _count_bit(counts: Mapping[Any, int], place: int) -> int:
+    return sum(count for mask, count in counts.items() if mask >> place & 1)
 
 
 def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
@@ -142,7 +152,7 @@ def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
 
 def _rows(
     config: CampaignConfig, name: SourceName, labels: LabelUse, problems: Problems
-) -> Iterator[tuple[Item, int | None, Row]]:
+) -> Iterator[tuple[Item, Label | None, Row]]:
     task = make_task(config.task)
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems)
@@ -153,11 +163,14 @@ def _rows(
 
 
 def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
-    census = Census(make_task(config.task), problems, config.data.contradictions == "drop")
+    task, column = make_task(config.task), config.data.columns.label
+    census = Census(task, problems, config.data.contradictions == "drop")
     rows = _rows(config, name, label_use(config, name), problems)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
+            if label is not None and isinstance(task, Regression) and task.is_rounded(row.values.get(column or "")):
+                census.num_rounded += 1
     except ProblemsError:
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
@@ -183,7 +196,7 @@ def _split_pool(config: CampaignConfig, pool: Census) -> tuple[Ids, Ids, Ids]:
             where=data.pool.path,
             remedy="Give labelled rows as `data.holdout`, or lower `data.holdout_size` or `data.calibration_size`.",
         )
-    holdout = stratified(labels, data.holdout_size, derive_seed(config.seed, "ingest_pool", "holdout"))
+    holdout = _split_off(config, labels, data.holdout_size, "holdout")
     rest = {item_id: label for item_id, label in labels.items() if item_id not in holdout}
     calibration = _draw_calibration(config, rest)
     return frozenset(ids) - holdout - calibration, holdout, calibration
@@ -203,9 +216,16 @@ def _split_holdout(config: CampaignConfig, labeled: Census) -> tuple[Ids, Ids]:
     return frozenset(labels) - calibration, calibration
 
 
-def _draw_calibration(config: CampaignConfig, labels: Mapping[str, int]) -> Ids:
-    seed = derive_seed(config.seed, "ingest_pool", "calibration")
-    return stratified(labels, config.data.calibration_size, seed)
+def _draw_calibration(config: CampaignConfig, labels: Mapping[str, Any]) -> Ids:
+    return _split_off(config, labels, config.data.calibration_size, "calibration")
+
+
+def _split_off(config: CampaignConfig, labels: Mapping[str, Any], size: int, name: str) -> Ids:
+    """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
+    seed = derive_seed(config.seed, "ingest_pool", name)
+    if make_task(config.task).form == "choice":
+        return stratified(labels, size, seed)
+    return frozenset(draw(labels, size, seed))
 
 
 def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tuple[Ids, int]:
@@ -226,12 +246,21 @@ def _contradictions(pool: Census, labeled: Census) -> Iterator[str]:
             yield f"{source}: items left out because their rows carry different labels: {census.num_contradictions}"
 
 
-def _warnings(config: CampaignConfig, labeled: Census, holdout_ids: Ids) -> Iterator[str]:
+def _warnings(config: CampaignConfig, pool: Census, labeled: Census, holdout_ids: Ids) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
     if len(counts) < 2:
         yield "every holdout item has the same label: accuracy and calibration will say little"
-    names = make_task(config.task).label_names
+    for source, census in {"pool": pool, "holdout": labeled}.items():
+        if census.num_rounded and (source == "pool" or labeled is not pool):
+            yield (
+                f"{census.num_rounded} labels of the {source} lie between two steps of {config.task.step:g} and were "
+                "rounded to the nearest"
+            )
+    task = make_task(config.task)
+    names = task.label_names if task.form == "choice" else ()
     missing = [name for label, name in enumerate(names) if label not in counts]
+    if task.form == "set":
+        missing = [name for place, name in enumerate(task.label_names) if not _count_bit(counts, place)]
     if missing:
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         yield f"no holdout item has the label {', '.join(missing[:10])}{more}: how well it is learned stays unknown"

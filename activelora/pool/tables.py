@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, LABELED_ITEM_SCHEMA, Item
+from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, LABELED_ITEM_SCHEMA, Item, Label, label_cells
 
 
 def item_table(items: Iterable[Item]) -> pa.Table:
@@ -15,15 +15,15 @@ def item_table(items: Iterable[Item]) -> pa.Table:
     return pa.Table.from_pylist([_row(item) for item in items], schema=ITEM_SCHEMA)
 
 
-def labeled_table(items: Iterable[Item], labels: Mapping[str, int]) -> pa.Table:
+def labeled_table(items: Iterable[Item], labels: Mapping[str, Label]) -> pa.Table:
     """Return items with their labels, looked up by id."""
-    rows = [{**_row(item), "label": labels[item.item_id]} for item in items]
+    rows = [{**_row(item), **label_cells(labels[item.item_id])} for item in items]
     return pa.Table.from_pylist(rows, schema=LABELED_ITEM_SCHEMA)
 
 
-def gold_table(labels: Mapping[str, int]) -> pa.Table:
+def gold_table(labels: Mapping[str, Label]) -> pa.Table:
     """Return gold labels by id, in the order given."""
-    rows = [{"item_id": item_id, "label": label} for item_id, label in labels.items()]
+    rows = [{"item_id": item_id, **label_cells(label)} for item_id, label in labels.items()]
     return pa.Table.from_pylist(rows, schema=GOLD_SCHEMA)
 
 

@@ -9,8 +9,7 @@ Letters: N items, K samples, C answers, B batch, P prefix tokens, T tokens, D fe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,52 +25,14 @@ from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder, expand_cache
 from activelora.progress import track
+from activelora.scoring.layout import Chunk, Row, batches, rows_of, shared_prefix
 
 CHUNK_ITEMS = 512
 """Items whose trunk states are held at once; any value gives the same scores."""
-MIN_PREFIX_TOKENS = 4
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row to run: the prompt, and for scoring by text the answer after it.
-
-    Attributes:
-        item: Index of the item.
-        answer: Index of the answer, or None if all are read off the last position.
-        ids: Token ids to run.
-        targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
-    """
-
-    item: int
-    answer: int | None
-    ids: tuple[int, ...]
-    targets: tuple[int, ...]
-
-    @property
-    def num_read(self) -> int:
-        """How many of the last positions are projected."""
-        return 1 if self.answer is None else len(self.targets)
-
-    @property
-    def num_prompt(self) -> int:
-        """How many of the tokens belong to the prompt."""
-        return len(self.ids) - self.num_read + 1
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Rows that are run together.
-
-    Attributes:
-        rows: The rows.
-        prefix_length: P, how many leading tokens they share.
-        batches: Indices of rows, in batches of like lengths.
-    """
-
-    rows: list[Row]
-    prefix_length: int
-    batches: list[list[int]]
+Read = Callable[[int, list[Row], torch.Tensor, int], None]
+"""Sample's place among the samples, rows of a batch, their final states (B, T, D) after the prefix, its length."""
 
 
 class Engine:
@@ -85,10 +46,10 @@ class Engine:
     """
 
     def __init__(self, base: BaseModel, encoder: Encoder, first_top_layer: int, batch_tokens: int) -> None:
-        self._base = base
-        self._encoder = encoder
+        self.base = base
+        self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
-        self._batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens
 
     def log_probs(
         self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
@@ -102,7 +63,8 @@ class Engine:
             description: For the progress display.
 
         Returns:
-            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers.
+            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. N counts what the encoder
+            makes of the items: several rows an item where it asks several questions.
         """
         return self._run(items, sampler, samples, description, None)
 
@@ -117,8 +79,8 @@ class Engine:
         Returns:
             Shapes (N, K, C) and (N, D).
         """
-        width = self._base.model.get_output_embeddings().weight.shape[1]
-        embeddings_ND = np.zeros((len(items), width), dtype=np.float32)
+        width = self.base.model.get_output_embeddings().weight.shape[1]
+        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, width), dtype=np.float32)
         log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
         embeddings_ND /= len(samples)
         return log_probs_NKC, embeddings_ND
@@ -131,30 +93,55 @@ class Engine:
         description: str,
         embeddings_ND: NDArray[np.float32] | None,
     ) -> NDArray[np.float64]:
-        encoded = self._encoder.encode(items)
+        encoded = self.encoder.encode(items)
         num_answers = max((len(item.answer_ids) for item in encoded), default=0)
-        result = np.full((len(items), len(samples), num_answers), -np.inf)
+        result = np.full((len(encoded), len(samples), num_answers), -np.inf)
+
+        def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
+            self._read(result[:, index], rows, final_BTD, prefix_length)
+
+        self.run(encoded, sampler, samples, description, read, embeddings_ND)
+        return result - _log_sum_exp(result)
+
+    def run(
+        self,
+        encoded: list[EncodedItem],
+        sampler: Sampler,
+        samples: Sequence[int | None],
+        description: str,
+        read: Read,
+        embeddings_ND: NDArray[np.float32] | None,
+    ) -> None:
+        """Run all items under all samples, and let their final states be read.
+
+        Args:
+            encoded: N items.
+            sampler: Puts a sample into effect.
+            samples: K sample numbers.
+            description: For the progress display.
+            read: Is given every batch, once a sample.
+            embeddings_ND: The sums over the samples are added to it; None leaves them out.
+        """
         chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
-        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, result, embeddings_ND))
+        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, read, embeddings_ND))
         total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))
         for _ in track(passes, description, total):
             pass
-        return result - _log_sum_exp(result)
 
     def _chunk(self, encoded: list[EncodedItem], begin: int) -> Chunk:
-        rows = _rows(encoded[begin : begin + CHUNK_ITEMS], begin, self._encoder.scores_text)
-        prefix_length = _shared_prefix(rows)
-        return Chunk(rows, prefix_length, _batches(rows, prefix_length, self._batch_tokens))
+        rows = rows_of(encoded[begin : begin + CHUNK_ITEMS], begin, self.encoder.scoring)
+        prefix_length = shared_prefix(rows)
+        return Chunk(rows, prefix_length, batches(rows, prefix_length, self.batch_tokens))
 
     def _score(
         self,
         chunk: Chunk,
         sampler: Sampler,
         samples: Sequence[int | None],
-        result_NKC: NDArray[np.float64],
+        read: Read,
         embeddings_ND: NDArray[np.float32] | None,
     ) -> Iterator[None]:
-        """Write the chunk's scores, not yet normalised, into the result, and add to the embeddings, if they are wanted.
+        """Let the chunk's final states be read, and add to the embeddings, if they are wanted.
 
         Yields after every batch.
         """
@@ -174,7 +161,7 @@ class Engine:
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     final_BTD = self._split.top(hidden, _for_batch(top_cache, len(batch)))
                     rows = [chunk.rows[i] for i in batch]
-                    self._read(result_NKC[:, index], rows, final_BTD, chunk.prefix_length)
+                    read(index, rows, final_BTD, chunk.prefix_length)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
@@ -185,13 +172,13 @@ class Engine:
         padded = np.zeros((len(ids), length), dtype=np.int64)
         for index, row in enumerate(ids):
             padded[index, : len(row)] = row
-        return torch.from_numpy(padded).to(self._base.device)
+        return torch.from_numpy(padded).to(self.base.device)
 
     def _read(
         self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int
     ) -> None:
         """Project the answer's positions and write the rows' scores."""
-        head = self._base.model.get_output_embeddings()
+        head = self.base.model.get_output_embeddings()
         last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
         if rows[0].answer is None:
             hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
@@ -207,6 +194,9 @@ class Engine:
             positions = torch.arange(begin, end + 1, device=hidden_TD.device) + prefix_length
             where = Rows(torch.zeros_like(positions), positions)
             log_probs_TV = torch.log_softmax(project(head, hidden_TD[begin : end + 1], where).float(), dim=-1)
+            if row.paths:
+                _read_paths(scores_NC[row.item], row, log_probs_TV)
+                continue
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
 
@@ -216,6 +206,15 @@ def _project_onto(head: Any, hidden_BD: torch.Tensor, targets_BC: torch.Tensor, 
     if isinstance(head, BaseTunerLayer):
         return project(head, hidden_BD, where).float().gather(1, targets_BC)
     return torch.einsum("bd,bcd->bc", hidden_BD.float(), head.weight[targets_BC].float())
+
+
+def _read_paths(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Tensor) -> None:
+    """Write log p(answer) = Σ_t log p(token t | tokens before) of the answers that the row leads to."""
+    places = [place for _, ids in row.paths for place in range(len(ids))]
+    tokens = [token for _, ids in row.paths for token in ids]
+    steps = log_probs_TV[places, tokens].cpu().numpy().astype(np.float64)
+    begins = np.cumsum([0, *(len(ids) for _, ids in row.paths[:-1])])
+    scores_C[[answer for answer, _ in row.paths]] = np.add.reduceat(steps, begins)
 
 
 def _pool_hidden(
@@ -232,40 +231,6 @@ def _pool_hidden(
     if prefix_BTD is not None:
         total_BD = total_BD + prefix_BTD[0].float().sum(dim=0)
     embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
-
-
-def _rows(items: list[EncodedItem], first: int, scores_text: bool) -> list[Row]:
-    rows = []
-    for index, item in enumerate(items, first):
-        if scores_text:
-            rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
-        else:
-            rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
-    return rows
-
-
-def _shared_prefix(rows: list[Row]) -> int:
-    """Return how many leading tokens all rows share, leaving out every position that is projected."""
-    first, last = min(row.ids for row in rows), max(row.ids for row in rows)
-    longest = min(len(row.ids) - row.num_read for row in rows)
-    length = 0
-    while length < longest and first[length] == last[length]:
-        length += 1
-    return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
-
-
-def _batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[list[int]]:
-    """Return row indices in batches of like lengths whose padded size stays within the budget."""
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), i))
-    batches: list[list[int]] = []
-    room = 0
-    for index in order:
-        if room < 1:
-            batches.append([])
-            room = max(1, batch_tokens // (len(rows[index].ids) - prefix_length))
-        batches[-1].append(index)
-        room -= 1
-    return batches
 
 
 def _for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:

@@ -5,19 +5,20 @@ Letters: N items, K samples, C answers, D features.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from activelora.uncertainty.measures import MEASURES
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES, mean_over_labels
 
 
 def score_table(
     item_ids: Sequence[str],
     log_probs_NKC: NDArray[np.float64],
     *,
+    values_C: NDArray[np.float64] | None = None,
     with_samples: bool = False,
     embeddings_ND: NDArray[np.float32] | None = None,
     labeled: Collection[str] = (),
@@ -27,26 +28,62 @@ def score_table(
 
     Args:
         item_ids: N ids.
-        log_probs_NKC: The samples.
+        log_probs_NKC: The samples; for label sets (N, K, C, 2), whose measures are means over the labels, and which
+            give no distribution over answers.
+        values_C: For regression, the numbers that the answers stand for: adds the variance measures.
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that are there as company only.
         labeled: Ids of those.
         gradient_lengths_N: Add the column ``expected_gradient_length``.
     """
+    is_set = log_probs_NKC.ndim == 4
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     for name, measure in MEASURES.items():
-        columns[name] = pa.array(measure(log_probs_NKC), pa.float64())
+        scores_N = mean_over_labels(measure, log_probs_NKC) if is_set else measure(log_probs_NKC)
+        columns[name] = pa.array(scores_N, pa.float64())
+    if values_C is not None:
+        for name, number_measure in NUMBER_MEASURES.items():
+            columns[name] = pa.array(number_measure(log_probs_NKC, values_C), pa.float64())
     if gradient_lengths_N is not None:
         columns["expected_gradient_length"] = pa.array(gradient_lengths_N, pa.float64())
-    mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
-    columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
-    if with_samples:
+    if not is_set:
+        mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
+        columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
+    if with_samples and not is_set:
         columns["log_probs"] = pa.array([samples_KC.ravel() for samples_KC in log_probs_NKC], pa.list_(pa.float64()))
-    if embeddings_ND is not None:
-        flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())
-        columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, embeddings_ND.shape[1])
-        columns["labeled"] = pa.array([item_id in labeled for item_id in item_ids], pa.bool_())
-    return pa.table(columns)
+    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+
+
+def text_score_table(
+    item_ids: Sequence[str],
+    measures: Mapping[str, NDArray[np.float64]],
+    *,
+    embeddings_ND: NDArray[np.float32] | None = None,
+    labeled: Collection[str] = (),
+) -> pa.Table:
+    """Return one row per item whose answer is a text: its id, a column per measure, and what :func:`score_table` adds.
+
+    Args:
+        item_ids: N ids.
+        measures: Name to scores_N.
+        embeddings_ND: As there.
+        labeled: As there.
+    """
+    columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
+    columns |= {name: pa.array(scores_N, pa.float64()) for name, scores_N in measures.items()}
+    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+
+
+def _embedding_columns(
+    item_ids: Sequence[str], embeddings_ND: NDArray[np.float32] | None, labeled: Collection[str]
+) -> dict[str, pa.Array]:
+    if embeddings_ND is None:
+        return {}
+    flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())
+    return {
+        "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings_ND.shape[1]),
+        "labeled": pa.array([item_id in labeled for item_id in item_ids], pa.bool_()),
+    }
 
 
 def unscored_table(item_ids: Sequence[str]) -> pa.Table:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Query
+from activelora.tasks.task import Form, Query
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _YES_NO = {"yes": 1, "true": 1, "y": 1, "no": 0, "false": 0, "n": 0}
@@ -25,6 +26,8 @@ class Classification:
 
     config: TaskConfig
 
+    form: ClassVar[Form] = "choice"
+    label_hint: ClassVar[str | None] = None
     scores_text = False
     needs_choices = False
 

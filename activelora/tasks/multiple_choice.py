@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Query
+from activelora.tasks.task import Form, Query
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -24,6 +25,8 @@ class MultipleChoice:
 
     config: TaskConfig
 
+    form: ClassVar[Form] = "choice"
+    label_hint: ClassVar[str | None] = None
     label_names: tuple[str, ...] = ()
     needs_choices = True
 

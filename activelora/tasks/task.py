@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
-from activelora.campaign.records import Item
+from activelora.campaign.records import Item, Label
+
+Form = Literal["choice", "number", "set", "text"]
+"""What an answer is. ``choice``: one of the query's answers. ``number``: the same, where the answers are a grid of
+numbers. ``set``: any number of labels, as a bit mask. ``text``: what the model writes itself."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,15 @@ class Query:
 
 
 class Task(Protocol):
-    """A kind of question. Labels are integers: the index into :attr:`Query.answers`."""
+    """A kind of question. A label is the index into :attr:`Query.answers`, unless :attr:`form` says otherwise."""
+
+    @property
+    def form(self) -> Form:
+        """What an answer is: decides how answers are scored and measured."""
+
+    @property
+    def label_hint(self) -> str | None:
+        """What an annotator may write, where that is not simply one of the labels or choices."""
 
     @property
     def scores_text(self) -> bool:
@@ -45,12 +57,12 @@ class Task(Protocol):
     def query(self, item: Item) -> Query:
         """Return the question for an item."""
 
-    def parse_label(self, raw: object, item: Item) -> int:
+    def parse_label(self, raw: object, item: Item) -> Label:
         """Return the label that a data file or a person wrote.
 
         Raises:
             LabelError: It is none of the task's labels; the message names those.
         """
 
-    def label_name(self, label: int, item: Item) -> str:
+    def label_name(self, label: Any, item: Item) -> str:
         """Return a label as people read and write it."""

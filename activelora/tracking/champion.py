@@ -39,6 +39,8 @@ def gate_failures(gates: GatesConfig, round_: int, metrics: Mapping[str, float],
     """
     if round_ == 0:
         return ["round 0 has no adapter: it measures the base model"]
+    if "rmse" in metrics:
+        return _number_failures(gates, metrics["rmse"], present)
     accuracy, ece = metrics["accuracy"], metrics["ece"]
     reasons = []
     if gates.min_accuracy is not None and accuracy < gates.min_accuracy:
@@ -49,5 +51,16 @@ def gate_failures(gates: GatesConfig, round_: int, metrics: Mapping[str, float],
         reasons.append(
             f"accuracy {accuracy:.3f} is below the {present.metrics['accuracy']:.3f} of the champion, "
             f"round {present.round}"
+        )
+    return reasons
+
+
+def _number_failures(gates: GatesConfig, rmse: float, present: Manifest | None) -> list[str]:
+    reasons = []
+    if gates.max_rmse is not None and rmse > gates.max_rmse:
+        reasons.append(f"RMSE {rmse:.4g} is above the gate's {gates.max_rmse:.4g}")
+    if gates.improve_on_champion and present is not None and rmse > present.metrics["rmse"]:
+        reasons.append(
+            f"RMSE {rmse:.4g} is above the {present.metrics['rmse']:.4g} of the champion, round {present.round}"
         )
     return reasons

@@ -39,7 +39,16 @@ ACCURACY = Headline(
     second=("ece", "Calibration error (ECE)"),
     second_note="lower is better",
 )
-_BY_KIND: dict[str, Headline] = {}
+RMSE = Headline(
+    "rmse",
+    "RMSE",
+    is_share=False,
+    lower_is_better=True,
+    columns=(("rmse", "RMSE"), ("mae", "MAE"), ("interval_coverage", "coverage"), ("nll", "NLL")),
+    second=("interval_coverage", "Interval coverage"),
+    second_note="right at the stated level",
+)
+_BY_KIND: dict[str, Headline] = {"regression": RMSE}
 
 
 def headline_of(config: TaskConfig) -> Headline:

@@ -77,14 +77,14 @@ def evaluated(records: list[RoundRecord]) -> list[RoundRecord]:
     return [record for record in records if record.evaluation is not None]
 
 
-def area_under_learning_curve(records: list[RoundRecord]) -> float | None:
-    """Return AULC, the mean accuracy over the labels spent (trapezoids); None before two different label counts."""
+def area_under_learning_curve(records: list[RoundRecord], metric: str = "accuracy") -> float | None:
+    """Return AULC, the mean of a metric over the labels spent (trapezoids); None before two different label counts."""
     done = evaluated(records)
     span = done[-1].num_labels - done[0].num_labels if done else 0
     if span == 0:
         return None
     area = sum(
-        (right.num_labels - left.num_labels) * (right.metrics["accuracy"] + left.metrics["accuracy"]) / 2
+        (right.num_labels - left.num_labels) * (right.metrics[metric] + left.metrics[metric]) / 2
         for left, right in pairwise(done)
     )
     return area / span

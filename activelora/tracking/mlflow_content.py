@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
 from activelora.campaign.manifest import Manifest, StepName
+from activelora.tracking.headline import ACCURACY, Headline, headline_of
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated
 from activelora.tracking.plots import CurvePoint
 
@@ -48,7 +49,7 @@ def flat_parameters(section: BaseModel, prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def metrics_of(record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
+def metrics_of(record: RoundRecord, so_far: list[RoundRecord], headline: Headline = ACCURACY) -> list[Metric]:
     """Return a round's metrics with step = round, each with the time of the manifest that it stands in.
 
     The same manifests give the same points, which MLflow stores once however often they are written.
@@ -56,6 +57,7 @@ def metrics_of(record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
     Args:
         record: The round.
         so_far: The rounds up to this one, for the area under the learning curve.
+        headline: The metric of that curve.
     """
     from mlflow.entities import Metric
 
@@ -70,7 +72,7 @@ def metrics_of(record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
             values.pop("num_labels", None)
         elif manifest.step == "evaluate_adapter":
             values["num_labels"] = record.num_labels
-            if (area := area_under_learning_curve(so_far)) is not None:
+            if (area := area_under_learning_curve(so_far, headline.metric)) is not None:
                 values["aulc"] = area
         elif manifest.step == "select_batch":
             values["score_pool_seconds"] = sum(shard.metrics.get("seconds", 0.0) for shard in record.scoring)
@@ -123,7 +125,8 @@ def campaign_files(campaign: Campaign, records: list[RoundRecord]) -> dict[str, 
     points = [CurvePoint(record.num_labels, record.metrics) for record in evaluated(records)]
     if len(points) > 1:
         config = campaign.config
-        figure = plots.learning_curve({config.acquisition.strategy: points}, config.evaluation.confidence_level)
+        level, headline = config.evaluation.confidence_level, headline_of(config.task)
+        figure = plots.learning_curve({config.acquisition.strategy: points}, level, headline)
         files["learning_curve.png"] = plots.to_png(figure)
     return files
 
@@ -132,11 +135,9 @@ def _draw(campaign: Campaign, evaluation: Manifest, folder: Path) -> None:
     from activelora.tracking import plots
 
     document = campaign.read_json(evaluation, "evaluation.json")
-    figures = {"reliability": plots.reliability_diagram(document), "risk_coverage": plots.risk_coverage(document)}
-    if document["scaled"] is not None:
+    figures = plots.evaluation_figures(document)
+    if document["scaled"] is not None and document["scaled"]["reliability"] is not None:
         figures["reliability_scaled"] = plots.reliability_diagram(document["scaled"], "Reliability, with temperature")
-    if document["confusion"] is not None:
-        figures["confusion_matrix"] = plots.confusion_matrix(document)
     for name, figure in figures.items():
         (folder / f"{name}.png").write_bytes(plots.to_png(figure))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CHAMPION_ALIAS = "champion"
 _PROMOTED_TAG = "activelora.promoted"
 _MODEL_TAG = "activelora.model_id"
+_TAGGED_METRICS = ("accuracy", "ece", "rmse", "interval_coverage")
 _EXTERNAL = "mlflow.model.isExternal"
 
 
@@ -46,8 +47,7 @@ def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation
                 "round": str(evaluation.round),
                 "adapter": f"runs:/{run.info.run_id}/adapter",
                 _MODEL_TAG: model.model_id,
-                "accuracy": f"{metrics['accuracy']:.4f}",
-                "ece": f"{metrics['ece']:.4f}",
+                **{name: f"{metrics[name]:.4f}" for name in _TAGGED_METRICS if name in metrics},
                 "gates": "passed" if evaluation.details["gates"]["passed"] else "failed",
             },
             description="; ".join(evaluation.details["gates"]["reasons"]) or "passed the gates",

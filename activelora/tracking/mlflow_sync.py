@@ -22,6 +22,7 @@ from activelora.config import CampaignConfig
 from activelora.config_file import config_digest
 from activelora.tracking import mlflow_content as content
 from activelora.tracking.champion import champion
+from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, read_history
 from activelora.tracking.mlflow_content import milliseconds
 from activelora.tracking.mlflow_location import (
@@ -36,7 +37,7 @@ from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 __all__ = ["sync", "tracking_uri", "ui_command"]
 
@@ -157,7 +158,7 @@ class _Sync:
         if ingest is not None and tags.get("activelora.ingest_pool") != ingest.digest:
             self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
             self.client.set_tag(run_id, "activelora.ingest_pool", ingest.digest)
-        metrics = [m for index, record in enumerate(records) for m in content.metrics_of(record, records[: index + 1])]
+        metrics = [m for index, record in enumerate(records) for m in self._metrics(record, records[: index + 1])]
         for start in range(0, len(metrics), _METRICS_PER_CALL):
             self.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL], synchronous=True)
         files = content.campaign_files(self.campaign, records)
@@ -168,6 +169,9 @@ class _Sync:
                     (Path(folder) / name).write_bytes(data)
                 self.client.log_artifacts(run_id, folder)
             self.client.set_tag(run_id, "activelora.artifacts", digest)
+
+    def _metrics(self, record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
+        return content.metrics_of(record, so_far, headline_of(self.campaign.config.task))
 
     def _log_params(self, run_id: str) -> None:
         from mlflow.entities import Param
@@ -188,7 +192,7 @@ class _Sync:
             and child.data.tags.get(f"activelora.{manifest.step}") != manifest.digest
         ]
         if missing:
-            self.client.log_batch(run_id, metrics=content.metrics_of(record, so_far), synchronous=True)
+            self.client.log_batch(run_id, metrics=self._metrics(record, so_far), synchronous=True)
         for manifest in missing:
             self._upload(run_id, manifest)
             if manifest.step == "evaluate_adapter":

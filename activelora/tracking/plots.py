@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from activelora.tracking.headline import ACCURACY, Headline
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -48,7 +50,7 @@ class CurvePoint:
 
     Attributes:
         num_labels: Labels that the adapter was trained on; 0 is zero-shot.
-        metrics: ``accuracy``, ``ece`` and their ``_low`` and ``_high``.
+        metrics: Those of the headline (``accuracy``, ``ece``) and their ``_low`` and ``_high``.
     """
 
     num_labels: int
@@ -113,30 +115,35 @@ def reliability_diagram(evaluation: Mapping[str, Any], title: str = "Reliability
 
 
 @styled
-def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], confidence_level: float) -> Figure:
-    """Draw accuracy and ECE over the number of labels, with interval bands.
+def learning_curve(
+    curves: Mapping[str, Sequence[CurvePoint]], confidence_level: float, headline: Headline = ACCURACY
+) -> Figure:
+    """Draw the headline metric and a second one over the number of labels, with interval bands.
 
     Args:
         curves: Name → points in the order of their labels; the first is the campaign, others are for comparison.
         confidence_level: Of the intervals, for the legend.
+        headline: Which metrics; accuracy and ECE, unless the task is judged by others.
     """
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(8.4, 3.7)
     panels = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    for axes, metric, title in zip(panels, ("accuracy", "ece"), ("Accuracy", "Calibration error (ECE)"), strict=True):
+    for axes, (metric, title) in zip(panels, ((headline.metric, headline.title), headline.second), strict=True):
         for (name, points), (color, marker, line) in zip(curves.items(), _CURVE_STYLES, strict=False):
             _draw_curve(axes, points, metric, name, (color, marker, line))
         axes.set(xlabel="labels", title=title)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         axes.margins(x=0.04)
-        axes.set_ylim(0, _ceiling(curves, metric))
-        in_percent(axes.yaxis)
+        is_share = headline.is_share or metric != headline.metric
+        axes.set_ylim(0, _ceiling(curves, metric, is_share))
+        if is_share:
+            in_percent(axes.yaxis)
         with_grid(axes)
-    panels[0].set_ylabel("share of the holdout")
-    panels[1].set_ylabel("lower is better")
+    panels[0].set_ylabel("share of the holdout" if headline.is_share else "lower is better")
+    panels[1].set_ylabel(headline.second_note)
     if len(curves) > 1:
-        panels[0].legend(loc="lower right")
+        panels[0].legend(loc="upper right" if headline.lower_is_better else "lower right")
     figure.supxlabel(f"bands: {confidence_level:.0%} bootstrap intervals", fontsize=8.5, x=0.99, ha="right")
     return figure
 
@@ -201,6 +208,63 @@ def risk_coverage(evaluation: Mapping[str, Any]) -> Figure:
     return figure
 
 
+@styled
+def predicted_against_true(evaluation: Mapping[str, Any]) -> Figure:
+    """Draw predicted against true numbers, with their central intervals.
+
+    Args:
+        evaluation: ``evaluation.json`` of a regression.
+    """
+    points = evaluation["scatter"]
+    figure = new_figure(5.0, 4.4)
+    axes = figure.subplots()
+    lowest = min(*points["true"], *points["low"])
+    highest = max(*points["true"], *points["high"])
+    axes.plot([lowest, highest], [lowest, highest], color=INK, linestyle="--", linewidth=1.2, label="exact")
+    axes.vlines(points["true"], points["low"], points["high"], color=SKY, alpha=0.35, linewidth=1.2)
+    axes.scatter(points["true"], points["predicted"], color=BLUE, s=14, zorder=3, label="prediction")
+    axes.set(xlabel="true number", ylabel="predicted number", title="Predictions")
+    axes.set_title(f"RMSE {evaluation['metrics']['rmse']:.3g}", loc="right", weight="normal", fontsize=10)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    with_grid(axes)
+    return figure
+
+
+@styled
+def interval_coverage(evaluation: Mapping[str, Any]) -> Figure:
+    """Draw which share of the true numbers lies in central intervals of each stated level.
+
+    Args:
+        evaluation: ``evaluation.json`` of a regression.
+    """
+    figure = new_figure(5.0, 3.7)
+    axes = figure.subplots()
+    levels = [point["level"] for point in evaluation["coverage"]]
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2, label="perfectly calibrated")
+    axes.plot(levels, [point["covered"] for point in evaluation["coverage"]], color=BLUE, marker="o", label="measured")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="stated level", ylabel="share of true numbers inside")
+    axes.set_title("Coverage of intervals")
+    axes.legend(loc="lower right", fontsize=9)
+    in_percent(axes.xaxis, axes.yaxis)
+    with_grid(axes)
+    return figure
+
+
+def evaluation_figures(evaluation: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return what can be drawn of an evaluation, by name, whatever the task."""
+    figures = {}
+    if evaluation.get("scatter") is not None:
+        figures["predictions"] = predicted_against_true(evaluation)
+        figures["interval_coverage"] = interval_coverage(evaluation)
+    if evaluation["reliability"] is not None:
+        figures["reliability"] = reliability_diagram(evaluation)
+    if evaluation["risk_coverage"] is not None:
+        figures["risk_coverage"] = risk_coverage(evaluation)
+    if evaluation["confusion"] is not None:
+        figures["confusion_matrix"] = confusion_matrix(evaluation)
+    return figures
+
+
 def to_png(figure: Figure, dpi: int = 144) -> bytes:
     """Return the figure as PNG on white, the same bytes for the same figure."""
     return _saved(figure, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
@@ -242,12 +306,14 @@ def _draw_curve(axes: Axes, points: Sequence[CurvePoint], metric: str, name: str
         axes.fill_between(labels, lows, highs, color=color, alpha=0.16, linewidth=0)
 
 
-def _ceiling(curves: Mapping[str, Sequence[CurvePoint]], metric: str) -> float:
+def _ceiling(curves: Mapping[str, Sequence[CurvePoint]], metric: str, is_share: bool) -> float:
     highest = max(
         (point.metrics.get(f"{metric}_high", point.metrics[metric]) for points in curves.values() for point in points),
         default=0.0,
     )
-    return 1.0 if metric == "accuracy" else min(1.0, max(0.1, highest * 1.1))
+    if not is_share:
+        return highest * 1.1 or 1.0
+    return 1.02 if metric == "interval_coverage" else 1.0 if metric == "accuracy" else min(1.0, max(0.1, highest * 1.1))
 
 
 def _ece_text(evaluation: Mapping[str, Any]) -> str:

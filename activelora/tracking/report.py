@@ -12,10 +12,12 @@ from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.labels import resolve
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Label, vote_rows
 from activelora.config_file import config_digest
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
 from activelora.tracking.champion import champion
+from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
 from activelora.tracking.outlook import forecast
 from activelora.tracking.plots import CurvePoint
@@ -69,13 +71,14 @@ class _Report:
     def view(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
         """Return everything that the template shows."""
         config, done = self.campaign.config, evaluated(self.records)
+        task, judged_by = make_task(config.task), headline_of(config.task)
         zero_shot = done[0] if done and done[0].round == 0 else None
         return {
             "config": config,
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
-            "label_names": make_task(config.task).label_names,
+            "label_names": task.label_names if task.form in ("choice", "set") else (),
             "state": self._state(),
             "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
             "headline": self.headline,
@@ -83,12 +86,15 @@ class _Report:
             "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
+            "task": task,
+            "judged_by": judged_by,
+            "show": words.percent if judged_by.is_share else words.significant,
             "evaluation": self.evaluation,
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
             "outlook": words.outlook(forecast(self.campaign)),
-            "aulc": area_under_learning_curve(self.records),
+            "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),
             "selections": self._selections(),
@@ -143,13 +149,10 @@ class _Report:
         own = _curve(self.records)
         curves = {self.campaign.config.acquisition.strategy: own}
         curves |= {name: _curve(read_history(other)) for name, other in comparisons.items()}
-        figures = {"reliability": plots.reliability_diagram(self.evaluation)}
-        figures["risk_coverage"] = plots.risk_coverage(self.evaluation)
+        figures = plots.evaluation_figures(self.evaluation)
         if len(own) > 1:
             level = self.campaign.config.evaluation.confidence_level
-            figures["learning_curve"] = plots.learning_curve(curves, level)
-        if self.evaluation["confusion"] is not None:
-            figures["confusion"] = plots.confusion_matrix(self.evaluation)
+            figures["learning_curve"] = plots.learning_curve(curves, level, headline_of(self.campaign.config.task))
         # matplotlib escapes the label names in its SVG.
         return {name: Markup(plots.to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
 
@@ -180,10 +183,10 @@ class _Report:
             )
         return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
 
-    def _given_labels(self, labels: Manifest | None) -> dict[str, int]:
+    def _given_labels(self, labels: Manifest | None) -> dict[str, Label]:
         if labels is None:
             return {}
-        return dict(resolve([self.campaign.read_table(labels, "labels.parquet").to_pylist()]).labels)
+        return dict(resolve([vote_rows(self.campaign.read_table(labels, "labels.parquet"))]).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

@@ -26,6 +26,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def significant(value: float | None) -> str:
+    """Return a number in its own unit with four significant digits, or a dash."""
+    return "–" if value is None else f"{value:.4g}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration: 75 → ``1 min 15 s``."""
     minutes, rest = divmod(round(seconds), 60)
@@ -45,6 +50,8 @@ def summary(headline: RoundRecord | None, zero_shot: RoundRecord | None, level: 
     if headline is None:
         return "Nothing has been measured yet."
     metrics = headline.metrics
+    if "rmse" in metrics:
+        return _number_summary(headline, zero_shot, level)
     how_good = (
         f"answers {percent(metrics['accuracy'])} of {int(metrics['num_holdout'])} unseen items correctly "
         f"({level:.0%} interval {percent(metrics['accuracy_low'])} to {percent(metrics['accuracy_high'])})"
@@ -67,6 +74,8 @@ def outlook(found: Outlook) -> str:
 
 def calibration(evaluation: Mapping[str, Any]) -> str:
     """Return what the calibration error means, and in which direction the model errs."""
+    if evaluation["reliability"] is None:
+        return _spread(evaluation)
     ece = evaluation["metrics"]["ece"]
     meaning = next(text for limit, text in _ECE_WORDS if ece < limit)
     bins = [bin_ for bin_ in evaluation["reliability"] if bin_["count"]]
@@ -82,10 +91,37 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
 
 
 def coverage(evaluation: Mapping[str, Any]) -> str:
-    """Return what is gained when unsure answers go to people."""
+    """Return what is gained when unsure answers go to people; nothing for predicted numbers."""
+    if evaluation["risk_coverage"] is None:
+        return ""
     curve = evaluation["risk_coverage"]
     share, risk = min(zip(curve["coverage"], curve["risk"], strict=True), key=lambda point: abs(point[0] - 0.8))
     return (
         f"If it answers only the {100 * share:.0f} % of items that it is most sure about and leaves the rest to "
         f"people, {percent(risk)} of its answers are wrong, instead of {percent(curve['risk'][-1])}."
+    )
+
+
+def _number_summary(headline: RoundRecord, zero_shot: RoundRecord | None, level: float) -> str:
+    metrics = headline.metrics
+    how_good = (
+        f"is off by {significant(metrics['rmse'])} (RMSE) on {int(metrics['num_holdout'])} unseen items "
+        f"({level:.0%} interval {significant(metrics['rmse_low'])} to {significant(metrics['rmse_high'])})"
+    )
+    if headline.round == 0:
+        return f"Before any training, the base model {how_good}."
+    text = f"With {headline.num_labels} labels, the model {how_good}."
+    return text if zero_shot is None else f"{text} Before training it was {significant(zero_shot.metrics['rmse'])}."
+
+
+def _spread(evaluation: Mapping[str, Any]) -> str:
+    metrics, level = evaluation["metrics"], evaluation["confidence_level"]
+    inside, width = metrics["interval_coverage"], metrics["interval_width"]
+    gap = inside - level
+    verdict = "as wide as they should be"
+    if abs(gap) >= 0.03:
+        verdict = "too wide" if gap > 0 else "too narrow: the model is too sure of itself"
+    return (
+        f"The model's {level:.0%} intervals hold {percent(inside)} of the true numbers: "
+        f"on the whole they are {verdict}. They are {significant(width)} wide on average."
     )

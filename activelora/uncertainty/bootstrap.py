@@ -58,9 +58,13 @@ def mean_of(values_N: FloatArray) -> Statistic:
 
 def ece_of(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> Statistic:
     """Return the ECE: Σ_m |Σ_{i in bin m} w_i (correct_i − confidence_i)|."""
-    confidence_N = probs_NC.max(axis=1)
+    return confidence_ece_of(probs_NC.max(axis=1), correct_predictions(probs_NC, labels_N), num_bins)
+
+
+def confidence_ece_of(confidence_N: FloatArray, correct_N: FloatArray, num_bins: int) -> Statistic:
+    """Return :func:`ece_of` of given confidences; ``correct_N`` is 1.0 or 0.0."""
     bins_N = bin_numbers(confidence_N, np.linspace(0.0, 1.0, num_bins + 1))
-    gap_N = correct_predictions(probs_NC, labels_N) - confidence_N
+    gap_N = correct_N - confidence_N
     gap_NM = np.eye(num_bins)[bins_N] * gap_N[:, None]
     return lambda weights_BN: np.abs(weights_BN @ gap_NM).sum(axis=1)
 

@@ -49,7 +49,12 @@ def bin_numbers(confidence_N: FloatArray, edges: FloatArray) -> IntArray:
 def reliability_bins(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> ReliabilityBins:
     """Group the items by confidence into M bins of equal width on [0, 1]."""
     correct_N = correct_predictions(probs_NC, labels_N)
-    return _grouped(probs_NC.max(axis=1), correct_N, np.linspace(0.0, 1.0, num_bins + 1))
+    return confidence_bins(probs_NC.max(axis=1), correct_N, num_bins)
+
+
+def confidence_bins(confidence_N: FloatArray, correct_N: FloatArray, num_bins: int) -> ReliabilityBins:
+    """Group items whose confidence need not be that of a distribution; ``correct_N`` is 1.0 or 0.0."""
+    return _grouped(confidence_N, correct_N, np.linspace(0.0, 1.0, num_bins + 1))
 
 
 def ece(probs_NC: FloatArray, labels_N: IntArray, num_bins: int = 15) -> float:
@@ -65,8 +70,11 @@ def adaptive_ece(probs_NC: FloatArray, labels_N: IntArray, num_bins: int = 15) -
 
     Items of equal confidence stay in one bin, so that the value does not depend on the order of the rows.
     """
-    correct_N = correct_predictions(probs_NC, labels_N)
-    confidence_N = probs_NC.max(axis=1)
+    return adaptive_confidence_ece(probs_NC.max(axis=1), correct_predictions(probs_NC, labels_N), num_bins)
+
+
+def adaptive_confidence_ece(confidence_N: FloatArray, correct_N: FloatArray, num_bins: int) -> float:
+    """Return :func:`adaptive_ece` of given confidences."""
     edges = np.quantile(confidence_N, np.linspace(0.0, 1.0, num_bins + 1))
     return _grouped(confidence_N, correct_N, edges).ece
 

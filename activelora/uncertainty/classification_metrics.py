@@ -179,8 +179,13 @@ def risk_coverage(probs_NC: FloatArray, labels_N: IntArray) -> RiskCoverage:
     Items of equal confidence share their mean error: the curve is the expectation over their order, so that it does not
     depend on the order of the rows.
     """
-    wrong_N = 1.0 - correct_predictions(probs_NC, labels_N)
-    _, group_N, size_G = np.unique(-probs_NC.max(axis=1), return_inverse=True, return_counts=True)
+    return confidence_risk(probs_NC.max(axis=1), correct_predictions(probs_NC, labels_N))
+
+
+def confidence_risk(confidence_N: FloatArray, correct_N: FloatArray) -> RiskCoverage:
+    """Return :func:`risk_coverage` of given confidences; ``correct_N`` is 1.0 or 0.0."""
+    wrong_N = 1.0 - correct_N
+    _, group_N, size_G = np.unique(-confidence_N, return_inverse=True, return_counts=True)
     error_G = np.bincount(group_N, wrong_N) / size_G
     answered_N = np.arange(1, len(wrong_N) + 1)
     risk_N = np.cumsum(np.repeat(error_G, size_G)) / answered_N

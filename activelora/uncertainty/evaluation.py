@@ -6,6 +6,7 @@ Letters: N items, C classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def evaluate(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSetti
         "metrics": values,
         "intervals": _intervals(probs_NC, labels_N, settings),
         "reliability": reliability(probs_NC, labels_N, settings.num_bins),
-        "risk_coverage": _thinned(curve),
+        "risk_coverage": thinned(curve),
         "confusion": None,
         "per_class": None,
         "brier_decomposition": None,
@@ -83,7 +84,11 @@ def evaluate_scaled(probs_NC: FloatArray, labels_N: IntArray, settings: Evaluati
 
 def reliability(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> list[dict[str, float | int | None]]:
     """Return the reliability diagram's bins; confidence and accuracy are None in an empty bin."""
-    bins = calibration.reliability_bins(probs_NC, labels_N, num_bins)
+    return bin_rows(calibration.reliability_bins(probs_NC, labels_N, num_bins))
+
+
+def bin_rows(bins: calibration.ReliabilityBins) -> list[dict[str, float | int | None]]:
+    """Return bins as JSON."""
     return [
         {
             "low": float(bins.edges[index]),
@@ -92,7 +97,7 @@ def reliability(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> list
             "confidence": _number(bins.confidence_M[index]),
             "accuracy": _number(bins.accuracy_M[index]),
         }
-        for index in range(num_bins)
+        for index in range(len(bins.count_M))
     ]
 
 
@@ -102,6 +107,24 @@ def flat_metrics(document: dict[str, Any]) -> dict[str, float]:
     for name, (low, high) in document["intervals"].items():
         flat |= {f"{name}_low": low, f"{name}_high": high}
     return flat
+
+
+def intervals(
+    statistics: Mapping[str, bootstrap.Statistic], num_items: int, settings: EvaluationSettings
+) -> dict[str, list[float]]:
+    """Return the bootstrap interval [low, high] of every statistic; all are resampled alike."""
+    return {
+        name: list(
+            bootstrap.percentile_interval(
+                statistic,
+                num_items,
+                num_resamples=settings.num_resamples,
+                level=settings.level,
+                seed=settings.seed,
+            )
+        )
+        for name, statistic in statistics.items()
+    }
 
 
 def _probability_metrics(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, float]:
@@ -125,18 +148,7 @@ def _intervals(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSet
     }
     if settings.label_names:
         statistics["macro_f1"] = bootstrap.macro_f1_of(probs_NC, labels_N)
-    return {
-        name: list(
-            bootstrap.percentile_interval(
-                statistic,
-                len(labels_N),
-                num_resamples=settings.num_resamples,
-                level=settings.level,
-                seed=settings.seed,
-            )
-        )
-        for name, statistic in statistics.items()
-    }
+    return intervals(statistics, len(labels_N), settings)
 
 
 def _class_parts(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, Any]:
@@ -165,7 +177,8 @@ def _class_parts(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationS
     }
 
 
-def _thinned(curve: metrics.RiskCoverage) -> dict[str, list[float]]:
+def thinned(curve: metrics.RiskCoverage) -> dict[str, list[float]]:
+    """Return the curve as JSON, at most 200 of its points."""
     num = len(curve.coverage_N)
     kept = np.unique(np.linspace(0, num - 1, min(num, MAX_CURVE_POINTS)).round().astype(np.int64))
     return {"coverage": curve.coverage_N[kept].tolist(), "risk": curve.risk_N[kept].tolist()}

@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from activelora.errors import ConfigError, ModelError
 from activelora.registry import unknown_name
+from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 FloatArray = NDArray[np.float64]
 Measure = Callable[[FloatArray], FloatArray]
 """log_probs_NKC → scores_N."""
+NumberMeasure = Callable[[FloatArray, FloatArray], FloatArray]
+"""log_probs_NKC, values_C → scores_N."""
 
 ROUNDING = 1e-9
 """Nats below zero that mutual information may reach by rounding; more is a mistake in the numbers."""
@@ -122,6 +125,39 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+def number_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
+    """Return Var[y] = mean_k Var[y | k] + Var_k E[y | k] of a number y, in its squared unit (law of total variance).
+
+    Args:
+        log_probs_NKC: The samples' distributions over the grid.
+        values_C: The grid's numbers.
+    """
+    probs_NKC = _checked_probs(log_probs_NKC)
+    means_NK = probs_NKC @ values_C
+    within_NK = (probs_NKC * (values_C - means_NK[:, :, None]) ** 2).sum(axis=2)
+    total_N: FloatArray = within_NK.mean(axis=1) + means_NK.var(axis=1)
+    return total_N
+
+
+def epistemic_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
+    """Return Var_k E[y | k], the part of :func:`number_variance` on which the samples disagree; 0 with one sample."""
+    means_NK = _checked_probs(log_probs_NKC) @ values_C
+    between_N: FloatArray = means_NK.var(axis=1)
+    return between_N
+
+
+def mean_over_labels(measure: Measure, log_probs_NKC2: FloatArray) -> FloatArray:
+    """Return the mean over C labels of a measure of each label's distribution over no and yes."""
+    num_items, num_samples, num_labels, _ = log_probs_NKC2.shape
+    scores_M = measure(log_probs_NKC2.transpose(0, 2, 1, 3).reshape(-1, num_samples, 2))
+    mean_N: FloatArray = scores_M.reshape(num_items, num_labels).mean(axis=1)
+    return mean_N
+
+
+NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": number_variance, "epistemic_variance": epistemic_variance}
+"""For regression, beside :data:`MEASURES`."""
+
+
 def check_measure(name: str, key: str = "acquisition.measure") -> None:
     """Refuse a measure that does not exist.
 
@@ -132,8 +168,9 @@ def check_measure(name: str, key: str = "acquisition.measure") -> None:
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
-    if name not in MEASURES:
-        error: ConfigError = unknown_name(key, name, list(MEASURES))
+    known = [*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]
+    if name not in known:
+        error: ConfigError = unknown_name(key, name, known)
         raise error
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
-import pyarrow as pa
-
 from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import LABEL_SCHEMA
+from activelora.campaign.records import vote_table
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import Collected, Request, make_request
 from activelora.labeling.waiting import STATES, Clock, Decision, decide, describe_wait, rejected_key, rejected_uri
@@ -74,10 +72,12 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
     attempt = campaign.attempt(Unit("await_labels", request.round))
     _record_inputs(attempt)
     records = [*collected.records, *collected.corrections]
-    attempt.write_table("labels.parquet", pa.Table.from_pylist(records, schema=LABEL_SCHEMA))
+    attempt.write_table("labels.parquet", vote_table(records))
     attempt.write_json("states.json", dict(collected.states))
     if decision.action == "stop":
         stop_campaign(campaign, decision.reason)
+    if collected.num_rounded:
+        logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known)
     num_late = len({record["item_id"] for record in collected.records if record["round"] != request.round})
     return attempt.commit(
@@ -88,6 +88,7 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
             "num_corrected": len(corrected),
             "num_confirmed": len({record["item_id"] for record in collected.corrections} - corrected),
             "num_votes": len(records),
+            **({"num_rounded": collected.num_rounded} if collected.num_rounded else {}),
             "num_rejected_lines": len(collected.rejected),
         },
         {

@@ -6,7 +6,7 @@ Letters: N items, K posterior samples, C classes.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,23 +18,17 @@ from activelora.errors import DataError, ModelError
 from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
 from activelora.tracking.champion import champion, gate_failures
 from activelora.tracking.live_check import live_check
-from activelora.uncertainty import evaluation, label_prior, temperature
-from activelora.uncertainty.classification_metrics import FloatArray, IntArray, predicted_labels
+from activelora.uncertainty import evaluation, label_prior
+from activelora.uncertainty.classification_metrics import FloatArray
+from components.evaluate_adapter import written
+from components.evaluate_adapter.judges import judge_of
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor
 
-PREDICTION_SCHEMA = pa.schema(
-    [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("label", pa.int64(), nullable=False),
-        pa.field("predicted", pa.int64(), nullable=False),
-        pa.field("confidence", pa.float64(), nullable=False),
-        pa.field("probs", pa.list_(pa.float64()), nullable=False),  # one per answer of this item
-    ]
-)
 NUM_PRIOR_ITEMS = 200
 
 
@@ -51,34 +45,61 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
+    task = make_task(campaign.config.task)
+    measured = _measure_texts(campaign, round_) if task.form == "text" else _measure(campaign, round_, task)
+    document = measured.document
+    attempt.write_json("evaluation.json", document)
+    attempt.write_table("predictions.parquet", measured.predictions)
+
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    details = _gates(attempt, round_, metrics)
+    check, sources = live_check(campaign, round_) if task.form == "choice" else (None, ())
+    if check is not None:
+        for source in sources:
+            attempt.reads(source)
+        metrics |= check.metrics()
+        details["live_check"] = check.details()
+    metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
+    return attempt.commit(metrics=metrics, details=details)
+
+
+class _Measured(NamedTuple):
+    document: dict[str, Any]
+    predictions: pa.Table
+
+
+def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
+    """Measure answers that have a distribution."""
     items, labels_N = access.holdout(campaign)
+    _refuse_empty(campaign, items)
+    calibration_items, calibration_labels_N = access.calibration(campaign)
+    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
+    settings, judge = _settings(campaign), judge_of(task)
+    document = judge.evaluate(log_probs_NC, labels_N, settings)
+    document["label_prior"] = None if prior_C is None else prior_C.tolist()
+    document |= {"temperature": None, "scaled": None}
+    if calibration_NC is not None:
+        fitted = judge.fit_temperature(calibration_NC, calibration_labels_N)
+        document["temperature"] = {"value": fitted, "num_calibration": len(calibration_labels_N)}
+        document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
+    return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
+
+
+def _measure_texts(campaign: Campaign, round_: int) -> _Measured:
+    """Measure answers that the model writes."""
+    items, texts = access.holdout_texts(campaign)
+    _refuse_empty(campaign, items)
+    document, predictions = written.measure(campaign, round_, items, texts, _settings(campaign))
+    return _Measured(document | {"label_prior": None, "temperature": None, "scaled": None}, predictions)
+
+
+def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
     if not items:
         raise DataError(
             "the holdout is empty, so nothing can be measured",
             where=campaign.store.uri,
             remedy="Give `data.holdout` rows, or raise `data.holdout_size`.",
         )
-    calibration_items, calibration_labels_N = access.calibration(campaign)
-    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
-
-    probs_NC = temperature.scale(log_probs_NC, 1.0)
-    settings = _settings(campaign)
-    document = evaluation.evaluate(probs_NC, labels_N, settings)
-    document["label_prior"] = None if prior_C is None else prior_C.tolist()
-    document |= _scaled(log_probs_NC, labels_N, calibration_NC, calibration_labels_N, settings)
-    attempt.write_json("evaluation.json", document)
-    attempt.write_table("predictions.parquet", _predictions(campaign, items, labels_N, probs_NC))
-
-    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    details = _gates(attempt, round_, metrics)
-    check, sources = live_check(campaign, round_)
-    if check is not None:
-        for source in sources:
-            attempt.reads(source)
-        metrics |= check.metrics()
-        details["live_check"] = check.details()
-    metrics |= {"num_holdout": float(len(items)), "seconds": time.monotonic() - begin}
-    return attempt.commit(metrics=metrics, details=details)
 
 
 def _predict(
@@ -102,7 +123,7 @@ def _predict(
 
 def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:
     log_probs_NKC = predictor.log_probs(items, num_samples=campaign.config.evaluation.num_samples)
-    if (bad := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
+    if (bad := np.isnan(log_probs_NKC.reshape(len(items), -1)).any(axis=1)).any():
         raise ModelError(
             f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
             f"first {items[int(bad.argmax())].item_id}",
@@ -121,7 +142,8 @@ def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
 def _corrects_prior(campaign: Campaign, round_: int) -> bool:
     task = make_task(campaign.config.task)
     wanted = campaign.config.task.label_prior_correction
-    return not task.scores_text and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
+    is_choice = task.form == "choice" and not task.scores_text
+    return is_choice and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
 
 
 def _prior_items(campaign: Campaign) -> list[Item]:
@@ -142,46 +164,11 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
     )
 
 
-def _scaled(
-    log_probs_NC: FloatArray,
-    labels_N: IntArray,
-    calibration_NC: FloatArray | None,
-    calibration_labels_N: IntArray,
-    settings: evaluation.EvaluationSettings,
-) -> dict[str, Any]:
-    if calibration_NC is None:
-        return {"temperature": None, "scaled": None}
-    fitted = temperature.fit_temperature(calibration_NC, calibration_labels_N)
-    scaled_NC = temperature.scale(log_probs_NC, fitted)
-    return {
-        "temperature": {"value": fitted, "num_calibration": len(calibration_labels_N)},
-        "scaled": evaluation.evaluate_scaled(scaled_NC, labels_N, settings),
-    }
-
-
 def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:
     if document["scaled"] is None:
         return {}
     scaled = {f"{name}_scaled": value for name, value in document["scaled"]["metrics"].items()}
     return {**scaled, "temperature": document["temperature"]["value"]}
-
-
-def _predictions(campaign: Campaign, items: list[Item], labels_N: IntArray, probs_NC: FloatArray) -> pa.Table:
-    task = make_task(campaign.config.task)
-    rows = zip(items, labels_N.tolist(), predicted_labels(probs_NC).tolist(), probs_NC.tolist(), strict=True)
-    return pa.Table.from_pylist(
-        [
-            {
-                "item_id": item.item_id,
-                "label": label,
-                "predicted": predicted,
-                "confidence": probs[predicted],
-                "probs": probs[: len(task.query(item).answers)],
-            }
-            for item, label, predicted, probs in rows
-        ],
-        schema=PREDICTION_SCHEMA,
-    )
 
 
 def _gates(attempt: Attempt, round_: int, metrics: dict[str, float]) -> dict[str, Any]:

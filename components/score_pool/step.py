@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from activelora.acquisition.registry import get_strategy, needs_of
+from activelora.acquisition.registry import get_strategy, measures_read, needs_of
 from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Item
-from activelora.pool.access import shard_items
-from activelora.scoring.table import score_table, unscored_table
+from activelora.campaign.records import Item, Label
+from activelora.pool.access import gold_labels, shard_items
+from activelora.scoring.table import score_table, text_score_table, unscored_table
+from activelora.tasks.registry import make_task
+from activelora.tasks.regression import Regression
 from activelora.uncertainty.label_prior import correct
+from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 
 def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
@@ -41,22 +46,58 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     item_ids = [item.item_id for item in items]
     num_samples = 0
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
-        num_samples = log_probs_NKC.shape[1]
-        table = score_table(
-            item_ids,
-            log_probs_NKC,
-            with_samples=SAMPLES in needs,
-            embeddings_ND=embeddings_ND,
-            labeled=labeled,
-            gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
-        )
+        table, num_samples = _table(attempt, items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
     num_scored = sum(item_id not in labeled for item_id in item_ids)
     seconds = time.monotonic() - begin
     return attempt.commit({"num_scored": num_scored, "num_samples": num_samples, "seconds": seconds})
+
+
+def _table(
+    attempt: Attempt, items: list[Item], needs: frozenset[str], labeled: Mapping[str, Label]
+) -> tuple[pa.Table, int]:
+    """Predict the items, and return the table of their scores and the number of samples behind it."""
+    task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
+    if task.form == "text":
+        measures, prompts_ND, num_samples = _predict_texts(attempt, items)
+        kept_ND = prompts_ND if EMBEDDINGS in needs else None
+        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples
+    log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
+    table = score_table(
+        item_ids,
+        log_probs_NKC,
+        values_C=np.array(task.values) if isinstance(task, Regression) else None,
+        with_samples=SAMPLES in needs,
+        embeddings_ND=embeddings_ND,
+        labeled=labeled,
+        gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
+    )
+    return table, log_probs_NKC.shape[1]
+
+
+def _predict_texts(
+    attempt: Attempt, items: list[Item]
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float32], int]:
+    """Return measures of the model's own answers (of the gold ones where they are read), embeddings and K."""
+    from activelora.scoring.predict import Predictor
+
+    campaign, round_ = attempt.campaign, attempt.unit.round
+    if round_ > 0:
+        attempt.reads(campaign.require(Unit("train_adapter", round_)))
+    num_samples = 0 if round_ == 0 else campaign.config.scoring.num_samples
+    reduction = campaign.config.task.reduction
+    with Predictor.load(campaign, round_) as predictor:
+        answers = predictor.write_answers(items, "writing the pool's answers")
+        scores, embeddings_ND = predictor.rescore(items, answers, num_samples, "scoring the pool's answers")
+        measures = score_texts(scores, reduction)
+        if ORACLE_NLL in measures_read(campaign.config.acquisition):
+            gold = gold_labels(campaign, [item.item_id for item in items])
+            texts = [predictor.encode_text(str(gold[item.item_id])) for item in items]
+            scores, _ = predictor.rescore(items, texts, num_samples, "scoring the gold answers")
+            measures[ORACLE_NLL] = np.array([answer_nll(one, reduction) for one in scores])
+    return measures, embeddings_ND, max(num_samples, 1)
 
 
 def _predict(

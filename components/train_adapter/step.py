@@ -13,6 +13,7 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Label
 from activelora.errors import DataError
 from activelora.modeling.methods.registry import get_method
 from activelora.pool.access import find_items
@@ -65,7 +66,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     return attempt.commit(metrics, details)
 
 
-def _fit(attempt: Attempt, labels: Mapping[str, int]) -> tuple[Fit, str]:
+def _fit(attempt: Attempt, labels: Mapping[str, Label]) -> tuple[Fit, str]:
     from activelora.modeling.base import load_base
     from activelora.modeling.fitting import AttemptJob
 
@@ -86,11 +87,11 @@ def _fit(attempt: Attempt, labels: Mapping[str, int]) -> tuple[Fit, str]:
     return fit, base.name
 
 
-def _encode(campaign: Campaign, base: BaseModel, labels: Mapping[str, int]) -> tuple[list[EncodedItem], list[int]]:
-    """Return the labelled items as token ids, sorted by id, and their labels."""
+def _encode(campaign: Campaign, base: BaseModel, labels: Mapping[str, Label]) -> tuple[list[EncodedItem], list[int]]:
+    """Return what is to be learned from the labelled items, sorted by id: questions as token ids, and answers."""
     from activelora.modeling.encoding import Encoder
 
     found = find_items(campaign, list(labels))
     items = [found[item_id] for item_id in sorted(labels)]
     encoder = Encoder(base.tokenizer, campaign.config.task)
-    return encoder.encode(items), [labels[item.item_id] for item in items]
+    return encoder.encode_labelled(items, [labels[item.item_id] for item in items])

@@ -28,6 +28,9 @@ class Template(StrEnum):
     classification = "classification"
     yes_no = "yes-no"
     multiple_choice = "multiple-choice"
+    multi_label = "multi-label"
+    regression = "regression"
+    generation = "generation"
 
 
 def init(

@@ -40,9 +40,15 @@ def choices(kind: Kind) -> dict[str, str]:
 
         return {name: strategy.summary for name, strategy in STRATEGIES.items()}
     if kind is Kind.measures:
-        from activelora.uncertainty.measures import MEASURES
+        from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+        from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
-        return {name: _first_line(measure.__doc__) for name, measure in MEASURES.items()}
+        return {
+            **{name: _first_line(measure.__doc__) for name, measure in MEASURES.items()},
+            **{name: f"regression: {_first_line(measure.__doc__)}" for name, measure in NUMBER_MEASURES.items()},
+            **{name: f"generation: {_first_line(measure.__doc__)}" for name, measure in TEXT_MEASURES.items()},
+            ORACLE_NLL: "generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only",
+        }
     if kind is Kind.sources:
         from activelora.labeling.registry import SOURCES
 

@@ -25,6 +25,7 @@ NAMES = {
     "badge",
     "density_weighted",
     "hybrid",
+    "uncertainty",
     "star",
     "variance",
     "expected_gradient_length",

@@ -18,7 +18,7 @@ from pipelines.cli import main
 from tests.pipelines.test_inline import fill_in
 from tests.pipelines.tiny import tiny_config
 
-TEMPLATES = ("classification", "yes-no", "multiple-choice")
+TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regression", "generation")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ _METHODS = (
         name="ensemble",
         summary="independently seeded LoRA adapters; a sample is a member, and the prediction their mean",
         implementation=f"{_HERE}.ensemble:Ensemble",
-        conflicts=rules.weight_samples,
+        conflicts=rules.ensemble,
         options=("ensemble",),
     ),
     AdapterMethod(
@@ -36,7 +36,7 @@ _METHODS = (
         name="laplace",
         summary="a Gaussian around the trained LoRA from its loss's curvature (KFAC), linearised at prediction",
         implementation=f"{_HERE}.laplace:Laplace",
-        conflicts=rules.weight_samples,
+        conflicts=rules.laplace,
         options=("laplace",),
     ),
     AdapterMethod(

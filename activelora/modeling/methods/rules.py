@@ -23,3 +23,22 @@ def weight_samples(config: CampaignConfig) -> Iterator[Conflict]:
             f"`token` masks belong to adapter.method `lora`, and it is `{config.adapter.method}`",
             "Leave it out.",
         )
+
+
+def ensemble(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse what has no meaning for independently trained members."""
+    yield from weight_samples(config)
+    if config.task.kind == "generation":
+        yield _no_task(config, "its members each write another text")
+
+
+def laplace(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse tasks whose predictive distribution is not one softmax over the answers' scores."""
+    yield from weight_samples(config)
+    if config.task.kind in ("generation", "regression", "multi_label"):
+        yield _no_task(config, "it linearises the scores of one answer among several")
+
+
+def _no_task(config: CampaignConfig, why: str) -> Conflict:
+    method, kind = config.adapter.method, config.task.kind
+    return Conflict("adapter.method", f"`{method}` does not serve a {kind} task: {why}", "Choose `lora` or `blob`.")

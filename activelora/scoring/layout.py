@@ -1,0 +1,116 @@
+"""How items become rows of token ids, and rows batches.
+
+Letters: N items, C answers, T tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from activelora.modeling.encoding import EncodedItem, Scoring
+
+MIN_PREFIX_TOKENS = 4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row to run: the prompt, and for scoring by text the answer after it.
+
+    Attributes:
+        item: Index of the item.
+        answer: Index of the answer, or None if all are read off the last position; by the chain rule, number of the row
+            among the item's.
+        ids: Token ids to run.
+        targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
+        paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
+    """
+
+    item: int
+    answer: int | None
+    ids: tuple[int, ...]
+    targets: tuple[int, ...]
+    paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+    @property
+    def num_read(self) -> int:
+        """How many of the last positions are projected."""
+        return 1 if self.answer is None else len(self.targets)
+
+    @property
+    def num_prompt(self) -> int:
+        """How many of the tokens belong to the prompt."""
+        return len(self.ids) - self.num_read + 1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows that are run together.
+
+    Attributes:
+        rows: The rows.
+        prefix_length: P, how many leading tokens they share.
+        batches: Indices of rows, in batches of like lengths.
+    """
+
+    rows: list[Row]
+    prefix_length: int
+    batches: list[list[int]]
+
+
+def rows_of(items: list[EncodedItem], first: int, scoring: Scoring) -> list[Row]:
+    """Return the rows to run for some items, the first of which has this index."""
+    rows = []
+    for index, item in enumerate(items, first):
+        if scoring == "chain":
+            rows += [
+                Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
+                for number, paths in enumerate(grouped_paths(item.answer_ids))
+            ]
+        elif scoring == "text":
+            rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
+        else:
+            rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
+    return rows
+
+
+@lru_cache(maxsize=8)
+def grouped_paths(answers: tuple[tuple[int, ...], ...]) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
+    """Group answers so that a group's first one, run but for its last token, tells the likelihood of all of it.
+
+    That is so where it runs through the parents (all but the last token) of the others.
+    """
+    groups: list[list[tuple[int, tuple[int, ...]]]] = []
+    for index, ids in sorted(enumerate(answers), key=lambda one: (-len(one[1]), one[0])):
+        parent = ids[:-1]
+        for group in groups:
+            if group[0][1][: len(parent)] == parent:
+                group.append((index, ids))
+                break
+        else:
+            groups.append([(index, ids)])
+    return [tuple(group) for group in groups]
+
+
+def shared_prefix(rows: list[Row]) -> int:
+    """Return how many leading tokens all rows share, leaving out every position that is projected."""
+    first, last = min(row.ids for row in rows), max(row.ids for row in rows)
+    longest = min(len(row.ids) - row.num_read for row in rows)
+    length = 0
+    while length < longest and first[length] == last[length]:
+        length += 1
+    return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
+
+
+def batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[list[int]]:
+    """Return row indices in batches of like lengths whose padded size stays within the budget."""
+    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), i))
+    batches: list[list[int]] = []
+    room = 0
+    for index in order:
+        if room < 1:
+            batches.append([])
+            room = max(1, batch_tokens // (len(rows[index].ids) - prefix_length))
+        batches[-1].append(index)
+        room -= 1
+    return batches

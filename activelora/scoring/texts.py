@@ -1,0 +1,142 @@
+"""Answers that the model writes itself, and what samples of its posterior say about a text.
+
+Letters: N items, K samples, T tokens, V vocabulary, D features, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from activelora.campaign.records import Item
+from activelora.modeling.base import BaseModel
+from activelora.modeling.rows import Rows, project
+from activelora.modeling.sampling import Sampler
+from activelora.progress import track
+from activelora.scoring.engine import Engine
+from activelora.scoring.layout import Row
+from activelora.uncertainty.text_measures import TokenScores
+
+
+def write_answers(
+    engine: Engine, items: Sequence[Item], sampler: Sampler, max_tokens: int, description: str
+) -> list[tuple[int, ...]]:
+    """Return the model's own greedy answers as ids, each up to and with its end token, or cut at ``max_tokens``.
+
+    Near ties between tokens are decided by rounding, which depends on the batch.
+
+    Args:
+        engine: Knows the model.
+        items: N items.
+        sampler: Its sample None is the model that writes.
+        max_tokens: Where an answer is cut.
+        description: For the progress display.
+    """
+    prompts = [one.prompt_ids for one in engine.encoder.encode(items)]
+    batches: list[list[int]] = []
+    room = 0
+    for index in sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index)):
+        if room < 1:
+            batches.append([])
+            room = max(1, engine.batch_tokens // (len(prompts[index]) + max_tokens))
+        batches[-1].append(index)
+        room -= 1
+    answers: dict[int, tuple[int, ...]] = {}
+    with sampler.activate(None), torch.no_grad():
+        for batch in track(batches, description, len(batches)):
+            written = greedy(engine.base, [prompts[index] for index in batch], max_tokens, engine.encoder.end)
+            answers |= dict(zip(batch, written, strict=True))
+    return [answers[index] for index in range(len(items))]
+
+
+def rescore(
+    engine: Engine,
+    items: Sequence[Item],
+    answers: Sequence[tuple[int, ...]],
+    sampler: Sampler,
+    samples: Sequence[int | None],
+    description: str,
+) -> tuple[list[TokenScores], NDArray[np.float32]]:
+    """Return what every sample says about a given text of each item, token by token.
+
+    Args:
+        engine: Runs the model.
+        items: N items.
+        answers: Their texts as ids, at least one each.
+        sampler: Puts a sample into effect.
+        samples: K sample numbers; None is the model without dropout.
+        description: For the progress display.
+
+    Returns:
+        Token scores of each item, and embeddings (N, D): the mean last hidden state over the prompt and the samples.
+    """
+    encoded = [replace(one, answer_ids=(ids,)) for one, ids in zip(engine.encoder.encode(items), answers, strict=True)]
+    scores = [TokenScores(*np.zeros((2, len(samples), len(ids)))) for ids in answers]
+    head = engine.base.model.get_output_embeddings()
+    embeddings_ND = np.zeros((len(items), head.weight.shape[1]), dtype=np.float32)
+
+    def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
+        for row, hidden_TD in zip(rows, final_BTD, strict=True):
+            end = len(row.ids) - prefix_length
+            positions = torch.arange(end - row.num_read, end, device=hidden_TD.device) + prefix_length
+            where = Rows(torch.zeros_like(positions), positions)
+            logits_TV = project(head, hidden_TD[end - row.num_read : end], where)
+            log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
+            targets = torch.tensor(row.targets, device=log_probs_TV.device)
+            entropies_T = torch.special.entr(log_probs_TV.exp()).sum(dim=-1)
+            scores[row.item].log_probs_KT[index] = log_probs_TV.gather(1, targets[:, None])[:, 0].cpu().numpy()
+            scores[row.item].entropies_KT[index] = entropies_T.cpu().numpy()
+
+    engine.run(encoded, sampler, samples, description, read, embeddings_ND)
+    for item, one in zip(items, scores, strict=True):
+        one.check(f"item {item.item_id}")
+    embeddings_ND /= len(samples)
+    return scores, embeddings_ND
+
+
+def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, end: int) -> list[tuple[int, ...]]:
+    """Return each prompt's most probable continuation, token by token, with a key-value cache.
+
+    The model's own sampling settings (temperature, penalties) play no part.
+
+    Args:
+        base: The model as it is in effect now.
+        prompts: B prompts.
+        max_tokens: Where a continuation is cut.
+        end: The token after which it is complete; part of the result.
+    """
+    ids_BT, mask_BT = _padded_left(prompts, base.device)
+    positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
+    model: Any = base.model
+    cache = DynamicCache()
+    written: list[list[int]] = [[] for _ in prompts]
+    for _ in range(max_tokens):
+        inputs = {"input_ids": ids_BT, "attention_mask": mask_BT, "position_ids": positions_BT}
+        output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        next_B = output.logits[:, -1].argmax(dim=-1)
+        for answer, token in zip(written, next_B.tolist(), strict=True):
+            if not answer or answer[-1] != end:
+                answer.append(token)
+        if all(answer[-1] == end for answer in written):
+            break
+        ids_BT = next_B[:, None]
+        mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(prompts), 1)], dim=1)
+        positions_BT = positions_BT[:, -1:] + 1
+    return [tuple(answer) for answer in written]
+
+
+def _padded_left(prompts: Sequence[tuple[int, ...]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids and mask; on the left, so that all continuations begin at one place."""
+    length = max(len(prompt) for prompt in prompts)
+    ids_BT = torch.zeros(len(prompts), length, dtype=torch.long)
+    mask_BT = torch.zeros(len(prompts), length, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids_BT[row, length - len(prompt) :] = torch.tensor(prompt)
+        mask_BT[row, length - len(prompt) :] = 1
+    return ids_BT.to(device), mask_BT.to(device)

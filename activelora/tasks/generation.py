@@ -1,0 +1,126 @@
+"""Generation: the model writes its answer, from which a final answer is taken and compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from typing import ClassVar
+
+from activelora.campaign.records import Item
+from activelora.config import TaskConfig
+from activelora.errors import ConfigError, LabelError
+from activelora.tasks.prompt import Template
+from activelora.tasks.task import Form, Query
+
+MARK = "####"
+MAX_ANSWER_CHARS = 20_000
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?|[-+]?\.\d+")
+_MAX_SHOWN = 200
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A text as answer; the label is the gold text.
+
+    Attributes:
+        config: The task section of the campaign file.
+    """
+
+    config: TaskConfig
+
+    form: ClassVar[Form] = "text"
+    scores_text: ClassVar[bool] = False
+    needs_choices: ClassVar[bool] = False
+    label_names: ClassVar[tuple[str, ...]] = ()
+    label_hint: ClassVar[str] = "the answer as text"
+
+    def __post_init__(self) -> None:
+        for place in ("labels", "choices"):
+            if place in self.template.places:
+                raise ConfigError(
+                    f"a generation task has no {{{place}}}", where="task.prompt", remedy="Name a column of your data."
+                )
+
+    @cached_property
+    def template(self) -> Template:
+        """The parsed prompt."""
+        return Template.parse(self.config.prompt)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the prompt names."""
+        return self.template.places
+
+    def query(self, item: Item) -> Query:
+        """Fill the prompt with the item's columns; there is no list of answers."""
+        return Query(self.template.fill(item.fields), self.template.closing, ())
+
+    def parse_label(self, raw: object, item: Item) -> str:
+        """Accept any text that is not empty; numbers are written out.
+
+        Raises:
+            LabelError: It is empty, far too long, or no text.
+        """
+        if not isinstance(raw, str | int | float):
+            raise LabelError(f"the answer is no text but {type(raw).__name__}")
+        text = str(raw).replace("\r\n", "\n").strip()
+        if not text:
+            raise LabelError("the answer is empty")
+        if len(text) > MAX_ANSWER_CHARS:
+            raise LabelError(f"the answer has {len(text)} characters, more than {MAX_ANSWER_CHARS}")
+        if "\x00" in text or not _is_text(text):
+            raise LabelError("the answer holds characters that no text may hold")
+        return text
+
+    def label_name(self, label: str, item: Item) -> str:
+        """Return the beginning of the text."""
+        return label if len(label) <= _MAX_SHOWN else f"{label[:_MAX_SHOWN]}…"
+
+    def final_answer(self, text: str) -> str | None:
+        """Return what of an answer is compared; None if the expression of ``task.extract`` finds nothing."""
+        if self.config.extract is not None:
+            matches = list(re.finditer(self.config.extract, text))
+            if not matches:
+                return None
+            return (matches[-1].group(1) if matches[-1].re.groups else matches[-1].group()) or ""
+        if MARK in text:
+            return text.rpartition(MARK)[2].strip().partition("\n")[0].strip()
+        numbers = _NUMBER.findall(text)
+        return numbers[-1] if numbers else text.strip()
+
+    def is_right(self, answer: str, gold: str) -> bool:
+        """Tell whether an answer's final part equals the gold answer's (the whole gold text, if nothing is found)."""
+        found, wanted = self.final_answer(answer), self.final_answer(gold)
+        return found is not None and same_answer(found, gold if wanted is None else wanted)
+
+
+def same_answer(left: str, right: str) -> bool:
+    """Compare as numbers, where both are; else without regard to case, white space and punctuation at the ends."""
+    numbers = _as_number(left), _as_number(right)
+    if None not in numbers:
+        return numbers[0] == numbers[1]
+    return _normalised(left) == _normalised(right)
+
+
+def _as_number(text: str) -> Decimal | None:
+    plain = text.strip().rstrip(".").replace(",", "").replace(" ", "").strip("$€£%")
+    if not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", plain):
+        return None
+    try:
+        return Decimal(plain)
+    except InvalidOperation:
+        return None
+
+
+def _normalised(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""Multi-label classification: any number of the task's labels. The model says yes or no to each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from activelora.campaign.records import Item
+from activelora.config import TaskConfig
+from activelora.errors import ConfigError, LabelError
+from activelora.tasks.prompt import Template
+from activelora.tasks.task import Form, Query
+
+NO_LABELS = "none"
+"""How the empty set is written where an empty cell would mean that nothing was said."""
+
+
+@dataclass(frozen=True)
+class MultiLabel:
+    """One question an item and label. A label is a bit mask: bit c is set where the item has label c.
+
+    Attributes:
+        config: The task section of the campaign file.
+    """
+
+    config: TaskConfig
+
+    form: ClassVar[Form] = "set"
+    scores_text: ClassVar[bool] = False
+    needs_choices: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if "label" not in self.template.places:
+            raise ConfigError(
+                "a multi_label task asks about one label at a time, and the prompt does not name it",
+                where="task.prompt",
+                remedy="Add {label}, for example: Is this about {label}? Answer:",
+            )
+        if not self.columns:
+            raise ConfigError(
+                "the prompt names no column of the data, so it would be the same for every item",
+                where="task.prompt",
+                remedy="Name a column of your data, for example {text}.",
+            )
+
+    @cached_property
+    def template(self) -> Template:
+        """The parsed prompt."""
+        return Template.parse(self.config.prompt)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels, C of them."""
+        return self.config.labels
+
+    @property
+    def label_hint(self) -> str:
+        """How to write several labels."""
+        return f"{' | '.join(self.label_names)}; several with | between them, no label as {NO_LABELS}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the prompt names."""
+        return tuple(place for place in self.template.places if place not in ("label", "labels"))
+
+    def queries(self, item: Item) -> list[Query]:
+        """Return C questions, one a label, in their order. Answer 0 is no, answer 1 is yes."""
+        answers = tuple(self.config.answer_words.get(word, word) for word in ("no", "yes"))
+        values = {**item.fields, "labels": ", ".join(self.label_names)}
+        prompts = (self.template.fill({**values, "label": name}) for name in self.label_names)
+        return [Query(prompt, self.template.closing, answers) for prompt in prompts]
+
+    def query(self, item: Item) -> Query:
+        """Return the question about the first label."""
+        return self.queries(item)[0]
+
+    def parse_label(self, raw: object, item: Item) -> int:
+        """Accept a list of names, as such or as JSON, or names with ; or | between them; empty and ``none`` are none.
+
+        Raises:
+            LabelError: One of them is none of the task's labels.
+        """
+        return self._mask(self._parts(raw))
+
+    def label_name(self, label: int, item: Item) -> str:
+        """Return the names, with ; between them."""
+        names = [name for index, name in enumerate(self.label_names) if label >> index & 1]
+        return "; ".join(names) or NO_LABELS
+
+    def _parts(self, raw: object) -> list[str]:
+        if isinstance(raw, str) and raw.strip().startswith("["):
+            try:
+                raw = json.loads(raw)
+            except (ValueError, RecursionError):
+                raise LabelError(f"{str(raw)[:80]!r} is not a JSON list of labels") from None
+        if isinstance(raw, list | tuple):
+            return [str(part).strip() for part in raw]
+        parts = [part.strip() for part in re.split(r"[;|]", str(raw))]
+        return [] if parts == [""] else parts
+
+    def _mask(self, parts: Iterable[str]) -> int:
+        places = {name.strip().casefold(): index for index, name in enumerate(self.label_names)}
+        parts = [part.casefold() for part in parts]
+        if parts == [NO_LABELS] and NO_LABELS not in places:
+            return 0
+        mask = 0
+        for part in parts:
+            if part not in places:
+                shown = ", ".join(self.label_names[:20]) + (", ..." if len(places) > 20 else "")
+                raise LabelError(f"{part[:80]!r} is not a label of this task; it has: {shown}")
+            mask |= 1 << places[part]
+        return mask
