@@ -65,6 +65,25 @@ def container_runner(campaign: Campaign) -> local.DockerRunner:
 
 
 @contextmanager
+def engine_answers() -> Iterator[None]:
+    """Say in plain words that the container engine failed.
+
+    Raises:
+        EngineError: It did.
+    """
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        raise EngineError(
+            f"the container engine failed ({error})",
+            where=_engine_address(),
+            remedy="Mend it and run the same command again: finished steps are kept.",
+        ) from error
+
+
+@contextmanager
 def exit_codes_count() -> Iterator[None]:
     """Let a container that failed fail its task.
 
@@ -117,11 +136,15 @@ def _connect() -> DockerClient:
     except docker.errors.DockerException as error:
         raise EngineError(
             f"no container engine answers ({error})",
-            where=f"DOCKER_HOST={os.environ.get('DOCKER_HOST', '')}",
+            where=_engine_address(),
             remedy="Start Docker; or start `podman system service --time=0 unix:///run/podman/podman.sock` and set "
             "DOCKER_HOST to that address.",
         ) from None
     return client
+
+
+def _engine_address() -> str:
+    return f"DOCKER_HOST={os.environ.get('DOCKER_HOST', '')}"
 
 
 def _find_images(client: DockerClient, config: CampaignConfig) -> None:

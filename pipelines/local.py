@@ -110,7 +110,7 @@ def in_containers(campaign: Campaign) -> Iterator[None]:
     Raises:
         EngineError: They cannot do the campaign's work.
     """
-    from pipelines.containers import container_runner, exit_codes_count
+    from pipelines.containers import container_runner, engine_answers, exit_codes_count
 
     runner = container_runner(campaign)
     with tempfile.TemporaryDirectory() as scratch, exit_codes_count(), _configured(runner, Path(scratch)):
@@ -118,7 +118,8 @@ def in_containers(campaign: Campaign) -> Iterator[None]:
             folder = Path(scratch) / name
             folder.mkdir()
             folder.chmod(0o777)  # the containers' user is another one; nobody else gets past the folder around it
-        yield
+        with engine_answers():
+            yield
 
 
 @contextmanager

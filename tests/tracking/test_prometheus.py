@@ -15,7 +15,9 @@ from activelora.campaign.manifest import Unit
 from activelora.config_file import parse_config
 from activelora.errors import ProblemsError
 from activelora.tracking.prometheus import metrics_text, report_metrics
+from pipelines.checks import check_campaign
 from tests.pipelines.conftest import finish_step, make_config
+from tests.pipelines.tiny import tiny_config
 
 
 def values(text):
@@ -141,3 +143,9 @@ def test_settings_that_cannot_be_are_refused(name, value, words):
     document["tracking"][name] = value
     with pytest.raises(ProblemsError, match=words):
         parse_config(document, where="campaign.yaml")
+
+
+def test_check_warns_where_the_collector_s_folder_is_not(tmp_path, tiny_model_path):
+    tracking = {"enabled": False, "prometheus_textfile": str(tmp_path / "none" / "activelora.prom")}
+    findings = check_campaign(tiny_config(tmp_path, tiny_model_path, tracking=tracking))
+    assert f"there is no folder {tmp_path / 'none'} on this machine" in " ".join(findings.warnings)
