@@ -89,7 +89,9 @@ def _set_up_stderr() -> None:
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)  # KFP has set up its own by now
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)  # KFP has set up its own by now
+    for name in ("activelora", "components", "pipelines"):
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 

@@ -208,10 +208,17 @@ def _mount(target: str, source: Path) -> Mount:
 
     if not source.exists():
         raise EngineError("is not on this machine", where=str(source), remedy="Put it there, or into S3.")
-    if os.getuid() == 0 and not source.stat().st_mode & 0o004:
+    if os.getuid() == 0 and (closed := _unreadable(source)):
         raise EngineError(
-            f"containers run as user {USER}, who may not read this",
-            where=str(source),
-            remedy=f"chmod -R a+rX {source}",
+            f"containers run as user {USER}, who may not read this", where=closed, remedy=f"chmod -R a+rX {source}"
         )
     return Mount(target=target, source=str(source.resolve()), type="bind", read_only=True)
+
+
+def _unreadable(source: Path) -> str | None:
+    """Return the first file or folder that others may not read; safetensors' files begin that way."""
+    for path in (source, *sorted(source.rglob("*"))):
+        needed = 0o005 if path.is_dir() else 0o004
+        if path.stat().st_mode & needed != needed:
+            return str(path)
+    return None

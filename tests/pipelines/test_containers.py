@@ -57,7 +57,8 @@ def config(tmp_path, tiny_model_path):
         "tracking": {"experiment": "containers"},
     }
     settings = tiny_config(tmp_path, tiny_model_path, **sections)
-    tiny_model_path.chmod(0o755)
+    for path in (tiny_model_path, *tiny_model_path.iterdir()):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return settings
 
 
@@ -85,10 +86,9 @@ def found_out(campaign):
     return results
 
 
-def kill_when(engine, campaign, unit, is_time, killed):
+def kill_when(engine, campaign, unit, is_time, killed, over):
     """Kill the container that works on a unit, once there is a sign of its work in the store."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
+    while not over.is_set():
         if any(is_time(key) for key in campaign.store.list(unit.prefix)):
             for container in engine.containers.list(filters={"label": f"{LABEL}={campaign.store.uri}"}):
                 container.kill()
@@ -106,12 +106,16 @@ def test_a_campaign_in_containers_one_of_which_is_killed(engine, config, s3_uri,
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "an-mlflow-token")
         campaign = Campaign.create(f"{s3_uri}/campaign", config)
-        unit, killed = Unit("train_adapter", 1), []
-        watch = threading.Thread(target=kill_when, args=(engine, campaign, unit, lambda k: "checkpoint-" in k, killed))
+        unit, killed, over = Unit("train_adapter", 1), [], threading.Event()
+        signs = (engine, campaign, unit, lambda key: "checkpoint-" in key, killed, over)
+        watch = threading.Thread(target=kill_when, args=signs)
         watch.start()
-        with pytest.raises(EngineError, match="the task train-adapter of the local pipeline failed"):
-            local.run_campaign(campaign, Runner.docker)
-        watch.join()
+        try:
+            with pytest.raises(EngineError, match="the task train-adapter of the local pipeline failed"):
+                local.run_campaign(campaign, Runner.docker)
+        finally:
+            over.set()
+            watch.join()
         assert len(killed) == 1
         assert "exit code 137: it was killed" in capfd.readouterr().err
         assert unit not in finished_units(campaign)
