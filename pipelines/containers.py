@@ -49,6 +49,7 @@ def container_runner(campaign: Campaign) -> local.DockerRunner:
     client = _connect()
     try:
         _find_images(client, campaign.config)
+        _remove_ended(client, campaign)
     finally:
         client.close()
     return local.DockerRunner(
@@ -165,6 +166,20 @@ def _find_images(client: DockerClient, config: CampaignConfig) -> None:
                 remedy=f"Build it with images/build.sh and set {REGISTRY_VARIABLE}=localhost, or set "
                 f"{REGISTRY_VARIABLE} and {TAG_VARIABLE} to where it is.",
             ) from None
+
+
+def _remove_ended(client: DockerClient, campaign: Campaign) -> None:
+    """Remove what a run that was killed left behind. What still works may belong to another run."""
+    from docker.errors import NotFound
+
+    for status in ("exited", "dead"):
+        for container in client.containers.list(all=True, filters={"label": _label(campaign), "status": status}):
+            with suppress(NotFound):
+                container.remove()
+
+
+def _label(campaign: Campaign) -> str:
+    return f"{LABEL}={campaign.store.uri}"
 
 
 def _environment() -> dict[str, str]:

@@ -53,7 +53,7 @@ def config(tmp_path, tiny_model_path):
     """Settings of a campaign whose data and model the containers' user may read."""
     sections = {
         "stopping": {"max_rounds": NUM_ROUNDS},
-        "training": {"epochs": 100, "batch_size": 4, "learning_rate": 0.01, "checkpoint_every_steps": 5},
+        "training": {"epochs": 60, "batch_size": 4, "learning_rate": 0.01, "checkpoint_every_steps": 1},
         "tracking": {"experiment": "containers"},
     }
     settings = tiny_config(tmp_path, tiny_model_path, **sections)
@@ -196,6 +196,16 @@ def test_a_container_that_fails_fails_the_run(engine, config, s3_uri, script, ca
         with pytest.raises(EngineError, match="the task shell of the local pipeline failed"):
             local.run_pipeline(shell_pipeline(script), {}, "here", local.in_containers(campaign))
     assert "the container ended with exit code" in capfd.readouterr().err
+
+
+@pytest.mark.container
+def test_what_a_killed_run_left_behind_is_removed(engine, config, s3_uri):
+    campaign = Campaign.create(f"{s3_uri}/campaign", config)
+    labels = {LABEL: campaign.store.uri}
+    ended = engine.containers.run(CPU_IMAGE, ["true"], detach=True, labels=labels, network_mode="none")
+    ended.wait()
+    with local.in_containers(campaign):
+        assert engine.containers.list(all=True, filters={"label": f"{LABEL}={campaign.store.uri}"}) == []
 
 
 @pytest.mark.container
