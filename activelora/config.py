@@ -15,9 +15,16 @@ from pydantic_core import PydanticCustomError
 from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config_adapter import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.config_labeling import LabelingConfig
-from activelora.config_resources import ResourcesConfig, StepResources, TolerationConfig
+from activelora.config_resources import (
+    ModelCacheConfig,
+    NotifyConfig,
+    ResourcesConfig,
+    StepResources,
+    TolerationConfig,
+)
 from activelora.config_rules import conflicts
 from activelora.config_section import Fraction, NonNegative, Positive, Section
+from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
 
 __all__ = [
@@ -30,7 +37,9 @@ __all__ = [
     "EvaluationConfig",
     "GatesConfig",
     "LabelingConfig",
+    "ModelCacheConfig",
     "ModelConfig",
+    "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
     "Section",
@@ -82,6 +91,9 @@ class DataConfig(Section):
     """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
     calibration_size: NonNegative = 0
     """Labelled items to split off the holdout source for temperature scaling. 0 leaves it out."""
+    contradictions: Literal["refuse", "drop"] = "refuse"
+    """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
+    such an item is left out altogether, and counted."""
     columns: ColumnsConfig = ColumnsConfig()
     """Column names."""
     shard_rows: Positive = 10_000
@@ -99,15 +111,6 @@ class ModelConfig(Section):
     """`auto` is float32 on a CPU, bfloat16 on a GPU."""
     quantization: Literal["none", "8bit", "4bit"] = "none"
     """Load the base in 8 or 4 bits (GPU only, extra `quantization`). Weight samples then cannot be merged."""
-
-
-class StoppingConfig(Section):
-    """When the campaign ends. The reason is recorded."""
-
-    max_rounds: Positive = 5
-    """Planned queries, not counting round 0's evaluation. STAR's lambda runs over this number."""
-    label_budget: Positive | None = None
-    """Labels that may be asked for in all. None is max_rounds × batch_size."""
 
 
 class GatesConfig(Section):

@@ -22,8 +22,8 @@ class ConstraintConfig(Section):
 class AdapterConfig(Section):
     """The LoRA adapter."""
 
-    method: Literal["lora"] = "lora"
-    """The adapter method. `activelora list adapters` names them."""
+    method: str = "lora"
+    """How the adapter is fitted and what its posterior is. `activelora list adapters` names the methods."""
     rank: Positive = 8
     """R: more capacity, more memory."""
     alpha: Annotated[float, Field(gt=0.0)] = 16.0

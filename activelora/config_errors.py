@@ -26,6 +26,7 @@ _SECRET_IN_URI = re.compile(
     re.IGNORECASE,
 )
 _SHOWN_CHARACTERS = 60
+_UNION_MEMBERS = ("tuple[", "literal[", "dict[", "[key]")
 
 
 def find_secrets(node: Any, where: str, location: tuple[str, ...] = ()) -> Iterator[ConfigError]:
@@ -57,10 +58,11 @@ def explain(error: ValidationError, where: str) -> list[ConfigError]:
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for detail in error.errors(include_url=False):
         location = _location(dict(detail))
-        # The other members of a union report the same value, or the list around it, once more.
-        if not any(seen[: len(location)] == location for seen in found):
-            found[location] = dict(detail)
-    return [problem for detail in found.values() for problem in _explain(detail, where)]
+        found.setdefault(location, dict(detail))
+    # The other members of a union report the same value, or what is around it, once more.
+    inner = {location[:end] for location in found for end in range(len(location))}
+    kept = [detail for location, detail in found.items() if location not in inner]
+    return [problem for detail in kept for problem in _explain(detail, where)]
 
 
 def _explain(detail: dict[str, Any], where: str) -> list[ConfigError]:
@@ -127,7 +129,7 @@ def _nearest(location: Sequence[str]) -> str:
 def _location(detail: dict[str, Any]) -> tuple[str, ...]:
     """Return where the value is in the file: pydantic also names the member of a union that it tried."""
     parts = [str(part) for part in detail["loc"]]
-    return tuple(part for part in parts if not part.startswith(("tuple[", "literal["))) or ("the file",)
+    return tuple(part for part in parts if not part.startswith(_UNION_MEMBERS)) or ("the file",)
 
 
 def _fields_at(location: Sequence[str]) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from activelora.config_section import Fraction, Section
+from activelora.config_task import TaskConfig
 
 
 class LabelingConfig(Section):
@@ -15,7 +17,12 @@ class LabelingConfig(Section):
     source: str = "oracle"
     """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files."""
     oracle_error_rate: Fraction = 0.0
-    """For `oracle`: share of answers that are wrong, to simulate noisy annotators."""
+    """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
+    likely; `oracle_confusion` says which are."""
+    oracle_confusion: dict[str, dict[str, Fraction]] | tuple[tuple[Fraction, ...], ...] | None = None
+    """For `oracle`, instead of `oracle_error_rate`: how often annotators answer what. A mapping from the gold label
+    to the probability of each answer, `{spam: {spam: 0.8, ham: 0.2}}`, where labels that are left out are answered
+    rightly; or a square list of rows in the order of `task.labels`. Each row sums to 1."""
     inbox: str | None = None
     """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
     `data.folder`. None is `inbox/` in the campaign."""
@@ -30,3 +37,58 @@ class LabelingConfig(Section):
     campaign runs."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
+
+
+def fixed_labels(task: TaskConfig) -> tuple[str, ...] | None:
+    """Return the labels that all items have, of which one is right; None for tasks of another kind."""
+    return {"classification": task.labels, "yes_no": ("no", "yes")}.get(task.kind)
+
+
+SUM_TOLERANCE = 1e-6
+"""How far a row of `oracle_confusion` may be from 1: decimal fractions such as 1/3 cannot be written exactly."""
+
+
+def confusion_matrix(
+    confusion: dict[str, dict[str, float]] | tuple[tuple[float, ...], ...], labels: Sequence[str]
+) -> list[list[float]]:
+    """Return `oracle_confusion` as rows: row i, column j is P(answer j | gold label i), C × C.
+
+    Args:
+        confusion: The setting.
+        labels: The task's C labels, in their order. Upper and lower case count as the same.
+
+    Raises:
+        ValueError: A name is no label or given twice, a row does not sum to 1, or the shape is not C × C.
+    """
+    rows = _named_rows(confusion, labels) if isinstance(confusion, dict) else [list(row) for row in confusion]
+    size = len(labels)
+    if len(rows) != size or any(len(row) != size for row in rows):
+        shape = f"{len(rows)} rows of {', '.join(str(n) for n in sorted({len(row) for row in rows})) or 'no'}"
+        raise ValueError(f"it has {shape} probabilities, and the task's {size} labels need {size} rows of {size}")
+    for label, row in zip(labels, rows, strict=True):
+        if abs(sum(row) - 1.0) > SUM_TOLERANCE:
+            raise ValueError(f"the probabilities of the answers to `{label}` sum to {sum(row):.6g}, and must sum to 1")
+    return rows
+
+
+def _named_rows(confusion: dict[str, dict[str, float]], labels: Sequence[str]) -> list[list[float]]:
+    place = {label.strip().casefold(): index for index, label in enumerate(labels)}
+
+    def index_of(name: str, seen: set[int]) -> int:
+        index = place.get(name.strip().casefold())
+        if index is None:
+            shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+            raise ValueError(f"`{name[:80]}` is not a label of the task; it has: {shown}")
+        if index in seen:
+            raise ValueError(f"`{labels[index]}` is named twice")
+        seen.add(index)
+        return index
+
+    rows = [[float(row == column) for column in range(len(labels))] for row in range(len(labels))]
+    seen: set[int] = set()
+    for name, answers in confusion.items():
+        row, named = [0.0] * len(labels), set[int]()
+        for answer, probability in answers.items():
+            row[index_of(answer, named)] = probability
+        rows[index_of(name, seen)] = row
+    return rows

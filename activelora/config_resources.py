@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,28 @@ class StepResources(Section):
     """Taints that the pod tolerates."""
 
 
+class ModelCacheConfig(Section):
+    """A volume for the base model's files, so that they are not fetched into a pod's own disk."""
+
+    claim: str | None = None
+    """An existing PersistentVolumeClaim (ReadWriteMany, where pods run at the same time): the model is fetched
+    once. None makes an empty volume for each pod, which goes with it."""
+    size: str = "20Gi"
+    """Size of a pod's own volume."""
+    storage_class: str | None = None
+    """Of a pod's own volume. None is the cluster's default."""
+
+
+class NotifyConfig(Section):
+    """Who is told when a run ends."""
+
+    secret: str
+    """Name of the Kubernetes secret that holds the webhook's URL."""
+    key: str = "WEBHOOK_URL"
+    """Its key. The URL gets JSON with the keys `text`, `campaign`, `state` and `error`."""
+
+
+Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
 _GPU = StepResources(cpu="4", memory="32Gi", accelerator_type="nvidia.com/gpu")
 
 
@@ -58,3 +80,26 @@ class ResourcesConfig(Section):
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
+    config_map: str | None = None
+    """Name of a Kubernetes ConfigMap with keys AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and
+    MLFLOW_TRACKING_URI, given to every pod. Keys that it lacks are left out."""
+    service_account: str | None = None
+    """Kubernetes service account of the pods. None is Kubeflow's default."""
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Kubernetes secrets for a private image registry."""
+    model_cache: ModelCacheConfig | None = None
+    """Volume for the base model on the pods of `train` and `score`. None is the pod's /tmp."""
+    queue: str | None = None
+    """Kueue queue that pods with an accelerator wait in. None is no queue."""
+    pod_labels: dict[str, str] = Field(default={})
+    """Labels on every pod, for example for cost reports."""
+    pod_annotations: dict[str, str] = Field(default={})
+    """Annotations on every pod."""
+    pod_timeout_seconds: Seconds | None = None
+    """A pod that takes longer is stopped and its step fails. None is no limit."""
+    run_timeout_seconds: Seconds | None = None
+    """A run that takes longer is stopped. None is no limit."""
+    run_ttl_seconds: Seconds | None = None
+    """How long Kubernetes keeps a run's workflow and pods after its end. None is the cluster's own choice."""
+    notify: NotifyConfig | None = None
+    """Sends a message when a run ends, well or not. None sends none."""

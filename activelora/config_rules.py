@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from activelora.config_labeling import confusion_matrix, fixed_labels
+
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
+    from activelora.modeling.posterior import AdapterMethod
 
 DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
+
+_ONE = "Keep one of the two."
 
 
 class Conflict(NamedTuple):
@@ -28,7 +33,20 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    return [*_sampling(config), *_budget(config), *_split(config), *_labels(config), *_steps(config)]
+    rules = (_adapter, _sampling, _budget, _split, _labels, _noise, _steps, _plateau)
+    return [conflict for rule in rules for conflict in rule(config)]
+
+
+def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
+    method = _method(config)
+    return iter(()) if method is None else iter(method.conflicts(config))
+
+
+def _method(config: CampaignConfig) -> AdapterMethod | None:
+    """Return the adapter method, or None where its name is wrong, which `check` and the steps refuse."""
+    from activelora.modeling.methods.registry import METHODS  # which needs this module
+
+    return METHODS.get(config.adapter.method)
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
@@ -47,11 +65,10 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
     else:
         effect = "nothing would be averaged over the adapter's posterior"
     what = f"`{strategy}` compares Monte-Carlo samples"
-    if config.adapter.dropout == 0:
+    method = _method(config)
+    if method is not None and (same := method.same_samples(config.adapter)) is not None:
         yield Conflict(
-            "adapter.dropout",
-            f"{what}, and without dropout all samples are the same: {effect}",
-            "Set it above 0 (0.1 is usual), or choose a strategy such as `entropy`.",
+            same.key, f"{what}, and {same.problem}: {effect}", f"{same.remedy}, or choose a strategy such as `entropy`."
         )
     if config.scoring.num_samples < 2:
         yield Conflict(
@@ -102,19 +119,43 @@ def _split(config: CampaignConfig) -> Iterator[Conflict]:
 
 
 def _labels(config: CampaignConfig) -> Iterator[Conflict]:
-    data, labeling = config.data, config.labeling
+    data = config.data
     if data.columns.label is None:
         yield Conflict(
             "data.columns.label",
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
-    if labeling.source != "oracle" and labeling.oracle_error_rate > 0:
+
+
+def _noise(config: CampaignConfig) -> Iterator[Conflict]:
+    labeling, task = config.labeling, config.task
+    given = {"oracle_error_rate": labeling.oracle_error_rate > 0, "oracle_confusion": labeling.oracle_confusion}
+    if labeling.source != "oracle":
+        for name in (name for name, value in given.items() if value):
+            yield Conflict(
+                f"labeling.{name}",
+                f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
+                "Leave it out.",
+            )
+        return
+    if labeling.oracle_confusion is None:
+        return
+    key = "labeling.oracle_confusion"
+    if labeling.oracle_error_rate > 0:
+        yield Conflict(key, "labeling.oracle_error_rate is given too, and both say how often answers are wrong", _ONE)
+    labels = fixed_labels(task)
+    if labels is None:
         yield Conflict(
-            "labeling.oracle_error_rate",
-            f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
-            "Leave it out.",
+            key,
+            f"a {task.kind} task has no fixed list of labels that could be confused",
+            "Use labeling.oracle_error_rate.",
         )
+        return
+    try:
+        confusion_matrix(labeling.oracle_confusion, labels)
+    except ValueError as error:
+        yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:
@@ -124,4 +165,22 @@ def _steps(config: CampaignConfig) -> Iterator[Conflict]:
             "training.gradient_accumulation",
             f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
             "Raise training.batch_size or lower it.",
+        )
+
+
+def _plateau(config: CampaignConfig) -> Iterator[Conflict]:
+    stopping = config.stopping
+    if stopping.plateau_rounds is None:
+        if stopping.plateau_gain > 0:
+            yield Conflict(
+                "stopping.plateau_gain",
+                "it says what counts as no gain, and stopping.plateau_rounds does not say over how many rounds",
+                "Set plateau_rounds too (2 or 3 is usual), or leave plateau_gain out.",
+            )
+    elif stopping.plateau_rounds >= stopping.max_rounds:
+        yield Conflict(
+            "stopping.plateau_rounds",
+            f"{stopping.plateau_rounds} rounds without a gain over an earlier one cannot be seen in "
+            f"{stopping.max_rounds} (stopping.max_rounds)",
+            "Lower it, plan more rounds, or leave it out.",
         )

@@ -16,7 +16,7 @@ VARIABLE = "ACTIVELORA_LOG"
 """`json` makes every log line a JSON object; the images set it. Anything else leaves plain lines."""
 
 _SECRET_NAME = re.compile(
-    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|(API|ACCESS|PRIVATE|SECRET)_?KEY)(_|$)", re.I
+    r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|WEBHOOK_URL|(API|ACCESS|PRIVATE|SECRET)_?KEY)(_|$)", re.I
 )
 _SECRET_IN_URI = re.compile(
     r"(?<=://)[^/\s]*@"  # up to the last @: passwords may hold one

@@ -42,7 +42,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected()
-    for name in (_check_strategy, _check_measure, _check_source):
+    for name in (_check_strategy, _check_measure, _check_source, _check_method):
         problems.run(name, config)
     _check_metrics(config, findings)
     if problems.run(_check_task, config):
@@ -103,6 +103,12 @@ def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
         )
 
 
+def _check_method(config: CampaignConfig) -> None:
+    from activelora.modeling.methods.registry import get_method
+
+    get_method(config.adapter.method)
+
+
 def _check_inbox(uri: str) -> None:
     from activelora.campaign.store import open_store
 
@@ -133,7 +139,29 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
+    _check_target(config, data.num_holdout, findings)
     _check_budget(config, data.num_pool)
+
+
+def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) -> None:
+    """Say what the target asks of the measured values, where their confidence intervals must pass it."""
+    from activelora.campaign.stopping import highest_sure_ece, lowest_sure_accuracy
+
+    stopping, level = config.stopping, config.evaluation.confidence_level
+    if stopping.target_on == "point" or not num_holdout:
+        return
+    if (target := stopping.target_accuracy) is not None:
+        needed = lowest_sure_accuracy(target, num_holdout, level)
+        text = f"accuracy {target:g}: on {num_holdout} holdout items about {needed:.3f} must be measured to be sure"
+        findings.facts.append(("target", text))
+    if (target := stopping.target_ece) is not None:
+        reachable = highest_sure_ece(stopping.target_accuracy or 0.9, num_holdout, level)
+        if target < reachable:
+            findings.warnings.append(
+                f"stopping.target_ece {target:g} can hardly be reached: on {num_holdout} holdout items even a "
+                f"perfectly calibrated model has an interval up to about {reachable:.3f}; raise it, give a larger "
+                "holdout, or set stopping.target_on: point"
+            )
 
 
 def _check_budget(config: CampaignConfig, num_pool: int) -> None:

@@ -10,7 +10,20 @@ import typer
 
 from activelora import __version__
 from activelora.errors import ActiveLoRAError
-from pipelines.commands import authoring, catalogue, compiling, demonstration, running, watching
+from pipelines.commands import (
+    authoring,
+    catalogue,
+    compare,
+    compiling,
+    demonstration,
+    diagnosing,
+    ending,
+    examining,
+    labels,
+    running,
+    submitting,
+    watching,
+)
 from pipelines.terminal import set_up_logging, show_error
 
 app = typer.Typer(
@@ -27,8 +40,18 @@ app.command("schema")(authoring.schema)
 app.command("run")(running.run)
 app.command("tick")(running.tick)
 app.command("status")(watching.status)
+app.command("forecast")(watching.forecast)
 app.command("report")(watching.report)
+app.command("stop")(ending.stop)
+app.command("compare")(compare.compare)
+app.command("diagnose")(diagnosing.diagnose)
+app.add_typer(labels.app, name="labels")
 app.command("compile")(compiling.compile_command)
+app.command("submit")(submitting.submit)
+app.command("schedule")(submitting.schedule)
+app.command("unschedule")(submitting.unschedule)
+app.command("upgrade")(submitting.upgrade)
+app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 
 

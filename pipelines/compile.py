@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
 
 from activelora.config import ResourcesConfig
 from components.image import Images
 from pipelines.campaign import campaign_pipeline
+from pipelines.canonical import canonical
 from pipelines.placement import Placement
 from pipelines.round import Graph
 from pipelines.tick import tick_pipeline
@@ -33,9 +37,53 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
     return [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
 
 
-def _compile(pipeline: Graph, path: Path) -> Path:
+def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *, loop: bool) -> str:
+    """Return the YAML of the tick pipeline, or of the campaign pipeline (the loop)."""
+    place = Placement(resources, images)
+    pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
+    with tempfile.TemporaryDirectory() as folder:
+        return _compile(pipeline, Path(folder) / "pipeline.yaml").read_text(encoding="utf-8")
+
+
+def compile_manifest(
+    resources: ResourcesConfig, max_rounds: int, path: Path, images: Images, *, loop: bool, name: str, namespace: str
+) -> Path:
+    """Write a pipeline as Kubernetes resources, a ``Pipeline`` and a ``PipelineVersion``, and return the path.
+
+    For a Kubeflow that keeps its pipelines in Kubernetes' API.
+
+    Args:
+        resources: What the tasks ask of the cluster.
+        max_rounds: The planned rounds of the campaign pipeline.
+        path: The file.
+        images: What the pods run.
+        loop: The campaign pipeline; otherwise the tick.
+        name: Of the pipeline, unique in the namespace.
+        namespace: Where the resources belong.
+    """
+    place = Placement(resources, images)
+    pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
+    text = compile_text(resources, max_rounds, images, loop=loop)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = KubernetesManifestOptions(
+        pipeline_name=name,
+        pipeline_display_name=name,
+        pipeline_version_name=version_name(name, text),
+        namespace=namespace,
+        include_pipeline_manifest=True,
+    )
+    return _compile(pipeline, path, kubernetes_manifest_format=True, kubernetes_manifest_options=options)
+
+
+def version_name(pipeline: str, text: str) -> str:
+    """Return the name of the version that has this content: the same content is never registered twice."""
+    return f"{pipeline}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _compile(pipeline: Graph, path: Path, **options: Any) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as scratch:
         partial = Path(scratch) / path.name
-        Compiler().compile(pipeline, package_path=str(partial))  # KFP takes a callable; it is a GraphComponent
+        Compiler().compile(pipeline, package_path=str(partial), **options)
+        partial.write_text(canonical(partial.read_text(encoding="utf-8")), encoding="utf-8")
         partial.replace(path)
     return path

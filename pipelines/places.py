@@ -60,6 +60,26 @@ def open_campaign(place: str) -> Campaign:
     return Campaign.open(place)
 
 
+def collected_round(campaign: Campaign, round_: int | None) -> int:
+    """Return a round whose training labels are known; None is the newest such round.
+
+    Raises:
+        ConfigError: There is no such round yet.
+    """
+    from activelora.campaign.ledger import num_collected
+
+    newest = num_collected(campaign)
+    if round_ is None:
+        return newest
+    if not 0 <= round_ <= newest:
+        raise ConfigError(
+            f"the labels that round {round_} trains on are not known",
+            where=campaign.store.uri,
+            remedy=f"Name a round from 0 to {newest}.",
+        )
+    return round_
+
+
 def _setting(text: str) -> tuple[str, str]:
     key, sign, value = text.partition("=")
     if not sign or not key.strip():

@@ -43,7 +43,7 @@ def round_graph(place: Placement) -> Graph:
         outputs = {name: due.outputs[name] for name in ("round", "work", "train", "evaluate")}
         steps_if_due(campaign_uri=campaign_uri, **outputs)
 
-    return _uncached(round_pipeline, place)
+    return uncached(round_pipeline, place)
 
 
 def _steps_if_due(place: Placement) -> Graph:
@@ -65,14 +65,14 @@ def _steps_if_due(place: Placement) -> Graph:
         outputs = {name: rest.outputs[name] for name in ("round", "label", "score", "shards", "select")}
         label_if_due(campaign_uri=campaign_uri, **outputs)
 
-    uncached_steps = _uncached(steps, place)
+    uncached_steps = uncached(steps, place)
 
     @dsl.pipeline(name="steps-if-due")
     def steps_if_due(campaign_uri: str, round: int, work: bool, train: bool, evaluate: bool) -> None:
         with dsl.If(work == True, name="work is due"):  # noqa: E712 - builds a condition
             uncached_steps(campaign_uri=campaign_uri, round=round, train=train, evaluate=evaluate)
 
-    return _uncached(steps_if_due, place)
+    return uncached(steps_if_due, place)
 
 
 def _label_if_due(place: Placement) -> Graph:
@@ -87,14 +87,14 @@ def _label_if_due(place: Placement) -> Graph:
         selected = select_if_due(campaign_uri=campaign_uri, round=round, due=select).after(scored)
         place.cpu(await_labels(campaign_uri=campaign_uri, round=round)).after(selected)
 
-    uncached_label = _uncached(label, place)
+    uncached_label = uncached(label, place)
 
     @dsl.pipeline(name="label-if-due")
     def label_if_due(campaign_uri: str, round: int, label: bool, score: bool, shards: list[int], select: bool) -> None:
         with dsl.If(label == True, name="labels are wanted"):  # noqa: E712 - builds a condition
             uncached_label(campaign_uri=campaign_uri, round=round, score=score, shards=shards, select=select)
 
-    return _uncached(label_if_due, place)
+    return uncached(label_if_due, place)
 
 
 def _score_if_due(place: Placement) -> Graph:
@@ -103,14 +103,14 @@ def _score_if_due(place: Placement) -> Graph:
         with dsl.ParallelFor(items=shards, name="shards", parallelism=place.resources.parallel_shards) as shard:
             place.score(score_pool(campaign_uri=campaign_uri, round=round, shard=shard))
 
-    uncached_shards = _uncached(score_shards, place)
+    uncached_shards = uncached(score_shards, place)
 
     @dsl.pipeline(name="score-if-due")
     def score_if_due(campaign_uri: str, round: int, shards: list[int], due: bool) -> None:
         with dsl.If(due == True, name="shards are unscored"):  # noqa: E712 - builds a condition
             uncached_shards(campaign_uri=campaign_uri, round=round, shards=shards)
 
-    return _uncached(score_if_due, place)
+    return uncached(score_if_due, place)
 
 
 def _if_due(name: str, place: Placement, start: Callable[[str, int], dsl.PipelineTask]) -> Graph:
@@ -121,9 +121,9 @@ def _if_due(name: str, place: Placement, start: Callable[[str, int], dsl.Pipelin
         with dsl.If(due == True, name="it is due"):  # noqa: E712 - builds a condition
             start(campaign_uri, round)
 
-    return _uncached(step_if_due, place)
+    return uncached(step_if_due, place)
 
 
-def _uncached(graph: Graph, place: Placement) -> Graph:
+def uncached(graph: Graph, place: Placement) -> Graph:
     """Return a sub-pipeline whose task in an outer one carries no caching either."""
     return lambda **arguments: place.graph(graph(**arguments))

@@ -7,6 +7,7 @@ from typing import Any
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.history import RoundRecord, read_history
+from activelora.tracking.outlook import forecast
 
 COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 
@@ -25,6 +26,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "round": plan.round,
         "due": [str(unit) for unit in plan.units],
         "label_budget": campaign.config.label_budget,
+        "forecast": forecast(campaign).document(),
         "rounds": [_round(campaign, record) for record in read_history(campaign)],
     }
 
@@ -66,7 +68,9 @@ def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
 
 def _state(campaign: Campaign, record: RoundRecord) -> str:
     if record.labels is not None:
-        return f"{int(record.labels.metrics['num_labeled'])} labels collected"
+        num_corrected = int(record.labels.metrics.get("num_corrected", 0))
+        corrected = f", {num_corrected} corrected" if num_corrected else ""
+        return f"{int(record.labels.metrics['num_labeled'])} labels collected{corrected}"
     if record.selection is not None:
         return "waits for labels"
     if stop_reason(campaign) and record.evaluation is not None:

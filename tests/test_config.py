@@ -129,8 +129,59 @@ POOL = {"path": "pool.jsonl"}
             "`labeling.oracle_error_rate`: it belongs to the `oracle` label source, and labeling.source is `files`",
         ),
         (
+            {"labeling": {"source": "files", "oracle_confusion": [[1, 0], [0, 1]]}},
+            "`labeling.oracle_confusion`: it belongs to the `oracle` label source, and labeling.source is `files`",
+        ),
+        (
+            {"labeling": {"oracle_error_rate": 0.1, "oracle_confusion": [[1, 0], [0, 1]]}},
+            "`labeling.oracle_confusion`: labeling.oracle_error_rate is given too",
+        ),
+        (
+            {"labeling": {"oracle_confusion": {"billing": {"billing": 0.8, "support": 0.1}}}},
+            "`labeling.oracle_confusion`: the probabilities of the answers to `billing` sum to 0.9, and must sum to 1",
+        ),
+        (
+            {"labeling": {"oracle_confusion": [[1, 0], [0.1, 0.8]]}},
+            "`labeling.oracle_confusion`: the probabilities of the answers to `support` sum to 0.9, and must sum to 1",
+        ),
+        (
+            {"labeling": {"oracle_confusion": {"billing": {"suport": 1}}}},
+            "`labeling.oracle_confusion`: `suport` is not a label of the task; it has: billing, support",
+        ),
+        (
+            {"labeling": {"oracle_confusion": {"billing": {"billing": 0.5, "Billing": 0.5}}}},
+            "`labeling.oracle_confusion`: `billing` is named twice",
+        ),
+        (
+            {"labeling": {"oracle_confusion": [[1, 0, 0], [0, 1, 0]]}},
+            "`labeling.oracle_confusion`: it has 2 rows of 3 probabilities, and the task's 2 labels need 2 rows of 2",
+        ),
+        (
+            {"labeling": {"oracle_confusion": [[1, 0], [1.2, 0]]}},
+            "`labeling.oracle_confusion.1.0` must be less than or equal to 1 (given: 1.2)",
+        ),
+        (
+            {"labeling": {"oracle_confusion": {True: {"billing": 1}}}},
+            "`labeling.oracle_confusion.1` must be text (given: True). Put it in quotes: YAML reads yes, no",
+        ),
+        (
+            {
+                "task": {"kind": "multiple_choice", "prompt": "{text} {choices}", "answer": "letters"},
+                "labeling": {"oracle_confusion": [[1]]},
+            },
+            "`labeling.oracle_confusion`: a multiple_choice task has no fixed list of labels that could be confused",
+        ),
+        (
             {"training": {"batch_size": 4, "gradient_accumulation": 8}},
             "`training.gradient_accumulation`: a batch of 4 cannot be split into 8 passes",
+        ),
+        (
+            {"stopping": {"plateau_rounds": 5}},
+            "`stopping.plateau_rounds`: 5 rounds without a gain over an earlier one cannot be seen in 5",
+        ),
+        (
+            {"stopping": {"plateau_gain": 0.01}},
+            "`stopping.plateau_gain`: it says what counts as no gain, and stopping.plateau_rounds does not",
         ),
     ],
 )

@@ -83,7 +83,7 @@ MALFORMED = {
     ),
     "nothing like it": (
         GOOD + "stopping: {zzz: 1}\n",
-        "{path}: `stopping.zzz` is not a setting. Known here: label_budget, max_rounds.",
+        "{path}: `stopping.zzz` is not a setting. Known here: label_budget, max_rounds, plateau_gain,",
     ),
     "a number for a key": (GOOD + "1: 2\n", "{path}: `1` cannot be: Keys should be strings"),
     "section without settings": (

@@ -58,7 +58,14 @@ def test_inner_names_add_to_outer_ones_and_go_again(lines):
 
 @pytest.mark.parametrize(
     "name",
-    ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MLFLOW_TRACKING_PASSWORD", "HF_TOKEN", "AWS_ACCESS_KEY_ID"],
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "MLFLOW_TRACKING_PASSWORD",
+        "HF_TOKEN",
+        "AWS_ACCESS_KEY_ID",
+        "ACTIVELORA_WEBHOOK_URL",
+    ],
 )
 def test_values_of_secret_variables_are_hidden_also_in_exceptions(lines, monkeypatch, name):
     monkeypatch.setenv(name, SECRET)

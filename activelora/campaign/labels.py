@@ -44,8 +44,17 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
+    return resolve(label_records(campaign, before_round))
+
+
+def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
+    """Return all records that the rounds before the given one brought, by round: those that were replaced too.
+
+    Raises:
+        StoreError: One of those rounds has no labels yet, or its file is damaged.
+    """
     manifests = label_manifests(campaign, before_round)
-    return resolve(campaign.read_table(manifest, "labels.parquet").to_pylist() for manifest in manifests)
+    return [campaign.read_table(manifest, "labels.parquet").to_pylist() for manifest in manifests]
 
 
 def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
@@ -67,17 +76,23 @@ def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
     return LabelSnapshot(
         records=pa.Table.from_pylist(counted, schema=LABEL_SCHEMA),
-        labels={item: _majority(vote["label"] for vote in latest[item].values()) for item in items},
+        labels={item: majority(vote["label"] for vote in latest[item].values()) for item in items},
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
 
 
-def _majority(labels: Iterable[int]) -> int:
+def majority(labels: Iterable[int]) -> int:
+    """Return the label with the most votes; of several, the smallest."""
     counts = Counter(labels)
     return min(counts, key=lambda label: (-counts[label], label))
 
 
 def _when(record: Record) -> tuple[datetime, int]:
     """Order one annotator's records: by time; at the same time, the smaller label index is taken."""
+    return (time_of(record), -record["label"])
+
+
+def time_of(record: Record) -> datetime:
+    """Return when a label was given; without a zone it is UTC."""
     time = datetime.fromisoformat(record["labeled_at"])
-    return (time if time.tzinfo else time.replace(tzinfo=UTC), -record["label"])
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

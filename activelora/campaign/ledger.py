@@ -11,6 +11,7 @@ from typing import Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.manifest import STEPS, Manifest, StepName, Unit
+from activelora.campaign.stopping import plateau_reached, target_reached
 
 Status = Literal["work", "stop", "stopped"]
 
@@ -85,8 +86,17 @@ def label_manifests(campaign: Campaign, before_round: int) -> list[Manifest]:
     return [campaign.require(Unit("await_labels", round_)) for round_ in range(before_round)]
 
 
+def num_collected(campaign: Campaign) -> int:
+    """Return how many rounds have their labels: the round that the next snapshot is for."""
+    done = finished_units(campaign)
+    round_ = 0
+    while Unit("await_labels", round_) in done:
+        round_ += 1
+    return round_
+
+
 def num_labels(campaign: Campaign, before_round: int) -> int:
-    """Return how many items were labelled before the given round."""
+    """Return how many items were labelled before the given round. A corrected label is not counted again."""
     return sum(int(manifest.metrics["num_labeled"]) for manifest in label_manifests(campaign, before_round))
 
 
@@ -96,9 +106,14 @@ def num_asked(campaign: Campaign, before_round: int) -> int:
 
 
 def why_stop(campaign: Campaign, round_: int) -> str | None:
-    """Return why no more labels should be asked for after this round's evaluation, or None."""
+    """Return why no more labels should be asked for after this round's evaluation, or None.
+
+    The first that holds: the target is reached, rounds or budget are spent, nothing is left to label, a plateau.
+    """
     config = campaign.config
     labeled = num_labels(campaign, round_)
+    if reached := _target_reached(campaign, round_):
+        return f"{reached} ({labeled} labels)"
     if round_ >= config.stopping.max_rounds:
         return f"all {config.stopping.max_rounds} planned rounds are done ({labeled} labels)"
     if num_asked(campaign, round_) >= config.label_budget:
@@ -108,7 +123,24 @@ def why_stop(campaign: Campaign, round_: int) -> str | None:
         return f"every one of the pool's {pool_size} items is labelled"
     if round_ > 0 and _batch(campaign, round_ - 1) == 0:
         return f"nothing was left to ask for in the last round ({labeled} labels)"
+    if flat := _plateau_reached(campaign, round_):
+        return f"{flat} ({labeled} labels)"
     return None
+
+
+def _target_reached(campaign: Campaign, round_: int) -> str | None:
+    stopping = campaign.config.stopping
+    if stopping.target_accuracy is None and stopping.target_ece is None:
+        return None
+    return target_reached(stopping, campaign.require(Unit("evaluate_adapter", round_)).metrics)
+
+
+def _plateau_reached(campaign: Campaign, round_: int) -> str | None:
+    stopping = campaign.config.stopping
+    if stopping.plateau_rounds is None:
+        return None
+    evaluations = (campaign.require(Unit("evaluate_adapter", earlier)) for earlier in range(1, round_ + 1))
+    return plateau_reached(stopping, [evaluation.metrics["accuracy"] for evaluation in evaluations])
 
 
 def batch_size(campaign: Campaign, round_: int) -> int:

@@ -34,6 +34,7 @@ LABEL_SCHEMA = pa.schema(
         pa.field("source", pa.string(), nullable=False),
         pa.field("labeled_at", pa.string(), nullable=False),  # ISO 8601, UTC
         pa.field("round", pa.int64(), nullable=False),  # the round that asked for it
+        pa.field("origin", pa.string()),  # where the source found it, for example the file's name in the inbox
     ]
 )
 """score_pool's schema depends on the task: see :mod:`activelora.scoring.table`."""

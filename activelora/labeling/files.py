@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign, utc_now
 from activelora.campaign.store import open_store, redact
 from activelora.errors import LabelError, StoreError
+from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer, read_inbox
-from activelora.labeling.source import Collected, Known, Record, Rejected, Request, State
-from activelora.labeling.tally import Tally, Vote, by_annotator, latest, tally
+from activelora.labeling.source import Collected, Record, Rejected, Request, State
+from activelora.labeling.tally import Tally, Vote, tally
 from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_label_jsonl, unsafe_cell
 
 
@@ -19,8 +21,9 @@ from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_labe
 class FilesSource:
     """Labels from files.
 
-    The whole inbox is read at every look. What counts: answers to items of this round, and late answers to items that
-    an earlier round asked for in vain. An item that already has a label keeps it.
+    The whole inbox is read at every look. What counts: answers to items of this round, late answers to items that an
+    earlier round asked for in vain, and new answers to items that have a label, which correct it. What comes while no
+    round waits stays in the inbox for the next one.
     """
 
     name: str = "files"
@@ -42,30 +45,44 @@ class FilesSource:
                 ) from error
 
     def collect(self, request: Request) -> Collected:
-        """Read the inbox and apply the rules of :func:`activelora.labeling.tally.tally`."""
-        answers, rejected = read_inbox(open_store(inbox_uri(request.campaign)))
-        votes: dict[str, list[Vote]] = defaultdict(list)
-        spoiled: set[str] = set()
-        for answer in answers:
-            found = _vote(request, answer)
-            if isinstance(found, Vote):
-                votes[answer.item_id].append(found)
-            else:
-                rejected.append(found)
-                spoiled.add(answer.item_id)
-        tallies = {item_id: _tally(request, item_id, votes[item_id]) for item_id in sorted(votes)}
-        rejected += [one for item_id in tallies for one in tallies[item_id].rejected]
-        states: dict[str, State] = {}
-        for item_id in request.reasons:
-            state = tallies[item_id].state if item_id in tallies else "waiting"
-            states[item_id] = "invalid" if state == "waiting" and item_id in spoiled else state
-        rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
-        return Collected(_records(request, tallies), states, rejected)
+        """Read the inbox and count its answers."""
+        return count_answers(request, *read_inbox(open_store(inbox_uri(request.campaign))))
 
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
         place = f"{request.campaign.store.uri}/{folder_of(request.round)}/to_label.csv"
         return f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+
+
+def count_answers(request: Request, answers: Sequence[Answer], unreadable: Sequence[Rejected]) -> Collected:
+    """Return what the answers of an inbox come to, by the rules of :func:`activelora.labeling.tally.tally`.
+
+    For an item that has a label, only what :func:`activelora.labeling.corrections.find_news` finds is counted.
+
+    Args:
+        request: What was asked for.
+        answers: All answers.
+        unreadable: What could not be read.
+    """
+    rejected = list(unreadable)
+    votes: dict[str, list[Vote]] = defaultdict(list)
+    spoiled: set[str] = set()
+    for answer in answers:
+        found = parse_answer(request, answer)
+        if isinstance(found, Vote):
+            votes[answer.item_id].append(found)
+        else:
+            rejected.append(found)
+            spoiled.add(answer.item_id)
+    tallies = {item_id: _tally(request, item_id, votes[item_id]) for item_id in sorted(votes)}
+    rejected += [one for item_id in tallies for one in tallies[item_id].rejected]
+    states: dict[str, State] = {}
+    for item_id in request.reasons:
+        state = tallies[item_id].state if item_id in tallies else "waiting"
+        states[item_id] = "invalid" if state == "waiting" and item_id in spoiled else state
+    rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
+    records = _records(request, [*request.reasons, *sorted(request.earlier)], tallies)
+    return Collected(records, states, rejected, _records(request, sorted(request.known), tallies))
 
 
 def inbox_uri(campaign: Campaign) -> str:
@@ -78,7 +95,8 @@ def inbox_uri(campaign: Campaign) -> str:
     return f"{campaign.config.data.folder.rstrip('/')}/{inbox}"
 
 
-def _vote(request: Request, answer: Answer) -> Vote | Rejected:
+def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
+    """Return an answer as the task understands it, or why it does not."""
     item = request.items.get(answer.item_id)
 
     def reject(reason: str) -> Rejected:
@@ -93,7 +111,7 @@ def _vote(request: Request, answer: Answer) -> Vote | Rejected:
         if text.casefold() == SKIP:
             return Vote(answer, None)
         if text.endswith(".0") and text[:-2].isdecimal():  # how pandas writes whole numbers beside gaps
-            return _vote(request, Answer(**{**vars(answer), "label": text[:-2]}))
+            return parse_answer(request, Answer(**{**vars(answer), "label": text[:-2]}))
         return reject(error.problem)
 
 
@@ -111,22 +129,17 @@ def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
     known = request.known.get(item_id)
     if known is None:
         return tally(votes, name_of)
-    reason = f"the item was labelled {name_of(known.label)} in round {known.round}, which stays"
-    return Tally("labeled", rejected=[vote.reject(reason) for vote in votes if _is_news(vote, votes, known)])
+    news = find_news(votes, known)
+    found = tally(news.fresh, name_of)
+    reason = (
+        f"this annotator gave the same answer before, and the item was labelled {name_of(known.label)} in round "
+        f"{known.round}, which stays; if the answer is meant anew, add a column labeled_at"
+    )
+    return Tally(found.state, found.votes, [*found.rejected, *(vote.reject(reason) for vote in news.repeated)])
 
 
-def _is_news(vote: Vote, votes: list[Vote], known: Known) -> bool:
-    """Tell whether an answer to a labelled item says something that was neither used nor outvoted when it was."""
-    annotator = vote.answer.annotator
-    if vote.label is None or vote.label in (known.label, known.votes.get(annotator)):
-        return False
-    counted = latest(by_annotator(votes)[annotator])
-    return counted is None or counted.label != known.votes.get(annotator)
-
-
-def _records(request: Request, tallies: dict[str, Tally]) -> list[Record]:
+def _records(request: Request, item_ids: Sequence[str], tallies: Mapping[str, Tally]) -> list[Record]:
     now = utc_now()
-    wanted = [*request.reasons, *sorted(request.earlier)]
     return [
         {
             "item_id": item_id,
@@ -135,8 +148,9 @@ def _records(request: Request, tallies: dict[str, Tally]) -> list[Record]:
             "source": "files",
             "labeled_at": vote.answer.labeled_at.isoformat() if vote.answer.labeled_at else now,
             "round": request.round_of(item_id),
+            "origin": vote.answer.file,
         }
-        for item_id in wanted
+        for item_id in item_ids
         if item_id in tallies
         for annotator, vote in tallies[item_id].votes.items()
     ]

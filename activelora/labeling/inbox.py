@@ -64,34 +64,52 @@ def read_inbox(store: Store) -> tuple[list[Answer], list[Rejected]]:
 
 
 def _read(store: Store, name: str) -> Iterator[Answer | Rejected]:
-    kind = name.casefold().rpartition(".")[2]
-    if kind not in _FORMATS:
-        yield Rejected(name, None, "", "is neither .csv nor .jsonl: save it as one of these")
-        return
-    try:
-        check_key(name)
-    except StoreError:
-        yield Rejected(name, None, "", "has a name that not every store can hold: use letters, digits, - and _")
-        return
-    text = _text(store, name)
-    if text is None:
-        return
+    """Read a file, unless its kind or name is wrong; nothing if it was taken away meanwhile."""
+    content = b""
+    if _unfit(name) is None:
+        try:
+            with store.open(name) as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        except KeyError:
+            return
+    yield from parse_file(name, content)
+
+
+def parse_file(name: str, content: bytes) -> Iterator[Answer | Rejected]:
+    """Yield the answers of one file, and what cannot be used.
+
+    Args:
+        name: Its name in the inbox.
+        content: Its bytes.
+    """
+    reason = _unfit(name)
+    text = Rejected(name, None, "", reason) if reason else _text(name, content)
     if isinstance(text, Rejected):
         yield text
         return
-    for row in _FORMATS[kind](text):
+    for row in _FORMATS[_kind(name)](text):
         found = _answer(name, row) if isinstance(row, Row) else Rejected(name, row.line, "", row.reason)
         if found is not None:
             yield found
 
 
-def _text(store: Store, name: str) -> str | Rejected | None:
-    """Return the file's text, or why it is rejected; None if it was taken away meanwhile."""
+def _kind(name: str) -> str:
+    return name.casefold().rpartition(".")[2]
+
+
+def _unfit(name: str) -> str | None:
+    """Return why a file of this name cannot be read, or None if it can."""
+    if _kind(name) not in _FORMATS:
+        return "is neither .csv nor .jsonl: save it as one of these"
     try:
-        with store.open(name) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except KeyError:
-        return None
+        check_key(name)
+    except StoreError:
+        return "has a name that not every store can hold: use letters, digits, - and _"
+    return None
+
+
+def _text(name: str, content: bytes) -> str | Rejected:
+    """Return the file's text, or why it is rejected."""
     if len(content) > MAX_FILE_BYTES:
         return Rejected(name, None, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB: split it")
     try:

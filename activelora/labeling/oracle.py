@@ -1,9 +1,12 @@
-"""The ``oracle`` source: the pool's own gold labels answer at once, with a share of mistakes if asked. Simulation."""
+"""The ``oracle`` source: the pool's own gold labels answer at once, with mistakes if asked. Simulation."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
+from activelora.config_labeling import confusion_matrix
 from activelora.labeling.source import Collected, Record, Request
 from activelora.pool.access import gold_labels
 from activelora.seeding import derive_seed, item_draw
@@ -17,7 +20,7 @@ class OracleSource:
     """Labels from the gold column, kept apart at ingest. The only reader of those labels."""
 
     name: str = "oracle"
-    summary: str = "the pool's own gold labels, with an optional error rate: simulation"
+    summary: str = "the pool's own gold labels, with an optional error rate or confusion matrix: simulation"
 
     def publish(self, request: Request) -> None:
         """Do nothing: nobody has to be asked."""
@@ -25,7 +28,8 @@ class OracleSource:
     def collect(self, request: Request) -> Collected:
         """Return a label for each item of the round."""
         gold = gold_labels(request.campaign, request.item_ids)
-        records = [_record(request, item_id, gold[item_id]) for item_id in request.reasons]
+        answers = _answers(request, gold)
+        records = [_record(request, item_id, answers[item_id]) for item_id in request.reasons]
         return Collected(records, dict.fromkeys(request.reasons, "labeled"), [])
 
     def instructions(self, request: Request) -> str:
@@ -44,12 +48,37 @@ def answer(gold: int, num_answers: int, item_id: str, error_rate: float, seed: i
     return (gold + step) % num_answers
 
 
-def _record(request: Request, item_id: str, gold: int) -> Record:
-    num_answers = len(request.task.query(request.items[item_id]).answers)
-    error_rate = request.campaign.config.labeling.oracle_error_rate
+def confused_answer(row_C: Sequence[float], item_id: str, seed: int) -> int:
+    """Return an answer drawn from a row of a confusion matrix: class-conditional noise.
+
+    The answer depends on item and seed alone, as in :func:`answer`.
+
+    Args:
+        row_C: P(answer | gold label), for each of the C labels; sums to 1 but for rounding.
+        item_id: The item.
+        seed: Of the oracle.
+    """
+    draw = item_draw(derive_seed(seed, "confusion"), item_id) * sum(row_C)
+    for label, reached in enumerate(accumulate(row_C)):
+        if draw < reached:
+            return label
+    return max(label for label, probability in enumerate(row_C) if probability > 0)  # the sum was rounded down
+
+
+def _answers(request: Request, gold: dict[str, int]) -> dict[str, int]:
+    config, seed = request.campaign.config.labeling, request.campaign.seed("oracle")
+    if config.oracle_confusion is not None:
+        rows_CC = confusion_matrix(config.oracle_confusion, request.task.label_names)
+        return {item_id: confused_answer(rows_CC[label], item_id, seed) for item_id, label in gold.items()}
+    rate = config.oracle_error_rate
+    num_answers = {item_id: len(request.task.query(request.items[item_id]).answers) for item_id in gold}
+    return {item_id: answer(label, num_answers[item_id], item_id, rate, seed) for item_id, label in gold.items()}
+
+
+def _record(request: Request, item_id: str, label: int) -> Record:
     return {
         "item_id": item_id,
-        "label": answer(gold, num_answers, item_id, error_rate, request.campaign.seed("oracle")),
+        "label": label,
         "annotator": "oracle",
         "source": "oracle",
         "labeled_at": NO_TIME,

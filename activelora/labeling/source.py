@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import label_snapshot
-from activelora.campaign.ledger import label_manifests
+from activelora.campaign.labels import label_records, majority, resolve
+from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item
 from activelora.pool.access import find_items
@@ -31,13 +31,13 @@ class Known:
 
     Attributes:
         label: The label that counts.
-        votes: All answers, by annotator.
-        round: The round that brought them.
+        round: The round that brought it.
+        records: All records about the item, in the order of the rounds that brought them.
     """
 
     label: int
-    votes: Mapping[str, int]
     round: int
+    records: Sequence[Record]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Request:
 
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
+        if item_id in self.known:
+            return int(self.known[item_id].records[0]["round"])
         return self.round if item_id in self.reasons else self.earlier[item_id]
 
 
@@ -98,16 +100,26 @@ class Collected:
         records: The votes on items with a label: this round's, in the order of the selection, then late ones.
         states: A state for each of this round's items, in the order of the selection.
         rejected: Answers that cannot be used.
+        corrections: New votes on items that had a label before: they replace what earlier rounds brought about
+            the item, from the next training on. A vote for the label that is there confirms it.
     """
 
     records: list[Record]
     states: Mapping[str, State]
     rejected: list[Rejected]
+    corrections: list[Record] = field(default_factory=list)
 
     @property
     def num_labeled(self) -> int:
-        """Items that got their label now, late ones included."""
+        """Items that got their first label now, late ones included."""
         return len({record["item_id"] for record in self.records})
+
+    def corrected(self, known: Mapping[str, Known]) -> Set[str]:
+        """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
+        votes: dict[str, list[int]] = defaultdict(list)
+        for record in self.corrections:
+            votes[record["item_id"]].append(record["label"])
+        return {item_id for item_id, labels in votes.items() if majority(labels) != known[item_id].label}
 
     def count(self, state: State) -> int:
         """Return how many of this round's items are in a state."""
@@ -142,7 +154,20 @@ def make_request(campaign: Campaign, round_: int) -> Request:
     Raises:
         StoreError: The round's selection, or an earlier round, is not done.
     """
-    rows = _selection(campaign, round_)
+    return _request(campaign, round_, _selection(campaign, round_))
+
+
+def open_request(campaign: Campaign) -> Request:
+    """Return what the campaign asks for now: nothing new while no round waits for labels.
+
+    An answer to any item that was ever asked for can be judged against it.
+    """
+    round_ = num_collected(campaign)
+    asks = campaign.manifest(Unit("select_batch", round_)) is not None
+    return _request(campaign, round_, _selection(campaign, round_) if asks else [])
+
+
+def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
     reasons = {row["item_id"]: row["reason"] for row in rows}
     known = _known(campaign, round_)
     earlier: dict[str, int] = {}
@@ -169,12 +194,12 @@ def _selection(campaign: Campaign, round_: int) -> list[Record]:
 
 
 def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
-    rounds: dict[str, int] = {}
-    for manifest in label_manifests(campaign, round_):
-        ids = campaign.read_table(manifest, "labels.parquet")["item_id"].to_pylist()
-        rounds |= dict.fromkeys(ids, manifest.round)
-    snapshot = label_snapshot(campaign, round_)
-    votes: dict[str, dict[str, int]] = {}
-    for record in snapshot.records.to_pylist():
-        votes.setdefault(record["item_id"], {})[record["annotator"]] = record["label"]
-    return {item_id: Known(label, votes[item_id], rounds[item_id]) for item_id, label in snapshot.labels.items()}
+    rounds = label_records(campaign, round_)
+    brought_in: dict[str, int] = {}
+    records: dict[str, list[Record]] = defaultdict(list)
+    for past, brought in enumerate(rounds):
+        for record in brought:
+            brought_in[record["item_id"]] = past
+            records[record["item_id"]].append(record)
+    labels = resolve(rounds).labels
+    return {item_id: Known(label, brought_in[item_id], records[item_id]) for item_id, label in labels.items()}

@@ -52,7 +52,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """Apply ``labeling.min_fraction``, ``deadline_hours`` and ``on_deadline``.
 
     The round is done when no item is open (each is labelled or skipped) or enough are labelled. At the deadline
-    ``proceed`` needs at least one new label: with none, another round would train on the same labels again. A
+    ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
     campaign without a single label cannot train, so it ends.
 
     Args:
@@ -75,7 +75,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     passed = f"the deadline for labels passed at {_shown(deadline)}"
     if config.on_deadline == "stop":
         return Decision("stop", f"{passed}, and {got} (labeling.on_deadline is `stop`)")
-    if not collected.num_labeled:
+    if not collected.num_labeled and not collected.corrected(request.known):
         return Decision("stop", f"{passed}, and not one item of round {request.round} was labelled")
     return Decision("commit", f"{passed}, and {got}")
 
@@ -110,6 +110,8 @@ def describe_wait(request: Request, collected: Collected) -> str:
     text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round}"
     others = [f"{collected.count(state)} {state}" for state in STATES[2:] if collected.count(state)]
     text += f" ({', '.join(others)})" if others else ""
+    if collected.corrections:
+        text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
     if instructions := get_source(config.source).instructions(request):
         text += f": {instructions}"
     if collected.rejected:

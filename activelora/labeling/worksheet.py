@@ -52,7 +52,7 @@ def to_label_csv(request: Request) -> bytes:
         row = [item_id, *[item.source_id or ""] * with_source, *(item.fields[field] for field in fields)]
         row += ["\n".join(_choice_names(request, item))] * with_choices
         rows.append([*row, " | ".join(allowed_labels(request, item)), "", "", reason])
-    return _csv([*header, "allowed_labels", "label", "annotator", "reason"], rows, mark="\ufeff")
+    return csv_bytes([*header, "allowed_labels", "label", "annotator", "reason"], rows, mark="\ufeff")
 
 
 def to_label_jsonl(request: Request) -> bytes:
@@ -77,7 +77,7 @@ def to_label_jsonl(request: Request) -> bytes:
 def rejected_csv(rejected: Sequence[Rejected]) -> bytes:
     """Return the rejected answers as CSV: file, line (empty for the whole file), item, reason."""
     rows = [[one.file, "" if one.line is None else str(one.line), one.item_id, one.reason] for one in rejected]
-    return _csv(["file", "line", "item_id", "reason"], rows)
+    return csv_bytes(["file", "line", "item_id", "reason"], rows)
 
 
 def allowed_labels(request: Request, item: Item) -> list[str]:
@@ -93,7 +93,8 @@ def _choice_names(request: Request, item: Item) -> list[str]:
     return [request.task.label_name(index, item) for index in range(len(item.choices))]
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[str]], mark: str = "") -> bytes:
+def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]], mark: str = "") -> bytes:
+    """Return a CSV file that no spreadsheet takes for formulas."""
     # What a reader cannot decode it cannot show: a file's name may hold bytes that are no text.
     text = io.StringIO(newline="")
     writer = csv.writer(text)

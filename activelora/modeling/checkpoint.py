@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 
 import torch
 from safetensors.torch import load, save
+from torch import nn
 
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.store import Store
@@ -26,13 +28,13 @@ class Checkpoints:
         store: The campaign's store.
         attempt: The attempt, for the unit's folder and what it depends on.
         trainer: The trainer.
+        name: Tells several trainings of one unit apart.
     """
 
-    def __init__(self, store: Store, attempt: Attempt, trainer: Trainer) -> None:
+    def __init__(self, store: Store, attempt: Attempt, trainer: Trainer, name: str = "") -> None:
         self._store = store
         self._trainer = trainer
-        depends = json.dumps(attempt.inputs, sort_keys=True).encode()
-        self._prefix = f"{attempt.unit.prefix}/checkpoint-{hashlib.sha256(depends).hexdigest()[:12]}-"
+        self._prefix = f"{_prefix(attempt)}{name}{'-' if name else ''}"
 
     def save(self) -> None:
         """Write a checkpoint, and remove the one before."""
@@ -57,25 +59,37 @@ class Checkpoints:
             logger.info("training goes on from step %d of %d", state["step"], self._trainer.total_steps)
             return
 
-    def remove(self) -> None:
-        """Remove all checkpoints of the unit."""
-        for key in list(self._store.list(self._prefix)):
-            self._store.delete(key)
-
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {}
-        for index, parameter in enumerate([*self._trainer.a, *self._trainer.b]):
+        for index, (parameter, optimizer) in enumerate(self._parameters()):
             tensors[f"{index:05d}.parameter"] = parameter.data
-            for name, value in self._trainer.optimizer.state[parameter].items():
-                tensors[f"{index:05d}.optimizer.{name}"] = value
+            for name, value in optimizer.state[parameter].items():
+                if value is not None:  # SGD without momentum
+                    tensors[f"{index:05d}.optimizer.{name}"] = value
         return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
-        for index, parameter in enumerate([*self._trainer.a, *self._trainer.b]):
+        for index, (parameter, optimizer) in enumerate(self._parameters()):
             parameter.data.copy_(tensors[f"{index:05d}.parameter"])
             prefix = f"{index:05d}.optimizer."
             state = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
             # Adam keeps its step count on the CPU and the moments beside the parameter.
-            self._trainer.optimizer.state[parameter] = {
+            optimizer.state[parameter] = {
                 name: value if name == "step" else value.to(parameter.device) for name, value in state.items()
             }
+
+    def _parameters(self) -> Iterator[tuple[nn.Parameter, torch.optim.Optimizer]]:
+        for optimizer in self._trainer.optimizers:
+            for group in optimizer.param_groups:
+                yield from ((parameter, optimizer) for parameter in group["params"])
+
+
+def remove_checkpoints(store: Store, attempt: Attempt) -> None:
+    """Remove all checkpoints of the attempt's unit."""
+    for key in list(store.list(_prefix(attempt))):
+        store.delete(key)
+
+
+def _prefix(attempt: Attempt) -> str:
+    depends = json.dumps(attempt.inputs, sort_keys=True).encode()
+    return f"{attempt.unit.prefix}/checkpoint-{hashlib.sha256(depends).hexdigest()[:12]}-"

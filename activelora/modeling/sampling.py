@@ -5,9 +5,9 @@ All have one method, ``activate(k)``: a context in which the model is sample k (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from peft import PeftModel
@@ -15,8 +15,13 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from activelora.modeling.lora import ADAPTER_NAME, lora_layers
+from activelora.modeling.posterior import Prediction
 from activelora.seeding import derive_seed
 from activelora.uncertainty.weight_samples import column_mask, merged_weight
+
+if TYPE_CHECKING:
+    from activelora.campaign.records import Item
+    from activelora.scoring.engine import Engine
 
 
 class Sampler(Protocol):
@@ -24,6 +29,26 @@ class Sampler(Protocol):
 
     def activate(self, sample: int | None) -> AbstractContextManager[None]:
         """Return the context in which the model is sample k, or for None the model without dropout."""
+
+
+class SampledPosterior:
+    """A posterior whose samples a sampler puts into effect, one pass each.
+
+    Args:
+        sampler: Puts sample k into effect, or for None the mean.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+
+    def predict(
+        self, engine: Engine, items: Sequence[Item], num_samples: int, with_embeddings: bool, description: str
+    ) -> Prediction:
+        """Run the engine once a sample. See :class:`~activelora.modeling.posterior.Posterior`."""
+        numbers: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
+        if with_embeddings:
+            return Prediction(*engine.log_probs_and_embeddings(items, self.sampler, numbers, description))
+        return Prediction(engine.log_probs(items, self.sampler, numbers, description))
 
 
 class NoAdapter:

@@ -17,10 +17,10 @@ from accelerate import Accelerator
 from peft import PeftModel
 from torch import nn
 
-from activelora.config import ConstraintConfig, TrainingConfig
+from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
-from activelora.modeling.lora import a_parameters, b_parameters, lora_layers
+from activelora.modeling.posterior import Trainee
 from activelora.modeling.split import SplitDecoder
 from activelora.progress import track
 from activelora.seeding import derive_seed
@@ -48,7 +48,7 @@ class Progress:
 
     Attributes:
         step: Optimiser steps done.
-        losses: Loss of each step, in nats per answer token.
+        losses: Negative log-likelihood of each step, in nats per answer token, without what the method adds.
     """
 
     step: int = 0
@@ -67,104 +67,97 @@ def num_steps(num_labels: int, config: TrainingConfig) -> int:
     return max(1, config.min_steps, by_epochs)
 
 
-def rate_at(step: int, total: int, config: TrainingConfig) -> float:
-    """Return the learning rate of step 0 … total − 1; the schedule is sized by the true number of steps."""
+def rate_at(step: int, total: int, config: TrainingConfig, peak: float | None = None) -> float:
+    """Return the learning rate of step 0 … total − 1; the schedule is sized by the true number of steps.
+
+    Args:
+        step: The step.
+        total: Steps in all.
+        config: Training section.
+        peak: The peak rate; None is the section's.
+    """
+    peak = config.learning_rate if peak is None else peak
     warmup = round(config.warmup_fraction * total)
     if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
+        return peak * (step + 1) / warmup
     left = (total - step) / max(1, total - warmup)
     if config.schedule == "linear":
-        return config.learning_rate * left
+        return peak * left
     if config.schedule == "cosine":
-        return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
-    return config.learning_rate
+        return peak * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
+    return peak
 
 
 class Trainer:
-    """Trains the adapter of a model. Read :meth:`run`.
+    """Trains an adapter. Read :meth:`run`.
 
     Args:
         base: The base model, with the adapter attached to it.
-        adapted: The adapter.
+        trainee: The adapter, and what its method adds to the loop.
         examples: The labelled items.
         config: Training section.
-        constraint: STAR's constraint on B.
-        seed: Of batches and dropout.
+        seed: Of batches and of each step's draws.
     """
 
     def __init__(
-        self,
-        base: BaseModel,
-        adapted: PeftModel,
-        examples: Sequence[Example],
-        config: TrainingConfig,
-        constraint: ConstraintConfig,
-        seed: int,
+        self, base: BaseModel, trainee: Trainee, examples: Sequence[Example], config: TrainingConfig, seed: int
     ) -> None:
-        self._adapted = adapted
+        self._trainee = trainee
         self._examples = examples
         self._config = config
-        self._constraint = constraint
         self._seed = seed
         self.total_steps = num_steps(len(examples), config)
         self.progress = Progress()
         self._accelerator = Accelerator(
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
         )
-        self.a, self.b = a_parameters(adapted), b_parameters(adapted)
-        decoupled = constraint.strength if constraint.form == "decoupled" else 0.0
-        # AdamW's own decay is p ← (1 − η·λ)·p before the step: STAR's constraint with λ = β, on B only.
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": self.a, "weight_decay": config.weight_decay},
-                {"params": self.b, "weight_decay": config.weight_decay + decoupled},
-            ],
-            lr=config.learning_rate,
-        )
-        self._loss = AnswerLoss(base, first_adapted(adapted), examples)
+        self.optimizers = trainee.optimizers(config)
+        self._peak_rates = [float(group["lr"]) for group in self._groups()]
+        self.parameters: list[nn.Parameter] = [parameter for group in self._groups() for parameter in group["params"]]
+        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples)
 
     def run(self, checkpoint: Callable[[], None]) -> list[float]:
         """Train from where :attr:`progress` is to the last step.
 
         Args:
-            checkpoint: Called every `checkpoint_every_steps` steps; saves parameters, optimiser and progress.
+            checkpoint: Called every `checkpoint_every_steps` steps; saves parameters, optimisers and progress.
 
         Returns:
-            The loss of every step, in nats.
+            The negative log-likelihood of every step, in nats.
         """
-        self._adapted.eval()  # the base network's own dropout stays off
-        for layer in lora_layers(self._adapted).values():
-            layer.lora_dropout.train()
         steps = range(self.progress.step, self.total_steps)
-        with self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext():
+        checkpointed = self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext()
+        with self._trainee.training(), checkpointed:
             for step in track(steps, "training the adapter", len(steps)):
                 self.progress.losses.append(self._step(step))
                 self.progress.step = done = step + 1
                 if done % self._config.checkpoint_every_steps == 0 and done < self.total_steps:
                     checkpoint()
-        self._adapted.eval()
         return self.progress.losses
 
     def _step(self, step: int) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(step, self.total_steps, self._config)
+        for group, peak in zip(self._groups(), self._peak_rates, strict=True):
+            group["lr"] = rate_at(step, self.total_steps, self._config, peak)
         torch.manual_seed(derive_seed(self._seed, "step", step))  # a resumed run draws the same dropout
         batch = self._batch(step)
         num_parts = min(self._config.gradient_accumulation, len(batch))
         total = 0.0
         for part in np.array_split(batch, num_parts):
+            share = len(part) / len(batch)
             with self._accelerator.autocast():
-                loss = self._loss(part.tolist()) * (len(part) / len(batch))
-            self._accelerator.backward(loss)
+                loss = self._loss(part.tolist()) * share
+                penalty = self._trainee.penalty(step, self.total_steps)
+            self._accelerator.backward(loss if penalty is None else loss + penalty * share)
             total += float(loss.detach())
-        if self._constraint.form == "l2":
-            for parameter in self.b:
-                if parameter.grad is not None:
-                    parameter.grad.add_(parameter.data, alpha=self._constraint.strength)
-        self._accelerator.clip_grad_norm_([*self.a, *self.b], self._config.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self._trainee.before_update()
+        self._accelerator.clip_grad_norm_(self.parameters, self._config.max_grad_norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         return total
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
 
     def _batch(self, step: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the indices of a step: the run is one long sequence of shuffled passes, cut into batches."""

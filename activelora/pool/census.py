@@ -27,11 +27,18 @@ class Census:
         num_duplicates: Rows whose content was there already.
         longest_chars: Length of the longest item: its fields and choices.
         sample: The first item.
+
+    Args:
+        task: Names the labels.
+        problems: Takes what is wrong.
+        drops_contradictions: Leave out an item whose rows carry different labels; else that is a problem.
     """
 
-    def __init__(self, task: Task, problems: Problems) -> None:
+    def __init__(self, task: Task, problems: Problems, drops_contradictions: bool = False) -> None:
         self._task = task
         self._problems = problems
+        self._drops_contradictions = drops_contradictions
+        self._dropped: set[str] = set()
         self._places: dict[str, int] = {}
         self._labels = array("q")
         self._lines = array("q")
@@ -57,15 +64,20 @@ class Census:
 
     def __len__(self) -> int:
         """Return the number of different items."""
-        return len(self._places)
+        return len(self._places) - len(self._dropped)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids, as first met."""
-        return iter(self._places)
+        return (item_id for item_id in self._places if item_id not in self._dropped)
 
     def __contains__(self, item_id: str) -> bool:
         """Tell whether the source has the item."""
-        return item_id in self._places
+        return item_id in self._places and item_id not in self._dropped
+
+    @property
+    def num_contradictions(self) -> int:
+        """Items left out because their rows carry different labels."""
+        return len(self._dropped)
 
     def label(self, item_id: str) -> int | None:
         """Return an item's gold label, if it has one."""
@@ -96,10 +108,12 @@ class Census:
         known = self._labels[place]
         if known == _NO_LABEL:
             self._labels[place] = label
+        elif known != label and self._drops_contradictions:
+            self._dropped.add(item.item_id)
         elif known != label:
             here, there = self._task.label_name(label, item), self._task.label_name(known, item)
             problem = f"the same item is labelled `{here}` here and `{there}` at {self._where(place)}"
-            remedy = "Keep the row that is right and remove the other."
+            remedy = "Keep the row that is right and remove the other, or set `data.contradictions: drop`."
             self._problems.add(DataError(problem, where=row.where, remedy=remedy))
 
     def _compare_own_ids(self, place: int, own_id: str, row: Row) -> None:

@@ -85,7 +85,7 @@ def survey_data(config: CampaignConfig) -> Survey:
             pool_ids, num_overlap = _without_overlap(config, pool, holdout_ids | calibration_ids)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = tuple(_warnings(config, labeled, holdout_ids))
+    warnings = (*_contradictions(pool, labeled), *_warnings(config, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -153,7 +153,7 @@ def _rows(
 
 
 def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
-    census = Census(make_task(config.task), problems)
+    census = Census(make_task(config.task), problems, config.data.contradictions == "drop")
     rows = _rows(config, name, label_use(config, name), problems)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
@@ -218,6 +218,12 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
             remedy="Give `data.pool` other rows than `data.holdout`, or leave `data.holdout` out.",
         )
     return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
+
+
+def _contradictions(pool: Census, labeled: Census) -> Iterator[str]:
+    for source, census in {"data.pool": pool, "data.holdout": labeled}.items():
+        if census.num_contradictions and (source == "data.pool" or labeled is not pool):
+            yield f"{source}: items left out because their rows carry different labels: {census.num_contradictions}"
 
 
 def _warnings(config: CampaignConfig, labeled: Census, holdout_ids: Ids) -> Iterator[str]:

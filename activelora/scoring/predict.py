@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from peft import PeftModel
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item
-from activelora.config import CampaignConfig
 from activelora.modeling import lora
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
-from activelora.modeling.sampling import MergedSamples, NoAdapter, Sampler, TokenSamples, UnmergedSamples
+from activelora.modeling.methods.registry import get_method
+from activelora.modeling.posterior import Posterior, Setting
+from activelora.modeling.sampling import NoAdapter, SampledPosterior
 from activelora.scoring.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -30,14 +30,12 @@ class Predictor:
 
     Args:
         engine: Runs the model.
-        sampler: Puts dropout samples into effect.
-        encoder: For the count of prompts that were cut.
+        posterior: The distribution over adapters.
     """
 
-    def __init__(self, engine: Engine, sampler: Sampler, encoder: Encoder) -> None:
+    def __init__(self, engine: Engine, posterior: Posterior) -> None:
         self._engine = engine
-        self._sampler = sampler
-        self._encoder = encoder
+        self._posterior = posterior
 
     @classmethod
     @contextmanager
@@ -54,33 +52,30 @@ class Predictor:
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         if round_ == 0:
             engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
-            yield cls(engine, NoAdapter(), encoder)
+            yield cls(engine, SampledPosterior(NoAdapter()))
         else:
-            manifest = campaign.require(Unit("train_adapter", round_))
-            with tempfile.TemporaryDirectory() as folder:
-                campaign.download_folder(manifest, "adapter", Path(folder))
-                adapted = lora.load(base, Path(folder))
-            with lora.attached(adapted):
+            setting = Setting(base, encoder, config, campaign.seed("mask", round_))
+            with _posterior(campaign, round_, setting) as posterior:
                 engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
-                sampler = make_sampler(adapted, config, campaign.seed("mask", round_))
-                yield cls(engine, sampler, encoder)
+                yield cls(engine, posterior)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
     ) -> NDArray[np.float64]:
-        """Return log p(answer | item) under K dropout samples.
+        """Return log p(answer | item) under K posterior samples.
 
         Args:
             items: N items.
-            num_samples: K. 0 is the model without dropout, in one sample.
+            num_samples: K. 0 is the best single prediction without sampling, in one sample.
             description: For the progress display.
 
         Returns:
-            Shape (N, max(K, 1), C), natural logarithms; −inf where an item has fewer than C answers.
+            Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. K is 1 for
+            ``num_samples`` 0, and the number of different samples where the method has fewer.
         """
-        return self._engine.log_probs(items, self._sampler, _numbers(num_samples), description)
+        return self._posterior.predict(self._engine, items, num_samples, False, description).log_probs_NKC
 
     def log_probs_and_embeddings(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
@@ -89,17 +84,19 @@ class Predictor:
 
         The mean is over the prompt's tokens and over the samples.
         """
-        return self._engine.log_probs_and_embeddings(items, self._sampler, _numbers(num_samples), description)
+        prediction = self._posterior.predict(self._engine, items, num_samples, True, description)
+        if prediction.embeddings_ND is None:
+            raise TypeError("the adapter method returned no embeddings, which were wanted")
+        return prediction.log_probs_NKC, prediction.embeddings_ND
 
 
-def _numbers(num_samples: int) -> list[int | None]:
-    return [None] if num_samples == 0 else list(range(num_samples))
-
-
-def make_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler that the settings ask for; quantised weights cannot be merged into."""
-    if config.scoring.mask == "token":
-        return TokenSamples(adapted, seed)
-    if config.model.quantization != "none":
-        return UnmergedSamples(adapted, config.adapter.dropout, seed)
-    return MergedSamples(adapted, config.adapter.dropout, seed)
+@contextmanager
+def _posterior(campaign: Campaign, round_: int, setting: Setting) -> Iterator[Posterior]:
+    """Load what the round's training wrote."""
+    manifest = campaign.require(Unit("train_adapter", round_))
+    implementation = get_method(campaign.config.adapter.method).implement()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        implementation.load(campaign.download_folder(manifest, "adapter", Path(folder)), setting) as posterior,
+    ):
+        yield posterior

@@ -58,20 +58,20 @@ class CurvePoint:
 Arguments = ParamSpec("Arguments")
 
 
-def _styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Draw under this module's style without touching the caller's."""
 
     @wraps(draw)
-    def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         from matplotlib import rc_context
 
         with rc_context(_STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
-@_styled
+@styled
 def reliability_diagram(evaluation: Mapping[str, Any], title: str = "Reliability") -> Figure:
     """Draw confidence against accuracy per bin, the gap between them, and how many items have which confidence.
 
@@ -79,7 +79,7 @@ def reliability_diagram(evaluation: Mapping[str, Any], title: str = "Reliability
         evaluation: ``evaluation.json``, or its ``scaled`` part.
         title: Above the diagram.
     """
-    figure = _figure(5.0, 5.2)
+    figure = new_figure(5.0, 5.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1.1])
     bins = [bin_ for bin_ in evaluation["reliability"] if bin_["count"]]
     total = sum(bin_["count"] for bin_ in bins)
@@ -107,12 +107,12 @@ def reliability_diagram(evaluation: Mapping[str, Any], title: str = "Reliability
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     lower.set(xlabel="confidence (probability of the predicted label)", ylabel="share of\nitems")
     lower.set_ylim(0, max((bin_["count"] for bin_ in bins), default=1) / max(total, 1) * 1.1)
-    _percent(upper.yaxis, lower.xaxis, lower.yaxis)
-    _grid(upper)
+    in_percent(upper.yaxis, lower.xaxis, lower.yaxis)
+    with_grid(upper)
     return figure
 
 
-@_styled
+@styled
 def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], confidence_level: float) -> Figure:
     """Draw accuracy and ECE over the number of labels, with interval bands.
 
@@ -122,7 +122,7 @@ def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], confidence_level:
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(8.4, 3.7)
+    figure = new_figure(8.4, 3.7)
     panels = figure.subplots(1, 2, width_ratios=[1.25, 1])
     for axes, metric, title in zip(panels, ("accuracy", "ece"), ("Accuracy", "Calibration error (ECE)"), strict=True):
         for (name, points), (color, marker, line) in zip(curves.items(), _CURVE_STYLES, strict=False):
@@ -131,8 +131,8 @@ def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], confidence_level:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         axes.margins(x=0.04)
         axes.set_ylim(0, _ceiling(curves, metric))
-        _percent(axes.yaxis)
-        _grid(axes)
+        in_percent(axes.yaxis)
+        with_grid(axes)
     panels[0].set_ylabel("share of the holdout")
     panels[1].set_ylabel("lower is better")
     if len(curves) > 1:
@@ -141,7 +141,7 @@ def learning_curve(curves: Mapping[str, Sequence[CurvePoint]], confidence_level:
     return figure
 
 
-@_styled
+@styled
 def confusion_matrix(evaluation: Mapping[str, Any]) -> Figure:
     """Draw the confusion matrix: shade = share of the true label's items, number = items.
 
@@ -152,7 +152,7 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> Figure:
     num_classes = len(names)
     shares = [[count / max(sum(row), 1) for count in row] for row in confusion]
     size = min(9.0, 2.6 + 0.42 * num_classes)
-    figure = _figure(size + 0.8, size)
+    figure = new_figure(size + 0.8, size)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if num_classes <= _MAX_COUNTED_CLASSES:
@@ -170,11 +170,11 @@ def confusion_matrix(evaluation: Mapping[str, Any]) -> Figure:
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true label's items")
     bar.outline.set_visible(False)
-    _percent(bar.ax.yaxis)
+    in_percent(bar.ax.yaxis)
     return figure
 
 
-@_styled
+@styled
 def risk_coverage(evaluation: Mapping[str, Any]) -> Figure:
     """Draw the share of wrong answers if only the most confident items are answered.
 
@@ -182,7 +182,7 @@ def risk_coverage(evaluation: Mapping[str, Any]) -> Figure:
         evaluation: ``evaluation.json``.
     """
     curve = evaluation["risk_coverage"]
-    figure = _figure(5.0, 3.7)
+    figure = new_figure(5.0, 3.7)
     axes = figure.subplots()
     axes.plot(curve["coverage"], curve["risk"], color=BLUE, linewidth=2)
     axes.fill_between(curve["coverage"], curve["risk"], color=BLUE, alpha=0.15, linewidth=0)
@@ -196,8 +196,8 @@ def risk_coverage(evaluation: Mapping[str, Any]) -> Figure:
         title="Risk and coverage",
     )
     axes.set_title(f"AURC {evaluation['metrics']['aurc']:.3f}", loc="right", weight="normal", fontsize=10)
-    _percent(axes.xaxis, axes.yaxis)
-    _grid(axes)
+    in_percent(axes.xaxis, axes.yaxis)
+    with_grid(axes)
     return figure
 
 
@@ -224,7 +224,8 @@ def _saved(figure: Figure, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -257,14 +258,16 @@ def _ece_text(evaluation: Mapping[str, Any]) -> str:
     return text
 
 
-def _percent(*sides: Any) -> None:
+def in_percent(*sides: Any) -> None:
+    """Write the numbers of axes as percentages."""
     from matplotlib.ticker import FuncFormatter
 
     for side in sides:
         side.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g}%"))
 
 
-def _grid(axes: Axes) -> None:
+def with_grid(axes: Axes) -> None:
+    """Draw a faint grid behind the data."""
     axes.grid(color=GRID, alpha=0.25, linewidth=0.8)
     axes.set_axisbelow(True)
 

@@ -17,6 +17,7 @@ from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
 from activelora.tracking.champion import champion
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
+from activelora.tracking.outlook import forecast
 from activelora.tracking.plots import CurvePoint
 
 REPORT_KEY = "report.html"
@@ -86,6 +87,7 @@ class _Report:
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
+            "outlook": words.outlook(forecast(self.campaign)),
             "aulc": area_under_learning_curve(self.records),
             "plots": self._plots(comparisons),
             "selections": self._selections(),

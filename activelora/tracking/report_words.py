@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.tracking.history import RoundRecord
+from activelora.tracking.outlook import Outlook
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),
@@ -57,6 +58,11 @@ def summary(headline: RoundRecord | None, zero_shot: RoundRecord | None, level: 
         text += f" Before training it was {percent(before)}: {'a gain' if gain >= 0 else 'a loss'} of {abs(gain):.0f} "
         text += "point." if round(abs(gain)) == 1 else "points."
     return text
+
+
+def outlook(found: Outlook) -> str:
+    """Return what more labels would bring, as a sentence of its own."""
+    return f"Forecast: {found.sentence}."
 
 
 def calibration(evaluation: Mapping[str, Any]) -> str:

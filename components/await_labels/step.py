@@ -73,17 +73,21 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
     _record_inputs(attempt)
-    attempt.write_table("labels.parquet", pa.Table.from_pylist(collected.records, schema=LABEL_SCHEMA))
+    records = [*collected.records, *collected.corrections]
+    attempt.write_table("labels.parquet", pa.Table.from_pylist(records, schema=LABEL_SCHEMA))
     attempt.write_json("states.json", dict(collected.states))
     if decision.action == "stop":
         stop_campaign(campaign, decision.reason)
+    corrected = collected.corrected(request.known)
     num_late = len({record["item_id"] for record in collected.records if record["round"] != request.round})
     return attempt.commit(
         {
             "num_labeled": collected.num_labeled,
             "num_requested": len(request.reasons),
             "num_late": num_late,
-            "num_votes": len(collected.records),
+            "num_corrected": len(corrected),
+            "num_confirmed": len({record["item_id"] for record in collected.corrections} - corrected),
+            "num_votes": len(records),
             "num_rejected_lines": len(collected.rejected),
         },
         {

@@ -41,8 +41,8 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     item_ids = [item.item_id for item in items]
     num_samples = 0
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        num_samples = 1 if round_ == 0 else campaign.config.scoring.num_samples
         log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
+        num_samples = log_probs_NKC.shape[1]
         table = score_table(
             item_ids, log_probs_NKC, with_samples=SAMPLES in needs, embeddings_ND=embeddings_ND, labeled=labeled
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,13 @@ from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.errors import DataError
+from activelora.modeling.methods.registry import get_method
 from activelora.pool.access import find_items
 
 if TYPE_CHECKING:
     from activelora.modeling.base import BaseModel
-    from activelora.modeling.training import Example
+    from activelora.modeling.encoding import EncodedItem
+    from activelora.modeling.posterior import Fit
 
 logger = logging.getLogger(__name__)
 
@@ -40,57 +43,54 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     for manifest in label_manifests(campaign, round_):
         attempt.reads(manifest)
-    base, examples, digest = _examples(campaign, round_)
-    losses = _train(campaign, round_, base, examples, attempt)
-    metrics = {
-        "num_labels": len(examples),
-        "num_steps": len(losses),
-        "final_loss": losses[-1],
-        "seconds": time.monotonic() - begin,
-    }
-    constraint = campaign.config.adapter.constraint.model_dump()
-    return attempt.commit(metrics, {"label_digest": digest, "constraint": constraint, "base_model": base.name})
-
-
-def _examples(campaign: Campaign, round_: int) -> tuple[BaseModel, list[Example], str]:
-    from activelora.modeling.base import load_base
-    from activelora.modeling.encoding import Encoder
-    from activelora.modeling.training import example
-
     snapshot = label_snapshot(campaign, round_)
     if not snapshot.labels:
         raise DataError("no item has a label yet", where=f"{campaign.store.uri}, round {round_}")
-    base = load_base(campaign.config.model)
-    encoder = Encoder(base.tokenizer, campaign.config.task)
-    found = find_items(campaign, list(snapshot.labels))
-    items = [found[item_id] for item_id in sorted(snapshot.labels)]
-    encoded = encoder.encode(items)
-    labels = [snapshot.labels[item.item_id] for item in items]
-    return base, [example(one, label) for one, label in zip(encoded, labels, strict=True)], snapshot.digest
-
-
-def _train(campaign: Campaign, round_: int, base: BaseModel, examples: list[Example], attempt: Attempt) -> list[float]:
-    from activelora.modeling import lora
-    from activelora.modeling.checkpoint import Checkpoints
-    from activelora.modeling.training import Trainer
-
+    fit, base_name = _fit(attempt, snapshot.labels)
+    metrics = {
+        "num_labels": len(snapshot.labels),
+        "num_steps": len(fit.losses),
+        "final_loss": fit.losses[-1],
+        **fit.metrics,
+        "seconds": time.monotonic() - begin,
+    }
     config = campaign.config
+    details = {
+        "label_digest": snapshot.digest,
+        "method": config.adapter.method,
+        "constraint": config.adapter.constraint.model_dump(),
+        "base_model": base_name,
+        **fit.details,
+    }
+    return attempt.commit(metrics, details)
+
+
+def _fit(attempt: Attempt, labels: Mapping[str, int]) -> tuple[Fit, str]:
+    from activelora.modeling.base import load_base
+    from activelora.modeling.fitting import AttemptJob
+
+    campaign, round_ = attempt.campaign, attempt.unit.round
+    method = get_method(campaign.config.adapter.method)
+    base = load_base(campaign.config.model)
+    items, indices = _encode(campaign, base, labels)
     with tempfile.TemporaryDirectory() as scratch:
-        warm = round_ > 1 and config.training.warm_start
-        if warm:
-            previous = attempt.reads(campaign.require(Unit("train_adapter", round_ - 1)))
-            folder = campaign.download_folder(previous, "adapter", Path(scratch) / "previous")
-            adapted = lora.load(base, folder, trainable=True)
-        else:
-            adapted = lora.attach(base, config.adapter, campaign.seed("adapter", round_))
-        with lora.attached(adapted):
-            seed = campaign.seed("train", round_)
-            trainer = Trainer(base, adapted, examples, config.training, config.adapter.constraint, seed)
-            checkpoints = Checkpoints(campaign.store, attempt, trainer)
-            checkpoints.restore()
-            losses = trainer.run(checkpoints.save)
-            lora.save(adapted, Path(scratch) / "adapter")
-        attempt.upload_folder("adapter", Path(scratch) / "adapter")
-        attempt.write_json("loss.json", losses)
-        checkpoints.remove()
-    return losses
+        previous = None
+        if round_ > 1 and campaign.config.training.warm_start:
+            manifest = attempt.reads(campaign.require(Unit("train_adapter", round_ - 1)))
+            previous = campaign.download_folder(manifest, "adapter", Path(scratch) / "previous")
+        job = AttemptJob(attempt, base, items, indices, Path(scratch) / "adapter", previous)
+        fit = method.implement().fit(job)
+        attempt.upload_folder("adapter", job.folder)
+        attempt.write_json("loss.json", fit.losses)
+        job.forget()
+    return fit, base.name
+
+
+def _encode(campaign: Campaign, base: BaseModel, labels: Mapping[str, int]) -> tuple[list[EncodedItem], list[int]]:
+    """Return the labelled items as token ids, sorted by id, and their labels."""
+    from activelora.modeling.encoding import Encoder
+
+    found = find_items(campaign, list(labels))
+    items = [found[item_id] for item_id in sorted(labels)]
+    encoder = Encoder(base.tokenizer, campaign.config.task)
+    return encoder.encode(items), [labels[item.item_id] for item in items]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -47,12 +47,9 @@ def choices(kind: Kind) -> dict[str, str]:
         from activelora.labeling.registry import SOURCES
 
         return {name: source.summary for name, source in SOURCES.items()}
-    from activelora.config import AdapterConfig
+    from activelora.modeling.methods.registry import METHODS
 
-    return {name: _ADAPTERS.get(name, "") for name in get_args(AdapterConfig.model_fields["method"].annotation)}
-
-
-_ADAPTERS = {"lora": "low-rank adapters B·A on linear layers, with STAR's constraint on B"}
+    return {name: method.summary for name, method in METHODS.items()}
 
 
 def _first_line(documentation: str | None) -> str:

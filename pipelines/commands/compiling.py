@@ -15,16 +15,33 @@ def compile_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tick.yaml and campaign.yaml.")] = Path(),
     registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
     tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+    kubernetes: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE", help="Write Pipeline and PipelineVersion resources instead, for GitOps."),
+    ] = None,
 ) -> None:
     """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
     from activelora.config import ResourcesConfig, StoppingConfig
     from components.image import images
-    from pipelines.compile import compile_pipelines
+    from pipelines.compile import compile_manifest, compile_pipelines
     from pipelines.places import read_config
 
-    resources, stopping = ResourcesConfig(), StoppingConfig()
+    resources, stopping, name = ResourcesConfig(), StoppingConfig(), "activelora"
     if file is not None:
         config = read_config(file, [])
-        resources, stopping = config.resources, config.stopping
+        resources, stopping, name = config.resources, config.stopping, config.name
+    if kubernetes is not None:
+        for kind in ("tick", "campaign"):
+            path = compile_manifest(
+                resources,
+                stopping.max_rounds,
+                out / f"{kind}.k8s.yaml",
+                images(registry, tag),
+                loop=kind == "campaign",
+                name=f"{name}-{kind}",
+                namespace=kubernetes,
+            )
+            typer.echo(path)
+        return
     for path in compile_pipelines(resources, stopping.max_rounds, out, images(registry, tag)):
         typer.echo(path)

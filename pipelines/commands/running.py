@@ -82,8 +82,13 @@ def tick(
     tell(opened, _tick_with(engine, opened, runner))
 
 
-def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
+def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True) -> Campaign:
     """Create the campaign, or open it where it is. A new one is checked first: its settings are frozen from then on.
+
+    Args:
+        uri: Where it lives.
+        config: Its settings.
+        runs_here: It will run on this machine, so that the base model has to be here.
 
     Raises:
         ProblemsError: What `activelora check` would say.
@@ -93,7 +98,7 @@ def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
     from pipelines.checks import check_campaign
 
     if not open_store(uri).exists(CAMPAIGN_KEY):
-        check_campaign(config, runs_here=True)
+        check_campaign(config, runs_here=runs_here)
     return Campaign.create(uri, config)
 
 

@@ -1,13 +1,15 @@
-"""`status` and `report`: look at a campaign."""
+"""`status`, `forecast` and `report`: look at a campaign, and at what Kubeflow does for it."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.places import open_campaign
+from pipelines.commands.submitting import EndpointOption, NamespaceOption
+from pipelines.places import is_campaign_file, open_campaign, read_config
 
 PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")]
 
@@ -15,8 +17,14 @@ PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campai
 def status(
     place: PlaceArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    remote: Annotated[bool, typer.Option(help="Show the schedule and the last runs on Kubeflow instead.")] = False,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
 ) -> None:
-    """Show each round (labels, accuracy, ECE, NLL, time) and what the campaign waits for."""
+    """Show each round (labels, accuracy, ECE, NLL, time), what the campaign waits for, and what more labels bring."""
+    if remote:
+        _remote_status(place, as_json, endpoint, namespace)
+        return
     from pipelines.standing import print_rounds, standing
 
     campaign = open_campaign(place)
@@ -29,6 +37,34 @@ def status(
         typer.echo(f"next: {', '.join(found['due'])}")
     else:
         typer.echo(f"{found['status']}: {found['reason']}")
+    typer.echo(f"forecast: {found['forecast']['sentence']}")
+
+
+def forecast(
+    place: PlaceArgument,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Accuracy to reach, e.g. 0.9. Default: the campaign file's; without one, ask what doubling brings."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
+    from activelora.errors import ConfigError
+    from activelora.tracking import outlook
+    from activelora.tracking.headline import headline_of
+
+    campaign = open_campaign(place)
+    headline = headline_of(campaign.config.task)
+    if target is not None and headline.is_share and not 0 < target <= 1:
+        raise ConfigError(
+            f"a share of right answers lies above 0 and at most at 1, not at {target:g}",
+            where="--target",
+            remedy="Write 0.9 for 90 %.",
+        )
+    found = outlook.forecast(campaign, target)
+    typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
 
 
 def report(place: PlaceArgument) -> None:
@@ -36,3 +72,27 @@ def report(place: PlaceArgument) -> None:
     from activelora.tracking.report import write_report
 
     typer.echo(write_report(open_campaign(place)))
+
+
+def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
+    from pipelines.cluster.api import Api
+    from pipelines.cluster.connection import find_connection
+    from pipelines.cluster.remote import remote_status
+
+    config = read_config(Path(place), []) if is_campaign_file(place) else open_campaign(place).config
+    found = remote_status(Api(find_connection(endpoint, namespace)), config.name)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    if schedule := found["schedule"]:
+        typer.echo(f"schedule: {schedule['words']} ({schedule['cron']}), {str(schedule['status']).lower()}")
+        typer.echo(f"next:     {', '.join(schedule['next'])}")
+    else:
+        typer.echo("schedule: none")
+    if not found["runs"]:
+        typer.echo("runs:     none yet")
+    for run in found["runs"]:
+        origin = "scheduled" if run["scheduled"] else "submitted"
+        typer.echo(f"{run['created']}  {run['state']:<10} {run['name']} ({origin}, {run['id']})")
+        for failure in run["failed"]:
+            typer.echo(f"    failed: {failure}")

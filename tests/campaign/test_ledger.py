@@ -77,6 +77,16 @@ def test_a_whole_campaign(create):
     assert ledger.next_plan(campaign) == ledger.Plan("stopped", 2, reason=plan.reason)
 
 
+def test_rounds_with_labels_are_counted_up_to_the_first_without(create):
+    campaign = create(**small())
+    do(campaign, Unit("ingest_pool"))
+    assert ledger.num_collected(campaign) == 0
+    for round_ in (0, 2):
+        do(campaign, Unit("select_batch", round_), selected=1)
+        do(campaign, Unit("await_labels", round_))
+        assert ledger.num_collected(campaign) == 1
+
+
 def test_only_the_shards_that_are_missing_are_planned(create):
     campaign = create(**small())
     do(campaign, Unit("ingest_pool"), num_shards=4)

@@ -70,6 +70,8 @@ def test_the_oracle_answers_at_once(tmp_path):
         "num_labeled": 5,
         "num_requested": 5,
         "num_late": 0,
+        "num_corrected": 0,
+        "num_confirmed": 0,
         "num_votes": 5,
         "num_rejected_lines": 0,
     }
@@ -310,29 +312,6 @@ class TestLaterRounds:
         answer(campaign, [item_id for item_id in first[3:] if item_id not in second], name="late.csv")
         assert step.run(campaign, 1) is None
 
-    def test_another_answer_to_a_labelled_item_is_rejected_and_the_first_stays(self, rounds):
-        campaign, first, second = rounds
-        answer(campaign, [*second, first[0]], "entity", name="second.csv", annotator="bob")
-        manifest = step.run(campaign, 1)
-        [row] = rejected_rows(campaign, 1)
-        assert (row["file"], row["item_id"]) == ("second.csv", first[0])
-        assert row["reason"] == "the item was labelled human in round 0, which stays"
-        assert label_snapshot(campaign, 2).labels[first[0]] == 1
-        assert manifest.metrics["num_labeled"] == 5
-
-    def test_an_annotators_second_thoughts_are_rejected_and_an_outvoted_answer_is_not(self, tmp_path):
-        campaign, first = with_files(tmp_path)
-        header = "item_id,label,annotator,labeled_at"
-        rows = [(first[0], "human", "ann", "2026-01-02"), (first[0], "entity", "ann", "2026-01-01")]
-        put(campaign, "a.csv", csv_of(*rows, header=header))
-        answer(campaign, first, "human", "b.csv", "bob")
-        answer(campaign, first[:1], "number", "c.csv", "cat")
-        assert step.run(campaign, 0) is not None
-        answer(campaign, select(campaign, 1), name="d.csv")
-        answer(campaign, first[1:2], "entity", "e.csv", "bob")
-        assert step.run(campaign, 1) is not None
-        assert [(row["file"], row["item_id"]) for row in rejected_rows(campaign, 1)] == [("e.csv", first[1])]
-
     def test_an_empty_selection_is_done_at_once(self, tmp_path):
         campaign = make_campaign(tmp_path, num_items=5)
         answer(campaign, select(campaign))
@@ -340,6 +319,98 @@ class TestLaterRounds:
         assert select(campaign, 1) == []
         assert step.run(campaign, 1).metrics["num_labeled"] == 0
         assert stop_reason(campaign) is None
+
+
+class TestCorrections:
+    """New answers about items that have a label."""
+
+    @pytest.fixture
+    def rounds(self, tmp_path):
+        """A campaign in round 1: ann has labelled all of round 0 `human`."""
+        campaign, first = with_files(tmp_path)
+        answer(campaign, first, "human", "a.csv", "ann")
+        assert step.run(campaign, 0) is not None
+        return campaign, first, select(campaign, 1)
+
+    def test_a_new_answer_replaces_the_label_and_is_no_new_label(self, rounds):
+        campaign, first, second = rounds
+        before = label_snapshot(campaign, 1)
+        answer(campaign, [*second, first[0]], "entity", "b.csv", "bob")
+        manifest = step.run(campaign, 1)
+        record = campaign.read_table(manifest, "labels.parquet").to_pylist()[-1]
+        assert (record["item_id"], record["annotator"], record["round"]) == (first[0], "bob", 0)
+        assert record["origin"] == "b.csv"
+        metrics = {name: manifest.metrics[name] for name in ("num_labeled", "num_late", "num_corrected", "num_votes")}
+        assert metrics == {"num_labeled": 5, "num_late": 0, "num_corrected": 1, "num_votes": 6}
+        assert num_labels(campaign, 2) == 10 == len(label_snapshot(campaign, 2).labels)
+        assert label_snapshot(campaign, 2).labels[first[0]] == 0
+        assert (label_snapshot(campaign, 1).digest, label_snapshot(campaign, 1).labels[first[0]]) == (before.digest, 1)
+        assert manifest.metrics["num_rejected_lines"] == 0
+
+    def test_a_correction_alone_does_not_finish_the_round_and_waits_in_the_inbox(self, rounds):
+        campaign, first, second = rounds
+        answer(campaign, [first[0]], "entity", "b.csv", "bob")
+        assert step.run(campaign, 1) is None
+        assert "0 of 5 labels of round 1, new answers about 1 labelled items: " in waiting_for(campaign, 1)
+        answer(campaign, second, "number", "c.csv", "ann")
+        assert step.run(campaign, 1).metrics["num_corrected"] == 1
+
+    def test_what_comes_while_no_round_waits_is_taken_by_the_next(self, tmp_path):
+        campaign, first = with_files(tmp_path)
+        answer(campaign, first, "human", "a.csv", "ann")
+        step.run(campaign, 0)
+        answer(campaign, first[:1], "entity", "b.csv", "bob")
+        assert label_snapshot(campaign, 1).labels[first[0]] == 1  # round 1 trains on what round 0 brought
+        answer(campaign, select(campaign, 1), "human", "c.csv", "ann")
+        assert step.run(campaign, 1).metrics["num_corrected"] == 1
+
+    def test_a_correction_is_recorded_once(self, rounds):
+        campaign, first, second = rounds
+        answer(campaign, [*second, first[0]], "entity", "b.csv", "bob")
+        step.run(campaign, 1)
+        answer(campaign, select(campaign, 2), "entity", "c.csv", "bob")
+        manifest = step.run(campaign, 2)
+        assert (manifest.metrics["num_corrected"], manifest.metrics["num_confirmed"]) == (0, 0)
+        assert (manifest.metrics["num_votes"], manifest.metrics["num_rejected_lines"]) == (5, 0)
+        assert label_snapshot(campaign, 3).labels[first[0]] == 0
+
+    def test_another_person_may_confirm(self, rounds):
+        campaign, first, second = rounds
+        answer(campaign, [*second, first[0]], "human", "b.csv", "bob")
+        manifest = step.run(campaign, 1)
+        assert (manifest.metrics["num_corrected"], manifest.metrics["num_confirmed"]) == (0, 1)
+        assert label_snapshot(campaign, 2).labels[first[0]] == 1
+
+    def test_an_old_file_that_comes_again_does_not_undo_a_correction(self, rounds):
+        campaign, first, second = rounds
+        answer(campaign, [*second, first[0]], "entity", "b.csv", "bob")
+        step.run(campaign, 1)
+        answer(campaign, first, "human", "a (1).csv", "ann")
+        answer(campaign, select(campaign, 2), "entity", "c.csv", "bob")
+        manifest = step.run(campaign, 2)
+        assert manifest.metrics["num_corrected"] == 0
+        [row] = rejected_rows(campaign, 2)
+        assert (row["file"], row["item_id"]) == ("a (1).csv", first[0])
+        assert "gave the same answer before, and the item was labelled entity in round 1, which stays" in row["reason"]
+
+    def test_answers_that_disagree_correct_nothing(self, rounds):
+        campaign, first, second = rounds
+        answer(campaign, [*second, first[0]], "entity", "b.csv", "bob")
+        answer(campaign, [first[0]], "number", "c.csv", "cat")
+        manifest = step.run(campaign, 1)
+        assert (manifest.metrics["num_corrected"], manifest.metrics["num_rejected_lines"]) == (0, 2)
+        assert label_snapshot(campaign, 2).labels[first[0]] == 1
+
+    @pytest.mark.parametrize(("label", "goes_on"), [("entity", True), ("human", False)])
+    def test_at_the_deadline_a_changed_label_is_something_to_train_on(self, tmp_path, label, goes_on):
+        campaign, first = with_files(tmp_path, deadline_hours=24)
+        answer(campaign, first, "human", "a.csv", "ann")
+        step.run(campaign, 0)
+        select(campaign, 1)
+        answer(campaign, first[:1], label, "b.csv", "bob")
+        manifest = step.run(campaign, 1, after_selection(campaign, 25, 1))
+        assert manifest.metrics["num_labeled"] == 0
+        assert (stop_reason(campaign) is None) == goes_on
 
 
 def test_waiting_for_looks_and_changes_nothing(tmp_path):

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from activelora.errors import DataError
-from activelora.labeling.oracle import answer
+from activelora.labeling.oracle import answer, confused_answer
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import make_request
 from tests.labeling.conftest import make_campaign, select
@@ -87,3 +87,59 @@ def test_a_pool_without_gold_is_refused(tmp_path):
     select(campaign)
     with pytest.raises(DataError, match="without gold labels"):
         collect(campaign)
+
+
+MATRIX = [[0.8, 0.15, 0.05], [0.0, 1.0, 0.0], [0.3, 0.3, 0.4]]
+NAMED = {
+    "Entity": {"entity": 0.8, "human": 0.15, "number": 0.05},
+    "number": {"entity": 0.3, "human": 0.3, "number": 0.4},
+}
+
+
+@pytest.mark.parametrize("gold_label", [0, 1, 2])
+def test_answers_follow_the_confusion_matrix(gold_label):
+    num = 5_000
+    row = MATRIX[gold_label]
+    counts = Counter(confused_answer(row, f"item {index}", seed=5) for index in range(num))
+    for label, probability in enumerate(row):
+        bound = 4 * (probability * (1 - probability) / num) ** 0.5  # four standard deviations of a binomial share
+        assert abs(counts[label] / num - probability) <= bound
+
+
+def test_a_confused_answer_depends_on_seed_and_item_alone():
+    def answers(seed, names):
+        return {name: confused_answer(MATRIX[2], name, seed) for name in names}
+
+    names = [f"item {index}" for index in range(200)]
+    assert answers(1, names) == answers(1, names[::-1])
+    assert answers(1, names) != answers(2, names)
+
+
+def test_a_row_whose_sum_was_rounded_down_still_answers():
+    thirds = [1 / 3, 1 / 3, 1 / 3, 0.0]
+    assert {confused_answer(thirds, f"item {index}", 0) for index in range(300)} == {0, 1, 2}
+    assert confused_answer([0.0, 1e-300], "a", 0) == 1
+
+
+@pytest.mark.parametrize("confusion", [MATRIX, NAMED])
+def test_a_confusion_matrix_in_the_campaign_file(tmp_path, confusion):
+    labeling = {"source": "oracle", "oracle_confusion": confusion}
+    campaign = make_campaign(tmp_path, num_items=300, batch=300, labeling=labeling)
+    select(campaign)
+    right, collected = gold(campaign), collect(campaign)
+    seed = campaign.seed("oracle")
+    given = {record["item_id"]: record["label"] for record in collected.records}
+    assert given == {item_id: confused_answer(MATRIX[label], item_id, seed) for item_id, label in right.items()}
+    assert all(given[item_id] == 1 for item_id, label in right.items() if label == 1)
+    assert 0 < sum(given[item_id] != label for item_id, label in right.items()) < 150
+
+
+def test_an_item_gets_the_same_answer_in_any_batch(tmp_path):
+    given = []
+    for name, batch in (("small", 5), ("large", 20)):
+        labeling = {"source": "oracle", "oracle_confusion": MATRIX}
+        campaign = make_campaign(tmp_path / name, labeling=labeling, batch=batch)
+        select(campaign)
+        given.append({record["item_id"]: record["label"] for record in collect(campaign).records})
+    assert given[0].items() <= given[1].items()
+    assert list(given[0]) != sorted(given[0])

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import AnswerLoss, Trainer, example, num_steps, rate_at
 
 NONE = ConstraintConfig(form="none")
@@ -17,26 +18,26 @@ def train(base, examples, config, constraint=NONE, adapter=SMALL, stop_after=Non
     """Train a fresh adapter and return its parameters, its losses and, where it was stopped, a checkpoint."""
     adapted = lora.attach(base, adapter, seed=3)
     with lora.attached(adapted):
-        trainer = Trainer(base, adapted, examples, config, constraint, seed=7)
+        trainer = Trainer(base, PlainTrainee(adapted, constraint), examples, config, seed=7)
         saved = {}
 
         def checkpoint():
-            saved["parameters"] = [p.data.clone() for p in [*trainer.a, *trainer.b]]
-            saved["optimizer"] = copy.deepcopy(trainer.optimizer.state_dict())
+            saved["parameters"] = [p.data.clone() for p in trainer.parameters]
+            saved["optimizer"] = copy.deepcopy(trainer.optimizers[0].state_dict())
             saved["progress"] = copy.deepcopy(trainer.progress)
             if stop_after is not None and trainer.progress.step >= stop_after:
                 raise KeyboardInterrupt
 
         if resume:
-            for parameter, value in zip([*trainer.a, *trainer.b], resume["parameters"], strict=True):
+            for parameter, value in zip(trainer.parameters, resume["parameters"], strict=True):
                 parameter.data.copy_(value)
-            trainer.optimizer.load_state_dict(resume["optimizer"])
+            trainer.optimizers[0].load_state_dict(resume["optimizer"])
             trainer.progress = resume["progress"]
         try:
             trainer.run(checkpoint)
         except KeyboardInterrupt:
             return saved
-        return [p.data.clone() for p in [*trainer.a, *trainer.b]], trainer.progress.losses
+        return [p.data.clone() for p in trainer.parameters], trainer.progress.losses
 
 
 @pytest.fixture
@@ -124,10 +125,14 @@ def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
             for parameter in lora.b_parameters(adapted):
                 parameter.data.normal_(0, 0.1)
             before = [p.data.clone() for p in lora.b_parameters(adapted)]
-            trainer = Trainer(base, adapted, examples, config, constraint, seed=7)
+            trainer = Trainer(base, PlainTrainee(adapted, constraint), examples, config, seed=7)
             assert trainer.total_steps == 1
             trainer.run(lambda: None)
-            return before, [p.data.clone() for p in trainer.b], [p.data.clone() for p in trainer.a]
+            return (
+                before,
+                [p.data.clone() for p in lora.b_parameters(adapted)],
+                [p.data.clone() for p in lora.a_parameters(adapted)],
+            )
 
     before, plain_b, plain_a = one_step(NONE)
     _, constrained_b, constrained_a = one_step(ConstraintConfig(form="decoupled", strength=beta))
@@ -164,7 +169,7 @@ def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path
     adapted = lora.attach(base, AdapterConfig(rank=4, last_layers=2), seed=3)
     ids = torch.tensor([list(range(5, 12))])
     with lora.attached(adapted):
-        Trainer(base, adapted, examples, TrainingConfig(), NONE, seed=7).run(lambda: None)
+        Trainer(base, PlainTrainee(adapted, NONE), examples, TrainingConfig(), seed=7).run(lambda: None)
         lora.save(adapted, tmp_path)
         expected = base.model(input_ids=ids).logits
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]

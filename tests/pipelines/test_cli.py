@@ -60,7 +60,8 @@ def test_help_names_every_command_and_loads_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
-    for command in ("demo", "init", "check", "schema", "run", "tick", "status", "report", "compile", "list"):
+    making = ("demo", "init", "check", "schema", "run", "tick", "compile", "list")
+    for command in (*making, "status", "forecast", "report", "stop", "compare", "diagnose", "labels"):
         assert f" {command} " in done.stdout
 
 
@@ -164,6 +165,17 @@ def test_check_compares_the_budget_with_the_pool(run, campaign_file):
     assert "label budget of 32 is larger than the pool of 30 items" in err
 
 
+def test_check_says_what_a_target_asks_of_a_small_holdout(run, campaign_file):
+    targets = ["--set", "stopping.target_accuracy=0.9", "--set", "stopping.target_ece=0.05"]
+    code, out, err = run("check", campaign_file(), *targets)
+    assert code == 0, err
+    assert "accuracy 0.9: on 10 holdout items about 0.982 must be measured to be sure" in out
+    assert "stopping.target_ece 0.05 can hardly be reached: on 10 holdout items" in " ".join(err.split())
+    code, out, err = run("check", campaign_file(), *targets, "--set", "stopping.target_on=point")
+    assert "must be measured" not in out
+    assert "hardly" not in err
+
+
 def test_check_looks_at_the_answers_of_the_tokenizer(run, campaign_file):
     code, _, err = run("check", campaign_file(), "--set", "task.labels=[water, water bottle, red]")
     assert code == 1
@@ -221,6 +233,24 @@ def test_run_status_and_report(run, campaign_file, place):
     (uri / "report.html").unlink()
     assert run("report", uri)[1].strip() == f"{uri}/report.html"
     assert (uri / "report.html").exists()
+
+
+def test_a_person_ends_a_campaign_for_good(run, campaign_file, place):
+    file = campaign_file(labeling={"source": "files"}, acquisition={"batch_size": 4, "strategy": "random"})
+    assert run("tick", file)[0] == 0
+    uri = place / "campaigns" / "tiny"
+    code, _, err = run("stop", uri, "--reason", "  ")
+    assert (code, "--reason: is empty" in err) == (1, True)
+    code, out, err = run("stop", uri, "--reason", "the project <ended>")
+    assert code == 0, err
+    assert "finished: stopped by hand: the project <ended>" in out
+    assert "cannot be taken back" in out
+    assert "stopped by hand: the project &lt;ended&gt;" in (uri / "report.html").read_text()
+    assert json.loads(run("status", uri, "--json")[1])["status"] == "finished"
+    assert "finished: stopped by hand" in run("run", file)[1]
+    code, _, err = run("stop", uri, "--reason", "again")
+    assert code == 1
+    assert "has ended already: stopped by hand: the project <ended>" in err
 
 
 def test_settings_of_a_campaign_are_frozen(run, campaign_file, place):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from activelora.config import ResourcesConfig
 from components.image import images
 from pipelines.compile import compile_pipelines
 
+GOLDEN = Path(__file__).with_name("graph.json")
 RESOURCES = ResourcesConfig.model_validate(
     {
         "cpu": {"cpu": "1", "memory": "3Gi"},
@@ -234,3 +237,176 @@ def test_compiling_again_gives_the_same(folder, tmp_path):
     for path in compile_pipelines(RESOURCES, 4, tmp_path, images()):
         assert path.read_text() == (folder / path.name).read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"tick.yaml", "campaign.yaml"}
+
+
+def structure(compiled: Compiled) -> dict:
+    """Return what matters of a pipeline: tasks, edges, conditions, loops, images and resources."""
+    dags = {}
+    for dag, content in sorted(compiled.dags().items()):
+        dags[dag] = {
+            name: {
+                "runs": task["componentRef"]["name"],
+                **({"after": sorted(task["dependentTasks"])} if "dependentTasks" in task else {}),
+                **({"if": task["triggerPolicy"]["condition"]} if "condition" in task.get("triggerPolicy", {}) else {}),
+                **(
+                    {"strategy": task["triggerPolicy"]["strategy"]}
+                    if "strategy" in task.get("triggerPolicy", {})
+                    else {}
+                ),
+                **({"at once": task["iteratorPolicy"]["parallelismLimit"]} if "iteratorPolicy" in task else {}),
+            }
+            for name, task in sorted(content["tasks"].items())
+        }
+    pods = {
+        name: {
+            "image": executor["container"]["image"].rpartition("/")[2].partition(":")[0],
+            "resources": {key: value for key, value in executor["container"]["resources"].items() if "resource" in key},
+            "accelerator": executor["container"]["resources"].get("accelerator", {}).get("resourceCount"),
+            "settings": sorted(compiled.pods[name]),
+        }
+        for name, executor in sorted(compiled.executors.items())
+    }
+    return {"dags": dags, "pods": pods}
+
+
+def test_the_graph_is_the_known_one(folder):
+    """A change of the graph is a change of graph.json, which ACTIVELORA_WRITE_GOLDEN=1 writes anew."""
+    found = {name: structure(Compiled(folder / f"{name}.yaml")) for name in ("tick", "campaign")}
+    if os.environ.get("ACTIVELORA_WRITE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
+
+
+def test_no_accelerator_pod_starts_without_its_own_condition(folder):
+    """Such a pod hangs directly under a condition, or in a loop over what a condition let through."""
+    for name in ("tick", "campaign"):
+        compiled = Compiled(folder / f"{name}.yaml")
+        dags = compiled.dags()
+        guarded = {
+            task["componentRef"]["name"]
+            for _, task in compiled.tasks()
+            if "condition" in task.get("triggerPolicy", {}) or "iteratorPolicy" in task
+        }
+        gpu = {
+            f"comp-{one.removeprefix('exec-')}"
+            for one, executor in compiled.executors.items()
+            if executor["container"]["image"] == GPU_IMAGE
+        }
+        assert gpu
+        for dag, content in dags.items():
+            if any(task["componentRef"]["name"] in gpu for task in content["tasks"].values()):
+                assert dag in guarded
+
+
+def test_a_pipeline_stays_small(folder):
+    """etcd takes 1.5 MB, and KFP's own limits are lower; the loop does not unroll."""
+    assert (folder / "tick.yaml").stat().st_size < 100_000
+    assert (folder / "campaign.yaml").stat().st_size < 100_000
+
+
+def test_another_process_compiles_the_same(folder, tmp_path):
+    """KFP's own order varies from process to process, and a version is known by its content."""
+    program = (
+        "import sys; from pathlib import Path; from activelora.config import ResourcesConfig;"
+        "from components.image import images; from pipelines.compile import compile_pipelines;"
+        "compile_pipelines(ResourcesConfig.model_validate_json(sys.argv[1]), 4, Path(sys.argv[2]), images())"
+    )
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        command = [sys.executable, "-W", "ignore", "-c", program, RESOURCES.model_dump_json(), str(out)]
+        subprocess.run(command, check=True, timeout=60, env={**os.environ, "PYTHONHASHSEED": seed})
+        for name in ("tick.yaml", "campaign.yaml"):
+            assert (out / name).read_text() == (folder / name).read_text()
+
+
+FULL = ResourcesConfig.model_validate(
+    {
+        "train": {"accelerator_type": "nvidia.com/gpu", "shm": "8Gi"},
+        "secrets": ["s3-keys"],
+        "config_map": "activelora-config",
+        "image_pull_secrets": ["registry"],
+        "model_cache": {"claim": "models"},
+        "queue": "gpu-queue",
+        "pod_labels": {"team": "nlp", "app.kubernetes.io/part-of": "mine"},
+        "pod_annotations": {"sidecar.istio.io/inject": "false"},
+        "pod_timeout_seconds": 7200,
+        "run_timeout_seconds": 86400,
+        "run_ttl_seconds": 3600,
+        "notify": {"secret": "webhook"},
+    }
+)
+
+
+@pytest.fixture(scope="module", params=["tick.yaml", "campaign.yaml"])
+def full(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("full")
+    compile_pipelines(FULL, 4, folder, images())
+    return Compiled(folder / request.param)
+
+
+def test_pods_carry_labels_annotations_and_a_deadline(full):
+    for name, pod in full.pods.items():
+        labels = pod["podMetadata"]["labels"]
+        assert labels["team"] == "nlp"
+        assert labels["app.kubernetes.io/part-of"] == "activelora"  # the network policies go by it
+        assert labels["app.kubernetes.io/component"] == "step"
+        is_gpu = full.executors[name]["container"]["image"] == GPU_IMAGE
+        assert labels.get("kueue.x-k8s.io/queue-name") == ("gpu-queue" if is_gpu else None)
+        assert pod["podMetadata"]["annotations"] == {"sidecar.istio.io/inject": "false"}
+        assert pod["activeDeadlineSeconds"] == "7200"
+        assert pod["imagePullSecret"][0]["secretName"] == "registry"
+        (config,) = pod["configMapAsEnv"]
+        assert config["configMapName"] == "activelora-config"
+        assert {one["envVar"] for one in config["keyToEnv"]} == {
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_DEFAULT_REGION",
+            "MLFLOW_TRACKING_URI",
+        }
+
+
+def test_pods_that_run_models_share_the_cache(full):
+    mounted = {name.removeprefix("exec-"): pod["pvcMount"] for name, pod in full.pods.items() if "pvcMount" in pod}
+    assert set(mounted) == {"train-adapter", "evaluate-adapter", "score-pool"}
+    for name, (mount,) in mounted.items():
+        assert (mount["constant"], mount["mountPath"]) == ("models", "/cache")
+        environment = {one["name"]: one["value"] for one in full.executor(name)["env"]}
+        assert environment == {"ACTIVELORA_CACHE": "/cache/activelora", "HF_HOME": "/cache/huggingface"}
+
+
+def test_without_a_claim_each_pod_has_a_volume_of_its_own(tmp_path):
+    resources = ResourcesConfig.model_validate({"model_cache": {"size": "5Gi", "storage_class": "fast"}})
+    compile_pipelines(resources, 1, tmp_path, images())
+    (volume,) = Compiled(tmp_path / "tick.yaml").pods["exec-score-pool"]["genericEphemeralVolume"]
+    assert (volume["size"], volume["storageClassName"], volume["mountPath"]) == ("5Gi", "fast", "/cache")
+
+
+def test_the_exit_task_follows_whatever_happens(full):
+    root = full.dags()["root"]["tasks"]
+    (handled,) = [name for name in root if name != "tell-the-end"]
+    ending = root["tell-the-end"]
+    assert ending["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    assert ending["dependentTasks"] == [handled]
+    assert ending["inputs"]["parameters"]["status"] == {"taskFinalStatus": {"producerTask": handled}}
+
+
+def test_no_loop_stands_in_the_exit_handler_itself(full):
+    """KFP's backend fails it: kubeflow/pipelines#12390."""
+    root = full.dags()["root"]["tasks"]
+    (handled,) = [task["componentRef"]["name"] for name, task in root.items() if name != "tell-the-end"]
+    assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
+
+
+def test_the_webhook_is_given_to_the_exit_task_alone(full):
+    given = {
+        name: secret["keyToEnv"]
+        for name, pod in full.pods.items()
+        for secret in pod["secretAsEnv"]
+        if secret["secretName"] == "webhook"
+    }
+    assert given == {"exec-tell-the-end": [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]}
+
+
+def test_runs_end_and_are_cleaned_up(full):
+    (settings,) = [one["platforms"]["kubernetes"] for one in yaml.safe_load_all(full.text) if "platforms" in one]
+    config = settings["pipelineConfig"]
+    assert (config["activeDeadlineSeconds"], config["resourceTtlOnCompletion"]) == (86400, 3600)

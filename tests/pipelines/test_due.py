@@ -7,6 +7,7 @@ import pytest
 from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
 from activelora.campaign.manifest import Unit
 from pipelines.due import ANY_ROUND, Due, due, due_at
+from pipelines.inline import close_if_due
 from tests.pipelines.conftest import finish, finish_step
 
 ROUND_0 = ("ingest_pool", "evaluate_adapter", "score_pool", "select_batch", "await_labels")
@@ -55,6 +56,26 @@ def test_the_component_records_the_end(new_campaign):
     finish_step(campaign, "train_adapter", 1)
     assert stop_reason(campaign) is None
     assert due(campaign) == Due(1, work=True, evaluate=True)
+
+
+@pytest.mark.parametrize(
+    "stopping",
+    [{"target_accuracy": 0.5, "target_on": "point"}, {"plateau_rounds": 1, "max_rounds": 9}, {"target_ece": 0.2}],
+    ids=str,
+)
+def test_kfp_sees_targets_and_plateaus_as_the_other_engines_do(new_campaign, stopping):
+    campaign = new_campaign("ingest_pool", stopping={"max_rounds": 9, "target_on": "point", **stopping})
+    rounds = 0
+    while due(campaign)[1:] != Due(0)[1:]:
+        steps = ("evaluate_adapter", "score_pool", "select_batch", "await_labels")
+        for step in steps if rounds == 0 else ("train_adapter", *steps):
+            if any(due(campaign)[1:]):
+                finish_step(campaign, step, rounds)
+        rounds += 1
+    assert stop_reason(campaign) is None
+    reason = close_if_due(Campaign.open(campaign.store.uri))  # as the `plan` component does
+    assert reason.startswith("accuracy is on a plateau" if "plateau_rounds" in stopping else "the target is reached")
+    assert rounds == (3 if "plateau_rounds" in stopping else 1)
 
 
 def test_kfp_gets_plain_values_and_may_send_floats(new_campaign):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_finished_campaign_starts_no_step(make_campaign, capfd):
     assert (result.status, result.done) == ("finished", ())
     assert tasks_run(log.out + log.err) == ["plan", "plan"]
     assert digests(campaign) == before
+
+
+@pytest.mark.slow
+def test_the_end_is_told_also_when_a_task_fails(make_campaign, capfd):
+    told = {"notify": {"secret": "webhook"}}
+    campaign = make_campaign(stopping={"max_rounds": 1}, acquisition={"batch_size": 4, "strategy": "random"})
+    inline.run_campaign(campaign)
+    pipeline = tick_pipeline(Placement(ResourcesConfig.model_validate(told), images()))
+    local.run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri)
+    (key,) = campaign.store.list("run-ends/")
+    assert json.loads(campaign.store.read(key))["state"] == "SUCCEEDED"
+
+    with pytest.raises(EngineError, match="failed"):
+        local.run_pipeline(pipeline, {"campaign_uri": f"{campaign.store.uri}-gone"}, "nowhere")
+    assert tasks_run("".join(capfd.readouterr()))[-1] == "tell-the-end"
 
 
 def test_a_waiting_campaign_only_collects(make_campaign, capfd):

@@ -1,6 +1,8 @@
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from activelora.errors import ProblemsError
 from activelora.pool.inspect import inspect_data
 from activelora.pool.survey import survey_data
 from tests.pool.conftest import CHOICE_TASK, TASK, jsonl, rows
@@ -129,3 +131,16 @@ def test_real_multiple_choice_data(shared_data, make_config):
     summary = inspect_data(config)
     assert summary.num_pool + summary.num_overlap + summary.num_duplicates == 2251
     assert set(summary.holdout_labels) <= {"0", "1", "2", "3", "4"}
+
+
+def test_contradicting_rows_are_left_out_where_the_campaign_says_so(tmp_path, make_config):
+    write(tmp_path, pool=[*rows(30), rows(1)[0] | {"label": "politics"}, rows(1)[0]], holdout=rows(9, 40))
+    with pytest.raises(ProblemsError, match="the same item is labelled"):
+        survey_data(make_config())
+    for data in ({"contradictions": "drop"}, {"contradictions": "drop", "holdout": {"path": "holdout.jsonl"}}):
+        survey = survey_data(make_config(**data))
+        assert len(survey.pool) == len(set(survey.pool)) == 29
+        assert survey.num_left_out == 0
+        assert survey.warnings[0] == "data.pool: items left out because their rows carry different labels: 1"
+        assert sum(map(len, splits(survey))) == 29 + 9 * ("holdout" in data)
+        assert set.union(*map(set, splits(survey))) <= {*survey.pool, *survey.labeled}

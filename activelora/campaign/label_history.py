@@ -1,0 +1,85 @@
+"""Who said what about an item, when, and what became of it: every label record, and how two snapshots differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from activelora.campaign.labels import LabelSnapshot, majority, time_of
+
+Record = dict[str, Any]
+Effect = Literal["labels", "corrects", "confirms", "outvoted"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record and its effect.
+
+    Attributes:
+        record: In :data:`~activelora.campaign.records.LABEL_SCHEMA`. Its ``round`` asked for the answer.
+        round: The round that collected it; the next one was the first to train on it.
+        effect: ``labels`` an item that had none, ``corrects`` or ``confirms`` the label of an earlier round, or is
+            ``outvoted`` by others of its round.
+        before: The item's label before that round; None if it had none.
+        replaced_in: The round whose records replaced it; None while it is in force.
+    """
+
+    record: Record
+    round: int
+    effect: Effect
+    before: int | None
+    replaced_in: int | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the labels of one snapshot differ from those of another.
+
+    Attributes:
+        added: Item id → label, for items without a label in the first one.
+        corrected: Item id → label in the first and in the second one.
+    """
+
+    added: dict[str, int]
+    corrected: dict[str, tuple[int, int]]
+
+
+def blame(rounds: Sequence[Sequence[Record]]) -> dict[str, list[Entry]]:
+    """Return the history of every item, by item id in ascending order, each in the order of time.
+
+    Args:
+        rounds: The records that each round brought, in the order of the rounds.
+    """
+    brought: dict[str, dict[int, list[Record]]] = {}
+    for round_, records in enumerate(rounds):
+        for record in records:
+            brought.setdefault(record["item_id"], {}).setdefault(round_, []).append(record)
+    return {item_id: _history(brought[item_id]) for item_id in sorted(brought)}
+
+
+def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
+    """Return what a later snapshot adds to and changes in an earlier one."""
+    added = {item: label for item, label in after.labels.items() if item not in before.labels}
+    both = {item: (before.labels[item], label) for item, label in after.labels.items() if item in before.labels}
+    return Difference(added, {item: labels for item, labels in both.items() if labels[0] != labels[1]})
+
+
+def _history(brought: dict[int, list[Record]]) -> list[Entry]:
+    entries: list[Entry] = []
+    before: int | None = None
+    in_order = sorted(brought)
+    for round_, later in zip(in_order, [*in_order[1:], None], strict=True):
+        records = sorted(brought[round_], key=lambda record: (time_of(record), record["annotator"]))
+        label = majority({record["annotator"]: record["label"] for record in records}.values())
+        entries += [Entry(record, round_, _effect(record, label, before), before, later) for record in records]
+        before = label
+    return entries
+
+
+def _effect(record: Record, label: int, before: int | None) -> Effect:
+    if record["label"] != label:
+        return "outvoted"
+    if before is None:
+        return "labels"
+    return "confirms" if label == before else "corrects"

@@ -1,0 +1,148 @@
+"""What was measured in the campaigns of a comparison, read from their manifests.
+
+Letters: S seeds, N items, R rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.campaign.campaign import Campaign
+from activelora.comparison.statistics import area_weights
+from activelora.errors import DataError
+from activelora.tracking.headline import Headline, headline_of
+from activelora.tracking.headline_values import sign_of
+from activelora.tracking.history import RoundRecord, evaluated, read_history
+
+FloatArray = NDArray[np.float64]
+
+CONTROL = "random"
+"""The strategy that all others are held against."""
+
+
+@dataclass(frozen=True, order=True)
+class Method:
+    """What is compared: a query strategy with an adapter.
+
+    Attributes:
+        strategy: Its name in the registry.
+        adapter: Its name in the registry.
+    """
+
+    strategy: str
+    adapter: str
+
+    def named(self, several_adapters: bool) -> str:
+        """Return the method's name on tables: with the adapter only where there are several."""
+        return f"{self.strategy} · {self.adapter}" if several_adapters else self.strategy
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished campaign of a comparison.
+
+    Attributes:
+        method: Its method.
+        seed: Its seed.
+        campaign: Where it is.
+    """
+
+    method: Method
+    seed: int
+    campaign: Campaign
+
+    @property
+    def headline(self) -> Headline:
+        """The metric that is compared."""
+        return headline_of(self.campaign.config.task)
+
+    @cached_property
+    def records(self) -> list[RoundRecord]:
+        """The evaluated rounds."""
+        return evaluated(read_history(self.campaign))
+
+    @property
+    def num_labels(self) -> list[int]:
+        """Labels of the rounds."""
+        return [record.num_labels for record in self.records]
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of all steps; what was taken over from another campaign counts as if it was done here."""
+        whole = read_history(self.campaign)
+        return sum(manifest.metrics.get("seconds", 0.0) for record in whole for manifest in record.manifests)
+
+    def metric(self, name: str) -> list[float]:
+        """Return a metric by round."""
+        return [record.metrics[name] for record in self.records]
+
+    def item_scores(self) -> tuple[tuple[str, ...], FloatArray] | None:
+        """Return the holdout's item ids, and how each item scores by round: 1 for a right answer.
+
+        None for a headline metric that is not the mean of such scores.
+        """
+        if self.headline.metric != "accuracy":
+            return None
+        ids: tuple[str, ...] = ()
+        rows = []
+        for record in self.records:
+            if record.evaluation is None:
+                continue
+            table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
+            ids = tuple(table["item_id"].to_pylist())
+            rows.append(np.asarray(table["predicted"].to_numpy() == table["label"].to_numpy(), dtype=np.float64))
+        return ids, np.stack(rows)
+
+
+def common_labels(runs: Sequence[Run]) -> list[int]:
+    """Return the label counts of the rounds, which must be the same in all campaigns.
+
+    Raises:
+        DataError: They differ, or there is none but round 0.
+    """
+    first = runs[0].num_labels
+    for run in runs:
+        if run.num_labels != first:
+            raise DataError(
+                f"its rounds have {run.num_labels} labels and those of {runs[0].campaign.store.uri} {first}, so the "
+                "curves cannot be compared",
+                where=run.campaign.store.uri,
+                remedy="Run the comparison again to finish all campaigns.",
+            )
+    if len(first) < 2:
+        raise DataError("nothing but round 0 was measured", where=runs[0].campaign.store.uri)
+    return first
+
+
+def paired_differences(ours: Sequence[Run], controls: Sequence[Run], weights_R: FloatArray) -> FloatArray:
+    """Return paired differences of the headline metric, above 0 where ours is better.
+
+    By seed and holdout item where all campaigns have one holdout and the metric is a mean over its items; otherwise
+    by seed alone, with N = 1.
+
+    Args:
+        ours: One run a seed.
+        controls: The control's runs, of the same seeds in the same order.
+        weights_R: What each round counts, for example the area's weights or the last round alone.
+    """
+    scores = [(run.item_scores(), other.item_scores()) for run, other in zip(ours, controls, strict=True)]
+    ids = {found[0] for pair in scores for found in pair if found is not None}
+    if len(ids) == 1 and all(found is not None for pair in scores for found in pair):
+        rows = [weights_R @ (own[1] - other[1]) for own, other in scores if own is not None and other is not None]
+        return np.stack(rows)
+    sign, name = (sign_of(ours[0].headline)), ours[0].headline.metric
+    means = [
+        sign * float(weights_R @ (np.array(run.metric(name)) - np.array(other.metric(name))))
+        for run, other in zip(ours, controls, strict=True)
+    ]
+    return np.array(means)[:, None]
+
+
+def area(run: Run) -> float:
+    """Return the area under the headline metric's curve: its mean over the labels spent."""
+    return float(area_weights(run.num_labels) @ np.array(run.metric(run.headline.metric)))

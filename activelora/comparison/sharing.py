@@ -1,0 +1,69 @@
+"""What campaigns that differ in their query strategy alone have in common: the beginning, up to round 0's scores."""
+
+from __future__ import annotations
+
+import logging
+
+from activelora.acquisition.registry import get_strategy, needs_of
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.config import AcquisitionConfig
+from activelora.config_file import config_digest
+
+logger = logging.getLogger(__name__)
+_READ = (Unit("ingest_pool"), Unit("evaluate_adapter", 0))
+"""What round 0's scores read."""
+
+
+def share_beginning(campaign: Campaign, donor: Campaign) -> list[Unit]:
+    """Take over what another campaign has done and this one would do alike, and return the units.
+
+    Only between campaigns whose frozen settings are equal but for ``acquisition.strategy``, which the pool's reading
+    and round 0's evaluation do not look at; round 0's scores where both strategies need the same of them. Files come
+    first and are checked against their digests, the manifest is created last: being killed in between does no harm.
+
+    Args:
+        campaign: A campaign, begun or not.
+        donor: Another one.
+    """
+    if not _differ_in_strategy_only(campaign, donor):
+        return []
+    units = list(_READ)
+    ingest = donor.manifest(units[0])
+    if ingest is not None and _scores_alike(campaign.config.acquisition, donor.config.acquisition):
+        units += [Unit("score_pool", 0, shard) for shard in range(int(ingest.details["num_shards"]))]
+    taken = []
+    for unit in units:
+        if campaign.manifest(unit) is not None:
+            continue
+        if not _take(campaign, donor, unit):
+            break  # each unit reads the ones before it
+        taken.append(unit)
+    if taken:
+        logger.info("taken over from %s: %s", donor.store.uri, ", ".join(map(str, taken)))
+    return taken
+
+
+def _take(campaign: Campaign, donor: Campaign, unit: Unit) -> bool:
+    manifest = donor.manifest(unit)
+    if manifest is None:
+        return False
+    own = {str(unit): one.digest for unit in _READ if (one := campaign.manifest(unit)) is not None}
+    if any(own.get(name) != digest for name, digest in manifest.inputs.items()):
+        return False
+    for name, entry in manifest.files.items():
+        campaign.store.write(entry.key, donor.read_file(manifest, name))
+    campaign.store.create(unit.manifest_key, manifest.model_dump_json(indent=1).encode())
+    return True
+
+
+def _differ_in_strategy_only(campaign: Campaign, donor: Campaign) -> bool:
+    strategy = campaign.config.acquisition.strategy
+    acquisition = donor.config.acquisition.model_copy(update={"strategy": strategy})
+    alike = donor.config.model_copy(update={"acquisition": acquisition})
+    return config_digest(alike) == config_digest(campaign.config)
+
+
+def _scores_alike(one: AcquisitionConfig, other: AcquisitionConfig) -> bool:
+    same_model_runs = get_strategy(one.strategy).needs_scores == get_strategy(other.strategy).needs_scores
+    return same_model_runs and needs_of(one) == needs_of(other)

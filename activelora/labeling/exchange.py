@@ -1,0 +1,178 @@
+"""Labels out of a campaign as a file, and files of answers into its inbox."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
+from activelora.campaign.records import Item
+from activelora.campaign.store import open_store
+from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
+from activelora.labeling.files import count_answers, inbox_uri, parse_answer
+from activelora.labeling.inbox import Answer, parse_file, read_inbox
+from activelora.labeling.source import Rejected, Request, open_request
+from activelora.labeling.worksheet import csv_bytes
+from activelora.pool.access import find_items
+from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
+
+Format = Literal["csv", "jsonl"]
+MAX_PROBLEMS = 20
+"""So many bad lines of a file are shown."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a file of answers brings, as far as that can be told before a round collects it.
+
+    Attributes:
+        key: Its name in the inbox.
+        num_answers: Lines that carry a label.
+        num_labels: Items that get their first label by it.
+        num_corrected: Items whose label changes.
+        num_confirmed: Items whose label another answer agrees with.
+        rejected: Answers that contradict others, and so count for nothing now.
+        round: The round that will collect them.
+        ended: Why the campaign has ended, so that none will; None while it goes on.
+    """
+
+    key: str
+    num_answers: int
+    num_labels: int
+    num_corrected: int
+    num_confirmed: int
+    rejected: tuple[Rejected, ...]
+    round: int
+    ended: str | None
+
+
+def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
+    """Return the labels that a round trains on, one item a row, by item id; as UTF-8.
+
+    ``annotator`` names all who voted for the label, ``labeled_at`` is the latest of their times, ``num_votes`` counts
+    the others too. :func:`import_labels` reads such a file.
+
+    Args:
+        campaign: The campaign.
+        before_round: Labels that earlier rounds brought.
+        kind: ``csv`` or ``jsonl``.
+    """
+    task = make_task(campaign.config.task)
+    snapshot = label_snapshot(campaign, before_round)
+    items = find_items(campaign, list(snapshot.labels))
+    rows = _rows(task, snapshot, items)
+    if kind == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    header = ["item_id", "source_id", *task.columns, *["choices"] * task.needs_choices, *_LABEL_COLUMNS]
+    cells = []
+    for row in rows:
+        fields = [row["fields"][name] for name in task.columns]
+        choices = ["\n".join(row["choices"])] * task.needs_choices
+        cells.append([row["item_id"], row["source_id"] or "", *fields, *choices])
+        cells[-1] += [str(row[name]) for name in _LABEL_COLUMNS]
+    return csv_bytes(header, cells)
+
+
+_LABEL_COLUMNS = ("label", "annotator", "labeled_at", "source", "num_votes")
+
+
+def written_label(task: Task, label: int, item: Item) -> str:
+    """Return a label as an annotator writes it: its name, or the letter of the item's choice."""
+    name = task.label_name(label, item)
+    return name.partition(".")[0] if task.needs_choices else name
+
+
+def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[dict[str, Any]]:
+    votes: dict[str, list[dict[str, Any]]] = {}
+    for record in snapshot.records.to_pylist():
+        votes.setdefault(record["item_id"], []).append(record)
+    rows = []
+    for item_id, label in snapshot.labels.items():
+        item, own = items[item_id], [vote for vote in votes[item_id] if vote["label"] == label]
+        rows.append(
+            {
+                "item_id": item_id,
+                "source_id": item.source_id,
+                "fields": dict(item.fields),
+                "choices": list(item.choices),
+                "label": written_label(task, label, item),
+                "annotator": "; ".join(vote["annotator"] for vote in own),
+                "labeled_at": max(own, key=time_of)["labeled_at"],
+                "source": own[0]["source"],
+                "num_votes": len(votes[item_id]),
+            }
+        )
+    return rows
+
+
+def import_labels(campaign: Campaign, uri: str) -> Imported:
+    """Check a file of answers and put it into the inbox, whole or not at all. The same file twice is one.
+
+    Args:
+        campaign: A campaign whose labels come from files.
+        uri: A CSV or JSONL file, local or ``s3://``.
+
+    Raises:
+        ConfigError: The campaign reads no inbox.
+        ProblemsError: Every line that cannot be used.
+        LabelError: The file is not there, or holds no answer.
+    """
+    source = campaign.config.labeling.source
+    if source != "files":
+        raise ConfigError(f"labels come from `{source}`, which reads no inbox", where=campaign.store.uri)
+    folder, slash, name = uri.rpartition("/")
+    try:
+        content = open_store(folder or slash or ".").read(name)
+    except KeyError:
+        raise LabelError("there is no such file", where=uri) from None
+    request = open_request(campaign)
+    answers = _checked(request, name, content, uri)
+    inbox = open_store(inbox_uri(campaign))
+    key = f"imported-{hashlib.sha256(content).hexdigest()[:12]}-{name}"
+    there, _ = read_inbox(inbox)
+    there = [answer for answer in there if answer.file != key]
+    new = [replace(answer, file=key) for answer in answers]
+    before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
+    inbox.write(key, content)
+    corrected = [found.corrected(request.known) for found in (before, after)]
+    items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
+    return Imported(
+        key=key,
+        num_answers=len(new),
+        num_labels=after.num_labeled - before.num_labeled,
+        num_corrected=len(corrected[1] - corrected[0]),
+        num_confirmed=len((items[1] - corrected[1]) - items[0]),
+        rejected=tuple(one for one in after.rejected if one.file == key),
+        round=request.round,
+        ended=stop_reason(campaign),
+    )
+
+
+def _checked(request: Request, name: str, content: bytes, where: str) -> list[Answer]:
+    """Return the answers of a file of which every line can be used.
+
+    Raises:
+        ProblemsError: Some cannot.
+        LabelError: There is no answer in it.
+    """
+    answers: list[Answer] = []
+    problems: list[ActiveLoRAError] = []
+    for found in parse_file(name, content):
+        judged = parse_answer(request, found) if isinstance(found, Answer) else found
+        if isinstance(judged, Rejected):
+            place = where if judged.line is None else f"{where}:{judged.line}"
+            problems.append(LabelError(judged.reason, where=f"{place} {judged.item_id}".rstrip()))
+        elif isinstance(found, Answer):
+            answers.append(found)
+    if len(problems) > MAX_PROBLEMS:
+        left = LabelError(f"and {len(problems) - MAX_PROBLEMS} more lines that cannot be used", where=where)
+        problems = [*problems[:MAX_PROBLEMS], left]
+    if problems:
+        raise ProblemsError(problems)
+    if not answers:
+        raise LabelError("holds no answer", where=where, remedy="Fill in the column `label`.")
+    return answers

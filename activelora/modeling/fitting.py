@@ -1,0 +1,62 @@
+"""One training run of a campaign, as an adapter method sees it: :class:`activelora.modeling.posterior.FitJob`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from activelora.campaign.campaign import Attempt
+from activelora.config import CampaignConfig
+from activelora.modeling.base import BaseModel
+from activelora.modeling.checkpoint import Checkpoints, remove_checkpoints
+from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.posterior import Trainee
+from activelora.modeling.training import Trainer, example
+
+
+@dataclass(frozen=True)
+class AttemptJob:
+    """A training run inside an attempt at ``train_adapter``, with checkpoints in the campaign's store.
+
+    Attributes:
+        attempt: The attempt; everything that it reads must have been recorded, for checkpoints depend on it.
+        base: The base model.
+        items: The labelled items, sorted by id.
+        labels: Their labels.
+        folder: Where the method writes.
+        previous: What it wrote in the last round, for a warm start.
+    """
+
+    attempt: Attempt
+    base: BaseModel
+    items: Sequence[EncodedItem]
+    labels: Sequence[int]
+    folder: Path
+    previous: Path | None = None
+
+    @property
+    def config(self) -> CampaignConfig:
+        """The campaign's settings."""
+        return self.attempt.campaign.config
+
+    def seed(self, name: str, *parts: str | int) -> int:
+        """Return the seed of a named draw in this round."""
+        return self.attempt.campaign.seed(name, self.attempt.unit.round, *parts)
+
+    def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
+        """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
+        examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
+        trainer = Trainer(self.base, trainee, examples, self.config.training, seed)
+        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name)
+        checkpoints.restore()
+        if name and trainer.progress.step == trainer.total_steps:
+            return trainer.progress.losses
+        losses = trainer.run(checkpoints.save)
+        if name:
+            checkpoints.save()
+        return losses
+
+    def forget(self) -> None:
+        """Remove the checkpoints: what they led to is kept."""
+        remove_checkpoints(self.attempt.campaign.store, self.attempt)

@@ -1,0 +1,37 @@
+"""The adapter methods by name. Other packages add theirs as entry points of the group ``activelora.adapters``.
+
+An entry point is an :class:`~activelora.modeling.posterior.AdapterMethod`; its module must not import torch.
+"""
+
+from __future__ import annotations
+
+from activelora.modeling.methods import rules
+from activelora.modeling.posterior import AdapterMethod
+from activelora.registry import Registry
+
+_HERE = "activelora.modeling.methods"
+
+_METHODS = (
+    AdapterMethod(
+        name="lora",
+        summary="one LoRA adapter B·A with STAR's constraint on B; samples by Monte-Carlo dropout",
+        implementation=f"{_HERE}.mc_dropout:McDropout",
+        same_samples=rules.needs_dropout,
+    ),
+)
+
+METHODS: Registry[AdapterMethod] = Registry(
+    key="adapter.method",
+    group="activelora.adapters",
+    built_in={method.name: method for method in _METHODS},
+    check=lambda part: isinstance(part, AdapterMethod),
+)
+
+
+def get_method(name: str) -> AdapterMethod:
+    """Return the adapter method that a campaign file names.
+
+    Raises:
+        ConfigError: There is none, with the nearest name; or its package cannot be loaded.
+    """
+    return METHODS.find(name)

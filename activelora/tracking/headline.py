@@ -1,0 +1,47 @@
+"""By which number a kind of task is judged first, and which others people see beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activelora.config import TaskConfig
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a learning curve, a table of rounds and a champion go by.
+
+    Attributes:
+        metric: Its name in an evaluation.
+        title: Its name for people.
+        is_share: It lies between 0 and 1 and is shown in percent.
+        lower_is_better: As for errors.
+        columns: Metrics of a table of rounds, the headline first, with their headings.
+        second: The metric of the learning curve's other panel, with its title.
+        second_note: What is good there.
+    """
+
+    metric: str
+    title: str
+    is_share: bool
+    lower_is_better: bool
+    columns: tuple[tuple[str, str], ...]
+    second: tuple[str, str]
+    second_note: str
+
+
+ACCURACY = Headline(
+    "accuracy",
+    "Accuracy",
+    is_share=True,
+    lower_is_better=False,
+    columns=(("accuracy", "accuracy"), ("ece", "ECE"), ("nll", "NLL")),
+    second=("ece", "Calibration error (ECE)"),
+    second_note="lower is better",
+)
+_BY_KIND: dict[str, Headline] = {}
+
+
+def headline_of(config: TaskConfig) -> Headline:
+    """Return the headline of a task."""
+    return _BY_KIND.get(config.kind, ACCURACY)

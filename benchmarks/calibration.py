@@ -1,0 +1,127 @@
+"""Calibration of the adapter methods on one campaign file: the same labels, drawn at random, for every method.
+
+    python -m benchmarks.calibration pipelines/campaigns/trec6.yaml --data FOLDER --campaigns WORK_FOLDER
+
+Every row is a real campaign of one round under WORK_FOLDER: killed and started again, it goes on. Each is measured as
+it is, and again after temperature scaling on a calibration split. The table is what was measured, whoever wins.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.config_file import load_config
+from pipelines.inline import run_campaign
+
+RESULTS = Path(__file__).parent / "results"
+METRICS = ("accuracy", "ece", "ece_scaled", "nll", "nll_scaled")
+STRONG = "30"
+METHODS: dict[str, dict[str, str]] = {
+    "LoRA": {"adapter.constraint.form": "none", "evaluation.num_samples": "0"},
+    "LoRA + MC dropout": {"adapter.constraint.form": "none"},
+    "STAR (β 0.5)": {},
+    f"STAR (β {STRONG})": {"adapter.constraint.strength": STRONG},
+    "ensemble": {"adapter.method": "ensemble", "adapter.constraint.form": "none"},
+    "C-LoRA": {"adapter.method": "c_lora", "adapter.constraint.form": "none"},
+    "BLoB": {"adapter.method": "blob", "adapter.constraint.form": "none"},
+    "Laplace": {"adapter.method": "laplace", "adapter.constraint.form": "none"},
+}
+"""Row of the table → settings. Samples are averaged in the prediction unless `evaluation.num_samples` is 0."""
+
+
+def measure(file: Path, options: argparse.Namespace, settings: Mapping[str, str], name: str) -> dict[str, float]:
+    """Run one campaign of one round and return its last evaluation's metrics and what it took."""
+    overrides = {
+        "data.folder": str(options.data.resolve()),
+        "data.calibration_size": str(options.calibration),
+        "data.holdout.limit": str(options.holdout + options.calibration),
+        "acquisition.strategy": "random",
+        "acquisition.batch_size": str(options.labels),
+        "stopping.max_rounds": "1",
+        "evaluation.num_samples": str(options.samples),
+        "tracking.enabled": "false",
+        **settings,
+    }
+    config = load_config(file, overrides)
+    campaign = Campaign.create(str(options.campaigns / f"{config.name}-{name}"), config)
+    run_campaign(campaign)
+    trained, evaluated = (campaign.require(Unit(step, 1)) for step in ("train_adapter", "evaluate_adapter"))
+    metrics = {metric: evaluated.metrics[metric] for metric in METRICS}
+    return {**metrics, "train_seconds": trained.metrics["seconds"], "predict_seconds": evaluated.metrics["seconds"]}
+
+
+def table(rows: Mapping[str, list[dict[str, float]]]) -> str:
+    """Return a Markdown table: mean and range over seeds, and the cost as a ratio to the first row's."""
+    head = ["method", "accuracy", "ECE", "ECE, scaled", "NLL", "NLL, scaled", "training ×", "prediction ×"]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    first = next(iter(rows.values()))
+    for name, runs in rows.items():
+        cells = [_spread([run[metric] for run in runs]) for metric in METRICS]
+        for cost in ("train_seconds", "predict_seconds"):
+            cells.append(
+                f"{statistics.mean(run[cost] / base[cost] for run, base in zip(runs, first, strict=True)):.1f}"
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("file", type=Path, help="campaign file")
+    parser.add_argument("--data", type=Path, required=True, help="folder with its data")
+    parser.add_argument("--campaigns", type=Path, required=True, help="folder for the campaigns")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--labels", type=int, default=100)
+    parser.add_argument("--holdout", type=int, default=300)
+    parser.add_argument("--calibration", type=int, default=100)
+    parser.add_argument("--samples", type=int, default=8)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the campaigns, print the table, and write JSON and Markdown into the results folder."""
+    options = _options()
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in options.methods}
+    for seed in options.seeds:
+        for number, name in enumerate(METHODS):
+            if name in rows:
+                settings = {**METHODS[name], "seed": str(seed)}
+                rows[name].append(measure(options.file, options, settings, f"{number}-{seed}"))
+                print(f"{name}, seed {seed}: {rows[name][-1]}", flush=True)
+    task = options.file.stem
+    sizes: dict[str, Any] = {
+        name: getattr(options, name) for name in ("seeds", "labels", "holdout", "calibration", "samples")
+    }
+    flags = " ".join(
+        f"--{name} {' '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in sizes.items()
+    )
+    command = f"python -m benchmarks.calibration {options.file} --data FOLDER --campaigns WORK_FOLDER {flags}"
+    RESULTS.mkdir(exist_ok=True)
+    document = {"file": task, **sizes, "rows": rows}
+    (RESULTS / f"calibration-{task}.json").write_text(json.dumps(document, indent=1) + "\n")
+    text = (
+        f"# Calibration: {task}\n\n{options.labels} labels drawn at random, {options.holdout} held-out items, "
+        f"temperature fitted on {options.calibration} others, K = {options.samples} samples; seeds "
+        f"{options.seeds}: mean and range. Costs are wall-clock ratios to the first row, "
+        f"which predicts without samples.\n\n{table(rows)}\n\nCommand: `{command}`\n"
+    )
+    (RESULTS / f"calibration-{task}.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

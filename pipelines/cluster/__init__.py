@@ -1,0 +1,1 @@
+"""Talks to a Kubeflow Pipelines API server and to Kubernetes."""

@@ -1,0 +1,110 @@
+"""Reads from Kubernetes' API, with time-outs: what is there, what is not, and what this account may not see."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
+
+from pipelines.cluster.errors import ClusterError
+
+TIMEOUT_SECONDS = (5, 20)
+RETRIES = 2
+
+
+class ForbiddenError(ClusterError):
+    """This account may not see it."""
+
+
+class Kube:
+    """Kubernetes' API as the kubeconfig, or the pod's own account, reaches it.
+
+    Args:
+        context: Of the kubeconfig; None is the current one.
+
+    Raises:
+        ClusterError: There is no kubeconfig and this is no pod, or it cannot be used.
+    """
+
+    def __init__(self, context: str | None = None) -> None:
+        settings = client.Configuration()
+        try:
+            _load(settings, context)
+        except (ConfigException, TypeError, ValueError, OSError) as error:
+            raise ClusterError(
+                f"no cluster can be found: {error}",
+                where="kubeconfig",
+                remedy="Set KUBECONFIG, or name a --context that it has.",
+            ) from error
+        settings.retries = RETRIES
+        self._client = client.ApiClient(settings)
+        self.host: str = settings.host
+
+    def get(self, path: str, **query: str) -> dict[str, Any] | None:
+        """Return an object or a list, or None if it is not there.
+
+        Raises:
+            ForbiddenError: This account may not see it.
+            ClusterError: There was no answer, or another error.
+        """
+        return self._call("GET", path, list(query.items()), None)
+
+    def may(self, verb: str, resource: str, namespace: str | None, group: str = "") -> bool:
+        """Tell whether this account may do something (SelfSubjectAccessReview).
+
+        Args:
+            verb: For example ``list``.
+            resource: Plural, with a subresource after a slash: ``pods/log``.
+            namespace: None asks for the whole cluster.
+            group: API group; empty is the core.
+        """
+        name, _, subresource = resource.partition("/")
+        attributes = {"verb": verb, "resource": name, "group": group, "namespace": namespace or ""}
+        if subresource:
+            attributes["subresource"] = subresource
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", [], body)
+        return bool(answer and answer.get("status", {}).get("allowed"))
+
+    def _call(self, method: str, path: str, query: list[tuple[str, str]], body: Any) -> dict[str, Any] | None:
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        try:
+            answer = self._client.call_api(
+                path,
+                method,
+                query_params=query,
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            kind = ForbiddenError if error.status == 403 else ClusterError
+            raise kind(f"{method} {path} answered {error.status} {error.reason}", where=self.host) from error
+        except (HTTPError, OSError) as error:
+            raise ClusterError(f"{method} {path} got no answer: {error}", where=self.host) from error
+        content: dict[str, Any] = json.loads(answer.data)
+        return content
+
+
+def _load(settings: client.Configuration, context: str | None) -> None:
+    """Read the kubeconfig; where there is none, in a pod, its account."""
+    files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+    if not any(Path(file).exists() for file in files.split(os.pathsep)) and "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(client_configuration=settings)
+        return
+    config.load_kube_config(config_file=files, context=context, client_configuration=settings)

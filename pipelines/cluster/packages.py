@@ -1,0 +1,80 @@
+"""What is registered with Kubeflow for a campaign: its two pipelines, compiled with its resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from activelora.config import CampaignConfig
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from components.image import Images
+
+Kind = Literal["tick", "campaign"]
+CACHE_PATH = "/cache"
+"""Where pods have the model cache."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline.
+
+    Attributes:
+        name: Of the pipeline: one for each campaign and kind.
+        version: Of its content: the same content has the same name, so that it is registered once.
+        description: For people.
+        text: The YAML.
+    """
+
+    name: str
+    version: str
+    description: str
+    text: str
+
+
+def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
+    """Compile a pipeline of a campaign.
+
+    Args:
+        config: The campaign's settings; its name, resources and rounds matter.
+        kind: ``tick``, or ``campaign`` for the loop.
+        images: What the pods run.
+    """
+    from pipelines.compile import compile_text, version_name
+
+    name = f"{config.name}-{kind}"
+    text = compile_text(config.resources, config.stopping.max_rounds, images, loop=kind == "campaign")
+    return Package(name, version_name(name, text), f"ActiveLoRA: the {kind} pipeline of {config.name}", text)
+
+
+def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
+    """Refuse what is on this machine only: pods cannot read it.
+
+    Raises:
+        ProblemsError: Everything that pods cannot reach.
+    """
+    problems: list[ActiveLoRAError] = []
+    if not campaign_uri.startswith("s3://"):
+        problems.append(_local("--campaign", campaign_uri, "Write --campaign s3://bucket/prefix."))
+    sources = {"data.pool.path": config.data.pool, "data.holdout.path": config.data.holdout}
+    for key, source in sources.items():
+        if source is not None and not source.path.startswith(("s3://", "hf://", "builtin:")):
+            problems.append(_local(key, source.path, "Upload the data and name it as s3://bucket/path."))
+    if config.model.base.startswith((".", "/", "~")) or Path(config.model.base).is_dir():
+        problems.append(
+            _local("model.base", config.model.base, "Name a hub id, or a path on the model cache's volume.")
+        )
+    inbox = config.labeling.inbox
+    if inbox and not inbox.startswith("s3://"):
+        problems.append(_local("labeling.inbox", inbox, "Name an s3:// prefix, or leave it out: the campaign has one."))
+    tracking = config.tracking.uri
+    if config.tracking.enabled and tracking and not tracking.startswith(("http://", "https://")):
+        problems.append(
+            _local("tracking.uri", tracking, "Name a server, or leave it out and set resources.config_map.")
+        )
+    if problems:
+        raise ProblemsError(problems)
+
+
+def _local(key: str, value: str, remedy: str) -> ConfigError:
+    return ConfigError(f"{value!r} is on this machine, and pods cannot reach it", where=key, remedy=remedy)

@@ -1,0 +1,180 @@
+"""Recurring runs of the tick pipeline. KFP cannot change one: it is drained, deleted and made anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import kfp_server_api as kfp
+
+from pipelines.cluster.api import Api
+from pipelines.cluster.cron import describe_cron
+from pipelines.cluster.errors import ClusterError
+from pipelines.cluster.submission import Registered, experiment_name, experiment_of
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
+_DIGEST = re.compile(r"activelora-spec: sha256:([0-9a-f]{64})")
+Outcome = Literal["created", "unchanged", "enabled", "replaced"]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a recurring run is to do. Equal schedules have equal digests, whatever ids the server gives.
+
+    Attributes:
+        campaign: The campaign's name.
+        campaign_uri: Where it lives.
+        cron: Six fields, checked.
+        pipeline: Name of the pipeline.
+        version: Name of its version.
+        service_account: Of the pods; None is Kubeflow's default.
+    """
+
+    campaign: str
+    campaign_uri: str
+    cron: str
+    pipeline: str
+    version: str
+    service_account: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the recurring run."""
+        return f"{self.campaign}-tick"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that matters, in hexadecimal."""
+        spec = {**asdict(self), "max_concurrency": 1, "no_catchup": True}
+        return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Drain:
+    """How to wait for a run in flight.
+
+    Attributes:
+        timeout_seconds: How long.
+        pause_seconds: Between two looks.
+        dry: Do not wait: nothing has been disabled.
+        say: Called with what is waited for.
+    """
+
+    timeout_seconds: float = 3600.0
+    pause_seconds: float = 10.0
+    dry: bool = False
+    say: Say = print
+
+
+def apply(api: Api, schedule: Schedule, registered: Registered, drain: Drain) -> Outcome:
+    """Make the server's recurring run be this schedule. May be called again, also after it was killed anywhere.
+
+    Raises:
+        ClusterError: A run in flight did not end in time; the old schedule goes on.
+    """
+    experiment_id = experiment_of(api, schedule.campaign)
+    there = api.recurring_runs(experiment_id, schedule.name)
+    same = [one for one in there if _digest_of(one) == schedule.digest]
+    if same and len(there) == 1:
+        if same[0].status != "DISABLED":
+            return "unchanged"
+        api.enable(same[0].recurring_run_id)
+        return "enabled"
+    _remove(api, experiment_id, there, drain)
+    api.create_recurring_run(_recurring_run(api, schedule, registered, experiment_id))
+    return "replaced" if there else "created"
+
+
+def remove(api: Api, campaign: str, drain: Drain) -> int:
+    """Delete a campaign's recurring runs, and return how many there were.
+
+    Raises:
+        ClusterError: A run in flight did not end in time; the schedule goes on.
+    """
+    experiment_id = api.experiment_id(experiment_name(campaign))
+    there = [] if experiment_id is None else api.recurring_runs(experiment_id, f"{campaign}-tick")
+    if experiment_id is not None:
+        _remove(api, experiment_id, there, drain)
+    return len(there)
+
+
+def find(api: Api, campaign: str) -> kfp.V2beta1RecurringRun | None:
+    """Return a campaign's recurring run, if it has one."""
+    experiment_id = api.experiment_id(experiment_name(campaign))
+    there = [] if experiment_id is None else api.recurring_runs(experiment_id, f"{campaign}-tick")
+    return there[0] if there else None
+
+
+def cron_of(recurring: kfp.V2beta1RecurringRun) -> str:
+    """Return the cron expression of a recurring run, empty if it has none."""
+    schedule = recurring.trigger.cron_schedule if recurring.trigger else None
+    return schedule.cron or "" if schedule else ""
+
+
+def _remove(api: Api, experiment_id: str, there: list[kfp.V2beta1RecurringRun], drain: Drain) -> None:
+    """Disable, wait until nothing is in flight, delete: deleting first would kill the run."""
+    enabled = [one for one in there if one.status != "DISABLED"]
+    for one in enabled:
+        api.disable(one.recurring_run_id)
+    try:
+        for one in there:
+            _wait_until_idle(api, experiment_id, one.recurring_run_id, drain)
+    except BaseException:  # also an interrupt: the old schedule must not stay disabled unnoticed
+        for one in enabled:
+            api.enable(one.recurring_run_id)
+        raise
+    for one in there:
+        api.delete_recurring_run(one.recurring_run_id)
+
+
+def _wait_until_idle(api: Api, experiment_id: str, recurring_run_id: str, drain: Drain) -> None:
+    until = time.monotonic() + drain.timeout_seconds
+    said: str | None = None
+    while True:
+        flying = [
+            run
+            for run in api.runs(experiment_id)
+            if run.recurring_run_id == recurring_run_id and run.state not in ENDED
+        ]
+        if not flying:
+            return
+        run = flying[0]
+        if run.run_id != said:
+            drain.say(f"{'would wait' if drain.dry else 'waiting'} for the run in flight: {run.run_id} ({run.state})")
+            said = run.run_id
+        if drain.dry:
+            return
+        if time.monotonic() >= until:
+            raise ClusterError(
+                f"the run {run.run_id} is still {run.state} after {drain.timeout_seconds:g} seconds",
+                where="the schedule in place, which goes on as it was",
+                remedy="Run the command again later, or give it a longer --timeout.",
+            )
+        time.sleep(min(drain.pause_seconds, max(0.0, until - time.monotonic())))
+
+
+def _recurring_run(api: Api, schedule: Schedule, registered: Registered, experiment_id: str) -> kfp.V2beta1RecurringRun:
+    return kfp.V2beta1RecurringRun(
+        display_name=schedule.name,
+        description=f"{describe_cron(schedule.cron)}; activelora-spec: sha256:{schedule.digest}",
+        experiment_id=experiment_id,
+        namespace=api.namespace,
+        pipeline_version_reference=registered.reference,
+        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": schedule.campaign_uri}),
+        service_account=schedule.service_account,
+        max_concurrency="1",
+        no_catchup=True,
+        mode="ENABLE",
+        trigger=kfp.V2beta1Trigger(cron_schedule=kfp.V2beta1CronSchedule(cron=schedule.cron)),
+    )
+
+
+def _digest_of(recurring: kfp.V2beta1RecurringRun) -> str | None:
+    found = _DIGEST.search(recurring.description or "")
+    return found[1] if found else None

@@ -1,0 +1,35 @@
+"""`doctor`: is the cluster ready for a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file: its resources are asked for.")],
+    namespace: Annotated[str, typer.Option(help="Where the pods of runs are.")] = "kubeflow",
+    campaign: Annotated[str | None, typer.Option(metavar="URI", help="Where the campaign lives or will live.")] = None,
+    context: Annotated[str | None, typer.Option(help="Of the kubeconfig. Default: the current one.")] = None,
+    registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+) -> None:
+    """Check a cluster against a campaign's needs: API, types, rights, secrets, GPUs, storage, MLflow, images."""
+    from components.image import images
+    from pipelines.cluster.doctor import examine
+    from pipelines.places import read_config
+    from pipelines.terminal import stdout
+
+    config = read_config(file, [])
+    failed = 0
+    for finding in examine(config, namespace, images(registry, tag), campaign_uri=campaign, context=context):
+        mark = {"ok": "[green]ok[/]  ", "warning": "[yellow]warn[/]", "failed": "[red]FAIL[/]"}[finding.state]
+        stdout().print(f"{mark} {finding.check}: {finding.words}", highlight=False)
+        if finding.remedy:
+            stdout().print(f"       {finding.remedy}", highlight=False)
+        failed += finding.state == "failed"
+    if failed:
+        typer.echo(f"{failed} of the checks failed.", err=True)
+        raise typer.Exit(1)

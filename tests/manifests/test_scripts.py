@@ -1,0 +1,95 @@
+"""The two scripts, with stand-ins for the programs that need a cluster or a registry."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.manifests.rendered import MANIFESTS, build
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A folder in PATH for stand-ins."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def add(name: str, text: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+
+    return add
+
+
+def run(script: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([str(script), *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    build(MANIFESTS / "overlays" / "production")  # skips where there is no kustomize
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
+    return tmp_path / "manifests" / "overlays" / "production"
+
+
+def test_production_is_pinned_by_what_the_registry_says(copy, programs):
+    programs("skopeo", f'[ "$1 $2 $3" = "inspect --format {{{{.Digest}}}}" ] && echo {DIGEST}')
+    for _ in range(2):  # again after a change, starting from tags
+        done = run(copy / "pin-digests.sh")
+        assert done.returncode == 0, done.stderr
+    images = {line.split("image: ")[1].strip() for line in build(copy).splitlines() if "image: " in line}
+    assert len(images) == 3
+    assert all(image.endswith(f"@{DIGEST}") for image in images), images
+    assert not list((copy / "digests").glob(".partial*"))
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "echo nonsense"])
+def test_a_registry_that_does_not_know_an_image_stops_it(copy, programs, answer):
+    programs("skopeo", answer)
+    assert run(copy / "pin-digests.sh").returncode != 0
+    assert yaml.safe_load((copy / "digests" / "kustomization.yaml").read_text())["images"] == []
+
+
+def test_secrets_dry_run_names_what_the_pods_need():
+    done = run(MANIFESTS / "overlays" / "kind" / "create-secrets.sh", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    made = dict(line.removeprefix("secret ").split(": ") for line in done.stdout.splitlines())
+    assert made["activelora/activelora-s3"] == "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY identities.json"
+    assert made["kubeflow/activelora-s3"] == "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY"
+    assert set(made) == {
+        "activelora/activelora-s3",
+        "kubeflow/activelora-s3",
+        "activelora/activelora-postgres",
+        "activelora/activelora-mlflow",
+        "activelora/activelora-label-studio",
+    }
+
+
+def test_secrets_are_made_once(programs, tmp_path):
+    log = tmp_path / "log"
+    programs(
+        "kubectl",
+        f"""echo "$*" >> {log}
+case "$*" in
+  *"get secret activelora-mlflow") exit 0 ;;
+  *"get secret"*"--ignore-not-found"*) exit 0 ;;
+  *"get secret"*) exit 1 ;;
+esac""",
+    )
+    done = run(MANIFESTS / "overlays" / "kind" / "create-secrets.sh")
+    assert done.returncode == 0, done.stderr
+    assert "secret activelora/activelora-mlflow is there and is kept" in done.stdout
+    created = [line for line in log.read_text().splitlines() if "create secret generic" in line]
+    assert len(created) == 4
+    s3 = [line.split("AWS_SECRET_ACCESS_KEY=")[1].split()[0] for line in created if "activelora-s3" in line]
+    assert s3[0] == s3[1]
+    assert len(s3[0]) == 48
+    assert f'"secretKey":"{s3[0]}"' in log.read_text()

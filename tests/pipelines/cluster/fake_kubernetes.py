@@ -1,0 +1,110 @@
+"""A FAKE of Kubernetes' API server: it answers from a table of paths. No cluster can run on a test machine.
+
+It shows that the doctor asks the right paths and reads the answers rightly; what real servers answer is tested by the
+tests marked `cluster`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+RUNS = "/api/v1/namespaces/kubeflow"
+
+
+class FakeKubernetes:
+    """What the fake holds.
+
+    Attributes:
+        objects: Answers by path.
+        forbidden: Paths that answer 403.
+        denied: Pairs of a verb and a resource that access reviews deny.
+        reviews: The access reviews that were asked.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.objects: dict[str, Any] = {}
+        self.forbidden: set[str] = set()
+        self.denied: set[tuple[str, str]] = set()
+        self.reviews: list[dict] = []
+
+    def put_keys(self, kind: str, name: str, *keys: str) -> None:
+        self.objects[f"{RUNS}/{kind}/{name}"] = {"metadata": {"name": name}, "data": dict.fromkeys(keys, "c2VjcmV0")}
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        if method == "POST" and path.endswith("/selfsubjectaccessreviews"):
+            review = json.loads(body)
+            self.reviews.append(review)
+            asked = review["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+            return 201, {**review, "status": {"allowed": (asked["verb"], resource) not in self.denied}}
+        if path in self.forbidden:
+            return 403, {"kind": "Status", "reason": "Forbidden", "code": 403}
+        if path in self.objects:
+            return 200, self.objects[path]
+        return 404, {"kind": "Status", "reason": "NotFound", "code": 404}
+
+    def write_kubeconfig(self, folder: Path) -> Path:
+        path = folder / "kubeconfig"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "fake",
+            "clusters": [{"name": "fake", "cluster": {"server": self.url}}],
+            "users": [{"name": "fake", "user": {}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+        }
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeKubernetes
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, content = self.fake.answer(self.command, urlsplit(self.path).path, body)
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = _handle
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def running_fake_kubernetes() -> Iterator[FakeKubernetes]:
+    """Run a fake on a free port."""
+    fake = FakeKubernetes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": fake}))
+    server.daemon_threads = True
+    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield fake
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def node(name: str, *, cpu: str = "16", memory: str = "64Gi", gpus: int = 0, **more: Any) -> dict:
+    """Return a node as Kubernetes lists it."""
+    allocatable = {"cpu": cpu, "memory": memory, **({"nvidia.com/gpu": str(gpus)} if gpus else {})}
+    labels, spec = more.pop("labels", {}), more
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": {"allocatable": allocatable}}

@@ -1,0 +1,155 @@
+"""The commands as a person types them, in this process, against the local server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from activelora.campaign.store import open_store
+from pipelines.cli import main
+
+DOCUMENT = {
+    "name": "tickets",
+    "task": {"prompt": "{text}", "labels": ["a", "b"]},
+    "data": {"pool": {"path": "builtin:aws-requests"}, "holdout_size": 20},
+    "labeling": {"source": "files"},
+    "resources": {"service_account": "activelora-steps"},
+}
+URI = "s3://bucket/tickets"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(DOCUMENT))
+    return str(path)
+
+
+@pytest.fixture
+def endpoint(kfp, monkeypatch):
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", kfp.url)
+    return kfp.url
+
+
+def test_a_dry_run_without_any_server(file, capsys, kfp):
+    assert main(["schedule", file, "--campaign", URI, "--cron", "0 0 6 * * *", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("at 06:00 (UTC")
+    assert '"max_concurrency": "1"' in out
+    assert '"no_catchup": true' in out
+    assert "No endpoint is given" in err
+    assert kfp.calls == []
+
+
+@pytest.mark.parametrize("command", ["submit", "upgrade", "unschedule"])
+def test_without_a_server_nothing_is_begun(command, file, capsys, kfp):
+    place = [file, "--campaign", URI] if command == "submit" else [file]
+    assert main([command, *place]) == 1
+    assert "nobody said where Kubeflow Pipelines is" in capsys.readouterr().err
+
+
+def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint, kfp, capsys):
+    assert main(["upgrade", file]) == 0
+    assert "schedule: none" in capsys.readouterr().out
+    assert sorted(one["name"] for one in kfp.pipelines.values()) == ["tickets-campaign", "tickets-tick"]
+
+    version = next(one for one in kfp.versions.values() if one["name"].startswith("tickets-tick"))
+    kfp._add(kfp.experiments, "experiment_id", {"display_name": "activelora-tickets"})
+    kfp._add(
+        kfp.recurring,
+        "recurring_run_id",
+        {
+            "display_name": "tickets-tick",
+            "description": "by an older version",
+            "experiment_id": next(iter(kfp.experiments)),
+            "pipeline_version_reference": {key: version[key] for key in ("pipeline_id", "pipeline_version_id")},
+            "runtime_config": {"parameters": {"campaign_uri": URI}},
+            "trigger": {"cron_schedule": {"cron": "0 5 4 * * *"}},
+            "status": "ENABLED",
+        },
+    )
+    kfp.calls.clear()
+    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    out = capsys.readouterr().out
+    assert out.count(": new") == 2
+    assert "schedule: replaced" in out
+    (recurring,) = kfp.recurring.values()
+    assert recurring["trigger"]["cron_schedule"]["cron"] == "0 5 4 * * *"
+    assert recurring["runtime_config"]["parameters"]["campaign_uri"] == URI
+    assert recurring["pipeline_version_reference"]["pipeline_version_id"] != version["pipeline_version_id"]
+
+    kfp.calls.clear()
+    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    assert kfp.changes() == []
+    assert "schedule: unchanged" in capsys.readouterr().out
+
+
+@pytest.fixture
+def s3_file(tmp_path, s3_uri):
+    """A campaign file whose data is in S3."""
+    rows = [{"text": f"word {number}", "label": "ab"[number % 2]} for number in range(60)]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    open_store(s3_uri).write("data/pool.jsonl", content.encode())
+    data = {"pool": {"path": f"{s3_uri}/data/pool.jsonl"}, "holdout_size": 20}
+    small = {"acquisition": {"batch_size": 4}, "stopping": {"max_rounds": 2}}
+    path = tmp_path / "s3.yaml"
+    path.write_text(yaml.safe_dump({**DOCUMENT, **small, "data": data}))
+    return str(path)
+
+
+def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3_uri, capsys):
+    from activelora.campaign.campaign import Campaign
+
+    assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
+    assert Campaign.open(s3_uri).config.name == "tickets"
+    (run,) = kfp.runs.values()
+    assert run["runtime_config"]["parameters"] == {"campaign_uri": s3_uri}
+    assert run["service_account"] == "activelora-steps"
+    capsys.readouterr()
+    assert main(["submit", s3_uri, "--loop"]) == 0  # by its URI alone, as settings are kept there
+    assert "tickets-campaign-" in capsys.readouterr().out
+    assert len(kfp.runs) == 2
+
+
+def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
+    command = ["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *"]
+    assert main(command) == 0
+    assert "schedule tickets-tick: created" in capsys.readouterr().out
+    assert main(command) == 0
+    assert "schedule tickets-tick: unchanged" in capsys.readouterr().out
+    assert main(["status", s3_file, "--remote"]) == 0
+    assert "schedule: at 06:00 (0 0 6 * * *), enabled" in capsys.readouterr().out
+    assert main(["status", s3_file, "--remote", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"] == []
+    assert main(["unschedule", s3_file]) == 0
+    assert "removed" in capsys.readouterr().out
+    assert kfp.recurring == {}
+
+
+def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
+    document = {
+        **DOCUMENT,
+        "data": {"pool": {"path": "pool.csv"}, "holdout": {"path": "test.csv"}},
+        "model": {"base": "./model"},
+        "tracking": {"uri": "sqlite:///mlflow.db"},
+    }
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert main(["submit", str(path), "--campaign", "here", "--dry-run"]) == 1
+    err = capsys.readouterr().err
+    assert "5 problems found" in err
+    for key in ("--campaign", "data.pool.path", "data.holdout.path", "model.base", "tracking.uri"):
+        assert key in err
+
+
+def test_a_token_is_never_printed(file, endpoint, kfp, capsys, monkeypatch):
+    monkeypatch.setenv("ACTIVELORA_KFP_TOKEN", "very-secret")
+    kfp.token = "another"
+    assert main(["unschedule", file]) == 1
+    kfp.token = "very-secret"
+    assert main(["unschedule", file, "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    assert "very-secret" not in out + err
+    assert "401" in err

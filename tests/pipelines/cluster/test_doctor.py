@@ -1,0 +1,239 @@
+"""The doctor against a fake of Kubernetes' API (see fake_kubernetes), and against a real cluster where there is one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from activelora.config import ResourcesConfig, StepResources
+from components.image import Images
+from pipelines.cluster.doctor import examine
+from pipelines.cluster.kube import Kube
+from pipelines.cluster.nodes import check_nodes, misfits
+from pipelines.cluster.registry import Image, check_image, parse_image
+from tests.pipelines.cluster.fake_kubernetes import RUNS, node, running_fake_kubernetes
+from tests.pipelines.conftest import make_config
+
+RESOURCES = {
+    "config_map": "activelora-config",
+    "secrets": ["activelora-s3"],
+    "service_account": "activelora-steps",
+    "queue": "activelora",
+    "notify": {"secret": "activelora-notify"},
+    "model_cache": {"claim": "models"},
+    "parallel_shards": 2,
+}
+GPU = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
+
+
+class Registry(BaseHTTPRequestHandler):
+    """A registry that gives anonymous tokens, as public ones do."""
+
+    def do_HEAD(self) -> None:
+        if "/private/" in self.path:
+            return self._send(403)
+        if self.headers.get("Authorization") != "Bearer anonymous":
+            realm = f"http://127.0.0.1:{self.server.server_address[1]}/token"
+            return self._send(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="x",scope="pull"'})
+        there = self.path.endswith("/manifests/1.0")
+        return self._send(200 if there else 404, {"Docker-Content-Digest": "sha256:abc"})
+
+    def do_GET(self) -> None:
+        self._send(200, {"Content-Type": "application/json"}, b'{"token": "anonymous"}')
+
+    def _send(self, status, headers=None, body=b"") -> None:
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def registry():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """A cluster on which all is well."""
+    with running_fake_kubernetes() as fake:
+        monkeypatch.setenv("KUBECONFIG", str(fake.write_kubeconfig(tmp_path)))
+        versions = [{"version": "v1beta2", "groupVersion": "kueue.x-k8s.io/v1beta2"}]
+        group = {"name": "kueue.x-k8s.io", "versions": versions, "preferredVersion": versions[0]}
+        argo = {"name": "argoproj.io", "versions": [{"version": "v1alpha1"}]}
+        fake.objects |= {
+            "/version": {"gitVersion": "v1.37.0"},
+            "/api/v1/namespaces/kubeflow": {},
+            "/apis": {"groups": [group, argo]},
+            "/apis/kueue.x-k8s.io": group,
+            "/apis/kueue.x-k8s.io/v1beta2/namespaces/kubeflow/localqueues": {
+                "items": [{"metadata": {"name": "activelora"}}]
+            },
+            f"{RUNS}/serviceaccounts/activelora-steps": {},
+            f"{RUNS}/persistentvolumeclaims/models": {"spec": {"accessModes": ["ReadWriteMany"]}},
+            "/api/v1/nodes": {"items": [node("cpu"), node("gpu", gpus=4)]},
+            "/apis/discovery.k8s.io/v1/namespaces/activelora/endpointslices": {
+                "items": [{"endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]}]
+            },
+        }
+        fake.put_keys("secrets", "activelora-s3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        fake.put_keys("secrets", "activelora-notify", "WEBHOOK_URL")
+        fake.put_keys("configmaps", "activelora-config", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION")
+        data = fake.objects[f"{RUNS}/configmaps/activelora-config"]["data"]
+        data["MLFLOW_TRACKING_URI"] = "http://mlflow.activelora.svc.cluster.local:5000"
+        yield fake
+
+
+@pytest.fixture
+def found(fake, registry, tmp_path):
+    def found(**sections):
+        config = make_config(resources=RESOURCES, **{"tracking": {"enabled": True}, **sections})
+        images = Images(f"{registry}/activelora-cpu:1.0", f"{registry}/activelora-gpu:1.0")
+        findings = list(examine(config, "kubeflow", images, campaign_uri=str(tmp_path)))
+        return {one.check: one for one in findings}
+
+    return found
+
+
+def test_all_is_well(found, fake):
+    findings = found()
+    assert {check: one for check, one in findings.items() if one.state != "ok"} == {}
+    assert findings["API"].words == f"{fake.url} is Kubernetes v1.37.0"
+    assert findings["types of kueue.x-k8s.io"].words == "v1beta2"
+    assert findings["MLflow"].words == "Service mlflow in activelora has 1 ready pod(s)"
+    assert findings["nodes for resources.train"].words == "1 of 2 nodes fit, with 4 × nvidia.com/gpu"
+    asked = [one["spec"]["resourceAttributes"] for one in fake.reviews]
+    assert {"verb": "get", "resource": "pods", "subresource": "log", "group": "", "namespace": "kubeflow"} in asked
+
+
+@pytest.mark.parametrize(
+    ("path", "check", "words"),
+    [
+        ("/api/v1/namespaces/kubeflow", "namespace", "there is no kubeflow"),
+        (f"{RUNS}/serviceaccounts/activelora-steps", "service account activelora-steps", "is not there"),
+        (f"{RUNS}/persistentvolumeclaims/models", "volume claim models", "is not there"),
+        (f"{RUNS}/secrets/activelora-s3", "secret activelora-s3", "is not in kubeflow"),
+        (f"{RUNS}/secrets/activelora-notify", "secret activelora-notify", "is not in kubeflow"),
+        ("/apis/kueue.x-k8s.io/v1beta2/namespaces/kubeflow/localqueues", "queue activelora", "is not there"),
+        ("/apis/discovery.k8s.io/v1/namespaces/activelora/endpointslices", "MLflow", "has no ready pod"),
+    ],
+)
+def test_what_is_missing_is_named_with_a_remedy(found, fake, path, check, words):
+    del fake.objects[path]
+    finding = found()[check]
+    assert finding.state == "failed"
+    assert words in finding.words
+    assert finding.remedy
+
+
+def test_a_secret_with_a_wrong_key(found, fake):
+    fake.put_keys("secrets", "activelora-s3", "AWS_ACCESS_KEY_ID", "aws_secret_access_key")
+    finding = found()["secret activelora-s3"]
+    assert (finding.state, finding.words) == ("failed", "lacks AWS_SECRET_ACCESS_KEY")
+
+
+def test_types_that_are_not_installed(found, fake):
+    fake.objects["/apis"] = {"groups": []}
+    findings = found()
+    assert findings["types of argoproj.io"].state == "failed"
+    assert findings["types of kueue.x-k8s.io"].state == "failed"
+    assert findings["types of trainer.kubeflow.org"].state == "ok"
+
+
+def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
+    fake.denied = {("list", "nodes"), ("get", "pods/log")}
+    fake.forbidden = {"/api/v1/nodes"}
+    findings = found()
+    assert findings["rights"].words == "this account may not get pods/log, list nodes in kubeflow"
+    assert findings["nodes"].state == "warning"
+    assert "403" in findings["nodes"].words
+    assert findings["MLflow"].state == "ok"
+
+
+def test_no_cluster_at_all(fake, registry, tmp_path):
+    (tmp_path / "kubeconfig").unlink()
+    images = Images(f"{registry}/a:1.0", f"{registry}/b:1.0")
+    findings = list(examine(make_config(), "kubeflow", images, campaign_uri=str(tmp_path)))
+    assert [one.check for one in findings][:2] == ["API", "storage"]
+    assert findings[0].state == "failed"
+    assert "KUBECONFIG" in findings[0].remedy
+
+
+def test_nodes_that_do_not_fit_say_why():
+    wanted = StepResources(accelerator_type="nvidia.com/gpu", memory="80Gi", node_selector={"pool": "a100"})
+    assert misfits(node("n", gpus=8, memory="100Gi", labels={"pool": "a100"}), wanted) == []
+    assert misfits(node("n", memory="64Gi"), wanted) == [
+        "no label pool=a100",
+        "too little memory",
+        "too little nvidia.com/gpu",
+    ]
+    tainted = node("n", gpus=8, memory="100Gi", labels={"pool": "a100"}, taints=[GPU], unschedulable=True)
+    assert misfits(tainted, wanted) == ["cordoned", "taint nvidia.com/gpu=:NoSchedule"]
+
+
+@pytest.mark.parametrize(
+    ("toleration", "fits"),
+    [
+        ({"key": "nvidia.com/gpu"}, True),
+        ({"key": "nvidia.com/gpu", "effect": "NoSchedule"}, True),
+        ({"key": "nvidia.com/gpu", "effect": "NoExecute"}, False),
+        ({"key": "nvidia.com/gpu", "operator": "Equal", "value": "yes"}, False),
+        ({"key": "other"}, False),
+    ],
+)
+def test_tolerations(toleration, fits):
+    wanted = StepResources.model_validate({"tolerations": [toleration]})
+    assert (misfits(node("n", taints=[GPU]), wanted) == []) is fits
+
+
+def test_more_shards_than_accelerators_is_a_warning():
+    resources = ResourcesConfig(parallel_shards=4)
+    findings = {one.check: one for one in check_nodes([node("cpu"), node("gpu", gpus=2)], resources)}
+    assert findings["nodes for resources.score"].state == "warning"
+    assert "parallel_shards to 2" in findings["nodes for resources.score"].remedy
+    assert findings["nodes for resources.train"].state == "ok"
+    assert {one.state for one in check_nodes([], resources)} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("ghcr.io/activelora/activelora-cpu:0.1.0", Image("ghcr.io", "activelora/activelora-cpu", "0.1.0")),
+        ("localhost:5000/a/b:1@sha256:cd", Image("localhost:5000", "a/b", "sha256:cd")),
+        ("postgres:17", Image("registry-1.docker.io", "library/postgres", "17")),
+        ("docker.io/library/postgres:17", Image("registry-1.docker.io", "library/postgres", "17")),
+    ],
+)
+def test_image_names(name, parts):
+    assert parse_image(name) == parts
+
+
+def test_images(registry):
+    assert check_image(f"{registry}/a/b:1.0").words == "is there, sha256:abc"
+    assert check_image(f"{registry}/a/b:2.0").state == "failed"
+    assert check_image(f"{registry}/private/b:1.0").state == "failed"
+    assert check_image(f"{registry}/private/b:1.0", has_pull_secret=True).state == "warning"
+    assert check_image("127.0.0.1:9/a:1").state == "warning"
+
+
+@pytest.mark.cluster
+def test_a_real_cluster_answers():
+    if not os.environ.get("KUBECONFIG"):
+        pytest.skip("KUBECONFIG points at no cluster")
+    kube = Kube()
+    assert (kube.get("/version") or {})["gitVersion"].startswith("v1.")
+    assert isinstance(kube.may("list", "pods", "default"), bool)

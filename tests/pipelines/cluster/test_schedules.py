@@ -1,0 +1,151 @@
+"""A schedule that is applied twice, changed, applied in flight, killed half-way, or removed does what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pipelines.cluster.errors import ClusterError
+from pipelines.cluster.remote import remote_status
+from pipelines.cluster.schedules import Drain, Schedule, apply, remove
+from pipelines.cluster.submission import register, submit
+
+SCHEDULE = Schedule("tiny", "s3://bucket/tiny", "0 0 6 * * *", "tiny-tick", "tiny-tick-aaa", "steps")
+CREATE, DELETE = "POST /recurringruns", "DELETE /recurringruns/ID"
+DISABLE, ENABLE = "POST /recurringruns/ID:disable", "POST /recurringruns/ID:enable"
+
+
+@pytest.fixture
+def put(kfp, api, package):
+    def put(schedule=SCHEDULE, **drain):
+        registered = register(api, package)
+        kfp.calls.clear()
+        return apply(api, schedule, registered, Drain(**{"pause_seconds": 0.01, "say": lambda _: None, **drain}))
+
+    return put
+
+
+def test_a_new_schedule(kfp, put):
+    assert put() == "created"
+    assert kfp.changes() == ["POST /experiments", CREATE]
+    (made,) = kfp.recurring.values()
+    assert made["trigger"] == {"cron_schedule": {"cron": "0 0 6 * * *"}}
+    assert (made["max_concurrency"], made["no_catchup"], made["mode"]) == ("1", True, "ENABLE")
+    assert made["service_account"] == "steps"
+    assert made["runtime_config"] == {"parameters": {"campaign_uri": "s3://bucket/tiny"}}
+    assert made["description"] == f"at 06:00; activelora-spec: sha256:{SCHEDULE.digest}"
+
+
+def test_applied_twice_it_is_left_alone(kfp, put):
+    put()
+    assert put() == "unchanged"
+    assert kfp.changes() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"cron": "0 0 7 * * *"}, {"version": "tiny-tick-bbb"}, {"campaign_uri": "s3://other"}, {"service_account": None}],
+)
+def test_a_change_replaces_it(kfp, put, change):
+    put()
+    assert put(dataclasses.replace(SCHEDULE, **change)) == "replaced"
+    assert kfp.changes() == [DISABLE, DELETE, CREATE]
+    assert len(kfp.recurring) == 1
+
+
+def test_a_run_in_flight_ends_before_its_schedule_is_deleted(kfp, put):
+    put()
+    (identity,) = kfp.recurring
+    run = kfp.fly(identity)
+    said = []
+
+    def say(words):
+        said.append(words)
+        assert kfp.recurring[identity]["status"] == "DISABLED"
+        run["state"] = "SUCCEEDED"
+
+    assert put(dataclasses.replace(SCHEDULE, cron="0 0 7 * * *"), say=say) == "replaced"
+    assert said == [f"waiting for the run in flight: {run['run_id']} (RUNNING)"]
+    assert kfp.killed == []
+    assert kfp.calls.index("GET /runs") < [call.split("/")[0] for call in kfp.calls].index("DELETE ")
+
+
+def test_a_run_that_does_not_end_keeps_the_old_schedule(kfp, put):
+    put()
+    (identity,) = kfp.recurring
+    kfp.fly(identity)
+    with pytest.raises(ClusterError, match=r"still RUNNING after 0.05 seconds.*--timeout"):
+        put(dataclasses.replace(SCHEDULE, cron="0 0 7 * * *"), timeout_seconds=0.05)
+    assert kfp.recurring[identity]["status"] == "ENABLED"
+    assert kfp.changes() == [DISABLE, ENABLE]
+    assert kfp.killed == []
+
+
+def test_other_runs_are_not_waited_for(kfp, api, put, package):
+    put()
+    submit(api, "tiny", "s3://bucket/tiny", package, None)
+    assert put(dataclasses.replace(SCHEDULE, cron="0 0 7 * * *"), timeout_seconds=0.05) == "replaced"
+    assert [run["state"] for run in kfp.runs.values()] == ["PENDING"]
+
+
+def test_killed_after_disabling_it_is_finished_by_the_next_call(kfp, put):
+    put()
+    (identity,) = kfp.recurring
+    kfp.recurring[identity]["status"] = "DISABLED"
+    assert put() == "enabled"
+    assert kfp.recurring[identity]["status"] == "ENABLED"
+
+
+def test_two_of_a_name_become_one(kfp, put):
+    put()
+    (one,) = kfp.recurring.values()
+    kfp._add(kfp.recurring, "recurring_run_id", {key: value for key, value in one.items() if key != "recurring_run_id"})
+    assert put() == "replaced"
+    assert len(kfp.recurring) == 1
+
+
+def test_removing(kfp, api, put):
+    assert remove(api, "tiny", Drain()) == 0
+    put()
+    kfp.calls.clear()
+    assert remove(api, "tiny", Drain()) == 1
+    assert kfp.changes() == [DISABLE, DELETE]
+    assert kfp.recurring == {}
+    assert remove(api, "tiny", Drain()) == 0
+
+
+def test_a_registered_version_is_not_uploaded_again(kfp, api, package):
+    first = register(api, package)
+    assert first.is_new
+    again = register(api, package)
+    assert (again.version_id, again.is_new) == (first.version_id, False)
+    assert kfp.changes() == ["POST /pipelines", "POST /pipelines/upload_version"]
+
+
+def test_versions_are_found_on_any_page(kfp, api, package):
+    for number in range(5):
+        register(api, dataclasses.replace(package, version=f"tiny-tick-{number}"))
+    assert not register(api, dataclasses.replace(package, version="tiny-tick-4")).is_new
+    assert len(kfp.versions) == 5
+
+
+def test_status_shows_schedule_and_runs(kfp, api, put, package):
+    assert remote_status(api, "tiny")["schedule"] is None
+    put()
+    (identity,) = kfp.recurring
+    kfp.fly(identity, "SUCCEEDED")
+    failed = kfp.fly(identity, "FAILED")
+    failed["run_details"] = {
+        "task_details": [
+            {"display_name": "train-adapter", "state": "FAILED", "error": {"code": 1, "message": "out of memory"}},
+            {"display_name": "root", "state": "FAILED", "child_tasks": [{"pod_name": "p"}]},
+            {"display_name": "plan", "state": "SUCCEEDED"},
+        ]
+    }
+    found = remote_status(api, "tiny")
+    assert found["schedule"]["words"] == "at 06:00"
+    assert len(found["schedule"]["next"]) == 3
+    assert [run["state"] for run in found["runs"]] == ["FAILED", "SUCCEEDED"]
+    assert found["runs"][0]["failed"] == ["train-adapter: out of memory"]
+    assert found["runs"][0]["scheduled"]

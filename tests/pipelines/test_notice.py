@@ -1,0 +1,81 @@
+"""What is told at the end of a run."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from pipelines.notice import NoticeError, send, tell_at
+
+
+class Hook(BaseHTTPRequestHandler):
+    statuses: list[int]
+    got: list[dict]
+
+    def do_POST(self) -> None:
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).got.append(content)
+        self.send_response(type(self).statuses.pop(0) if type(self).statuses else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def hook():
+    handler = type("OneHook", (Hook,), {"statuses": [], "got": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    handler.url = f"http://127.0.0.1:{server.server_address[1]}/secret-path"
+    yield handler
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_end_is_recorded_and_sent(new_campaign, hook, monkeypatch):
+    campaign = new_campaign("ingest_pool")
+    monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", hook.url)
+    tell_at(campaign.store.uri, "FAILED", "out of memory")
+    (key,) = campaign.store.list("run-ends/")
+    record = json.loads(campaign.store.read(key))
+    assert {name: record[name] for name in ("state", "error", "campaign")} == {
+        "state": "FAILED",
+        "error": "out of memory",
+        "campaign": campaign.store.uri,
+    }
+    (sent,) = hook.got
+    assert sent["text"] == f"ActiveLoRA: a run of {campaign.store.uri} ended: failed. out of memory"
+
+
+def test_a_campaign_that_is_gone_is_told_all_the_same(tmp_path, hook, monkeypatch):
+    monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", hook.url)
+    with pytest.raises(SystemExit):
+        tell_at(str(tmp_path / "nothing"), "FAILED")
+    assert hook.got[0]["state"] == "FAILED"
+
+
+def test_a_busy_webhook_is_asked_again(hook):
+    hook.statuses += [503, 429]
+    send(hook.url, {"text": "x"}, pause_seconds=0.001)
+    assert len(hook.got) == 3
+
+
+@pytest.mark.parametrize(("statuses", "tries"), [([404], 1), ([500, 500, 500, 500], 3)])
+def test_a_webhook_that_refuses_is_an_error_without_its_url(hook, statuses, tries):
+    hook.statuses += statuses
+    with pytest.raises(NoticeError, match=str(statuses[0])) as caught:
+        send(hook.url, {"text": "x"}, pause_seconds=0.001)
+    assert len(hook.got) == tries
+    assert "secret-path" not in str(caught.value)
+
+
+def test_only_http():
+    with pytest.raises(NoticeError, match="not an http"):
+        send("file:///etc/passwd", {})
