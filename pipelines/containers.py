@@ -172,14 +172,11 @@ def _remove_ended(client: DockerClient, campaign: Campaign) -> None:
     """Remove what a run that was killed left behind. What still works may belong to another run."""
     from docker.errors import NotFound
 
-    for status in ("exited", "dead"):
-        for container in client.containers.list(all=True, filters={"label": _label(campaign), "status": status}):
+    label = f"{LABEL}={campaign.store.uri}"
+    with engine_answers():
+        for container in client.containers.list(all=True, filters={"label": label, "status": "exited"}):
             with suppress(NotFound):
                 container.remove()
-
-
-def _label(campaign: Campaign) -> str:
-    return f"{LABEL}={campaign.store.uri}"
 
 
 def _environment() -> dict[str, str]:
