@@ -130,7 +130,8 @@ class EvaluationConfig(Section):
     num_bins: Positive = 15
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0
-    """0 evaluates the adapter as it is; M > 0 the mean of M Monte-Carlo dropout samples."""
+    """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
+    samples."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

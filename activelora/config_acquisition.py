@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from activelora.config_section import Fraction, Positive, Section
+from activelora.config_section import Fraction, NonNegative, Positive, Section
 
 
 class ScoringConfig(Section):
     """How uncertainty is computed over the pool."""
 
     num_samples: Positive = 8
-    """K, Monte-Carlo dropout samples. STAR's paper uses 3."""
+    """K, samples of the adapter's posterior: for method `lora`, Monte-Carlo dropout. STAR's paper uses 3."""
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
-    `token`: a fresh mask for every token, as peft does: slow, for replication."""
+    `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""
     batch_tokens: Annotated[int, Field(ge=64)] = 4096
     """Tokens per batch, padding included. Lower it where memory runs out."""
 
@@ -29,7 +29,11 @@ class AcquisitionConfig(Section):
     batch_size: Positive = 25
     """Labels per round."""
     exploration: Fraction = 0.0
-    """Share of every batch drawn at random instead: the price of an unbiased check."""
+    """Share of every batch drawn at random instead: the price of an unbiased estimate of the pool's accuracy, and
+    of a check whether the strategy finds what the model does not know."""
+    per_class_floor: NonNegative = 0
+    """At least this many items of every predicted class in a batch, as far as there are any, whatever the strategy
+    prefers: against classes that are never asked for. 0 leaves the batch to the strategy."""
     measure: str = "predictive_entropy"
     """For `star`: the uncertainty that is mixed; for `density_weighted`: the one that is weighted.
     `activelora list measures` names them."""
@@ -38,7 +42,7 @@ class AcquisitionConfig(Section):
     prefilter: str = "predictive_entropy"
     """For `hybrid`: the measure whose top is kept before `then` chooses."""
     prefilter_factor: Positive = 10
-    """For `hybrid`: keep this many times the batch."""
+    """For `hybrid` and `cluster_margin`: keep this many times the batch before choosing among them."""
     then: str = "core_set"
     """For `hybrid`: the strategy that chooses among the items that were kept."""
     beta: Annotated[float, Field(ge=0.0)] = 1.0
@@ -49,3 +53,19 @@ class AcquisitionConfig(Section):
     configurations: Annotated[int, Field(ge=100)] = 20_000
     """For `batch_bald`: joint answers of the batch so far are enumerated up to this many, and beyond that so
     many are drawn. Fewer are faster, and batches then differ from seed to seed."""
+    gradient: Literal["head", "adapter"] = "head"
+    """For `expected_gradient_length`: `head` takes the answer head's gradient, in closed form, for one more forward
+    pass; `adapter` the exact gradient of the adapter's parameters, for a backward pass per item and answer."""
+    neighbors: Positive = 10
+    """For `cal`: an item is compared with this many nearest labelled items."""
+    typical_neighbors: Positive = 20
+    """For `typiclust`: an item is typical if this many nearest items of its cluster are near. More are smoother."""
+    radius: Annotated[float, Field(gt=0.0)] | None = None
+    """For `probcover`: an item covers all others within this distance, in units of the embeddings. None chooses
+    it by `purity`."""
+    purity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """For `probcover` without `radius`: the largest radius within which this share of the items has only
+    neighbours of its own cluster. Lower gives larger balls."""
+    sub_batch: Positive = 5
+    """For `discriminative`: items picked before labelled and unlabelled are told apart anew. Fewer are slower
+    and more diverse."""

@@ -19,6 +19,37 @@ class ConstraintConfig(Section):
     """STAR's beta. With a small learning rate 0.5 does next to nothing: try 10 or more, and watch ECE."""
 
 
+class EnsembleConfig(Section):
+    """For `adapter.method: ensemble`."""
+
+    members: Annotated[int, Field(ge=2, le=100)] = 5
+    """M, independently seeded adapters; training and disk cost M times as much. A sample is a member: with more
+    samples than members, each member counts once."""
+
+
+class BlobConfig(Section):
+    """For `adapter.method: blob`: q(A) = N(mean, std²), learnt by variational inference; B is one matrix."""
+
+    prior_std: Annotated[float, Field(gt=0.0)] = 0.2
+    """Of the prior N(0, prior_std²) on A's entries."""
+    initial_std: Annotated[float, Field(gt=0.0)] = 0.0025
+    """Of A's entries before training."""
+    kl_weight: Annotated[float, Field(gt=0.0)] = 1e-3
+    """Of the divergence from the prior. 1 is the evidence lower bound, which with few labels lets the prior win:
+    the adapter learns nothing. Larger values give wider samples."""
+
+
+class LaplaceConfig(Section):
+    """For `adapter.method: laplace`: a Gaussian around the trained adapter, from the curvature of its loss."""
+
+    prior_precision: Annotated[float, Field(gt=0.0)] | None = None
+    """Of the Gaussian prior on A and B. None takes the one of the highest marginal likelihood. Larger values give
+    narrower samples."""
+    factor_rank: Positive = 32
+    """Directions that are kept of each large Kronecker factor. More are exact, slower and larger on disk; the paper
+    keeps 10."""
+
+
 class AdapterConfig(Section):
     """The LoRA adapter."""
 
@@ -29,7 +60,8 @@ class AdapterConfig(Section):
     alpha: Annotated[float, Field(gt=0.0)] = 16.0
     """Scale: the update is alpha/rank · B·A."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
-    """On A's input, in training and in Monte-Carlo scoring. 0 makes all samples equal: no BALD."""
+    """On A's input, in training and, for method `lora`, in Monte-Carlo scoring. 0 makes all its samples equal: no
+    BALD. The other methods' samples come from their own posterior."""
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`."""
     last_layers: Positive | None = None
@@ -37,6 +69,12 @@ class AdapterConfig(Section):
     samples and epochs, about three times as fast with a third of the layers. None adapts all."""
     constraint: ConstraintConfig = ConstraintConfig()
     """STAR's constraint on B."""
+    ensemble: EnsembleConfig = EnsembleConfig()
+    """Settings of method `ensemble`."""
+    blob: BlobConfig = BlobConfig()
+    """Settings of method `blob`."""
+    laplace: LaplaceConfig = LaplaceConfig()
+    """Settings of method `laplace`."""
 
 
 class TrainingConfig(Section):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from activelora.config import CampaignConfig
     from activelora.modeling.posterior import AdapterMethod
 
-DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald"})
+DISAGREEMENT = frozenset({"bald", "variation_ratio", "vote_entropy", "consensus_kl", "batch_bald", "variance"})
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 _ONE = "Keep one of the two."
@@ -33,7 +33,7 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _budget, _split, _labels, _noise, _steps, _plateau)
+    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau)
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -75,6 +75,45 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
             "scoring.num_samples",
             f"{what}, and one sample has nothing to compare with: {effect}",
             "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
+        )
+
+
+def _gradient(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    if strategy != "expected_gradient_length":
+        return
+    if config.adapter.method != "lora":
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed for adapter.method `lora`, and it is `{config.adapter.method}`",
+            "Choose a strategy such as `badge`, which looks at gradients too, or the method `lora`.",
+        )
+    if acquisition.gradient == "adapter" and config.model.quantization != "none":
+        yield Conflict(
+            "acquisition.gradient",
+            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
+            "Set it to head, or set model.quantization to none.",
+        )
+
+
+def _class_floor(config: CampaignConfig) -> Iterator[Conflict]:
+    acquisition, task = config.acquisition, config.task
+    if not acquisition.per_class_floor:
+        return
+    if (labels := fixed_labels(task)) is None:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"a {task.kind} task has no classes that its items share",
+            "Leave it out.",
+        )
+        return
+    if acquisition.per_class_floor * len(labels) > acquisition.batch_size:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"{acquisition.per_class_floor} items of each of {len(labels)} classes are more than a batch of "
+            f"{acquisition.batch_size}",
+            "Make acquisition.batch_size larger or the floor smaller.",
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
-from activelora.tracking.history import RoundRecord, read_history
+from activelora.tracking.history import RoundRecord, evaluated, read_history
 from activelora.tracking.outlook import forecast
 
 COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
@@ -15,6 +15,7 @@ COLUMNS = ("round", "labels", "accuracy", "ECE", "NLL", "time", "state")
 def standing(campaign: Campaign) -> dict[str, Any]:
     """Return name, place, status and rounds of a campaign, ready for JSON."""
     plan = next_plan(campaign)
+    records = read_history(campaign)
     reason = stop_reason(campaign)
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
@@ -27,7 +28,8 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "due": [str(unit) for unit in plan.units],
         "label_budget": campaign.config.label_budget,
         "forecast": forecast(campaign).document(),
-        "rounds": [_round(campaign, record) for record in read_history(campaign)],
+        "rounds": [_round(campaign, record) for record in records],
+        "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }
 
 

@@ -37,6 +37,7 @@ LIGHT = [
     "activelora.tasks.registry",
     "activelora.acquisition.registry",
     "activelora.labeling.registry",
+    "activelora.modeling.methods.registry",
     "activelora.pool.access",
     "pipelines.cli",
 ]

@@ -33,7 +33,7 @@ def test_defaults_fit_together():
     assert config(stopping={"label_budget": 60}).label_budget == 60
 
 
-@pytest.mark.parametrize("strategy", ["star", "bald", "variation_ratio"])
+@pytest.mark.parametrize("strategy", ["star", "bald", "variation_ratio", "variance"])
 def test_strategies_that_compare_samples_need_samples_that_differ(strategy):
     said = problems(acquisition={"strategy": strategy}, adapter={"dropout": 0}, scoring={"num_samples": 1})
     assert len(said) == 2
@@ -44,9 +44,49 @@ def test_strategies_that_compare_samples_need_samples_that_differ(strategy):
     assert ("every item's score would be 0" in said[0]) == (strategy != "star")
 
 
+@pytest.mark.parametrize("name", [{"strategy": "{}"}, {"strategy": "hybrid", "then": "{}"}])
+def test_gradients_of_a_quantised_model(name):
+    egl = {key: value.format("expected_gradient_length") for key, value in name.items()}
+    (said,) = problems(acquisition={**egl, "gradient": "adapter"}, model={"quantization": "4bit"})
+    assert "`acquisition.gradient`: gradients of single items cannot be computed through a base model in 4bit" in said
+    assert conflicts(config(acquisition=egl, model={"quantization": "4bit"})) == []
+    assert conflicts(config(acquisition={**egl, "gradient": "adapter"})) == []
+
+
+def test_gradients_of_another_adapter_method():
+    chosen = config(acquisition={"strategy": "expected_gradient_length"})
+    other = chosen.model_copy(update={"adapter": chosen.adapter.model_copy(update={"method": "other"})})
+    assert [one.key for one in conflicts(other)] == ["acquisition.strategy"]
+    assert conflicts(chosen) == []
+
+
+def test_a_floor_for_classes_must_fit_into_the_batch():
+    (said,) = problems(acquisition={"batch_size": 5, "per_class_floor": 3})
+    assert "3 items of each of 2 classes are more than a batch of 5" in said
+    assert conflicts(config(acquisition={"batch_size": 6, "per_class_floor": 3})) == []
+    task = {"kind": "yes_no", "prompt": "{text}?"}
+    (said,) = problems(task=task, acquisition={"batch_size": 5, "per_class_floor": 3})
+    assert "2 classes" in said
+
+
+def test_a_floor_for_classes_needs_classes():
+    task = {"kind": "multiple_choice", "prompt": "{text} {choices}", "answer": "letters"}
+    (said,) = problems(task=task, acquisition={"per_class_floor": 1})
+    assert "a multiple_choice task has no classes that its items share" in said
+
+
 def test_star_over_a_disagreement_measure_would_score_nothing():
     said = problems(acquisition={"strategy": "star", "measure": "bald"}, adapter={"dropout": 0})
     assert "every item's score would be 0" in said[0]
+
+
+@pytest.mark.parametrize("method", ["ensemble", "blob", "laplace"])
+def test_samples_of_other_posteriors_need_no_dropout_and_take_no_masks(method):
+    adapter = {"method": method, "dropout": 0}
+    assert conflicts(config(acquisition={"strategy": "bald"}, adapter=adapter)) == []
+    assert "`scoring.num_samples`" in problems(acquisition={"strategy": "bald"}, scoring={"num_samples": 1})[0]
+    (said,) = problems(adapter=adapter, scoring={"mask": "token"})
+    assert f"`token` masks belong to adapter.method `lora`, and it is `{method}`" in said
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Exploration: a share of the batch is drawn at random, whatever the strategy prefers.
 
-Its labels estimate the pool's accuracy without bias, and tell whether the strategy beats random (METHODS §6).
+Its labels estimate the pool's accuracy without bias, and tell whether the strategy beats random: see
+:mod:`activelora.tracking.live_check`.
 """
 
 from __future__ import annotations
 
 import math
 
+from activelora.acquisition.class_floor import raise_to_floor
 from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.errors import ActiveLoRAError
@@ -30,7 +32,7 @@ def select(strategy: Strategy, pool: ScoredPool, num: int, context: SelectionCon
         strategy: Picks the rest.
         pool: The unlabelled items.
         num: How many to pick; all, if the pool is smaller.
-        context: The share is in its configuration.
+        context: The share is in its configuration, and the floor that :func:`raise_to_floor` sees to.
 
     Raises:
         ActiveLoRAError: The strategy did not return that many different items.
@@ -38,12 +40,17 @@ def select(strategy: Strategy, pool: ScoredPool, num: int, context: SelectionCon
     num = min(num, len(pool.item_ids))
     num_random = num_exploration(num, context.config.exploration)
     drawn = draw(pool.item_ids, num_random, derive_seed(context.seed, "exploration"))
-    picks = strategy.select(pool, num, context)
-    _check(strategy, picks, num, len(pool.item_ids))
+
+    def ask(part: ScoredPool, wanted: int) -> list[Pick]:
+        picks = strategy.select(part, wanted, context)
+        _check(strategy, picks, wanted, len(part.item_ids))
+        return picks
+
+    picks = ask(pool, num)
     batch = [pick for pick in picks if pick.index not in set(drawn)][: num - num_random]
     for number, index in enumerate(drawn):
         batch.insert(math.floor((number + 0.5) * num / num_random), Pick(index, None, REASON))
-    return batch
+    return raise_to_floor(ask, pool, batch, drawn, context.config.per_class_floor)
 
 
 def _check(strategy: Strategy, picks: list[Pick], num: int, size: int) -> None:

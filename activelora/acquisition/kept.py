@@ -60,6 +60,33 @@ def labeled_embeddings(pool: ScoredPool) -> Float32Array:
     return found_LD
 
 
+def probabilities(pool: ScoredPool) -> FloatArray:
+    """Return mean_probs_NC.
+
+    Raises:
+        ModelError: One is not a number.
+    """
+    _refuse(pool, ~np.isfinite(pool.mean_probs_NC), "the mean probabilities are")
+    return pool.mean_probs_NC
+
+
+def labeled_probabilities(pool: ScoredPool) -> FloatArray:
+    """Return labeled_probs_LC; L may be 0.
+
+    Raises:
+        ConfigError: There are labelled items, and their distributions were not kept.
+        ModelError: One is not a number.
+    """
+    found_LC = pool.labeled_probs_LC
+    if found_LC is None:
+        if len(labeled_embeddings(pool)):
+            raise _missing("the labelled items' distributions", EMBEDDINGS)
+        return np.empty((0, pool.mean_probs_NC.shape[1]))
+    if not np.isfinite(found_LC).all():
+        raise ModelError("the mean probabilities of labelled items are not all finite numbers", remedy=_REMEDY)
+    return found_LC
+
+
 _REMEDY = (
     "The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
     "`model.dtype: float32`."

@@ -48,15 +48,18 @@ def scored_pool(
     wanted = ids[kept]
     embeddings = _embeddings(shards)
     samples = _samples(shards)
+    mean_probs = _mean_probs(shards)
+    company = order[is_labeled[order]]
     return ScoredPool(
         tuple(wanted.tolist()),
         measures,
         measures if base_tables is None else _base_measures(base_tables, wanted),
-        _mean_probs(shards)[kept],
+        mean_probs[kept],
         label_names,
         None if samples is None else samples[kept],
         None if embeddings is None else embeddings[kept],
-        None if embeddings is None else embeddings[order[is_labeled[order]]],
+        None if embeddings is None else embeddings[company],
+        None if embeddings is None else mean_probs[company],
     )
 
 

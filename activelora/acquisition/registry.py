@@ -6,17 +6,24 @@ from activelora.acquisition import (
     badge,
     bald,
     batch_bald,
+    cal,
+    cluster_margin,
     consensus_kl,
     core_set,
     density_weighted,
+    discriminative,
     entropy,
     expected_entropy,
+    expected_gradient_length,
     hybrid,
     least_confidence,
     margin,
+    probcover,
     random,
     star,
     stratified_random,
+    typiclust,
+    variance,
     variation_ratio,
     vote_entropy,
 )
@@ -35,11 +42,18 @@ _MODULES = (
     expected_entropy,
     bald,
     variation_ratio,
+    variance,
     vote_entropy,
     consensus_kl,
+    expected_gradient_length,
     batch_bald,
     core_set,
     badge,
+    cal,
+    discriminative,
+    cluster_margin,
+    typiclust,
+    probcover,
     density_weighted,
     hybrid,
     star,
@@ -66,9 +80,16 @@ def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
     """Return the campaign's strategy and, for `hybrid`, the one that it hands over to.
 
     Raises:
-        ConfigError: There is none of that name, or one cannot follow a pre-filter.
+        ConfigError: There is none of that name, one cannot follow a pre-filter, or there is a floor for every
+            predicted class and no predictions.
     """
     strategy = get_strategy(config.strategy)
+    if config.per_class_floor and not strategy.needs_scores:
+        raise ConfigError(
+            f"`{strategy.name}` asks for no predictions, so there are no predicted classes to give a floor to",
+            where="acquisition.per_class_floor",
+            remedy="Leave it out, or choose `stratified_random`.",
+        )
     if "then" not in strategy.options:
         return (strategy,)
     if config.then not in STRATEGIES:

@@ -15,8 +15,10 @@ from activelora.config import AcquisitionConfig
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
-SAMPLES, EMBEDDINGS = "samples", "embeddings"
+SAMPLES, EMBEDDINGS, GRADIENTS = "samples", "embeddings", "gradients"
 """What a strategy can need besides measures: see :attr:`Strategy.needs`."""
+GRADIENT_LENGTH = "expected_gradient_length"
+"""The column of ``gradients``: as a measure, but kept only where it is needed."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class ScoredPool:
         log_probs_NKC: The samples' log-probabilities, padded with −inf; None unless the strategy needs ``samples``.
         embeddings_ND: Mean-pooled last hidden states; None unless the strategy needs ``embeddings``.
         labeled_embeddings_LD: The same of the items that have a label already; with ``embeddings`` only.
+        labeled_probs_LC: Predictive distribution of those, as wide as ``mean_probs_NC``; with ``embeddings`` only.
     """
 
     item_ids: tuple[str, ...]
@@ -42,6 +45,7 @@ class ScoredPool:
     log_probs_NKC: FloatArray | None = None
     embeddings_ND: Float32Array | None = None
     labeled_embeddings_LD: Float32Array | None = None
+    labeled_probs_LC: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,9 @@ class Strategy:
         select: The function.
         needs_scores: False if the pool need not be scored at all.
         options: Settings under ``acquisition`` that it reads.
-        needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution) or
-            ``embeddings`` (of the pool and of the labelled items).
+        needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution),
+            ``embeddings`` (of the pool and of the labelled items, with the latter's distributions) or ``gradients``
+            (:data:`GRADIENT_LENGTH` among the measures).
     """
 
     name: str

@@ -23,6 +23,7 @@ from activelora.errors import ModelError
 from activelora.modeling.base import BaseModel
 
 ADAPTER_NAME = "default"
+WEIGHTS_FILE = "adapter_model.safetensors"
 
 
 def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
@@ -135,6 +136,15 @@ def b_parameters(adapted: PeftModel) -> list[nn.Parameter]:
 def a_parameters(adapted: PeftModel) -> list[nn.Parameter]:
     """Return the A matrices."""
     return [layer.lora_A[ADAPTER_NAME].weight for layer in lora_layers(adapted).values()]
+
+
+def weights_by_name(adapted: PeftModel) -> dict[str, nn.Parameter]:
+    """Return A's and B's by the names that they have in the saved file, such as `….q_proj.lora_A.weight`."""
+    found = {}
+    for name, layer in lora_layers(adapted).items():
+        found[f"{name}.lora_A.weight"] = layer.lora_A[ADAPTER_NAME].weight
+        found[f"{name}.lora_B.weight"] = layer.lora_B[ADAPTER_NAME].weight
+    return found
 
 
 @contextmanager

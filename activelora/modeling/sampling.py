@@ -5,7 +5,7 @@ All have one method, ``activate(k)``: a context in which the model is sample k (
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,13 +14,14 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from activelora.modeling.lora import ADAPTER_NAME, lora_layers
+from activelora.modeling.lora import ADAPTER_NAME, lora_layers, weights_by_name
 from activelora.modeling.posterior import Prediction
 from activelora.seeding import derive_seed
 from activelora.uncertainty.weight_samples import column_mask, merged_weight
 
 if TYPE_CHECKING:
     from activelora.campaign.records import Item
+    from activelora.config import CampaignConfig
     from activelora.scoring.engine import Engine
 
 
@@ -131,6 +132,43 @@ class UnmergedSamples:
                 layer.lora_dropout[ADAPTER_NAME] = previous[name]
 
 
+Weights = Callable[[int], Mapping[str, torch.Tensor]]
+
+
+class SwappedSamples:
+    """Samples that are other values of A or B: an ensemble's members, or draws of a distribution over weights.
+
+    They are mergeable, as plain adapters are.
+
+    Args:
+        adapted: The model with its adapter.
+        plain: Puts the adapter without dropout into effect.
+        weights: Returns sample k as tensors by the name of :func:`~activelora.modeling.lora.weights_by_name`.
+    """
+
+    def __init__(
+        self, adapted: PeftModel, plain: Sampler, weights: Callable[[int], Mapping[str, torch.Tensor]]
+    ) -> None:
+        self._parameters = weights_by_name(adapted)
+        self._plain = plain
+        self._weights = weights
+
+    @contextmanager
+    def activate(self, sample: int | None) -> Iterator[None]:
+        """Put the sample's values in the adapter's place, and the adapter's back at the end."""
+        previous = {}
+        try:
+            for name, value in {} if sample is None else self._weights(sample).items():
+                parameter = self._parameters[name]
+                previous[name] = parameter.data
+                parameter.data = value.to(parameter)
+            with self._plain.activate(None):
+                yield
+        finally:
+            for name, value in previous.items():
+                self._parameters[name].data = value
+
+
 class TokenSamples:
     """peft's own dropout, a fresh mask for every token: for replicating published results.
 
@@ -161,6 +199,12 @@ class TokenSamples:
         finally:
             for module in self._dropouts:
                 module.eval()
+
+
+def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
+    """Return the sampler of dropout masks that are the same for every item; quantised weights cannot be merged into."""
+    kind = MergedSamples if config.model.quantization == "none" else UnmergedSamples
+    return kind(adapted, config.adapter.dropout, seed)
 
 
 class _FixedMask(nn.Module):

@@ -21,6 +21,7 @@ def score_table(
     with_samples: bool = False,
     embeddings_ND: NDArray[np.float32] | None = None,
     labeled: Collection[str] = (),
+    gradient_lengths_N: NDArray[np.float64] | None = None,
 ) -> pa.Table:
     """Return one row per item: its id, a column per measure, and the mean distribution over its answers.
 
@@ -30,10 +31,13 @@ def score_table(
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that are there as company only.
         labeled: Ids of those.
+        gradient_lengths_N: Add the column ``expected_gradient_length``.
     """
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     for name, measure in MEASURES.items():
         columns[name] = pa.array(measure(log_probs_NKC), pa.float64())
+    if gradient_lengths_N is not None:
+        columns["expected_gradient_length"] = pa.array(gradient_lengths_N, pa.float64())
     mean_probs_NC = np.exp(log_probs_NKC).mean(axis=1)
     columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
     if with_samples:

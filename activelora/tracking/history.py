@@ -44,6 +44,12 @@ class RoundRecord:
         """The evaluation's metrics; empty before it."""
         return self.evaluation.metrics if self.evaluation else {}
 
+    @property
+    def live_check(self) -> list[str]:
+        """What the random share of the batches before it tells, in sentences; empty if it tells nothing."""
+        found = self.evaluation.details.get("live_check") if self.evaluation else None
+        return list(found["sentences"]) if found else []
+
 
 def read_history(campaign: Campaign) -> list[RoundRecord]:
     """Return the rounds that have begun, in order."""

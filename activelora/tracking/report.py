@@ -89,6 +89,7 @@ class _Report:
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
             "outlook": words.outlook(forecast(self.campaign)),
             "aulc": area_under_learning_curve(self.records),
+            "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),
             "selections": self._selections(),
             "max_items": MAX_ITEMS,
@@ -195,9 +196,12 @@ class _Report:
             ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
         ]
         if self.headline and self.headline.training:
-            adapter = self.headline.training.files["adapter/adapter_model.safetensors"]
-            rows.append((f"Adapter of round {self.headline.round}", f"{store.uri}/{adapter.key}"))
-            rows.append(("Adapter sha256", adapter.sha256))
+            for name, adapter in sorted(self.headline.training.files.items()):
+                if name.endswith("/adapter_model.safetensors"):
+                    member = name.removeprefix("adapter").removesuffix("adapter_model.safetensors").strip("/")
+                    called = f"Adapter of round {self.headline.round}{f', {member}' if member else ''}"
+                    rows.append((called, f"{store.uri}/{adapter.key}"))
+                    rows.append((f"Adapter sha256{f', {member}' if member else ''}", adapter.sha256))
         return rows
 
 

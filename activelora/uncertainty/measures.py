@@ -1,4 +1,4 @@
-"""How uncertain a predictive distribution is: eight measures, each larger where the model is less certain.
+"""How uncertain a predictive distribution is: nine measures, each larger where the model is less certain.
 
 Letters: N items, K posterior samples, C answers. All take ``log_probs_NKC``, normalised log-probabilities in nats; an
 item with fewer answers is padded with ``-inf``, which is probability 0 and adds nothing to an entropy. With
@@ -98,6 +98,17 @@ def consensus_kl(log_probs_NKC: FloatArray) -> FloatArray:
     return np.maximum(divergence_N, 0.0)
 
 
+def variance(log_probs_NKC: FloatArray) -> FloatArray:
+    """Return Σ_c Var_k p_kc, how far the samples' probabilities scatter, in [0, 1 − 1/min(K, C)] (Gal et al. 2017).
+
+    The variance is over the K samples as they are (divided by K), so one sample has none. Summed over the classes, not
+    averaged: answers that an item does not have change nothing.
+    """
+    probs_NKC = _checked_probs(log_probs_NKC)
+    variance_N: FloatArray = probs_NKC.var(axis=1).sum(axis=1)
+    return variance_N
+
+
 MEASURES: dict[str, Measure] = {
     "least_confidence": least_confidence,
     "margin": margin,
@@ -107,6 +118,7 @@ MEASURES: dict[str, Measure] = {
     "variation_ratio": variation_ratio,
     "vote_entropy": vote_entropy,
     "consensus_kl": consensus_kl,
+    "variance": variance,
 }
 
 

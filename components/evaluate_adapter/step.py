@@ -19,6 +19,7 @@ from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
 from activelora.tracking.champion import champion, gate_failures
+from activelora.tracking.live_check import live_check
 from activelora.uncertainty import evaluation, label_prior, temperature
 from activelora.uncertainty.classification_metrics import FloatArray, IntArray, predicted_labels
 
@@ -38,7 +39,10 @@ NUM_PRIOR_ITEMS = 200
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:
-    """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion."""
+    """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion.
+
+    Where a share of the batches is drawn at random, also tell what those labels say about the pool and the strategy.
+    """
     unit = Unit("evaluate_adapter", round_)
     if done := campaign.manifest(unit):
         return done
@@ -66,9 +70,15 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.write_table("predictions.parquet", _predictions(campaign, items, labels_N, probs_NC))
 
     metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    gates = _gates(attempt, round_, metrics)
+    details = _gates(attempt, round_, metrics)
+    check, sources = live_check(campaign, round_)
+    if check is not None:
+        for source in sources:
+            attempt.reads(source)
+        metrics |= check.metrics()
+        details["live_check"] = check.details()
     metrics |= {"num_holdout": float(len(items)), "seconds": time.monotonic() - begin}
-    return attempt.commit(metrics=metrics, details=gates)
+    return attempt.commit(metrics=metrics, details=details)
 
 
 def _predict(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activelora.acquisition.registry import get_strategy, needs_of
-from activelora.acquisition.strategy import EMBEDDINGS, SAMPLES
+from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
@@ -44,7 +44,12 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
         log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
         num_samples = log_probs_NKC.shape[1]
         table = score_table(
-            item_ids, log_probs_NKC, with_samples=SAMPLES in needs, embeddings_ND=embeddings_ND, labeled=labeled
+            item_ids,
+            log_probs_NKC,
+            with_samples=SAMPLES in needs,
+            embeddings_ND=embeddings_ND,
+            labeled=labeled,
+            gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
         )
         attempt.write_table("scores.parquet", table)
     else:
@@ -73,3 +78,11 @@ def _predict(
         else:
             log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
     return log_probs_NKC if prior is None else correct(log_probs_NKC, np.array(prior)), embeddings_ND
+
+
+def _gradient_lengths(attempt: Attempt, items: list[Item], log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return every item's expected gradient length under its mean distribution."""
+    from activelora.scoring.gradient_length import expected_gradient_lengths
+
+    probs_NC = np.exp(log_probs_NKC).mean(axis=1)
+    return expected_gradient_lengths(attempt.campaign, attempt.unit.round, items, probs_NC)

@@ -17,6 +17,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.labeling.source import skipped_items
 from activelora.tasks.registry import make_task
+from activelora.tracking.live_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.uncertainty.dynamic import base_share
 
 
@@ -50,6 +51,8 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     )
     picks = exploration.select(strategy, pool, batch_size(campaign, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
+    if pool.mean_probs_NC.shape[1]:
+        attempt.write_table(PREDICTIONS, _predictions(pool, picks))
     details = {
         "strategy": strategy.name,
         "lambda": base_share(round_, context.num_rounds) if strategy.name == "star" else None,
@@ -92,3 +95,16 @@ def _selection(pool: ScoredPool, picks: list[Pick]) -> pa.Table:
         for position, pick in enumerate(picks)
     ]
     return pa.Table.from_pylist(rows, schema=SELECTION_SCHEMA)
+
+
+def _predictions(pool: ScoredPool, picks: list[Pick]) -> pa.Table:
+    """Return what the model thought of the batch: once it is labelled, that is checked."""
+    rows = [
+        {
+            "item_id": pool.item_ids[pick.index],
+            "explored": pick.reason == exploration.REASON,
+            "probs": pool.mean_probs_NC[pick.index].tolist(),
+        }
+        for pick in picks
+    ]
+    return pa.Table.from_pylist(rows, schema=PREDICTION_SCHEMA)

@@ -33,6 +33,8 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     print_rounds(campaign)
+    for sentence in found["live_check"]:
+        typer.echo(sentence)
     if found["status"] == "running":
         typer.echo(f"next: {', '.join(found['due'])}")
     else:

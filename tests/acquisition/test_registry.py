@@ -26,6 +26,13 @@ NAMES = {
     "density_weighted",
     "hybrid",
     "star",
+    "variance",
+    "expected_gradient_length",
+    "cal",
+    "discriminative",
+    "cluster_margin",
+    "typiclust",
+    "probcover",
 }
 
 
@@ -103,6 +110,6 @@ def test_another_package_is_not_imported_before_it_is_asked_for(tmp_path):
 def test_strategies_load_without_torch(tmp_path):
     code = """
         import activelora.acquisition.registry
-        print(sorted({"torch", "transformers", "scipy", "matplotlib"} & set(sys.modules)))
+        print(sorted({"torch", "transformers", "scipy", "sklearn", "matplotlib"} & set(sys.modules)))
     """
     assert ask(tmp_path, code).strip() == "[]"

@@ -9,12 +9,18 @@ from activelora.acquisition.registry import STRATEGIES
 from activelora.acquisition.strategy import ScoredPool
 from activelora.acquisition.top import measure
 from activelora.errors import ConfigError, ModelError
-from tests.acquisition.conftest import context_of, drawn_log_probs, ids_of, permuted, pool_of
+from tests.acquisition.conftest import context_of, drawn_embeddings, drawn_log_probs, ids_of, permuted, pool_of
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
 UNSCORED = {"random", "stratified_random"}
-BATCHES = {"batch_bald", "core_set", "badge", "hybrid"}
+COVERS = {"core_set", "typiclust", "probcover", "discriminative"}
+"""These look at embeddings alone."""
+BATCHES = {"batch_bald", "badge", "hybrid", "cluster_margin", *COVERS}
 """These choose each item in view of the others."""
+DIVERSE = sorted(BATCHES - {"batch_bald"})
+"""To these a copy of a pick is worth nothing. To batch_bald a second noisy answer is: see its own tests."""
+WHOLE = {"hybrid", "typiclust", "cluster_margin"}
+"""What these consider depends on the size of the batch."""
 every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))
 every_ranking = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES))
 every_measured = pytest.mark.parametrize(
@@ -22,12 +28,35 @@ every_measured = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - {"hybrid"}))  # it keeps the more the larger the batch
+@pytest.fixture(params=["cold start", "with labels"])
+def pool(request, pool, labeled_pool):
+    return pool if request.param == "cold start" else labeled_pool
+
+
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - WHOLE))
 def test_a_batch_of_one_is_the_top_one(name, pool):
     select = STRATEGIES[name].select
     batch = select(pool, 10, context_of(name))
     assert select(pool, 1, context_of(name)) == batch[:1]
     assert select(pool, 4, context_of(name)) == batch[:4]
+
+
+@pytest.mark.parametrize(
+    ("name", "ranking"), [("hybrid", "predictive_entropy"), ("cluster_margin", "margin"), ("batch_bald", "bald")]
+)
+def test_the_top_one_comes_first_where_nothing_else_is_considered(name, ranking, pool):
+    (pick,) = STRATEGIES[name].select(pool, 1, context_of(name, prefilter_factor=1))
+    assert pick.index == pool.measures[ranking].argmax()
+
+
+@pytest.mark.parametrize("name", DIVERSE)
+def test_copies_are_not_picked_twice(name):
+    """Eight different items, three times each."""
+    log_probs_NKC, embeddings_ND = drawn_log_probs(4, 8), drawn_embeddings(4, 8)
+    pool = pool_of(np.tile(log_probs_NKC, (3, 1, 1)), embeddings_ND=np.tile(embeddings_ND, (3, 1)))
+    for seed in range(3):
+        picks = STRATEGIES[name].select(pool, 8, context_of(name, seed=seed))
+        assert len({pick.index % 8 for pick in picks}) == 8
 
 
 @every_strategy
@@ -83,7 +112,8 @@ def test_one_class(name):
 
 @every_scored
 def test_equal_scores_go_by_item_id(name):
-    pool = pool_of(np.log(np.full((6, 3, 4), 0.25)), embeddings_ND=np.full((6, 7), 0.3, dtype=np.float32))
+    same_ND = np.full((6, 7), 0.3, dtype=np.float32)
+    pool = pool_of(np.log(np.full((6, 3, 4), 0.25)), embeddings_ND=same_ND, labeled_LD=same_ND[:2] + 1)
     backwards = permuted(pool, np.arange(6)[::-1])
     batch = ["item-0000", "item-0001", "item-0002"]
     assert ids_of(pool, STRATEGIES[name].select(pool, 3, context_of(name))) == batch
@@ -103,6 +133,11 @@ def test_a_score_that_is_no_number_is_refused_with_measure_and_item(name, bad, p
     ("name", "need"), [(name, need) for name in sorted(STRATEGIES) for need in STRATEGIES[name].needs]
 )
 def test_what_a_strategy_needs_is_checked(name, need, pool):
+    if need == "gradients":
+        without = {key: values for key, values in pool.measures.items() if key != "expected_gradient_length"}
+        with pytest.raises(ConfigError, match="no scores of `expected_gradient_length` under the current model"):
+            STRATEGIES[name].select(replace(pool, measures=without), 3, context_of(name))
+        return
     field = {"samples": "log_probs_NKC", "embeddings": "embeddings_ND"}[need]
     with pytest.raises(ConfigError, match="the pool was scored without keeping"):
         STRATEGIES[name].select(replace(pool, **{field: None}), 3, context_of(name))
@@ -119,16 +154,25 @@ def test_inputs_are_left_as_they_are(name, pool):
         np.testing.assert_array_equal(getattr(pool, field), values)
 
 
+@pytest.mark.parametrize("field", ["labeled_embeddings_LD", "labeled_probs_LC"])
+def test_labelled_items_that_are_no_numbers_are_refused(field, labeled_pool):
+    getattr(labeled_pool, field)[2] = np.nan
+    names = ["cal", *COVERS] if field == "labeled_embeddings_LD" else ["cal"]
+    for name in names:
+        with pytest.raises(ModelError, match="of labelled items are not all finite"):
+            STRATEGIES[name].select(labeled_pool, 3, context_of(name))
+
+
 @every_ranking
-def test_scores_fall_and_reasons_count_up(name, pool):
-    picks = STRATEGIES[name].select(pool, 5, context_of(name))
+def test_scores_fall_and_reasons_count_up(name, labeled_pool):
+    picks = STRATEGIES[name].select(labeled_pool, 5, context_of(name))
     scores = [pick.score for pick in picks]
     assert scores == sorted(scores, reverse=True)
     for rank, pick in enumerate(picks, 1):
         assert f", rank {rank} of 40; the model hesitates between " in pick.reason
 
 
-@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES - {"star", "density_weighted"}))
+@pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES - {"star", "density_weighted", "cal"}))
 def test_the_top_is_what_a_plain_sort_gives(name, pool):
     scores_N = measure(pool, "predictive_entropy" if name == "entropy" else name)
     plain = sorted(range(40), key=lambda index: (-scores_N[index], pool.item_ids[index]))
@@ -143,6 +187,13 @@ def test_reasons_are_in_words_with_numbers():
         for name in STRATEGIES
     }
     assert reasons == {
+        "variance": "variance between the samples 0.0000",
+        "expected_gradient_length": "expected gradient length of the answer head 1.55",
+        "cal": "drawn at random: there is no labelled item to contrast with yet",
+        "discriminative": "nearest to the pool's middle",
+        "cluster_margin": "its two best answers are 0.200 apart",
+        "typiclust": "the most typical of a cluster of 2 items without a label",
+        "probcover": "covers 1 more of 2 items within distance 2.83",
         "random": "drawn at random from 2",
         "stratified_random": "drawn at random from 2 items predicted as entity",
         "least_confidence": "its best answer has probability 0.50",

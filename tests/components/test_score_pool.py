@@ -7,8 +7,12 @@ import pytest
 from activelora.acquisition.pool import scored_pool
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA
+from activelora.modeling.base import load_base
+from activelora.modeling.encoding import Encoder
 from activelora.pool.access import shard_items
+from activelora.scoring.gradient_length import Gradients, _adapted
 from activelora.scoring.predict import Predictor
+from activelora.uncertainty.gradient_length import head_lengths
 from activelora.uncertainty.measures import MEASURES
 from components.evaluate_adapter import step as evaluate_adapter
 from components.score_pool import step
@@ -60,6 +64,7 @@ def scores_of(campaign, round_):
         ({"strategy": "entropy"}, set()),
         ({"strategy": "hybrid", "then": "batch_bald"}, {"log_probs"}),
         ({"strategy": "badge"}, {"embedding", "labeled"}),
+        ({"strategy": "expected_gradient_length"}, {"expected_gradient_length"}),
     ],
 )
 def test_only_what_is_needed_is_kept(campaign_of, acquisition, more):
@@ -98,3 +103,34 @@ def test_labelled_items_have_embeddings_and_are_never_selected(campaign_of):
     selection = campaign.read_table(select_batch.run(campaign, 1), "selection.parquet").to_pylist()
     assert not {row["item_id"] for row in selection} & {item.item_id for item in labeled}
     assert "from the nearest labelled or picked item, pick 1" in selection[0]["reason"]
+
+
+def test_labelled_items_have_distributions_too(campaign_of):
+    campaign = campaign_of(strategy="cal")
+    pool = scored_pool([scores_of(campaign, 1)[0]])
+    labeled = sorted(shard_items(campaign, 0)[:LABELED], key=lambda item: item.item_id)
+    with Predictor.load(campaign, 1) as predictor:
+        expected_NC = np.exp(predictor.log_probs(labeled, 3)).mean(axis=1)
+    np.testing.assert_allclose(pool.labeled_probs_LC, expected_NC, atol=1e-5)
+    selection = campaign.read_table(select_batch.run(campaign, 1), "selection.parquet").to_pylist()
+    assert "nats from the 4 nearest labelled items, rank 1 of" in selection[0]["reason"]
+
+
+@pytest.mark.parametrize("gradient", ["head", "adapter"])
+def test_gradient_lengths_are_those_of_the_rounds_adapter(campaign_of, gradient):
+    """In round 0 of a fresh one, after that of the trained one; expected under the distribution that is kept."""
+    campaign = campaign_of(strategy="hybrid", then="expected_gradient_length", gradient=gradient)
+    base = load_base(campaign.config.model)
+    items = {item.item_id: item for item in shard_items(campaign, 0)}
+    for round_ in (0, 1):
+        table = scores_of(campaign, round_)[0].to_pylist()[:5]
+        encoded = Encoder(base.tokenizer, campaign.config.task).encode([items[row["item_id"]] for row in table])
+        with _adapted(campaign, base, round_) as adapted:
+            gradients = Gradients(base, adapted, 4096)
+            probs_NC = np.array([row["mean_probs"] for row in table])
+            if gradient == "head":
+                lengths_NC = head_lengths(probs_NC, gradients.hidden_norms(encoded))
+            else:
+                lengths_NC = gradients.adapter_lengths(encoded)
+        expected_N = (probs_NC * lengths_NC).sum(axis=1)
+        np.testing.assert_allclose([row["expected_gradient_length"] for row in table], expected_N, rtol=1e-4)

@@ -29,7 +29,13 @@ def score(campaign, round_, log_probs_of, without=()):
         attempt = campaign.attempt(Unit("score_pool", round_, shard))
         log_probs_NKC = np.array([log_probs_of[item_id] for item_id in ids]).reshape(len(ids), 4, 3)
         embeddings_ND = log_probs_NKC.mean(axis=1).astype(np.float32)
-        table = score_table(ids, log_probs_NKC, with_samples=True, embeddings_ND=embeddings_ND)
+        table = score_table(
+            ids,
+            log_probs_NKC,
+            with_samples=True,
+            embeddings_ND=embeddings_ND,
+            gradient_lengths_N=log_probs_NKC.min(axis=(1, 2)),
+        )
         attempt.write_table("scores.parquet", table)
         attempt.commit()
 
@@ -79,6 +85,14 @@ def test_selection_metrics_and_details(tmp_path):
     assert (manifest.metrics["num_selected"], manifest.metrics["num_candidates"]) == (5, 20)
     assert manifest.details == {"strategy": "star", "lambda": 1.0, "num_exploration": 1}
     assert set(manifest.inputs) == {"ingest_pool", *(f"score_pool round 0 shard {n}" for n in range(3))}
+    predictions = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    assert [row["item_id"] for row in predictions] == [row["item_id"] for row in rows]
+    assert [row["explored"] for row in predictions] == [row["score"] is None for row in rows]
+    pool = scored_pool(
+        [campaign.read_table(campaign.require(Unit("score_pool", 0, shard)), "scores.parquet") for shard in range(3)]
+    )
+    probs = dict(zip(pool.item_ids, pool.mean_probs_NC.tolist(), strict=True))
+    assert all(row["probs"] == probs[row["item_id"]] for row in predictions)
     assert "the model hesitates between " in next(row["reason"] for row in rows if row["score"] is not None)
 
 
@@ -257,6 +271,7 @@ class TestScoredPool:
         assert set(pool.measures) == set(MEASURES)
         np.testing.assert_array_equal(pool.embeddings_ND, embeddings_ND[[4, 0]])
         np.testing.assert_array_equal(pool.labeled_embeddings_LD, embeddings_ND[[3, 2]])
+        np.testing.assert_array_equal(pool.labeled_probs_LC, np.exp(log_probs_NKC[[3, 2]]).mean(axis=1))
         assert pool.embeddings_ND.dtype == np.float32
 
     def test_an_item_twice_or_without_base_scores_is_refused(self):

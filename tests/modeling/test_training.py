@@ -160,6 +160,7 @@ def test_the_schedule_falls_to_the_last_step():
     assert 0 < rates[-1] == pytest.approx(1 / 8)
     assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="constant")) == 1.0
     assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="cosine")) == pytest.approx(0.5)
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0), peak=0.2) == pytest.approx(0.1)
 
 
 def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path):
@@ -177,3 +178,27 @@ def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path
     fresh = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model_path), tmp_path)
     torch.testing.assert_close(fresh(input_ids=ids).logits, expected)
     assert not torch.allclose(base.model(input_ids=ids).logits, expected)
+
+
+class TwoOptimizers(PlainTrainee):
+    """A by AdamW, B by plain gradient descent, and a pull on A: all that a method can add."""
+
+    def optimizers(self, config):
+        return [torch.optim.AdamW(self.a, lr=config.learning_rate), torch.optim.SGD(self.b, lr=0.1)]
+
+    def penalty(self, step, total_steps):
+        return 0.5 * sum((parameter - 1.0).square().sum() for parameter in self.a)
+
+
+def test_a_method_brings_its_optimisers_and_its_part_of_the_loss(base, examples):
+    config = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.05, max_grad_norm=1e9, gradient_accumulation=2)
+    with lora.attached(lora.attach(base, AdapterConfig(rank=2, dropout=0.0), seed=3)) as adapted:
+        trainee = TwoOptimizers(adapted, NONE)
+        before = float(trainee.penalty(0, 1).detach())
+        trainer = Trainer(base, trainee, examples, config, seed=7)
+        losses = trainer.run(lambda: None)
+        assert [type(one).__name__ for one in trainer.optimizers] == ["AdamW", "SGD"]
+        assert [one.param_groups[0]["lr"] for one in trainer.optimizers] == pytest.approx([0.05 / 4, 0.1 / 4])
+        assert float(trainee.penalty(0, 1).detach()) < 0.95 * before
+        assert any(parameter.abs().max() > 0 for parameter in trainee.b)
+    assert max(losses) < before

@@ -90,9 +90,11 @@ def test_list_gives_names_with_a_summary(run, kind):
 def test_list_agrees_with_the_registries(run):
     from activelora.acquisition.registry import STRATEGIES
     from activelora.labeling.registry import SOURCES
+    from activelora.modeling.methods.registry import METHODS
     from activelora.uncertainty.measures import MEASURES
 
-    for kind, known in {"strategies": STRATEGIES, "sources": SOURCES, "measures": MEASURES}.items():
+    registries = {"strategies": STRATEGIES, "adapters": METHODS, "sources": SOURCES, "measures": MEASURES}
+    for kind, known in registries.items():
         names = [entry["name"] for entry in json.loads(run("list", kind, "--json")[1])]
         assert set(names) == set(known)
 

@@ -160,6 +160,7 @@ IN_FILE = {
     "prompt without a column": setting("task.prompt", "What is it?", "task.prompt", "column"),
     "prompt with the labels only": setting("task.prompt", "{labels} ?", "task.prompt", "no column"),
     "labels twice": setting("task.labels", ["water", "Water"], "task", "different"),
+    "unknown adapter": setting("adapter.method", "bolb", "adapter.method", "`bolb`", "`blob`"),
     "unknown strategy": setting("acquisition.strategy", "starr", "acquisition.strategy", "`starr`", "`star`"),
     "unknown measure": setting("acquisition.measure", "entrpy", "acquisition.measure", "`entrpy`"),
     "unknown label source": setting("labeling.source", "file", "labeling.source", "`file`", "`files`"),

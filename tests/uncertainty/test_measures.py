@@ -40,6 +40,7 @@ def plain(name, samples):
         "vote_entropy": -sum(votes.count(c) / num_samples * math.log(votes.count(c) / num_samples) for c in set(votes)),
         "consensus_kl": sum(p * math.log(p / mean[c]) for sample in samples for c, p in enumerate(sample) if p > 0)
         / num_samples,
+        "variance": sum((sample[c] - mean[c]) ** 2 for sample in samples for c in range(num_classes)) / num_samples,
     }[name]
 
 
@@ -94,12 +95,13 @@ def test_bounds(name):
         "variation_ratio": (0, 1 - 1 / min(NUM_SAMPLES, NUM_CLASSES)),
         "vote_entropy": (0, math.log(min(NUM_SAMPLES, NUM_CLASSES))),
         "consensus_kl": (0, math.log(min(NUM_SAMPLES, NUM_CLASSES))),
+        "variance": (0, 1 - 1 / min(NUM_SAMPLES, NUM_CLASSES)),
     }[name]
     assert (scores_N >= low).all()
     assert (scores_N <= high + 1e-12).all()
 
 
-@pytest.mark.parametrize("name", ["bald", "variation_ratio", "vote_entropy", "consensus_kl"])
+@pytest.mark.parametrize("name", ["bald", "variation_ratio", "vote_entropy", "consensus_kl", "variance"])
 @pytest.mark.parametrize("spread", [0.01, 1.0, 300.0])
 def test_samples_that_agree_have_no_disagreement(name, spread):
     log_probs_NKC = draw(6, spread, num_samples=1).repeat(7, axis=1)
@@ -127,6 +129,7 @@ def test_samples_that_are_sure_of_different_answers_are_all_disagreement():
         log_probs_NKC = np.log(np.eye(4)[None])
     assert MEASURES["bald"](log_probs_NKC)[0] == pytest.approx(math.log(4))
     assert MEASURES["variation_ratio"](log_probs_NKC)[0] == pytest.approx(0.75)
+    assert MEASURES["variance"](log_probs_NKC)[0] == pytest.approx(0.75)
     assert MEASURES["expected_entropy"](log_probs_NKC)[0] == 0
 
 

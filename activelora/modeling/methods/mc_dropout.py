@@ -14,13 +14,7 @@ from peft import PeftModel
 from activelora.config import CampaignConfig
 from activelora.modeling import lora
 from activelora.modeling.posterior import Fit, FitJob, Setting
-from activelora.modeling.sampling import (
-    MergedSamples,
-    SampledPosterior,
-    Sampler,
-    TokenSamples,
-    UnmergedSamples,
-)
+from activelora.modeling.sampling import SampledPosterior, Sampler, TokenSamples, weight_sampler
 from activelora.modeling.trainee import PlainTrainee
 
 
@@ -51,9 +45,7 @@ def begin(job: FitJob) -> PeftModel:
 
 
 def make_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler that the settings ask for; quantised weights cannot be merged into."""
+    """Return the sampler that the settings ask for."""
     if config.scoring.mask == "token":
         return TokenSamples(adapted, seed)
-    if config.model.quantization != "none":
-        return UnmergedSamples(adapted, config.adapter.dropout, seed)
-    return MergedSamples(adapted, config.adapter.dropout, seed)
+    return weight_sampler(adapted, config, seed)

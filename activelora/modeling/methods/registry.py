@@ -18,6 +18,27 @@ _METHODS = (
         implementation=f"{_HERE}.mc_dropout:McDropout",
         same_samples=rules.needs_dropout,
     ),
+    AdapterMethod(
+        name="ensemble",
+        summary="independently seeded LoRA adapters; a sample is a member, and the prediction their mean",
+        implementation=f"{_HERE}.ensemble:Ensemble",
+        conflicts=rules.weight_samples,
+        options=("ensemble",),
+    ),
+    AdapterMethod(
+        name="blob",
+        summary="Bayesian LoRA by backpropagation: a learnt Gaussian over A's entries, q(A) = N(mean, std²)",
+        implementation=f"{_HERE}.blob:Blob",
+        conflicts=rules.weight_samples,
+        options=("blob",),
+    ),
+    AdapterMethod(
+        name="laplace",
+        summary="a Gaussian around the trained LoRA from its loss's curvature (KFAC), linearised at prediction",
+        implementation=f"{_HERE}.laplace:Laplace",
+        conflicts=rules.weight_samples,
+        options=("laplace",),
+    ),
 )
 
 METHODS: Registry[AdapterMethod] = Registry(

@@ -15,8 +15,8 @@ def needs_dropout(config: AdapterConfig) -> Conflict | None:
     return Conflict("adapter.dropout", "without dropout all samples are the same", "Set it above 0 (0.1 is usual)")
 
 
-def weight_masks_only(config: CampaignConfig) -> Iterator[Conflict]:
-    """Refuse fresh dropout masks for every token where samples are no dropout masks."""
+def weight_samples(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse a fresh dropout mask for every token where samples are no dropout masks."""
     if config.scoring.mask == "token":
         yield Conflict(
             "scoring.mask",

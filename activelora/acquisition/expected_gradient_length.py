@@ -1,0 +1,35 @@
+"""Expected gradient length: items whose label would move the model most, whatever it turns out to be.
+
+score = E_{y ~ p̄} ‖∇ℓ(x, y)‖₂, ℓ the training loss (Settles et al. 2008, "Multiple-Instance Active Learning"). The norm
+is L2, and the expectation is over the model's whole label distribution. score_pool computes it, either for the answer
+head in closed form or for the adapter's parameters exactly: see :mod:`activelora.scoring.gradient_length`.
+Letters: N unlabelled items, C answers.
+"""
+
+from __future__ import annotations
+
+from activelora.acquisition.strategy import (
+    GRADIENT_LENGTH,
+    GRADIENTS,
+    Pick,
+    ScoredPool,
+    SelectionContext,
+    Strategy,
+)
+from activelora.acquisition.top import measure, top
+
+
+def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
+    """Return the top of the ranking."""
+    scores_N = measure(pool, GRADIENT_LENGTH)
+    what = f"expected gradient length of the {'answer head' if context.config.gradient == 'head' else 'adapter'}"
+    return top(pool, scores_N, num, lambda index: f"{what} {scores_N[index]:.3g}")
+
+
+STRATEGY = Strategy(
+    "expected_gradient_length",
+    "E_{y~p̄} ‖∇ℓ(x, y)‖₂: its label would move the model most",
+    select,
+    options=("gradient",),
+    needs=frozenset({GRADIENTS}),
+)

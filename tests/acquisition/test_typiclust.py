@@ -1,0 +1,70 @@
+"""TypiClust against its definition."""
+
+import numpy as np
+import pytest
+
+from activelora.acquisition import typiclust
+from tests.acquisition.conftest import context_of, drawn_embeddings, drawn_log_probs, pool_of
+
+
+def blobs(sizes, seed=0, spread=0.3):
+    """Points around centres that are far apart, and which belong together."""
+    rng = np.random.default_rng(seed)
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    centers = 20.0 * np.stack([np.arange(len(sizes)), np.arange(len(sizes)) % 2], axis=1)
+    return (centers[owners] + rng.normal(0, spread, (len(owners), 2))).astype(np.float32), owners
+
+
+def naive_typicality(points_MD, neighbors):
+    scores = []
+    for index, point_D in enumerate(points_MD.astype(np.float64)):
+        others = sorted(float(np.linalg.norm(point_D - other)) for j, other in enumerate(points_MD) if j != index)
+        scores.append(1 / np.mean(others[:neighbors]))
+    return scores
+
+
+@pytest.mark.parametrize("neighbors", [1, 5, 100])
+def test_typicality_is_that_of_the_definition(neighbors):
+    points_MD = drawn_embeddings(0, 25) + 10
+    expected = naive_typicality(points_MD, neighbors)
+    np.testing.assert_allclose(typiclust.typicality(points_MD, neighbors), expected, rtol=1e-6)
+
+
+def test_typicality_of_one_point_and_of_copies():
+    assert typiclust.typicality(np.ones((1, 3), dtype=np.float32), 5).tolist() == [0.0]
+    np.testing.assert_allclose(typiclust.typicality(np.ones((3, 3), dtype=np.float32), 5), 1e9)
+
+
+def test_every_cluster_gives_its_most_typical_item_the_largest_first():
+    points_ND, owners = blobs((5, 9, 7))
+    pool = pool_of(drawn_log_probs(0, 21), embeddings_ND=points_ND)
+    picks = typiclust.select(pool, 3, context_of("typiclust", typical_neighbors=4))
+    assert owners[[pick.index for pick in picks]].tolist() == [1, 2, 0]
+    for pick in picks:
+        members = np.flatnonzero(owners == owners[pick.index])
+        scores = naive_typicality(points_ND[members], 4)
+        assert pick.index == members[int(np.argmax(scores))]
+        assert pick.score == pytest.approx(max(scores), rel=1e-6)
+    assert picks[0].reason == "the most typical of a cluster of 9 items without a label, pick 1"
+
+
+def test_clusters_with_labels_wait():
+    points_ND, owners = blobs((9, 9, 9, 9))
+    labeled_LD = points_ND[[0, 9]] + np.float32(0.01)
+    pool = pool_of(drawn_log_probs(0, 36), embeddings_ND=points_ND, labeled_LD=labeled_LD)
+    picks = typiclust.select(pool, 2, context_of("typiclust"))
+    assert sorted(owners[[pick.index for pick in picks]]) == [2, 3]
+
+
+def test_a_batch_of_one_is_the_most_typical_of_all():
+    pool = pool_of(drawn_log_probs(0), embeddings_ND=drawn_embeddings(3))
+    (pick,) = typiclust.select(pool, 1, context_of("typiclust", typical_neighbors=7))
+    assert pick.index == int(np.argmax(naive_typicality(pool.embeddings_ND, 7)))
+
+
+def test_more_picks_than_clusters_go_round_again():
+    points_ND = np.repeat(np.array([[0, 0], [9, 0], [0, 9]], dtype=np.float32), [4, 3, 2], axis=0)
+    pool = pool_of(drawn_log_probs(0, 9), embeddings_ND=points_ND)
+    picks = typiclust.select(pool, 7, context_of("typiclust"))
+    assert [pick.index for pick in picks] == [0, 4, 7, 1, 5, 8, 2]
+    assert picks[3].reason == "the most typical of a cluster of 4 items with 1 labelled or picked, pick 4"

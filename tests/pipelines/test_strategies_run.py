@@ -1,0 +1,59 @@
+"""Whole campaigns of query strategies with the tiny model, and what the random share of their batches tells."""
+
+import pytest
+
+from activelora.acquisition.registry import STRATEGIES
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.tracking.history import read_history
+from activelora.tracking.mlflow_content import metrics_of
+from activelora.tracking.report import render_report
+from pipelines.inline import run_campaign
+from pipelines.standing import standing
+from tests.pipelines.tiny import tiny_config
+
+
+def campaign_of(folder, model_path, **acquisition):
+    config = tiny_config(folder, model_path, acquisition={"batch_size": 5, **acquisition})
+    campaign = Campaign.create(str(folder / "campaign"), config)
+    assert run_campaign(campaign).status == "finished"
+    return campaign
+
+
+def rows_of(campaign, round_):
+    return campaign.read_table(campaign.require(Unit("select_batch", round_)), "selection.parquet").to_pylist()
+
+
+def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_path):
+    campaign = campaign_of(
+        tmp_path,
+        tiny_model_path,
+        strategy="expected_gradient_length",
+        gradient="adapter",
+        exploration=0.4,
+        per_class_floor=1,
+    )
+    for round_ in (0, 1):
+        rows = rows_of(campaign, round_)
+        assert sum(row["score"] is None for row in rows) == 2
+        assert all("gradient length of the adapter" in row["reason"] for row in rows if row["score"] is not None)
+    records = read_history(campaign)
+    points = {(point.key, point.step): point.value for point in metrics_of(records[2], records)}
+    assert points["num_explored", 2] == 2
+    assert points["pool_accuracy_low", 2] <= points["pool_accuracy", 2] <= points["pool_accuracy_high", 2]
+    assert points["pool_accuracy", 2] == pytest.approx(1 - points["exploration_error", 2])
+    pool, strategy = standing(campaign)["live_check"]
+    assert pool.startswith("Of 2 items drawn at random from the pool in round 1, the model of that moment answered ")
+    assert strategy.startswith("It was wrong on ")
+    page = render_report(campaign, {})
+    assert pool in page
+    assert records[1].evaluation.details["live_check"]["rounds"] == [0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_every_strategy_runs_a_campaign(tmp_path, tiny_model_path, name):
+    campaign = campaign_of(tmp_path, tiny_model_path, strategy=name)
+    picked = [row["item_id"] for round_ in (0, 1) for row in rows_of(campaign, round_)]
+    assert len(set(picked)) == 10
+    assert read_history(campaign)[-1].num_labels == 10
