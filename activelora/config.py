@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from activelora.config_acquisition import AcquisitionConfig, ScoringConfig
@@ -156,6 +156,25 @@ class TrackingConfig(Section):
     """MLflow experiment."""
     registered_model: str | None = None
     """Name in the model registry. None is the campaign's name."""
+    prometheus_textfile: str | None = None
+    """A file in the folder of node_exporter's textfile collector, ending in `.prom`: round, labels, accuracy, ECE and
+    since when the campaign waits for labels, as Prometheus metrics."""
+    pushgateway: str | None = None
+    """Address of a Prometheus push gateway, `http://host:9091`, that gets the same metrics."""
+
+    @field_validator("pushgateway")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("a push gateway's address begins with http:// or https://")
+        return value
+
+    @field_validator("prometheus_textfile")
+    @classmethod
+    def _is_collected(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".prom"):
+            raise ValueError("the collector reads only files that end in .prom")
+        return value
 
 
 class CampaignConfig(Section):

@@ -7,19 +7,16 @@ not load the others.
 from __future__ import annotations
 
 import json
-import logging
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, StepName, Unit
-from activelora.errors import ActiveLoRAError
+from activelora.log_lines import log_context
+from activelora.tracking.prometheus import report_metrics
+from components.task_log import task_log
 
-logger = logging.getLogger(__name__)
 UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "rmse", "mae", "interval_coverage", "num_holdout")
 
 
@@ -36,7 +33,8 @@ def run_unit(campaign: Campaign, unit: Unit) -> Manifest | None:
     arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)
     if unit.shard is not None:
         arguments = (*arguments, unit.shard)
-    manifest: Manifest | None = step.run(campaign, *arguments)
+    with log_context(campaign=campaign.store.uri, step=unit.step, round=unit.round):
+        manifest: Manifest | None = step.run(campaign, *arguments)
     return manifest
 
 
@@ -52,25 +50,31 @@ def run_at(
         shard: For score_pool, the shard.
         artifact: What the KFP UI shows; None for nothing.
     """
-    with told_plainly():
+    unit = Unit(step, int(round_), None if shard is None else int(shard))
+    with task_log(step, campaign_uri, unit.round) as log:
         campaign = Campaign.open(campaign_uri)
-        manifest = run_unit(campaign, Unit(step, int(round_), None if shard is None else int(shard)))
+        log.keep_in(campaign, unit)
+        manifest = run_unit(campaign, unit)
         if manifest and artifact is not None:
             point(artifact, campaign, manifest)
+        report_metrics(campaign)
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
     """Do evaluate_adapter; its numbers and the campaign's report go to the KFP UI."""
     from activelora.tracking.report import write_report
 
-    with told_plainly():
+    unit = Unit("evaluate_adapter", int(round_))
+    with task_log(unit.step, campaign_uri, unit.round) as log:
         campaign = Campaign.open(campaign_uri)
-        manifest = run_unit(campaign, Unit("evaluate_adapter", int(round_)))
+        log.keep_in(campaign, unit)
+        manifest = run_unit(campaign, unit)
         if manifest:
             point(metrics, campaign, manifest)
             metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
         write_report(campaign)
         Path(report.path).write_bytes(campaign.store.read("report.html"))
+        report_metrics(campaign)
 
 
 def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:
@@ -84,14 +88,3 @@ def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:
     }
     artifact.metadata.update({key: pointer[key] for key in ("campaign", "manifest", "digest")})
     Path(artifact.path).write_text(json.dumps(pointer, indent=1), encoding="utf-8")
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """Log in plain lines, as a pod's log wants them; a problem that the user can mend is one too, and exit code 1."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        yield
-    except ActiveLoRAError as error:
-        logger.error("%s", error)
-        raise SystemExit(1) from None

@@ -43,6 +43,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     """
     findings, problems = Findings(), _Collected()
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
+    _check_metrics(config, findings)
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -99,6 +100,14 @@ def _check_source(config: CampaignConfig) -> None:
     inbox = config.labeling.inbox
     if config.labeling.source == "files" and inbox:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
+
+
+def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
+    textfile = config.tracking.prometheus_textfile
+    if textfile is not None and not Path(textfile).expanduser().parent.is_dir():
+        findings.warnings.append(
+            f"tracking.prometheus_textfile: there is no folder {Path(textfile).expanduser().parent} on this machine"
+        )
 
 
 def _check_method(config: CampaignConfig) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import next_plan
-from components.entry import told_plainly
+from components.task_log import task_log
 from pipelines.inline import close_if_due
 from pipelines.publish import publish
 
@@ -76,7 +76,7 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
         round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
         publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
     """
-    with told_plainly():
+    with task_log("plan", campaign_uri):
         campaign = Campaign.open(campaign_uri)
         ended = close_if_due(campaign)
         if publishes or ended:

@@ -1,4 +1,4 @@
-"""The kfp-local engine: the compiled tick pipeline in KFP's own local runner, each task a subprocess."""
+"""The kfp-local engine: the compiled tick pipeline in KFP's own local runner, each task a subprocess or a container."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 
 from kfp import local
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import finished_units, next_plan
-from activelora.errors import ActiveLoRAError
 from components.image import images
+from pipelines.engines import EngineError, Runner
 from pipelines.inline import TickResult, waits_for_labels
 from pipelines.placement import Placement
 from pipelines.publish import publish
@@ -27,11 +27,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED_TASK = re.compile(r"Inner task failed: '([^']+)'")
 
 
-class EngineError(ActiveLoRAError):
-    """A task failed, or the runner did not do what the graph says."""
-
-
-def run_campaign(campaign: Campaign) -> TickResult:
+def run_campaign(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     """Run the tick pipeline until the campaign has ended or waits for labels.
 
     Raises:
@@ -39,13 +35,13 @@ def run_campaign(campaign: Campaign) -> TickResult:
     """
     before = finished_units(campaign)
     while True:
-        result = tick(campaign)
+        result = tick(campaign, runner)
         if result.status != "moved":
             done = tuple(sorted(finished_units(campaign) - before))
             return TickResult(result.status, result.round, done, result.reason)
 
 
-def tick(campaign: Campaign) -> TickResult:
+def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     """Run the tick pipeline once.
 
     Raises:
@@ -53,7 +49,8 @@ def tick(campaign: Campaign) -> TickResult:
     """
     pipeline = tick_pipeline(Placement(campaign.config.resources, images()))
     before = finished_units(campaign)
-    run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri)
+    tasks = in_containers(campaign) if runner is Runner.docker else in_subprocesses()
+    run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri, tasks)
     done = tuple(sorted(finished_units(campaign) - before))
     plan = next_plan(campaign)
     if stop_reason(campaign) or (done and waits_for_labels(plan)):
@@ -72,18 +69,21 @@ def tick(campaign: Campaign) -> TickResult:
     return TickResult("moved", plan.round, done)
 
 
-def run_pipeline(pipeline: Graph, arguments: dict[str, object], where: str) -> None:
+def run_pipeline(
+    pipeline: Graph, arguments: dict[str, object], where: str, tasks: AbstractContextManager[None] | None = None
+) -> None:
     """Run a pipeline in KFP's local runner.
 
     Args:
         pipeline: The pipeline.
         arguments: Its parameters.
         where: The campaign, for messages.
+        tasks: :func:`in_subprocesses`, which None is too, or :func:`in_containers`.
 
     Raises:
         EngineError: A task failed.
     """
-    with _local_runner():
+    with tasks or in_subprocesses():
         try:
             pipeline(**arguments)
         except RuntimeError as error:
@@ -96,23 +96,48 @@ def run_pipeline(pipeline: Graph, arguments: dict[str, object], where: str) -> N
 
 
 @contextmanager
-def _local_runner() -> Iterator[None]:
+def in_subprocesses() -> Iterator[None]:
+    """Let the tasks of a pipeline be processes with this Python."""
+    runner = local.SubprocessRunner(use_venv=False)
+    with tempfile.TemporaryDirectory() as scratch, _temporary_files_in(scratch), _configured(runner, Path(scratch)):
+        yield
+
+
+@contextmanager
+def in_containers(campaign: Campaign) -> Iterator[None]:
+    """Let the tasks of a pipeline be containers.
+
+    Raises:
+        EngineError: They cannot do the campaign's work.
+    """
+    from pipelines.containers import container_runner, engine_answers, exit_codes_count
+
+    runner = container_runner(campaign)
+    with tempfile.TemporaryDirectory() as scratch, exit_codes_count(), _configured(runner, Path(scratch)):
+        for name in ("outputs", "workspace"):
+            folder = Path(scratch) / name
+            folder.mkdir()
+            folder.chmod(0o777)  # the containers' user is another one; nobody else gets past the folder around it
+        with engine_answers():
+            yield
+
+
+@contextmanager
+def _configured(runner: local.SubprocessRunner | local.DockerRunner, scratch: Path) -> Iterator[None]:
     """Configure KFP's runner, which is a global, for the time of one pipeline."""
     from kfp.local.config import LocalExecutionConfig
 
     with (
-        tempfile.TemporaryDirectory() as scratch,
         warnings.catch_warnings(),
         redirect_stdout(sys.stderr),  # the tasks' logs; stdout is for results
-        _temporary_files_in(scratch),
     ):
-        # The image is named for the cluster; tasks run with this Python here. The settings for pods have no effect.
+        # Subprocesses use this Python, not the image named for the cluster. The settings for pods have no effect.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"kfp\.local\..*")
         warnings.filterwarnings("ignore", category=UserWarning, module=r"kfp\.local\..*")
         local.init(
-            runner=local.SubprocessRunner(use_venv=False),
-            pipeline_root=str(Path(scratch) / "outputs"),
-            workspace_root=str(Path(scratch) / "workspace"),  # the runner deletes it
+            runner=runner,
+            pipeline_root=str(scratch / "outputs"),
+            workspace_root=str(scratch / "workspace"),  # the runner deletes it
             raise_on_error=True,
         )
         try:

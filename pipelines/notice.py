@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import ActiveLoRAError
-from components.entry import told_plainly
+from components.task_log import task_log
 
 logger = logging.getLogger(__name__)
 WEBHOOK_VARIABLE = "ACTIVELORA_WEBHOOK_URL"
@@ -33,7 +33,7 @@ def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
         state: KFP's word for how the run ended, for example ``SUCCEEDED``.
         error: KFP's message, if it failed.
     """
-    with told_plainly():
+    with task_log("tell_the_end", campaign_uri):
         text = describe(campaign_uri, state, error)
         record = {"text": text, "campaign": campaign_uri, "state": state, "error": error or ""}
         try:

@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ProblemsError
+from activelora.log_lines import JsonFormatter, wants_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,8 +82,12 @@ def _escape(text: str) -> str:
 
 
 def _handler() -> logging.Handler:
-    if not sys.stderr.isatty():
+    if wants_json():
         handler: logging.Handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter())
+        return handler
+    if not sys.stderr.isatty():
+        handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         return handler
     from rich.logging import RichHandler

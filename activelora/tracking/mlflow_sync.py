@@ -60,12 +60,11 @@ def sync(campaign: Campaign) -> bool:
     prepare_environment()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
         _Sync(campaign, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, OSError, *_database_errors()) as error:
         logger.warning(
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
             "Check that the server runs, that `tracking.uri` is right, and that it lets you in.",
@@ -74,6 +73,15 @@ def sync(campaign: Campaign) -> bool:
         )
         return False
     return True
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Return what a database raises. The images have MLflow's client without databases."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ModuleNotFoundError:
+        return ()
+    return (SQLAlchemyError,)
 
 
 @dataclass(frozen=True)

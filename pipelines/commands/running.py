@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activelora.errors import ConfigError
+from pipelines.engines import Runner
 from pipelines.places import default_place, is_campaign_file, open_campaign, read_config
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ class Engine(StrEnum):
 
 
 EngineOption = Annotated[
-    Engine, typer.Option(help="inline: in this process. kfp-local: the compiled Kubeflow pipeline, as subprocesses.")
+    Engine, typer.Option(help="inline: in this process. kfp-local: the compiled Kubeflow pipeline on this machine.")
+]
+RunnerOption = Annotated[
+    Runner | None,
+    typer.Option(help="With kfp-local: each task a subprocess (default), or a container of Docker or podman."),
 ]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, e.g. stopping.max_rounds=3.")
@@ -40,6 +46,7 @@ def run(
     data: DataOption = None,
     settings: SetOption = [],  # noqa: B006 - typer copies it
     engine: EngineOption = Engine.inline,
+    runner: RunnerOption = None,
 ) -> None:
     """Run a campaign, or go on with it, until it has ended or waits for labels.
 
@@ -48,9 +55,10 @@ def run(
     """
     from pipelines.publish import publish
 
+    _check_runner(engine, runner)
     config = read_config(file, settings, data)
     opened = create_campaign(default_place(config) if campaign is None else campaign, config)
-    result = run_with(engine, opened)
+    result = run_with(engine, opened, runner)
     if result.status == "waiting" and not result.done:
         publish(opened)  # MLflow may have been down, or another one may have been named
     tell(opened, result)
@@ -59,17 +67,19 @@ def run(
 def tick(
     place: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
     engine: EngineOption = Engine.inline,
+    runner: RunnerOption = None,
 ) -> None:
     """Move a campaign on once: collect labels that have come, then do the round that is due.
 
     Ends at once where labels are missing, so that a scheduler can call it as often as it likes.
     """
+    _check_runner(engine, runner)
     if is_campaign_file(place):
         config = read_config(Path(place), [])
         opened = create_campaign(default_place(config), config)
     else:
         opened = open_campaign(place)
-    tell(opened, _tick_with(engine, opened))
+    tell(opened, _tick_with(engine, opened, runner))
 
 
 def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True) -> Campaign:
@@ -92,25 +102,34 @@ def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True)
     return Campaign.create(uri, config)
 
 
-def run_with(engine: Engine, campaign: Campaign) -> TickResult:
+def run_with(engine: Engine, campaign: Campaign, runner: Runner | None = None) -> TickResult:
     """Run a campaign with an engine as far as it goes."""
     if engine is Engine.kfp_local:
         from pipelines import local
 
-        return local.run_campaign(campaign)
+        return local.run_campaign(campaign, runner or Runner.subprocess)
     from pipelines import inline
 
     return inline.run_campaign(campaign)
 
 
-def _tick_with(engine: Engine, campaign: Campaign) -> TickResult:
+def _tick_with(engine: Engine, campaign: Campaign, runner: Runner | None) -> TickResult:
     if engine is Engine.kfp_local:
         from pipelines import local
 
-        return local.tick(campaign)
+        return local.tick(campaign, runner or Runner.subprocess)
     from pipelines import inline
 
     return inline.tick(campaign)
+
+
+def _check_runner(engine: Engine, runner: Runner | None) -> None:
+    if runner is not None and engine is not Engine.kfp_local:
+        raise ConfigError(
+            f"the engine `{engine}` starts no tasks of its own",
+            where=f"--runner {runner}",
+            remedy="Add --engine kfp-local, or leave --runner out.",
+        )
 
 
 def tell(campaign: Campaign, result: TickResult) -> None:

@@ -13,6 +13,7 @@ from activelora.config import ResourcesConfig
 from components.image import images
 from pipelines import inline, local
 from pipelines.campaign import campaign_pipeline
+from pipelines.engines import EngineError
 from pipelines.placement import Placement
 from pipelines.tick import tick_pipeline
 from tests.pipelines.test_inline import digests, fill_in
@@ -66,7 +67,7 @@ def test_the_end_is_told_also_when_a_task_fails(make_campaign, capfd):
     (key,) = campaign.store.list("run-ends/")
     assert json.loads(campaign.store.read(key))["state"] == "SUCCEEDED"
 
-    with pytest.raises(local.EngineError, match="failed"):
+    with pytest.raises(EngineError, match="failed"):
         local.run_pipeline(pipeline, {"campaign_uri": f"{campaign.store.uri}-gone"}, "nowhere")
     assert tasks_run("".join(capfd.readouterr()))[-1] == "tell-the-end"
 
@@ -96,7 +97,7 @@ def test_each_iteration_of_the_campaign_pipeline_is_one_round(make_campaign, cap
 def test_a_failing_task_fails_the_run_and_says_why_in_plain_words(make_campaign, tmp_path, capfd):
     campaign = make_campaign()
     (tmp_path / "pool.jsonl").write_text("{broken\n", encoding="utf-8")
-    with pytest.raises(local.EngineError, match="the task ingest-pool of the local pipeline failed"):
+    with pytest.raises(EngineError, match="the task ingest-pool of the local pipeline failed"):
         local.run_campaign(campaign)
     assert not finished_units(campaign)
     log = capfd.readouterr().err
@@ -108,7 +109,7 @@ def test_the_runner_is_left_as_it_was(make_campaign, tmp_path, monkeypatch):
     from kfp.local.config import LocalExecutionConfig
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with pytest.raises(local.EngineError):
+    with pytest.raises(EngineError):
         local.run_pipeline(tick_pipeline(place()), {"campaign_uri": str(tmp_path / "none")}, "none")
     assert LocalExecutionConfig.instance is None
     import os

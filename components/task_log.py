@@ -1,0 +1,102 @@
+"""The log of a task: lines on stderr for the pod's log, and a copy beside the unit's manifest."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.errors import ActiveLoRAError
+from activelora.log_lines import JsonFormatter, log_context, wants_json
+
+logger = logging.getLogger(__name__)
+
+LOG_NAME = "log.jsonl"
+KEPT_BYTES = 1_000_000
+"""A unit's log is cut to its last lines: a step that waits for labels for weeks writes one at every tick."""
+_PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class TaskLog(logging.Handler):
+    """Collects the lines of one task."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(JsonFormatter())
+        self._lines: list[str] = []
+        self._target: tuple[Campaign, str] | None = None
+
+    def keep_in(self, campaign: Campaign, unit: Unit) -> None:
+        """Name the unit beside whose manifest the log goes in the end."""
+        self._target = (campaign, f"{unit.prefix}/{LOG_NAME}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect a line."""
+        self._lines.append(self.format(record))
+
+    def store(self) -> None:
+        """Add the lines to the log in the campaign. Logs are not results: a store that is down is only a warning."""
+        if self._target is None or not self._lines:
+            return
+        campaign, key = self._target
+        try:
+            before = campaign.store.read(key) if campaign.store.exists(key) else b""
+            campaign.store.write(key, _tail(before + "".join(f"{line}\n" for line in self._lines).encode()))
+        except (ActiveLoRAError, KeyError) as error:
+            logger.warning("the log could not be kept: %s", error)
+
+
+@contextmanager
+def task_log(step: str, campaign_uri: str, round_: int | None = None) -> Iterator[TaskLog]:
+    """Log a task; whatever goes wrong in it becomes a line and exit code 1, a known problem in plain words.
+
+    Args:
+        step: The step's name.
+        campaign_uri: The campaign.
+        round_: The round, where there is one.
+    """
+    log = TaskLog()
+    names: dict[str, str | int] = {"campaign": campaign_uri, "step": step}
+    if round_ is not None:
+        names["round"] = round_
+    _set_up_stderr()
+    root = logging.getLogger()
+    root.addHandler(log)
+    with log_context(**names):
+        try:
+            yield log
+        except ActiveLoRAError as error:
+            logger.error("%s", error)
+            raise SystemExit(1) from None
+        except Exception as error:
+            if not wants_json():
+                logger.exception("%s failed", step)
+                raise
+            # The interpreter's own traceback would be many lines, and none of them JSON.
+            logger.exception("%s failed: %s", step, error)
+            raise SystemExit(1) from None
+        finally:
+            log.store()
+            root.removeHandler(log)
+
+
+def _set_up_stderr() -> None:
+    if not wants_json():
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=_PLAIN)
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)  # KFP has set up its own by now
+    for name in ("activelora", "components", "pipelines"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    logging.captureWarnings(True)
+
+
+def _tail(content: bytes) -> bytes:
+    """Return the last whole lines that fit."""
+    if len(content) <= KEPT_BYTES:
+        return content
+    return content[-KEPT_BYTES:].partition(b"\n")[2]
