@@ -213,6 +213,7 @@ class AnswerLoss(nn.Module):
             yield
         finally:
             self._base.model.activation_checkpointing_disable()
+            self._base.model.disable_input_require_grads()  # a hook that enabling has put on the embeddings
             for layer in decoder.layers:
                 layer.training = False
 

@@ -56,7 +56,7 @@ def expected_gradient_lengths(
     config = campaign.config
     base = load_base(config.model)
     encoded = Encoder(base.tokenizer, config.task).encode(items)
-    with _adapted(campaign, base, round_) as adapted:
+    with round_adapter(campaign, base, round_) as adapted:
         # As many rows as a training step has: what training needs for its backward pass, this needs too.
         gradients = Gradients(base, adapted, config.scoring.batch_tokens, config.training.batch_size)
         if config.acquisition.gradient == "head":
@@ -67,7 +67,8 @@ def expected_gradient_lengths(
 
 
 @contextmanager
-def _adapted(campaign: Campaign, base: BaseModel, round_: int) -> Iterator[PeftModel]:
+def round_adapter(campaign: Campaign, base: BaseModel, round_: int) -> Iterator[PeftModel]:
+    """Attach the adapter whose gradients count: the round's own, in round 0 the fresh one that round 1 starts from."""
     if round_ == 0:
         adapted = lora.attach(base, campaign.config.adapter, campaign.seed("adapter", 1))
         adapted.eval()

@@ -140,7 +140,7 @@ def number_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArr
 
 
 def epistemic_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
-    """Return Var_k E[y | k], the part of :func:`number_variance` on which the samples disagree; 0 with one sample."""
+    """Return Var_k E[y | k], the part of `variance` on which the samples disagree; 0 with one sample."""
     means_NK = _checked_probs(log_probs_NKC) @ values_C
     between_N: FloatArray = means_NK.var(axis=1)
     return between_N

@@ -43,12 +43,14 @@ def choices(kind: Kind) -> dict[str, str]:
         from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
         from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
-        return {
-            **{name: _first_line(measure.__doc__) for name, measure in MEASURES.items()},
-            **{name: f"regression: {_first_line(measure.__doc__)}" for name, measure in NUMBER_MEASURES.items()},
-            **{name: f"generation: {_first_line(measure.__doc__)}" for name, measure in TEXT_MEASURES.items()},
-            ORACLE_NLL: "generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only",
-        }
+        lines = {name: [_first_line(measure.__doc__)] for name, measure in MEASURES.items()}
+        numbers = {name: measure.__doc__ for name, measure in NUMBER_MEASURES.items()}
+        texts = {name: measure.__doc__ for name, measure in TEXT_MEASURES.items()}
+        for task, documented in {"regression": numbers, "generation": texts}.items():
+            for name, documentation in documented.items():
+                lines.setdefault(name, []).append(f"{task}: {_first_line(documentation)}")
+        lines[ORACLE_NLL] = ["generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
+        return {name: " | ".join(said) for name, said in lines.items()}
     if kind is Kind.sources:
         from activelora.labeling.registry import SOURCES
 

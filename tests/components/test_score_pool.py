@@ -10,7 +10,7 @@ from activelora.campaign.records import LABEL_SCHEMA
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
 from activelora.pool.access import shard_items
-from activelora.scoring.gradient_length import Gradients, _adapted
+from activelora.scoring.gradient_length import Gradients, round_adapter
 from activelora.scoring.predict import Predictor
 from activelora.uncertainty.gradient_length import head_lengths
 from activelora.uncertainty.measures import MEASURES
@@ -125,7 +125,7 @@ def test_gradient_lengths_are_those_of_the_rounds_adapter(campaign_of, gradient)
     for round_ in (0, 1):
         table = scores_of(campaign, round_)[0].to_pylist()[:5]
         encoded = Encoder(base.tokenizer, campaign.config.task).encode([items[row["item_id"]] for row in table])
-        with _adapted(campaign, base, round_) as adapted:
+        with round_adapter(campaign, base, round_) as adapted:
             gradients = Gradients(base, adapted, 4096)
             probs_NC = np.array([row["mean_probs"] for row in table])
             if gradient == "head":

@@ -108,6 +108,7 @@ def test_gradient_checkpointing_takes_effect(base, examples):
             runs.clear()
             train(base, examples, TrainingConfig(epochs=1, batch_size=8, gradient_checkpointing=checkpointing))
             assert len(runs) == expected
+            assert not base.model.get_input_embeddings()._forward_hooks  # the base model is left as it was
     finally:
         hook.remove()
 

@@ -91,9 +91,11 @@ def test_list_agrees_with_the_registries(run):
     from activelora.acquisition.registry import STRATEGIES
     from activelora.labeling.registry import SOURCES
     from activelora.modeling.methods.registry import METHODS
-    from activelora.uncertainty.measures import MEASURES
+    from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+    from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
-    registries = {"strategies": STRATEGIES, "adapters": METHODS, "sources": SOURCES, "measures": MEASURES}
+    measures = {*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL}
+    registries = {"strategies": STRATEGIES, "adapters": METHODS, "sources": SOURCES, "measures": measures}
     for kind, known in registries.items():
         names = [entry["name"] for entry in json.loads(run("list", kind, "--json")[1])]
         assert set(names) == set(known)
