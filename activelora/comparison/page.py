@@ -22,7 +22,7 @@ def render_page(document: Mapping[str, Any], command: str = "") -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from activelora.tracking.plots import to_svg
+    from activelora.tracking.figures import to_svg
 
     figures = {"curves": curves(document)}
     if any(method["tests"] is not None for method in document["methods"]):

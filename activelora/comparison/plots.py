@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import word_of
-from activelora.tracking.plots import (
+from activelora.tracking.figures import (
     BLUE,
     GREEN,
     GRID,
@@ -21,6 +19,8 @@ from activelora.tracking.plots import (
     styled,
     with_grid,
 )
+from activelora.tracking.headline import Headline
+from activelora.tracking.headline_values import word_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -119,6 +119,7 @@ def write_step_files(campaign: Campaign, manifest: Manifest, folder: Path) -> No
 def campaign_files(campaign: Campaign, records: list[RoundRecord]) -> dict[str, bytes]:
     """Return the campaign's own artifacts: configuration, the report as last written, learning curve."""
     from activelora.tracking import plots
+    from activelora.tracking.figures import to_png
     from activelora.tracking.report import REPORT_KEY
 
     files = {key: campaign.store.read(key) for key in (CAMPAIGN_KEY, REPORT_KEY) if campaign.store.exists(key)}
@@ -127,19 +128,20 @@ def campaign_files(campaign: Campaign, records: list[RoundRecord]) -> dict[str, 
         config = campaign.config
         level, headline = config.evaluation.confidence_level, headline_of(config.task)
         figure = plots.learning_curve({config.acquisition.strategy: points}, level, headline)
-        files["learning_curve.png"] = plots.to_png(figure)
+        files["learning_curve.png"] = to_png(figure)
     return files
 
 
 def _draw(campaign: Campaign, evaluation: Manifest, folder: Path) -> None:
     from activelora.tracking import plots
+    from activelora.tracking.figures import to_png
 
     document = campaign.read_json(evaluation, "evaluation.json")
     figures = plots.evaluation_figures(document)
     if document["scaled"] is not None and document["scaled"]["reliability"] is not None:
         figures["reliability_scaled"] = plots.reliability_diagram(document["scaled"], "Reliability, with temperature")
     for name, figure in figures.items():
-        (folder / f"{name}.png").write_bytes(plots.to_png(figure))
+        (folder / f"{name}.png").write_bytes(to_png(figure))
 
 
 def _cut(text: str) -> str:

@@ -143,6 +143,7 @@ class _Report:
         from markupsafe import Markup
 
         from activelora.tracking import plots
+        from activelora.tracking.figures import to_svg
 
         if self.evaluation is None:
             return {}
@@ -154,7 +155,7 @@ class _Report:
             level = self.campaign.config.evaluation.confidence_level
             figures["learning_curve"] = plots.learning_curve(curves, level, headline_of(self.campaign.config.task))
         # matplotlib escapes the label names in its SVG.
-        return {name: Markup(plots.to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
+        return {name: Markup(to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
 
     def _selections(self) -> dict[str, Any]:
         rounds = [(record, record.selection) for record in self.records if record.selection is not None]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from activelora.tracking import plots
+from activelora.tracking.figures import to_png, to_svg
 from activelora.uncertainty import evaluation
 
 
@@ -28,13 +29,13 @@ def points(num: int) -> list[plots.CurvePoint]:
 
 def test_same_figure_same_bytes(document: dict) -> None:
     for draw in (plots.reliability_diagram, plots.risk_coverage, plots.confusion_matrix):
-        assert plots.to_svg(draw(document)) == plots.to_svg(draw(document))
-    assert plots.to_png(plots.confusion_matrix(document)) == plots.to_png(plots.confusion_matrix(document))
+        assert to_svg(draw(document)) == to_svg(draw(document))
+    assert to_png(plots.confusion_matrix(document)) == to_png(plots.confusion_matrix(document))
 
 
 def test_png_and_svg_are_what_they_say(document: dict) -> None:
-    assert plots.to_png(plots.risk_coverage(document)).startswith(b"\x89PNG")
-    svg = plots.to_svg(plots.learning_curve({"star": points(3), "random": points(2)}, 0.95))
+    assert to_png(plots.risk_coverage(document)).startswith(b"\x89PNG")
+    svg = to_svg(plots.learning_curve({"star": points(3), "random": points(2)}, 0.95))
     ElementTree.fromstring(svg)  # noqa: S314
     assert "Calibration error" in svg
     assert "95% bootstrap" in svg
@@ -55,17 +56,17 @@ def test_caller_s_matplotlib_settings_stay(document: dict) -> None:
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    plots.to_png(plots.risk_coverage(document))
+    to_png(plots.risk_coverage(document))
     assert dict(matplotlib.rcParams) == before
 
 
 def test_label_names_are_text_whatever_they_hold() -> None:
     names = ("$x_1$ costs $5", "<b>&amp;</b>", "质量问题 🚀", "a very long label name that goes on and on")
-    svg = plots.to_svg(plots.confusion_matrix(fabricated(names)))
+    svg = to_svg(plots.confusion_matrix(fabricated(names)))
     ElementTree.fromstring(svg)  # noqa: S314
     assert "<b>" not in svg
     assert "$x_1$ costs $5" in svg
-    plots.to_png(plots.confusion_matrix(fabricated(names)))
+    to_png(plots.confusion_matrix(fabricated(names)))
 
 
 def test_extremes_are_drawn() -> None:
@@ -75,5 +76,5 @@ def test_extremes_are_drawn() -> None:
     )
     for document in (many, one):
         for draw in (plots.reliability_diagram, plots.risk_coverage, plots.confusion_matrix):
-            assert plots.to_svg(draw(document))
-    assert plots.to_svg(plots.learning_curve({"random": points(1)}, 0.9))
+            assert to_svg(draw(document))
+    assert to_svg(plots.learning_curve({"random": points(1)}, 0.9))
