@@ -128,7 +128,8 @@ class LiveCheck:
             f"{_percent(self.explored.error)} of the random ones"
         )
         span = f"{100 * self.gain[0]:+.0f} to {100 * self.gain[1]:+.0f} points"
-        return [*said, f"{shares} (difference {span}): {_MEANING[self.verdict or '']}."]
+        found = f"{shares} (difference {span}): {_MEANING[self.verdict or '']}."
+        return [*said, found, "Whether the labels also teach more is what `activelora compare` measures."]
 
 
 _MEANING = {
