@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.campaign.campaign import Campaign
@@ -95,8 +96,16 @@ class Run:
                 continue
             table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
             ids = tuple(table["item_id"].to_pylist())
-            rows.append(np.asarray(table["predicted"].to_numpy() == table["label"].to_numpy(), dtype=np.float64))
+            rows.append(_right(table))
         return ids, np.stack(rows)
+
+
+def _right(table: pa.Table) -> FloatArray:
+    """Return 1 for every right answer: by the table's own judgement, or where prediction and label are the same."""
+    if "correct" in table.column_names:  # a written answer is right in many wordings
+        return np.array(table["correct"].to_pylist(), dtype=np.float64)
+    pairs = zip(table["predicted"].to_pylist(), table["label"].to_pylist(), strict=True)
+    return np.array([predicted == label for predicted, label in pairs], dtype=np.float64)
 
 
 def common_labels(runs: Sequence[Run]) -> list[int]:
