@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from activelora.acquisition.registry import get_strategy, needs_of
+from activelora.acquisition.registry import get_strategy, measures_read, needs_of
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config import AcquisitionConfig
 from activelora.config_file import config_digest
+from activelora.uncertainty.text_measures import ORACLE_NLL
 
 logger = logging.getLogger(__name__)
 _READ = (Unit("ingest_pool"), Unit("evaluate_adapter", 0))
@@ -66,4 +67,5 @@ def _differ_in_strategy_only(campaign: Campaign, donor: Campaign) -> bool:
 
 def _scores_alike(one: AcquisitionConfig, other: AcquisitionConfig) -> bool:
     same_model_runs = get_strategy(one.strategy).needs_scores == get_strategy(other.strategy).needs_scores
-    return same_model_runs and needs_of(one) == needs_of(other)
+    gold_is_read = [ORACLE_NLL in measures_read(config) for config in (one, other)]
+    return same_model_runs and needs_of(one) == needs_of(other) and gold_is_read[0] == gold_is_read[1]
