@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from activelora.acquisition.registry import check_measures, strategies_of
+from activelora.acquisition.fit import check_fit
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import planned_rounds
 from activelora.comparison.measured import CONTROL, Method, Run
@@ -102,8 +102,7 @@ class Grid:
         own = (f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}")
         config = read_config(self.file, [*self.settings, *_ENDINGS, *own], self.data)
         try:
-            strategies_of(config.acquisition)
-            check_measures(config.acquisition)
+            check_fit(config)
         except ConfigError as error:
             raise ProblemsError([error]) from None
         return config

@@ -177,6 +177,19 @@ def test_what_cannot_run_is_refused_before_anything_is_written(run, file, tmp_pa
     assert not (tmp_path / "comparisons").exists()
 
 
+def test_a_strategy_that_does_not_fit_the_task_is_refused_before_anything_is_written(run, file, tmp_path):
+    document = yaml.safe_load(file.read_text())
+    document["task"] |= {"kind": "multi_label", "prompt": "{text}: {label}?"}
+    file.write_text(yaml.safe_dump(document))
+    code, out, err = run("compare", file, "--strategies", "badge,star,batch_bald", "--seeds", "0,1")
+    assert (code, out) == (1, "")
+    words = " ".join(err.split())
+    for name in ("badge", "batch_bald"):
+        assert words.count(f"`{name}` needs one distribution over answers for each item") == 1
+    assert "`star`" not in words.replace("`core_set`, `star` or `uncertainty`", "")
+    assert not (tmp_path / "comparisons").exists()
+
+
 def test_random_and_every_name_once(file, tmp_path):
     cells = Grid(file, ("entropy", "random", "entropy"), seeds=(3, 3)).cells(tmp_path)
     assert [(cell.method.strategy, cell.seed) for cell in cells] == [("random", 3), ("entropy", 3)]
