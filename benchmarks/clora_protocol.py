@@ -97,7 +97,10 @@ def differences() -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """One row of measurements. ECE with 15 bins; NLL in nats; the last two after temperature scaling."""
+    """One row of measurements. ECE with 15 bins; NLL in nats; `scaled_` is after temperature scaling.
+
+    `seconds` are those of training, once, and of the predictions with this number of samples.
+    """
 
     protocol: str
     task: str
@@ -176,10 +179,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--samples", nargs="+", type=int, default=[0, 10], help="M; 0 is the posterior mean")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=_positive, default=1500)
     parser.add_argument("--train", type=int, help="at most this many training rows")
     parser.add_argument("--test", type=int, help="at most this many test rows")
     return parser
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
 
 
 def _run_of(result: Result) -> tuple[str | int, ...]:

@@ -8,7 +8,7 @@ import pytest
 from activelora.errors import ConfigError, DataError
 from activelora.modeling.encoding import Encoder
 from benchmarks.clora_protocol import CLEAN, LEGACY, Result, differences, main, table
-from benchmarks.six_task_runs import Limits, read_data, settings
+from benchmarks.six_task_runs import Limits, read_data, run_task, settings
 from benchmarks.six_tasks import FOLDERS, ClosingEncoder, clean_task, legacy_task, read_rows
 
 
@@ -131,6 +131,35 @@ def test_both_run_end_to_end_and_write_what_they_found(data, tiny_model_path, ca
     before = (data / "results" / f"clora-{protocol}.json").read_bytes()
     main([str(argument) for argument in arguments])
     assert (data / "results" / f"clora-{protocol}.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("protocol", ["clean", "legacy"])
+def test_a_finished_run_of_one_step_is_not_repeated(data, tiny_model_path, protocol):
+    path = data / FOLDERS["OBQA"] / "train.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    many = [{**row, "id": f"{row['id']}-{copy}"} for copy in range(50) for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in many))
+    arguments = [protocol, "--data", data, "--model", tiny_model_path, "--results", data / "results", "--tasks", "OBQA"]
+    arguments += ["--methods", "lora", "--seeds", 0, "--steps", 1, "--test", 4]
+    for _ in range(2):
+        main([str(argument) for argument in arguments])
+    results = json.loads((data / "results" / f"clora-{protocol}.json").read_text())["results"]
+    assert [row["num_steps"] for row in results] == [1]
+
+
+def test_no_steps_are_refused(data, capsys):
+    with pytest.raises(SystemExit):
+        main(["clean", "--data", str(data), "--results", str(data), "--steps", "0"])
+    assert "--steps" in capsys.readouterr().err
+
+
+def test_the_seconds_of_a_number_of_samples_are_its_own(data, tiny_model_path):
+    """More samples take longer than none, whichever is measured first."""
+    rows = read_data(CLEAN, "OBQA", data, seed=1, limits=Limits(train=16, test=8))
+    config = settings(CLEAN, "OBQA", "c_lora", str(tiny_model_path), 1)
+    many, none = run_task(CLEAN, "OBQA", config, rows, 1, [40, 0])
+    assert (many.num_samples, none.num_samples) == (40, 0)
+    assert many.seconds > none.seconds > 0
 
 
 def test_results_of_another_form_of_a_protocol_are_not_added_to(data, tmp_path):
