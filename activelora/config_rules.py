@@ -75,6 +75,8 @@ def _sampling(config: CampaignConfig) -> Iterator[Conflict]:
         read.add(acquisition.measure)
     if acquisition.strategy == "hybrid":
         read.add(acquisition.prefilter)
+    if config.task.kind == "regression":
+        read -= {"variance"}  # of a number: its total variance, which one sample has too
     if strategy != "star" and not read & DISAGREEMENT:
         return
     strategy = acquisition.strategy

@@ -371,3 +371,11 @@ def test_a_posterior_that_cannot_serve_a_task_is_refused():
         assert any(f"`{method}` does not serve a {task['kind']} task" in one for one in said)
     for method in ("lora", "blob", "c_lora"):
         assert conflicts(config(task=generation, adapter={"method": method}, acquisition=star)) == []
+
+
+def test_the_variance_of_a_number_needs_no_second_sample():
+    task = {"kind": "regression", "prompt": "{text}", "minimum": 1, "maximum": 5}
+    acquisition = {"strategy": "uncertainty", "measure": "variance"}
+    sections = {"task": task, "acquisition": acquisition, "adapter": {"dropout": 0}}
+    assert conflicts(config(**sections, scoring={"num_samples": 1})) == []
+    assert problems(**{**sections, "acquisition": {**acquisition, "measure": "epistemic_variance"}})

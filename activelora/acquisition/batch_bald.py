@@ -16,7 +16,7 @@ import numpy as np
 
 from activelora.acquisition.kept import by_id, samples
 from activelora.acquisition.strategy import SAMPLES, FloatArray, Pick, ScoredPool, SelectionContext, Strategy
-from activelora.acquisition.top import hesitation, measure
+from activelora.acquisition.top import hesitation, measure, top
 from activelora.seeding import derive_seed
 
 BLOCK_NUMBERS = 2_000_000
@@ -28,6 +28,8 @@ DECIMALS = 9
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the batch, greedily; equal gains go by item id."""
     bald_N = measure(pool, "bald")
+    if len(bald_N) > 1 and np.ptp(bald_N) == 0:
+        return top(pool, bald_N, num, str, seed=context.seed)
     order = by_id(pool)
     ranking = order[np.argsort(-bald_N[order], kind="stable")]
     candidates = np.sort(np.argsort(order)[ranking[: max(num, context.config.candidates)]])

@@ -14,7 +14,13 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "consensus_kl")
-    return top(pool, scores_N, num, lambda index: f"mean divergence from the consensus {scores_N[index]:.3f} nats")
+    return top(
+        pool,
+        scores_N,
+        num,
+        lambda index: f"mean divergence from the consensus {scores_N[index]:.3f} nats",
+        seed=context.seed,
+    )
 
 
 STRATEGY = Strategy(

@@ -44,7 +44,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         parts = f"{config.measure} {uncertainty_N[index]:.2f} × density {density_N[index]:.2f}"
         return f"weighted uncertainty {scores_N[index]:.3f} ({parts}{f'^{config.beta:g}' * (config.beta != 1)})"
 
-    return top(pool, scores_N, num, describe)
+    return top(pool, scores_N, num, describe, seed=context.seed)
 
 
 def density(embeddings_ND: Float32Array) -> FloatArray:

@@ -24,7 +24,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         parts += [f"adapter {scaled_tuned_N[index]:.2f} × {1 - share:.2f}"] * (share < 1)
         return f"dynamic uncertainty {scores_N[index]:.2f} ({' + '.join(parts)})"
 
-    return top(pool, scores_N, num, describe)
+    return top(pool, scores_N, num, describe, seed=context.seed)
 
 
 STRATEGY = Strategy(

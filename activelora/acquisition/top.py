@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import FloatArray, Pick, ScoredPool
 from activelora.errors import ConfigError, ModelError
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def top(pool: ScoredPool, scores_N: FloatArray, num: int, describe: Callable[[int], str]) -> list[Pick]:
+def top(
+    pool: ScoredPool, scores_N: FloatArray, num: int, describe: Callable[[int], str], *, seed: int | None = None
+) -> list[Pick]:
     """Return the highest scores first; equal scores go by item id, so that runs repeat whatever the pool's order.
 
     Args:
@@ -23,7 +26,12 @@ def top(pool: ScoredPool, scores_N: FloatArray, num: int, describe: Callable[[in
         scores_N: What to rank by.
         num: How many; all, if the pool is smaller.
         describe: Index → the score in words.
+        seed: Where given, and all scores are equal (samples cannot disagree in round 0, which has one), the batch is
+            drawn at random: by id, every campaign on this pool would begin with the same one.
     """
+    if seed is not None and len(scores_N) > 1 and np.ptp(scores_N) == 0:
+        reason = "drawn at random: every item scores the same"
+        return [Pick(index, None, reason) for index in draw(pool.item_ids, num, seed)]
     order = np.lexsort((np.array(pool.item_ids, dtype=np.str_), -scores_N))[:num]
     size = len(pool.item_ids)
     return [

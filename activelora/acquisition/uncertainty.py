@@ -14,7 +14,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     name = context.config.measure
     scores_N = measure(pool, name)
-    return top(pool, scores_N, num, lambda index: f"{name.replace('_', ' ')} {scores_N[index]:.3g}")
+    return top(pool, scores_N, num, lambda index: f"{name.replace('_', ' ')} {scores_N[index]:.3g}", seed=context.seed)
 
 
 STRATEGY = Strategy("uncertainty", "the top by acquisition.measure", select, options=("measure",))

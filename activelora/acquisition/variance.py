@@ -14,7 +14,9 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "variance")
-    return top(pool, scores_N, num, lambda index: f"variance between the samples {scores_N[index]:.4f}")
+    return top(
+        pool, scores_N, num, lambda index: f"variance between the samples {scores_N[index]:.4f}", seed=context.seed
+    )
 
 
 STRATEGY = Strategy(

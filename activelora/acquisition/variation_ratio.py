@@ -13,9 +13,8 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "variation_ratio")
-    return top(
-        pool, scores_N, num, lambda index: f"{scores_N[index]:.0%} of the samples vote against the most voted answer"
-    )
+    what = "of the samples vote against the most voted answer"
+    return top(pool, scores_N, num, lambda index: f"{scores_N[index]:.0%} {what}", seed=context.seed)
 
 
 STRATEGY = Strategy(

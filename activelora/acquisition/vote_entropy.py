@@ -14,7 +14,13 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "vote_entropy")
-    return top(pool, scores_N, num, lambda index: f"entropy of the committee's votes {scores_N[index]:.2f} nats")
+    return top(
+        pool,
+        scores_N,
+        num,
+        lambda index: f"entropy of the committee's votes {scores_N[index]:.2f} nats",
+        seed=context.seed,
+    )
 
 
 STRATEGY = Strategy(

@@ -132,7 +132,8 @@ def _target_reached(campaign: Campaign, round_: int) -> str | None:
     stopping = campaign.config.stopping
     if stopping.target_accuracy is None and stopping.target_ece is None:
         return None
-    return target_reached(stopping, campaign.require(Unit("evaluate_adapter", round_)).metrics)
+    metrics = campaign.require(Unit("evaluate_adapter", round_)).metrics
+    return target_reached(stopping, metrics, campaign.config.evaluation.confidence_level)
 
 
 def _plateau_reached(campaign: Campaign, round_: int) -> str | None:

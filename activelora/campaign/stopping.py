@@ -7,24 +7,26 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 from activelora.config_stopping import StoppingConfig
+from activelora.uncertainty.proportions import wilson_interval
 
 Metrics = Mapping[str, float]
 _ROUNDING = 1e-9  # accuracies are fractions: 0.72 − 0.7 is a little more than 0.02 to a computer
 
 
-def target_reached(stopping: StoppingConfig, metrics: Metrics) -> str | None:
+def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> str | None:
     """Return in words that the targets are reached, all that are set; None while one is not or none is set.
 
     With ``target_on: interval`` the lower end of accuracy's confidence interval and the upper end of ECE's count.
 
     Args:
         stopping: The campaign's settings.
-        metrics: Of one evaluation: ``accuracy``, ``accuracy_low``, ``ece``, ``ece_high``.
+        metrics: Of one evaluation: ``accuracy``, ``accuracy_low``, ``ece``, ``ece_high``, ``num_holdout``.
+        level: Of the intervals.
     """
     on_interval = stopping.target_on == "interval"
     reasons = []
     if (target := stopping.target_accuracy) is not None:
-        value = metrics["accuracy_low" if on_interval else "accuracy"]
+        value = _sure_accuracy(metrics, level) if on_interval else metrics["accuracy"]
         if value < target:
             return None
         what = "the lower end of accuracy's interval" if on_interval else "accuracy"
@@ -36,6 +38,13 @@ def target_reached(stopping: StoppingConfig, metrics: Metrics) -> str | None:
         what = "the upper end of ECE's interval" if on_interval else "ECE"
         reasons.append(f"{what} is {value:.3f}, and {target:g} at most was wanted")
     return f"the target is reached: {'; '.join(reasons)}" if reasons else None
+
+
+def _sure_accuracy(metrics: Metrics, level: float) -> float:
+    """Return the lower end of accuracy's interval: the bootstrap's has no width where every answer is right."""
+    num_items = round(metrics["num_holdout"])
+    low, _ = wilson_interval(round(metrics["accuracy"] * num_items), num_items, level)
+    return min(low, metrics["accuracy_low"])
 
 
 def plateau_reached(stopping: StoppingConfig, accuracies: Sequence[float]) -> str | None:

@@ -114,7 +114,8 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
     if request.task.form == "text" and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
-        return Vote(answer, request.task.parse_label(text, item))
+        is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
+        return Vote(answer, request.task.parse_label(answer.label if is_integer else text, item))
     except LabelError as error:
         if text.casefold() == SKIP:
             return Vote(answer, None)

@@ -13,6 +13,7 @@ from activelora.tasks.prompt import Template
 from activelora.tasks.task import Form, Query
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_REMEDY = "Write whichever of letter, number from 0 and text means one choice only; in JSON, an integer is the number."
 
 
 @dataclass(frozen=True)
@@ -62,24 +63,32 @@ class MultipleChoice:
         return Query(prompt, self.template.closing, item.choices if self.scores_text else letters)
 
     def parse_label(self, raw: object, item: Item) -> int:
-        """Accept the choice's text, its letter, or its number from 0.
+        """Accept an integer (the choice's number from 0); or written, the choice's text, its letter or its number.
 
         Raises:
-            LabelError: It is none of these.
+            LabelError: It is none of these, or means one choice as text and another as letter or number.
         """
-        text = str(raw).strip()
+        text, last = str(raw).strip(), len(item.choices) - 1
+        allowed = f"write a letter A-{_LETTERS[last]}, a number 0-{last} or the choice's text"
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            readings = {raw} if 0 <= raw <= last else set()
+        else:
+            readings = self._readings(text, item)
+        if len(readings) > 1:
+            meant = " or ".join(self.label_name(label, item)[:40] for label in sorted(readings))
+            raise LabelError(f"{text[:80]!r} may mean {meant}", remedy=_REMEDY)
+        if not readings:
+            raise LabelError(f"{text[:80]!r} is none of the item's {last + 1} choices; {allowed}")
+        return readings.pop()
+
+    def _readings(self, text: str, item: Item) -> set[int]:
         folded = [choice.strip().casefold() for choice in item.choices]
-        if folded.count(text.casefold()) == 1:
-            return folded.index(text.casefold())
+        readings = {folded.index(text.casefold())} if folded.count(text.casefold()) == 1 else set()
         if len(text) == 1 and text.upper() in _LETTERS[: len(item.choices)]:
-            return _LETTERS.index(text.upper())
+            readings.add(_LETTERS.index(text.upper()))
         if text.isdecimal() and int(text) < len(item.choices):
-            return int(text)
-        last = len(item.choices) - 1
-        raise LabelError(
-            f"{text[:80]!r} is none of the item's {last + 1} choices; "
-            f"write a letter A-{_LETTERS[last]}, a number 0-{last} or the choice's text"
-        )
+            readings.add(int(text))
+        return readings
 
     def label_name(self, label: int, item: Item) -> str:
         """Return letter and text of the choice."""

@@ -17,6 +17,9 @@ PRIOR_FLOOR = 1e-12
 def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
     """Return the mean predicted probability of every class over items and samples, shape (C,), sum one.
 
+    Where items have different numbers of answers (padded with −inf), each class is averaged over the items that have
+    it, in multiples of the 1/C of an undecided model; a class that no item has gets the mean of the others.
+
     Raises:
         ValueError: No items, or NaN.
     """
@@ -24,8 +27,20 @@ def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
         raise ValueError(f"log_probs_NKC must be (N, K, C) and not empty, not {log_probs_NKC.shape}")
     if (bad := np.isnan(log_probs_NKC).any(axis=(1, 2))).any():
         raise ValueError(f"log_probs_NKC has NaN in row {int(bad.argmax())}")
-    prior_C = np.maximum(np.exp(log_probs_NKC).mean(axis=(0, 1)), PRIOR_FLOOR)
+    has_NC = (log_probs_NKC > -np.inf).any(axis=1)
+    lift_NC = np.exp(log_probs_NKC).mean(axis=1) * has_NC.sum(axis=1, keepdims=True)
+    num_C = has_NC.sum(axis=0)
+    prior_C = np.maximum(lift_NC.sum(axis=0) / np.maximum(num_C, 1), PRIOR_FLOOR)
+    prior_C[num_C == 0] = prior_C[num_C > 0].mean()
     return np.asarray(prior_C / prior_C.sum(), dtype=np.float64)
+
+
+def fitted(prior_C: FloatArray, num_answers: int) -> FloatArray:
+    """Return the prior for items of at most so many answers, shape (num_answers,), where items bring their own.
+
+    Answers that the prior knows nothing of get the mean of the others, which leaves them as they are.
+    """
+    return np.pad(prior_C[:num_answers], (0, max(0, num_answers - len(prior_C))), constant_values=prior_C.mean())
 
 
 def correct(log_probs_NKC: FloatArray, prior_C: FloatArray) -> FloatArray:

@@ -116,7 +116,7 @@ def _predict(
         for group in (items, calibration_items) if calibration_items else (items,):
             log_probs_NKC = _log_probs(campaign, predictor, group)
             if prior_C is not None:
-                log_probs_NKC = label_prior.correct(log_probs_NKC, prior_C)
+                log_probs_NKC = label_prior.correct(log_probs_NKC, label_prior.fitted(prior_C, log_probs_NKC.shape[-1]))
             mixed_NC.append(_mean_over_samples(log_probs_NKC))
     return mixed_NC[0], mixed_NC[1] if calibration_items else None, prior_C
 
@@ -147,10 +147,13 @@ def _corrects_prior(campaign: Campaign, round_: int) -> bool:
 
 
 def _prior_items(campaign: Campaign) -> list[Item]:
-    """Draw at most 200 items of the pool's first shard; the same ones in every round."""
+    """Draw at most 200 items of the pool, the same ones in every round and however it is sharded."""
     seed = campaign.seed("label_prior")
-    drawn = sorted(access.shard_items(campaign, 0), key=lambda item: item_draw(seed, item.item_id))
-    return sorted(drawn[:NUM_PRIOR_ITEMS], key=lambda item: item.item_id)
+    drawn: list[Item] = []
+    for shard in range(access.num_shards(campaign)):
+        drawn += access.shard_items(campaign, shard)
+        drawn = sorted(drawn, key=lambda item: item_draw(seed, item.item_id))[:NUM_PRIOR_ITEMS]
+    return sorted(drawn, key=lambda item: item.item_id)
 
 
 def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:

@@ -19,7 +19,7 @@ from activelora.pool.access import gold_labels, shard_items
 from activelora.scoring.table import score_table, text_score_table, unscored_table
 from activelora.tasks.registry import make_task
 from activelora.tasks.regression import Regression
-from activelora.uncertainty.label_prior import correct
+from activelora.uncertainty.label_prior import correct, fitted
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 
@@ -118,7 +118,9 @@ def _predict(
             log_probs_NKC, embeddings_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
         else:
             log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
-    return log_probs_NKC if prior is None else correct(log_probs_NKC, np.array(prior)), embeddings_ND
+    if prior is not None:
+        log_probs_NKC = correct(log_probs_NKC, fitted(np.array(prior), log_probs_NKC.shape[-1]))
+    return log_probs_NKC, embeddings_ND
 
 
 def _gradient_lengths(attempt: Attempt, items: list[Item], log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

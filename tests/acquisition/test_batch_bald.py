@@ -128,4 +128,5 @@ def test_only_the_top_by_bald_are_candidates():
 def test_one_sample_tells_nothing():
     pool = pool_of(drawn_log_probs(8, 6, 1, 3))
     picks = batch_bald.select(pool, 3, context_of("batch_bald"))
-    assert [(pick.index, pick.score) for pick in picks] == [(0, 0.0), (1, 0.0), (2, 0.0)]
+    assert len({pick.index for pick in picks}) == 3
+    assert {pick.score for pick in picks} == {None}  # drawn at random

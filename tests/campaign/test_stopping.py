@@ -10,7 +10,7 @@ from activelora.campaign.stopping import highest_sure_ece, lowest_sure_accuracy,
 from activelora.config_stopping import StoppingConfig
 from tests.campaign.test_ledger import do, walk
 
-METRICS = {"accuracy": 0.91, "accuracy_low": 0.88, "ece": 0.04, "ece_high": 0.07}
+METRICS = {"accuracy": 0.91, "accuracy_low": 0.88, "ece": 0.04, "ece_high": 0.07, "num_holdout": 1000}
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,18 @@ METRICS = {"accuracy": 0.91, "accuracy_low": 0.88, "ece": 0.04, "ece_high": 0.07
     ],
 )
 def test_all_targets_must_be_passed_by_the_safe_end(stopping, reached):
-    assert (target_reached(StoppingConfig(**stopping), METRICS) is not None) == reached
+    assert (target_reached(StoppingConfig(**stopping), METRICS, 0.95) is not None) == reached
+
+
+def test_ten_right_answers_of_ten_are_no_sure_accuracy_of_95_percent():
+    """The bootstrap's interval has no width there; Wilson's begins at 1 / (1 + z²/N) = 0.72."""
+    stopping, perfect = StoppingConfig(target_accuracy=0.95), {"accuracy": 1.0, "accuracy_low": 1.0}
+    assert target_reached(stopping, {**perfect, "num_holdout": 10}, 0.95) is None
+    assert target_reached(stopping, {**perfect, "num_holdout": 100}, 0.95) is not None
 
 
 def test_the_target_s_reason_names_the_numbers():
-    said = target_reached(StoppingConfig(target_accuracy=0.85, target_ece=0.08), METRICS)
+    said = target_reached(StoppingConfig(target_accuracy=0.85, target_ece=0.08), METRICS, 0.95)
     assert said == (
         "the target is reached: the lower end of accuracy's interval is 0.880, and 0.85 was wanted; "
         "the upper end of ECE's interval is 0.070, and 0.08 at most was wanted"
@@ -73,6 +80,7 @@ def ended(tmp_path, make_config):
                 if unit.step == "evaluate_adapter":
                     value = accuracies[unit.round]
                     metrics = {"accuracy": value, "accuracy_low": value - 0.05, "ece": 0.1, "ece_high": 0.15}
+                    metrics["num_holdout"] = 1000
                     campaign.attempt(unit).commit(metrics)
                 else:
                     do(campaign, unit)

@@ -199,6 +199,34 @@ def test_multiple_choice_with_different_numbers_of_choices(tmp_path: Path, tiny_
     assert {"macro_f1", "classwise_ece", "classwise_ece_scaled"}.isdisjoint(manifest.metrics)
 
 
+def test_splits_whose_widest_items_differ_share_one_prior(tmp_path: Path, tiny_model_path: Path) -> None:
+    """Only the pool has items of four choices."""
+    write_rows(tmp_path, 60, "multiple_choice")
+    rows = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
+    narrow = [row for row in rows if len(row["choices"]) == min(len(row["choices"]) for row in rows)]
+    (tmp_path / "holdout.jsonl").write_text("".join(json.dumps(row) + "\n" for row in narrow[:8]))
+    prompt = "Question: {text}\n{choices}\nAnswer:"
+    task = {"kind": "multiple_choice", "answer": "letters", "prompt": prompt, "labels": None}
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "holdout.jsonl"}}
+    campaign = make_campaign(tmp_path, tiny_model_path, task=task, data=data)
+    manifest = run(campaign, 0)
+    prior = campaign.read_json(manifest, "evaluation.json")["label_prior"]
+    probs = campaign.read_table(manifest, "predictions.parquet")["probs"].to_pylist()
+    assert len(prior) > max(map(len, probs))
+    assert all(sum(row) == pytest.approx(1.0) for row in probs)
+
+
+def test_the_prior_s_items_do_not_depend_on_the_sharding(folder: Path, tiny_model_path: Path) -> None:
+    data = {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 12}
+    priors = []
+    for shard_rows in (1000, 7):
+        place = folder / f"shards-of-{shard_rows}"
+        place.mkdir()
+        campaign = make_campaign(place, tiny_model_path, data=data | {"shard_rows": shard_rows})
+        priors.append(campaign.read_json(run(campaign, 0), "evaluation.json")["label_prior"])
+    assert priors[0] == priors[1]
+
+
 def test_without_a_calibration_split_nothing_is_scaled(folder: Path, tiny_model_path: Path) -> None:
     data = {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 12}
     manifest = run(make_campaign(folder, tiny_model_path, data=data), 0)

@@ -59,3 +59,20 @@ def test_nan_and_unfit_priors_are_refused_by_name(log_probs: np.ndarray) -> None
         label_prior.correct(log_probs_NKC, np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="positive"):
         label_prior.correct(log_probs_NKC, np.array([1.0, 0.0, 0.0]))
+
+
+def test_items_with_different_numbers_of_answers_count_for_the_answers_they_have() -> None:
+    """An answer that few items have is not a rare one: undecided items stay undecided."""
+    padded = np.array([[0.25, 0.25, 0.25, 0.25, 0.0]] * 9 + [[0.2] * 5])
+    with np.errstate(divide="ignore"):
+        log_probs_NKC = np.log(padded)[:, None, :]
+    prior_C = label_prior.estimate_prior(log_probs_NKC)
+    np.testing.assert_allclose(prior_C, 0.2)
+    np.testing.assert_allclose(np.exp(label_prior.correct(log_probs_NKC, prior_C))[:, 0], padded)
+
+
+def test_a_prior_is_fitted_to_items_of_more_or_fewer_answers() -> None:
+    prior_C = np.array([0.5, 0.2, 0.3])
+    np.testing.assert_allclose(label_prior.fitted(prior_C, 3), prior_C)
+    np.testing.assert_allclose(label_prior.fitted(prior_C, 2), [0.5, 0.2])
+    np.testing.assert_allclose(label_prior.fitted(prior_C, 5), [0.5, 0.2, 0.3, 1 / 3, 1 / 3])
