@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -314,14 +315,21 @@ def test_compile_takes_resources_from_the_file(run, campaign_file, place):
 def test_ctrl_c_is_130_and_loses_nothing(campaign_file, place):
     file = campaign_file(labeling={"source": "files", "wait_minutes": 10, "poll_seconds": 0.1})
     command = [sys.executable, "-m", "pipelines.cli", "run", str(file)]
-    with subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    # Whatever runs the tests may ignore Ctrl-C, as what a shell runs in the background does, and children inherit that.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heeding
+    ) as process:
         asked = place / "campaigns/tiny/rounds/0000/select_batch/manifest.json"
         begin = time.monotonic()
         while not asked.exists() and process.poll() is None and time.monotonic() - begin < 60:
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Nothing is lost: run the same command again" in err
     assert "Traceback" not in err
