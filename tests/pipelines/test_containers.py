@@ -188,6 +188,13 @@ def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
 
 
 @pytest.mark.container
+def test_the_command_is_in_the_image(engine, config, s3_uri):
+    campaign = Campaign.create(f"{s3_uri}/campaign", config)
+    check = f'test "$(activelora --version)" = "activelora {__version__}"'
+    local.run_pipeline(shell_pipeline(check), {}, "here", local.in_containers(campaign))
+
+
+@pytest.mark.container
 @pytest.mark.parametrize("script", ["exit 3", "false", "sleep 1; exit 1"])
 def test_a_container_that_fails_fails_the_run(engine, config, s3_uri, script, capfd):
     """However fast it is: KFP's own runner takes a container that is gone for one that succeeded."""
