@@ -148,7 +148,9 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
     from pipelines.commands.running import create_campaign
 
     if not is_campaign_file(place):
-        return _config_at(place), place.rstrip("/")
+        config = _config_at(place)
+        check_pods_reach(config, place)
+        return config, place.rstrip("/")
     config = read_config(Path(place), [])
     if campaign is None:
         raise ConfigError(

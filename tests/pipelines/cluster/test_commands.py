@@ -7,13 +7,16 @@ import json
 import pytest
 import yaml
 
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
+from activelora.config import CampaignConfig
 from pipelines.cli import main
 
 DOCUMENT = {
     "name": "tickets",
     "task": {"prompt": "{text}", "labels": ["a", "b"]},
     "data": {"pool": {"path": "builtin:aws-requests"}, "holdout_size": 20},
+    "model": {"base": "HuggingFaceTB/SmolLM2-135M-Instruct"},
     "labeling": {"source": "files"},
     "resources": {"service_account": "activelora-steps"},
 }
@@ -100,8 +103,6 @@ def s3_file(tmp_path, s3_uri):
 
 
 def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3_uri, capsys):
-    from activelora.campaign.campaign import Campaign
-
     assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
     assert Campaign.open(s3_uri).config.name == "tickets"
     (run,) = kfp.runs.values()
@@ -142,6 +143,24 @@ def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
     assert "5 problems found" in err
     for key in ("--campaign", "data.pool.path", "data.holdout.path", "model.base", "tracking.uri"):
         assert key in err
+
+
+def test_the_built_in_model_is_refused_for_pods(tmp_path, capsys, kfp):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in DOCUMENT.items() if key != "model"}))
+    assert main(["submit", str(path), "--campaign", URI, "--dry-run"]) == 1
+    err = capsys.readouterr().err
+    assert "model.base" in err
+    assert "Name a hub id: HuggingFaceTB/SmolLM2-135M-Instruct" in err
+
+
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 0 6 * * *"]])
+def test_a_campaign_named_by_its_uri_is_checked_too(tmp_path, endpoint, capsys, kfp, command):
+    uri = str(tmp_path / "campaign")
+    Campaign.create(uri, CampaignConfig.model_validate(DOCUMENT))
+    assert main([command[0], uri, *command[1:]]) == 1
+    assert "pods cannot reach it" in capsys.readouterr().err
+    assert kfp.changes() == []
 
 
 def test_a_token_is_never_printed(file, endpoint, kfp, capsys, monkeypatch):

@@ -149,3 +149,10 @@ def test_status_shows_schedule_and_runs(kfp, api, put, package):
     assert [run["state"] for run in found["runs"]] == ["FAILED", "SUCCEEDED"]
     assert found["runs"][0]["failed"] == ["train-adapter: out of memory"]
     assert found["runs"][0]["scheduled"]
+
+
+def test_a_run_without_a_state_is_unknown(kfp, api, put):
+    put()
+    (identity,) = kfp.recurring
+    del kfp.fly(identity)["state"]
+    assert [run["state"] for run in remote_status(api, "tiny")["runs"]] == ["UNKNOWN"]
