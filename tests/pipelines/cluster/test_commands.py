@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -74,7 +76,7 @@ def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint,
         },
     )
     kfp.calls.clear()
-    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    assert main(["upgrade", file, "--tag", "9.9.9", "--timeout", "0.05"]) == 0
     out = capsys.readouterr().out
     assert out.count(": new") == 2
     assert "schedule: replaced" in out
@@ -84,7 +86,7 @@ def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint,
     assert recurring["pipeline_version_reference"]["pipeline_version_id"] != version["pipeline_version_id"]
 
     kfp.calls.clear()
-    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    assert main(["upgrade", file, "--tag", "9.9.9", "--timeout", "0.05"]) == 0
     assert kfp.changes() == []
     assert "schedule: unchanged" in capsys.readouterr().out
 
@@ -124,9 +126,26 @@ def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
     assert "schedule: at 06:00 (0 0 6 * * *), enabled" in capsys.readouterr().out
     assert main(["status", s3_file, "--remote", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
-    assert main(["unschedule", s3_file]) == 0
+    assert main(["unschedule", s3_file, "--timeout", "0.05"]) == 0
     assert "removed" in capsys.readouterr().out
     assert kfp.recurring == {}
+
+
+def test_terminated_while_it_waits_it_enables_the_schedule_again(s3_file, endpoint, kfp, s3_uri):
+    """As when a job's deadline passes."""
+    assert main(["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *"]) == 0
+    (identity,) = kfp.recurring
+    kfp.fly(identity)
+    command = [sys.executable, "-m", "pipelines.cli", "upgrade", s3_file, "--tag", "9.9.9"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert "waiting for the run in flight" in process.stderr.readline()
+    assert kfp.recurring[identity]["status"] == "DISABLED"
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "Interrupted" in err
+    assert kfp.recurring[identity]["status"] == "ENABLED"
+    assert kfp.killed == []
 
 
 def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
