@@ -1,4 +1,4 @@
-"""Log lines as JSON, for machines that collect logs; and no secrets in them."""
+"""Log lines as JSON, for machines that collect logs, or plain; and no secrets in them."""
 
 from __future__ import annotations
 
@@ -56,6 +56,14 @@ class JsonFormatter(logging.Formatter):
         secrets = _secrets()
         hidden = {key: _hide(value, secrets) if isinstance(value, str) else value for key, value in line.items()}
         return json.dumps(hidden, ensure_ascii=False)
+
+
+class PlainFormatter(logging.Formatter):
+    """A line for people, as its format string says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without secrets."""
+        return without_secrets(super().format(record))
 
 
 def without_secrets(text: str) -> str:

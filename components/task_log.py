@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.errors import ActiveLoRAError
-from activelora.log_lines import JsonFormatter, log_context, wants_json
+from activelora.log_lines import JsonFormatter, PlainFormatter, log_context, wants_json
 
 logger = logging.getLogger(__name__)
 
@@ -84,10 +84,11 @@ def task_log(step: str, campaign_uri: str, round_: int | None = None) -> Iterato
 
 
 def _set_up_stderr() -> None:
-    if not wants_json():
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=_PLAIN)
-        return
     handler = logging.StreamHandler(sys.stderr)
+    if not wants_json():
+        handler.setFormatter(PlainFormatter(_PLAIN))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        return
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)  # KFP has set up its own by now
     for name in ("activelora", "components", "pipelines"):

@@ -1,9 +1,16 @@
-"""The command line. Exit codes: 0 fine, 1 a problem that the user can mend, 2 wrong usage, 130 interrupted."""
+"""The command line.
+
+Exit codes: 0 fine, 1 a problem that the user can mend, 2 wrong usage, 130 interrupted, 143 terminated.
+"""
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -26,6 +33,8 @@ from pipelines.commands import (
 )
 from pipelines.terminal import set_up_logging, show_error
 
+TERMINATED = 143
+"""Exit code after SIGTERM."""
 app = typer.Typer(
     name="activelora",
     help="The most accuracy and the best calibration out of the fewest human labels.",
@@ -79,9 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: None takes those of the process.
     """
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="activelora")
+        with _terminated_in_order():
+            app(args=None if arguments is None else list(arguments), prog_name="activelora")
     except SystemExit as end:  # typer ends this way, also when it is interrupted
-        if end.code == 130:
+        if end.code in (130, TERMINATED):
             typer.echo("\nInterrupted. Nothing is lost: run the same command again and it goes on.", err=True)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except ActiveLoRAError as error:
@@ -93,6 +103,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_error(ActiveLoRAError(str(error.strerror), where=str(error.filename)))
         return 1
     return 0
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Let SIGTERM, which Kubernetes sends, end this process as an interrupt does: what is to be undone is undone."""
+    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
+    raise SystemExit(TERMINATED)
 
 
 if __name__ == "__main__":

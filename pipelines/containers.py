@@ -18,7 +18,9 @@ from kfp import local
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
 from components.image import REGISTRY_VARIABLE, TAG_VARIABLE, images
+from pipelines.cluster.connection import TOKEN_VARIABLE
 from pipelines.engines import EngineError
+from pipelines.notice import WEBHOOK_VARIABLE
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -29,6 +31,8 @@ LABEL = "activelora.campaign"
 USER = "10001:10001"
 """Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
 _PASSED_ON = ("AWS_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
+_KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE})
+"""Of this machine's own dealings: no step needs them."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")
 _MODEL_CACHE = "/tmp/activelora"  # noqa: S108 - ACTIVELORA_CACHE of the images
 
@@ -180,11 +184,11 @@ def _remove_ended(client: DockerClient, campaign: Campaign) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return what reaches store and MLflow from in there: not what names a file of this machine."""
+    """Return what reaches store and MLflow from in there: not what names a file of this machine, nor its own tokens."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(_PASSED_ON) and not name.endswith(_NAMES_A_FILE)
+        if name.startswith(_PASSED_ON) and not name.endswith(_NAMES_A_FILE) and name not in _KEPT_HERE
     }
 
 

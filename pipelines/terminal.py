@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ProblemsError
-from activelora.log_lines import JsonFormatter, wants_json
+from activelora.log_lines import JsonFormatter, PlainFormatter, wants_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +88,7 @@ def _handler() -> logging.Handler:
         return handler
     if not sys.stderr.isatty():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
         return handler
     from rich.logging import RichHandler
 

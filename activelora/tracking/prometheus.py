@@ -30,6 +30,7 @@ _HELP = {
     "activelora_label_budget": "Labels that may be asked for in all.",
     "activelora_accuracy": "Holdout accuracy of the last evaluated round, 0 to 1.",
     "activelora_ece": "Expected calibration error of the last evaluated round, 0 to 1.",
+    "activelora_rmse": "Root mean squared error on the holdout of the last evaluated round, in the target's unit.",
     "activelora_waiting_since_timestamp_seconds": "Unix time since which labels are waited for; 0 while none are.",
     "activelora_finished": "1 when the campaign has ended.",
 }
@@ -70,7 +71,8 @@ def _values(campaign: Campaign) -> dict[str, float]:
     }
     numbers: dict[str, float] = dict(values)
     if done := evaluated(records):
-        numbers |= {f"activelora_{name}": done[-1].metrics[name] for name in ("accuracy", "ece")}
+        found = done[-1].metrics  # which there are depends on the kind of task
+        numbers |= {f"activelora_{name}": found[name] for name in ("accuracy", "ece", "rmse") if name in found}
     since = 0.0
     if plan.status == "work" and plan.units[0].step == "await_labels" and (asked := records[-1].selection):
         since = datetime.fromisoformat(asked.finished_at).timestamp()

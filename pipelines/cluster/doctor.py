@@ -11,6 +11,7 @@ import urllib3
 from activelora.config import CampaignConfig, ResourcesConfig
 from activelora.errors import ActiveLoRAError
 from components.image import Images
+from pipelines.cluster.connection import ENDPOINT_VARIABLE, find_connection
 from pipelines.cluster.errors import ClusterError
 from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
@@ -29,6 +30,7 @@ def examine(
     *,
     campaign_uri: str | None = None,
     context: str | None = None,
+    endpoint: str | None = None,
 ) -> Iterator[Finding]:
     """Yield what is found, one check after the other.
 
@@ -38,6 +40,7 @@ def examine(
         images: What they run.
         campaign_uri: Where the campaign lives or will live; None leaves the storage out.
         context: Of the kubeconfig.
+        endpoint: Of Kubeflow Pipelines' API; None is ``KF_PIPELINES_ENDPOINT``.
     """
     resources = config.resources
     reachable = False
@@ -57,6 +60,7 @@ def examine(
         )
         for name, check in checks:
             yield from _guarded(name, check)
+    yield _check_pipelines(endpoint)
     yield _check_storage(campaign_uri)
     used = {
         images.gpu if one.accelerator_type else images.cpu for one in (resources.cpu, resources.train, resources.score)
@@ -83,6 +87,23 @@ def _check_api(context: str | None) -> Iterator[Finding]:
         yield failed("API", str(error), "Set KUBECONFIG or --context, and check the network.")
         return
     yield ok("API", f"{kube.host} is Kubernetes {version}")
+
+
+def _check_pipelines(endpoint: str | None) -> Finding:
+    """Ask Kubeflow Pipelines' API how it is, as `submit` and `schedule` reach it."""
+    from pipelines.cluster.api import Api
+
+    check = "Kubeflow Pipelines"
+    try:
+        connection = find_connection(endpoint, required=False)
+        if connection.endpoint is None:
+            remedy = f"Name its API with --endpoint or {ENDPOINT_VARIABLE}; `submit` and `schedule` need it."
+            return warning(check, "not looked at", remedy)
+        Api(connection).health()
+    except ClusterError as error:
+        remedy = error.remedy or f"Check {ENDPOINT_VARIABLE}."
+        return failed(check, ": ".join(filter(None, (error.where, error.problem))), remedy)
+    return ok(check, f"{connection.endpoint} answers")
 
 
 def _check_namespace(kube: Kube, namespace: str) -> Iterator[Finding]:

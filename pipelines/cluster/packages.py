@@ -8,6 +8,7 @@ from typing import Literal
 
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.modeling import builtin
 from components.image import Images
 
 Kind = Literal["tick", "campaign"]
@@ -60,10 +61,8 @@ def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
     for key, source in sources.items():
         if source is not None and not source.path.startswith(("s3://", "hf://", "builtin:")):
             problems.append(_local(key, source.path, "Upload the data and name it as s3://bucket/path."))
-    if config.model.base.startswith((".", "/", "~")) or Path(config.model.base).is_dir():
-        problems.append(
-            _local("model.base", config.model.base, "Name a hub id, or a path on the model cache's volume.")
-        )
+    if problem := _unreachable_model(config.model.base):
+        problems.append(problem)
     inbox = config.labeling.inbox
     if inbox and not inbox.startswith("s3://"):
         problems.append(_local("labeling.inbox", inbox, "Name an s3:// prefix, or leave it out: the campaign has one."))
@@ -74,6 +73,18 @@ def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
         )
     if problems:
         raise ProblemsError(problems)
+
+
+def _unreachable_model(base: str) -> ConfigError | None:
+    if base == builtin.NAME:
+        return ConfigError(
+            f"{base!r} is fetched with pip, which the images do not have",
+            where="model.base",
+            remedy=f"Name a hub id: {builtin.HUB_ID} is the model that it was made from.",
+        )
+    if base.startswith((".", "/", "~")) or Path(base).is_dir():
+        return _local("model.base", base, f"Name a hub id, such as {builtin.HUB_ID}.")
+    return None
 
 
 def _local(key: str, value: str, remedy: str) -> ConfigError:

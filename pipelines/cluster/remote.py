@@ -51,7 +51,7 @@ def _run(api: Api, run: kfp.V2beta1Run) -> dict[str, Any]:
     return {
         "id": run.run_id,
         "name": run.display_name,
-        "state": run.state,
+        "state": run.state or "UNKNOWN",  # a run just made has none yet
         "created": _time(run.created_at),
         "finished": _time(run.finished_at),
         "scheduled": bool(run.recurring_run_id),

@@ -19,7 +19,7 @@ from pipelines.cluster.submission import Registered, experiment_name, experiment
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"})
 _DIGEST = re.compile(r"activelora-spec: sha256:([0-9a-f]{64})")
-Outcome = Literal["created", "unchanged", "enabled", "replaced"]
+Outcome = Literal["created", "unchanged", "enabled", "replaced", "unchanged, and disabled", "replaced, and disabled"]
 Say = Callable[[str], None]
 
 
@@ -72,22 +72,39 @@ class Drain:
     say: Say = print
 
 
-def apply(api: Api, schedule: Schedule, registered: Registered, drain: Drain) -> Outcome:
+def apply(
+    api: Api, schedule: Schedule, registered: Registered, drain: Drain, *, keep_disabled: bool = False
+) -> Outcome:
     """Make the server's recurring run be this schedule. May be called again, also after it was killed anywhere.
+
+    Args:
+        api: The server.
+        schedule: What is wanted.
+        registered: The pipeline version that it runs.
+        drain: How to wait for a run in flight.
+        keep_disabled: Leave a schedule that somebody has disabled so.
 
     Raises:
         ClusterError: A run in flight did not end in time; the old schedule goes on.
     """
     experiment_id = experiment_of(api, schedule.campaign)
     there = api.recurring_runs(experiment_id, schedule.name)
+    disabled = keep_disabled and bool(there) and all(one.status == "DISABLED" for one in there)
     same = [one for one in there if _digest_of(one) == schedule.digest]
     if same and len(there) == 1:
         if same[0].status != "DISABLED":
             return "unchanged"
+        if disabled:
+            return "unchanged, and disabled"
         api.enable(same[0].recurring_run_id)
         return "enabled"
     _remove(api, experiment_id, there, drain)
-    api.create_recurring_run(_recurring_run(api, schedule, registered, experiment_id))
+    wanted = _recurring_run(api, schedule, registered, experiment_id)
+    if disabled:
+        wanted.mode = "DISABLE"
+    api.create_recurring_run(wanted)
+    if disabled:
+        return "replaced, and disabled"
     return "replaced" if there else "created"
 
 
@@ -120,12 +137,12 @@ def cron_of(recurring: kfp.V2beta1RecurringRun) -> str:
 def _remove(api: Api, experiment_id: str, there: list[kfp.V2beta1RecurringRun], drain: Drain) -> None:
     """Disable, wait until nothing is in flight, delete: deleting first would kill the run."""
     enabled = [one for one in there if one.status != "DISABLED"]
-    for one in enabled:
-        api.disable(one.recurring_run_id)
     try:
+        for one in enabled:
+            api.disable(one.recurring_run_id)
         for one in there:
             _wait_until_idle(api, experiment_id, one.recurring_run_id, drain)
-    except BaseException:  # also an interrupt: the old schedule must not stay disabled unnoticed
+    except BaseException:  # also an interrupt or SIGTERM: the old schedule must not stay disabled unnoticed
         for one in enabled:
             api.enable(one.recurring_run_id)
         raise
@@ -134,8 +151,10 @@ def _remove(api: Api, experiment_id: str, there: list[kfp.V2beta1RecurringRun], 
 
 
 def _wait_until_idle(api: Api, experiment_id: str, recurring_run_id: str, drain: Drain) -> None:
+    """Return once two looks, a pause apart, find no run: one that was just being started is listed a moment later."""
     until = time.monotonic() + drain.timeout_seconds
     said: str | None = None
+    was_idle = False
     while True:
         flying = [
             run
@@ -143,7 +162,12 @@ def _wait_until_idle(api: Api, experiment_id: str, recurring_run_id: str, drain:
             if run.recurring_run_id == recurring_run_id and run.state not in ENDED
         ]
         if not flying:
-            return
+            if was_idle or drain.dry:
+                return
+            was_idle = True
+            time.sleep(_pause(drain, until))
+            continue
+        was_idle = False
         run = flying[0]
         if run.run_id != said:
             drain.say(f"{'would wait' if drain.dry else 'waiting'} for the run in flight: {run.run_id} ({run.state})")
@@ -156,7 +180,11 @@ def _wait_until_idle(api: Api, experiment_id: str, recurring_run_id: str, drain:
                 where="the schedule in place, which goes on as it was",
                 remedy="Run the command again later, or give it a longer --timeout.",
             )
-        time.sleep(min(drain.pause_seconds, max(0.0, until - time.monotonic())))
+        time.sleep(_pause(drain, until))
+
+
+def _pause(drain: Drain, until: float) -> float:
+    return min(drain.pause_seconds, max(0.0, until - time.monotonic()))
 
 
 def _recurring_run(api: Api, schedule: Schedule, registered: Registered, experiment_id: str) -> kfp.V2beta1RecurringRun:

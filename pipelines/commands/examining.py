@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cluster.connection import NAMESPACE_VARIABLE
+from pipelines.commands.submitting import EndpointOption
+
 
 def doctor(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A campaign file: its resources are asked for.")],
-    namespace: Annotated[str, typer.Option(help="Where the pods of runs are.")] = "kubeflow",
+    namespace: Annotated[str, typer.Option(envvar=NAMESPACE_VARIABLE, help="Where the pods of runs are.")] = "kubeflow",
     campaign: Annotated[str | None, typer.Option(metavar="URI", help="Where the campaign lives or will live.")] = None,
     context: Annotated[str | None, typer.Option(help="Of the kubeconfig. Default: the current one.")] = None,
+    endpoint: EndpointOption = None,
     registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
     tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
 ) -> None:
-    """Check a cluster against a campaign's needs: API, types, rights, secrets, GPUs, storage, MLflow, images."""
+    """Check a cluster against a campaign's needs: APIs, types, rights, secrets, GPUs, storage, MLflow, images."""
     from components.image import images
     from pipelines.cluster.doctor import examine
     from pipelines.places import read_config
@@ -24,7 +28,10 @@ def doctor(
 
     config = read_config(file, [])
     failed = 0
-    for finding in examine(config, namespace, images(registry, tag), campaign_uri=campaign, context=context):
+    findings = examine(
+        config, namespace, images(registry, tag), campaign_uri=campaign, context=context, endpoint=endpoint
+    )
+    for finding in findings:
         mark = {"ok": "[green]ok[/]  ", "warning": "[yellow]warn[/]", "failed": "[red]FAIL[/]"}[finding.state]
         stdout().print(f"{mark} {finding.check}: {finding.words}", highlight=False)
         if finding.remedy:

@@ -114,7 +114,8 @@ def upgrade(
 ) -> None:
     """Register the pipelines of this version and these resources, and move the schedule to them.
 
-    Runs in flight end with the version that they began with, and the campaign's data is not touched.
+    Runs in flight end with the version that they began with, and the campaign's data is not touched. A schedule that
+    somebody has disabled stays disabled.
     """
     from pipelines.cluster.schedules import Schedule, apply, cron_of, find
     from pipelines.cluster.submission import register
@@ -134,11 +135,13 @@ def upgrade(
             tick.package.version,
             config.resources.service_account,
         )
-        outcome = apply(api, wanted, tick, _drain(timeout, dry_run))
+        outcome = apply(api, wanted, tick, _drain(timeout, dry_run), keep_disabled=True)
     if not _show_plan(transport, dry_run):
         for one in (tick, loop):
             typer.echo(f"{one.package.version}: {'new' if one.is_new else 'already there'}")
         typer.echo(f"schedule: {outcome}")
+        if outcome.endswith("disabled"):
+            typer.echo("It was disabled before, and is left so: `activelora schedule` enables it.")
 
 
 def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
@@ -148,7 +151,9 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
     from pipelines.commands.running import create_campaign
 
     if not is_campaign_file(place):
-        return _config_at(place), place.rstrip("/")
+        config = _config_at(place)
+        check_pods_reach(config, place)
+        return config, place.rstrip("/")
     config = read_config(Path(place), [])
     if campaign is None:
         raise ConfigError(

@@ -60,6 +60,20 @@ def test_plain_lines_leave_the_same_log_in_the_store(campaign):
     assert "ingest_pool done" in [line["message"] for line in parsed(campaign.store.read(KEY).decode())]
 
 
+@pytest.mark.parametrize("log_format", ["", "json"])
+def test_no_line_on_stderr_holds_a_secret(campaign, log_format):
+    code = (
+        "import logging\nfrom components.task_log import task_log\n"
+        f"with task_log('ingest_pool', {campaign.store.uri!r}):\n"
+        f"    logging.getLogger('activelora').info('key {SECRET} at http://me:word@host/x')\n"
+    )
+    environment = {**os.environ, "ACTIVELORA_LOG": log_format, "AWS_SECRET_ACCESS_KEY": SECRET}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert "key *** at http://***@host/x" in done.stderr
+    assert SECRET not in done.stderr
+
+
 def fail(campaign):
     with task_log("ingest_pool", campaign.store.uri, 0) as log:
         log.keep_in(campaign, Unit("ingest_pool"))

@@ -52,10 +52,15 @@ def test_production_is_pinned_by_what_the_registry_says(copy, programs):
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo nonsense"])
-def test_a_registry_that_does_not_know_an_image_stops_it(copy, programs, answer):
+def test_a_registry_that_does_not_know_an_image_stops_it_and_the_old_digests_stay(copy, programs, answer):
+    digests = copy / "digests" / "kustomization.yaml"
+    content = yaml.safe_load(digests.read_text())
+    content["images"] = [{"name": "ghcr.io/activelora/activelora-cpu", "digest": DIGEST}]
+    digests.write_text(yaml.safe_dump(content))
     programs("skopeo", answer)
     assert run(copy / "pin-digests.sh").returncode != 0
-    assert yaml.safe_load((copy / "digests" / "kustomization.yaml").read_text())["images"] == []
+    assert yaml.safe_load(digests.read_text()) == content
+    assert list(digests.parent.iterdir()) == [digests]
 
 
 def test_secrets_dry_run_names_what_the_pods_need():

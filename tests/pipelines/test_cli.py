@@ -312,7 +312,8 @@ def test_compile_takes_resources_from_the_file(run, campaign_file, place):
     assert run("compile", "--out", "plain")[0] == 0
 
 
-def test_ctrl_c_is_130_and_loses_nothing(campaign_file, place):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_interrupted_or_terminated_loses_nothing(campaign_file, place, number, code):
     file = campaign_file(labeling={"source": "files", "wait_minutes": 10, "poll_seconds": 0.1})
     command = [sys.executable, "-m", "pipelines.cli", "run", str(file)]
     # Whatever runs the tests may ignore Ctrl-C, as what a shell runs in the background does, and children inherit that.
@@ -325,11 +326,11 @@ def test_ctrl_c_is_130_and_loses_nothing(campaign_file, place):
         while not asked.exists() and process.poll() is None and time.monotonic() - begin < 60:
             time.sleep(0.05)
         time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         try:
             _, err = process.communicate(timeout=30)
         finally:
             process.kill()
-    assert process.returncode == 130
+    assert process.returncode == code
     assert "Nothing is lost: run the same command again" in err
     assert "Traceback" not in err

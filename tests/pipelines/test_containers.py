@@ -171,6 +171,8 @@ def test_the_campaign_pipeline_runs_in_containers_too(engine, config, s3_uri, ca
 @pytest.mark.container
 def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/somewhere/here")
+    monkeypatch.setenv("ACTIVELORA_KFP_TOKEN", "a-kfp-token")
+    monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", "https://somewhere/secret")
     campaign = Campaign.create(f"{s3_uri}/campaign", config)
     checks = [
         'test "$(id -u)" = 10001',
@@ -180,11 +182,19 @@ def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
         "! python3 -m pip --version 2>/dev/null && ! command -v gcc",
         'test "$PYTHONSAFEPATH$ACTIVELORA_LOG" = 1json',
         'test -n "$AWS_SECRET_ACCESS_KEY" && test -z "$AWS_CONFIG_FILE"',
+        'test -z "$ACTIVELORA_KFP_TOKEN$ACTIVELORA_WEBHOOK_URL"',
         "grep -q cyclonedx /opt/activelora/sbom.cdx.json",
         f"! touch {config.data.folder}/pool.jsonl 2>/dev/null && test -r {config.data.folder}/pool.jsonl",
     ]
     for check in checks:
         local.run_pipeline(shell_pipeline(check), {}, "here", local.in_containers(campaign))
+
+
+@pytest.mark.container
+def test_the_command_is_in_the_image(engine, config, s3_uri):
+    campaign = Campaign.create(f"{s3_uri}/campaign", config)
+    check = f'test "$(activelora --version)" = "activelora {__version__}"'
+    local.run_pipeline(shell_pipeline(check), {}, "here", local.in_containers(campaign))
 
 
 @pytest.mark.container

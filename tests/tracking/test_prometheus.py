@@ -87,6 +87,16 @@ def test_a_campaign_that_waits_says_since_when(make_campaign):
     assert values(metrics_text(campaign))["finished"] == 1
 
 
+def test_a_regression_has_its_own_metric(tmp_path):
+    task = {"kind": "regression", "prompt": "{text}", "minimum": 0, "maximum": 12}
+    campaign = Campaign.create(str(tmp_path / "campaign"), make_config(task=task))
+    finish_step(campaign, "ingest_pool")
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit({"rmse": 1.5, "mae": 1.0, "num_holdout": 10.0}, {})
+    found = values(metrics_text(campaign))
+    assert found["rmse"] == 1.5
+    assert not {"accuracy", "ece"} & set(found)
+
+
 def test_the_file_is_replaced_whole_and_readable_by_others(make_campaign, tmp_path):
     target = tmp_path / "activelora.prom"
     target.write_text("old")

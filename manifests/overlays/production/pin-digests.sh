@@ -7,7 +7,14 @@ build() {
   if command -v kustomize > /dev/null; then kustomize build "$here"; else kubectl kustomize "$here"; fi
 }
 partial=$(mktemp "$here/digests/.partial-XXXXXX")
-trap 'rm -f "$partial"' EXIT
+before=$(mktemp)
+cp "$here/digests/kustomization.yaml" "$before"
+written=
+leave() { # what fails leaves the digests of the last run
+  if [ -z "$written" ]; then cp "$before" "$here/digests/kustomization.yaml"; fi
+  rm -f "$partial" "$before"
+}
+trap leave EXIT
 
 # The tags, not the digests of the last run.
 printf 'apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nimages: []\n' > "$partial"
@@ -29,3 +36,4 @@ images=$(build | sed -n 's/^ *\(- \)\{0,1\}image: *//p' | tr -d '"' | sort -u)
   done
 } > "$partial"
 mv "$partial" "$here/digests/kustomization.yaml"
+written=1

@@ -63,6 +63,7 @@ class KfpServer:
         conflicts: Names whose creation answers 409 once, as if another caller had been first.
         delay_seconds: Before every answer.
         web_page: Answer a login page.
+        forbidden: Calls in which this occurs are answered 403.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ class KfpServer:
         self.conflicts: set[str] = set()
         self.delay_seconds = 0.0
         self.web_page = False
+        self.forbidden: str | None = None
         self.pipelines: dict[str, dict] = {}
         self.versions: dict[str, dict] = {}
         self.experiments: dict[str, dict] = {}
@@ -202,7 +204,7 @@ class KfpServer:
             return 404, {"message": f"no such {missing}"}
         if not re.fullmatch(r"(\S+ ){5}\S+", content["trigger"]["cron_schedule"]["cron"]):
             return 400, {"message": "Schedule cron is not supported: six fields are needed"}
-        made = self._add(self.recurring, "recurring_run_id", {**content, "status": "ENABLED"})
+        made = self._add(self.recurring, "recurring_run_id", {**content, "status": f"{content['mode']}D"})
         return 200, check("V2beta1RecurringRun", made)
 
     def change_recurring(self, query: dict, _: Any, identity: str, verb: str) -> tuple[int, Any]:
@@ -268,6 +270,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(self.kfp.trouble.pop(0), {"message": "trouble"})
         if self.kfp.token and self.headers.get("Authorization") != f"Bearer {self.kfp.token}":
             return self._send(401, {"message": "Unauthenticated: no valid token"})
+        if self.kfp.forbidden and self.kfp.forbidden in self.kfp.calls[-1]:
+            return self._send(403, {"message": "forbidden"})
         if self.kfp.web_page:
             return self._send(200, None)
         try:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
 
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
+from activelora.config import CampaignConfig
 from pipelines.cli import main
 
 DOCUMENT = {
     "name": "tickets",
     "task": {"prompt": "{text}", "labels": ["a", "b"]},
     "data": {"pool": {"path": "builtin:aws-requests"}, "holdout_size": 20},
+    "model": {"base": "HuggingFaceTB/SmolLM2-135M-Instruct"},
     "labeling": {"source": "files"},
     "resources": {"service_account": "activelora-steps"},
 }
@@ -71,7 +76,7 @@ def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint,
         },
     )
     kfp.calls.clear()
-    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    assert main(["upgrade", file, "--tag", "9.9.9", "--timeout", "0.05"]) == 0
     out = capsys.readouterr().out
     assert out.count(": new") == 2
     assert "schedule: replaced" in out
@@ -81,7 +86,7 @@ def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint,
     assert recurring["pipeline_version_reference"]["pipeline_version_id"] != version["pipeline_version_id"]
 
     kfp.calls.clear()
-    assert main(["upgrade", file, "--tag", "9.9.9"]) == 0
+    assert main(["upgrade", file, "--tag", "9.9.9", "--timeout", "0.05"]) == 0
     assert kfp.changes() == []
     assert "schedule: unchanged" in capsys.readouterr().out
 
@@ -100,8 +105,6 @@ def s3_file(tmp_path, s3_uri):
 
 
 def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3_uri, capsys):
-    from activelora.campaign.campaign import Campaign
-
     assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
     assert Campaign.open(s3_uri).config.name == "tickets"
     (run,) = kfp.runs.values()
@@ -123,9 +126,26 @@ def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
     assert "schedule: at 06:00 (0 0 6 * * *), enabled" in capsys.readouterr().out
     assert main(["status", s3_file, "--remote", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
-    assert main(["unschedule", s3_file]) == 0
+    assert main(["unschedule", s3_file, "--timeout", "0.05"]) == 0
     assert "removed" in capsys.readouterr().out
     assert kfp.recurring == {}
+
+
+def test_terminated_while_it_waits_it_enables_the_schedule_again(s3_file, endpoint, kfp, s3_uri):
+    """As when a job's deadline passes."""
+    assert main(["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *"]) == 0
+    (identity,) = kfp.recurring
+    kfp.fly(identity)
+    command = [sys.executable, "-m", "pipelines.cli", "upgrade", s3_file, "--tag", "9.9.9"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert "waiting for the run in flight" in process.stderr.readline()
+    assert kfp.recurring[identity]["status"] == "DISABLED"
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "Interrupted" in err
+    assert kfp.recurring[identity]["status"] == "ENABLED"
+    assert kfp.killed == []
 
 
 def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
@@ -142,6 +162,24 @@ def test_what_pods_cannot_reach_is_refused_all_at_once(tmp_path, capsys, kfp):
     assert "5 problems found" in err
     for key in ("--campaign", "data.pool.path", "data.holdout.path", "model.base", "tracking.uri"):
         assert key in err
+
+
+def test_the_built_in_model_is_refused_for_pods(tmp_path, capsys, kfp):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in DOCUMENT.items() if key != "model"}))
+    assert main(["submit", str(path), "--campaign", URI, "--dry-run"]) == 1
+    err = capsys.readouterr().err
+    assert "model.base" in err
+    assert "Name a hub id: HuggingFaceTB/SmolLM2-135M-Instruct" in err
+
+
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 0 6 * * *"]])
+def test_a_campaign_named_by_its_uri_is_checked_too(tmp_path, endpoint, capsys, kfp, command):
+    uri = str(tmp_path / "campaign")
+    Campaign.create(uri, CampaignConfig.model_validate(DOCUMENT))
+    assert main([command[0], uri, *command[1:]]) == 1
+    assert "pods cannot reach it" in capsys.readouterr().err
+    assert kfp.changes() == []
 
 
 def test_a_token_is_never_printed(file, endpoint, kfp, capsys, monkeypatch):

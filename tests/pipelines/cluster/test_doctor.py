@@ -99,11 +99,11 @@ def fake(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def found(fake, registry, tmp_path):
+def found(fake, kfp, registry, tmp_path):
     def found(**sections):
         config = make_config(resources=RESOURCES, **{"tracking": {"enabled": True}, **sections})
         images = Images(f"{registry}/activelora-cpu:1.0", f"{registry}/activelora-gpu:1.0")
-        findings = list(examine(config, "kubeflow", images, campaign_uri=str(tmp_path)))
+        findings = list(examine(config, "kubeflow", images, campaign_uri=str(tmp_path), endpoint=kfp.url))
         return {one.check: one for one in findings}
 
     return found
@@ -164,13 +164,32 @@ def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
     assert findings["MLflow"].state == "ok"
 
 
-def test_no_cluster_at_all(fake, registry, tmp_path):
+def test_the_pipelines_api_is_asked_as_the_other_commands_do(found, kfp):
+    assert found()["Kubeflow Pipelines"].words == f"{kfp.url} answers"
+    assert "GET /healthz" in kfp.calls
+    kfp.token = "another"
+    finding = found()["Kubeflow Pipelines"]
+    assert finding.state == "failed"
+    assert "answered 401" in finding.words
+    assert "ACTIVELORA_KFP_TOKEN" in finding.remedy
+
+
+def test_an_address_that_is_none_is_named(fake, registry, tmp_path):
+    images = Images(f"{registry}/activelora-cpu:1.0", f"{registry}/activelora-gpu:1.0")
+    findings = {one.check: one for one in examine(make_config(), "kubeflow", images, endpoint="here")}
+    finding = findings["Kubeflow Pipelines"]
+    assert (finding.state, finding.remedy) == ("failed", "Write http://host:port.")
+
+
+def test_no_cluster_at_all(fake, kfp, registry, tmp_path):
     (tmp_path / "kubeconfig").unlink()
     images = Images(f"{registry}/a:1.0", f"{registry}/b:1.0")
     findings = list(examine(make_config(), "kubeflow", images, campaign_uri=str(tmp_path)))
-    assert [one.check for one in findings][:2] == ["API", "storage"]
+    assert [one.check for one in findings][:3] == ["API", "Kubeflow Pipelines", "storage"]
     assert findings[0].state == "failed"
     assert "KUBECONFIG" in findings[0].remedy
+    assert findings[1].state == "warning"
+    assert "KF_PIPELINES_ENDPOINT" in findings[1].remedy
 
 
 def test_nodes_that_do_not_fit_say_why():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import pytest
 
@@ -18,10 +19,11 @@ DISABLE, ENABLE = "POST /recurringruns/ID:disable", "POST /recurringruns/ID:enab
 
 @pytest.fixture
 def put(kfp, api, package):
-    def put(schedule=SCHEDULE, **drain):
+    def put(schedule=SCHEDULE, *, keep_disabled=False, **drain):
         registered = register(api, package)
         kfp.calls.clear()
-        return apply(api, schedule, registered, Drain(**{"pause_seconds": 0.01, "say": lambda _: None, **drain}))
+        wait = Drain(**{"pause_seconds": 0.01, "say": lambda _: None, **drain})
+        return apply(api, schedule, registered, wait, keep_disabled=keep_disabled)
 
     return put
 
@@ -82,6 +84,42 @@ def test_a_run_that_does_not_end_keeps_the_old_schedule(kfp, put):
     assert kfp.killed == []
 
 
+def test_a_run_that_is_listed_a_moment_late_is_waited_for(kfp, put):
+    put()
+    (identity,) = kfp.recurring
+    late = threading.Timer(0.2, kfp.fly, [identity])
+    late.start()
+    with pytest.raises(ClusterError, match="still RUNNING"):
+        put(dataclasses.replace(SCHEDULE, cron="0 0 7 * * *"), timeout_seconds=1.0, pause_seconds=0.8)
+    late.join()
+    assert kfp.killed == []
+
+
+@pytest.mark.parametrize("refused", ["GET /runs", ":disable"])
+def test_what_is_refused_half_way_keeps_the_schedule(kfp, put, refused):
+    put()
+    (identity,) = kfp.recurring
+    kfp.forbidden = refused
+    with pytest.raises(ClusterError, match="403"):
+        put(dataclasses.replace(SCHEDULE, cron="0 0 7 * * *"))
+    assert kfp.recurring[identity]["status"] == "ENABLED"
+    assert kfp.changes() == [DISABLE, ENABLE]
+
+
+@pytest.mark.parametrize("cron", [SCHEDULE.cron, "0 0 7 * * *"])
+def test_a_schedule_that_somebody_disabled_stays_so(kfp, put, cron):
+    put()
+    (one,) = kfp.recurring.values()
+    one["status"] = "DISABLED"
+    wanted = dataclasses.replace(SCHEDULE, cron=cron)
+    assert put(wanted, keep_disabled=True).endswith(", and disabled")
+    (now,) = kfp.recurring.values()
+    assert now["status"] == "DISABLED"
+    assert now["trigger"] == {"cron_schedule": {"cron": cron}}
+    assert put(wanted) == "enabled"
+    assert now["status"] == "ENABLED"
+
+
 def test_other_runs_are_not_waited_for(kfp, api, put, package):
     put()
     submit(api, "tiny", "s3://bucket/tiny", package, None)
@@ -109,7 +147,7 @@ def test_removing(kfp, api, put):
     assert remove(api, "tiny", Drain()) == 0
     put()
     kfp.calls.clear()
-    assert remove(api, "tiny", Drain()) == 1
+    assert remove(api, "tiny", Drain(pause_seconds=0.01)) == 1
     assert kfp.changes() == [DISABLE, DELETE]
     assert kfp.recurring == {}
     assert remove(api, "tiny", Drain()) == 0
@@ -149,3 +187,10 @@ def test_status_shows_schedule_and_runs(kfp, api, put, package):
     assert [run["state"] for run in found["runs"]] == ["FAILED", "SUCCEEDED"]
     assert found["runs"][0]["failed"] == ["train-adapter: out of memory"]
     assert found["runs"][0]["scheduled"]
+
+
+def test_a_run_without_a_state_is_unknown(kfp, api, put):
+    put()
+    (identity,) = kfp.recurring
+    del kfp.fly(identity)["state"]
+    assert [run["state"] for run in remote_status(api, "tiny")["runs"]] == ["UNKNOWN"]
