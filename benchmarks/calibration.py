@@ -117,7 +117,8 @@ def main() -> None:
         f"# Calibration: {task}\n\n{options.labels} labels drawn at random, {options.holdout} held-out items, "
         f"temperature fitted on {options.calibration} others, K = {options.samples} samples; seeds "
         f"{options.seeds}: mean and range. Costs are wall-clock ratios to the first row, which predicts without "
-        f"samples: they are right only where nothing else ran on the machine.\n\n{table(rows)}\n\nCommand: `{command}`\n"
+        "samples: they are right only where nothing else ran on the machine.\n\n"
+        f"{table(rows)}\n\nCommand: `{command}`\n"
     )
     (RESULTS / f"calibration-{task}.md").write_text(text)
     print(text)
