@@ -1,4 +1,4 @@
-"""Campaigns in a chosen state: real manifests, without the work behind them."""
+"""Campaigns in a chosen state: real manifests, without the work behind them; and the command line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import step_units
 from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
+from pipelines.cli import main
 
 METRICS = {
     "ingest_pool": {"num_pool": 40.0, "num_holdout": 10.0},
@@ -55,3 +56,15 @@ def new_campaign(tmp_path: Path) -> Callable[..., Campaign]:
         return campaign
 
     return create
+
+
+@pytest.fixture
+def run(capsys):
+    """A command as its exit code, output and errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run

@@ -15,7 +15,6 @@ import yaml
 
 from activelora import __version__
 from activelora.campaign.campaign import Campaign
-from pipelines.cli import main
 from tests.pipelines.test_inline import fill_in
 from tests.pipelines.tiny import tiny_config
 
@@ -26,16 +25,6 @@ TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regr
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture

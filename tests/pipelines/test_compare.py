@@ -38,16 +38,6 @@ def file(tmp_path, tiny_model_path, monkeypatch):
     return path
 
 
-@pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 def digests(folder: Path) -> dict[str, dict[str, str]]:
     """Return what every finished unit of every campaign of a comparison produced."""
     found = {}

@@ -37,16 +37,6 @@ def place(tmp_path_factory, tiny_model_path):
 
 
 @pytest.fixture
-def run(capsys):
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
 def campaign(place, monkeypatch):
     monkeypatch.chdir(place)
     return Campaign.open("campaigns/tiny")
