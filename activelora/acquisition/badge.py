@@ -4,8 +4,8 @@ The gradient embedding is g_i = s_i ⊗ h_i, s_i = p̄_i − onehot(argmax p̄_i
 linear answer head on the embedding h_i, if the model's own answer were the label. The batch is drawn by k-means++: the
 first pick has the largest norm, every other is drawn with probability ∝ its squared distance to the nearest pick. As
 ⟨g_i, g_j⟩ = ⟨s_i, s_j⟩·⟨h_i, h_j⟩, the N × C·D matrix is never formed. Most items need not be compared with a new pick:
-‖g_i − g_j‖² is at least (‖g_i‖ − ‖g_j‖)² and ‖g_i‖² + ‖g_j‖² − 2·|⟨s_i, s_j⟩|·‖h_i‖·‖h_j‖, and where a bound is above the
-distance that an item has, nothing changes. Embeddings are read in blocks, and may lie in a file.
+‖g_i − g_j‖² is at least (‖g_i‖ − ‖g_j‖)² and at least ‖g_i‖² + ‖g_j‖² − 2·|⟨s_i, s_j⟩|·‖h_i‖·‖h_j‖, and where such a
+bound is above the distance that an item has, nothing changes. Embeddings are read in blocks, and may lie in a file.
 
 score = distance to the nearest earlier pick (of the first: its norm). Copies of a pick are at distance 0 and are drawn
 only if nothing else is left, by item id. Items of which the model is certain have norm 0: copies of one another.
