@@ -12,7 +12,8 @@ from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
-from activelora.labeling.files import count_answers, inbox_uri, parse_answer
+from activelora.labeling.counting import count_answers, parse_answer
+from activelora.labeling.files import inbox_uri
 from activelora.labeling.inbox import Answer, parse_file, read_inbox
 from activelora.labeling.source import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes

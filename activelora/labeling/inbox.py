@@ -28,12 +28,13 @@ class Answer:
     """One line that carries a label, as written.
 
     Attributes:
-        file: The file's name in the inbox.
-        line: Its line, from 1.
+        file: The file's name in the inbox; of other sources, the place that a message can name.
+        line: Its line, from 1; of other sources, the number of the answer there.
         item_id: The item it speaks of, which need not exist.
         label: As written: text, or from JSONL a number, a truth value or a list of texts.
         annotator: Who says so; ``unknown`` where the file does not tell.
         labeled_at: When, if the file tells.
+        skipped: Whether the annotator passes the item over, whatever the label says.
     """
 
     file: str
@@ -42,6 +43,7 @@ class Answer:
     label: str | int | float | bool | list[str]
     annotator: str
     labeled_at: datetime | None
+    skipped: bool = False
 
 
 def read_inbox(store: Store) -> tuple[list[Answer], list[Rejected]]:

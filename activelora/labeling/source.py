@@ -16,10 +16,12 @@ from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
-State = Literal["labeled", "waiting", "skipped", "invalid", "conflicting"]
-"""What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered. ``skipped``:
-somebody could not answer; it is not asked for again. ``invalid``: there are answers, and none can be used.
-``conflicting``: answers contradict each other and no majority decides. All but the first two wait for an answer too."""
+State = Literal["labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted"]
+"""What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered.
+``in_progress``: somebody has begun, or some of the annotators have answered. ``skipped``: somebody could not answer;
+it is not asked for again. ``invalid``: there are answers, and none can be used. ``conflicting``: answers contradict
+each other and no majority decides. ``deleted``: it was taken away where people label; nobody can answer. All but
+labeled, skipped and deleted ones wait for an answer."""
 
 Record = dict[str, Any]
 """A vote in :data:`~activelora.campaign.records.LABEL_SCHEMA`: one an item and annotator."""

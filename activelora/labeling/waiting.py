@@ -15,7 +15,7 @@ from activelora.labeling.registry import get_source
 from activelora.labeling.source import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
 
-STATES: tuple[State, ...] = ("labeled", "waiting", "skipped", "invalid", "conflicting")
+STATES: tuple[State, ...] = ("labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted")
 
 
 def _utc() -> datetime:
@@ -51,8 +51,8 @@ class Decision:
 def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """Apply ``labeling.min_fraction``, ``deadline_hours`` and ``on_deadline``.
 
-    The round is done when no item is open (each is labelled or skipped) or enough are labelled. At the deadline
-    ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
+    The round is done when no item is open (each is labelled, skipped or deleted) or enough are labelled. At the
+    deadline ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
     campaign without a single label cannot train, so it ends.
 
     Args:
@@ -62,7 +62,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """
     config = request.campaign.config.labeling
     num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped")
+    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
     needed = math.ceil(config.min_fraction * num_asked - 1e-9)
     got = f"{num_labeled} of {num_asked} items of round {request.round} are labelled"
     if num_open == 0 or num_labeled >= needed:

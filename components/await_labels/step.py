@@ -93,7 +93,7 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
         },
         {
             "source": campaign.config.labeling.source,
-            "states": {state: collected.count(state) for state in STATES},
+            "states": {state: count for state in STATES if (count := collected.count(state))},
             "decision": decision.reason,
         },
     )
