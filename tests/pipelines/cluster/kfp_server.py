@@ -63,6 +63,7 @@ class KfpServer:
         conflicts: Names whose creation answers 409 once, as if another caller had been first.
         delay_seconds: Before every answer.
         web_page: Answer a login page.
+        uploads: Texts of the pipelines that were uploaded.
         forbidden: Calls in which this occurs are answered 403.
         refused: The first call that is, or holds, one of these is answered 403; then it is taken off.
         lost: The first call that is, or holds, one of these is done, and its answer is 502; then it is taken off.
@@ -86,6 +87,7 @@ class KfpServer:
         self.runs: dict[str, dict] = {}
         self.recurring: dict[str, dict] = {}
         self.killed: list[str] = []
+        self.uploads: list[str] = []
         self._number = 0
         self._lock = threading.Lock()
 
@@ -166,6 +168,7 @@ class KfpServer:
             return 404, {"message": "no such pipeline"}
         spec = next(yaml.safe_load_all(content))
         assert "deploymentSpec" in spec
+        self.uploads.append(content.decode())
         version = {
             "pipeline_id": query["pipelineid"],
             "name": query["name"],
