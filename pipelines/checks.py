@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.webhook import WEBHOOK_VARIABLE
 
 if TYPE_CHECKING:
     from activelora.modeling.encoding import Encoder
@@ -44,6 +46,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     findings, problems = Findings(), _Collected()
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     _check_metrics(config, findings)
+    _check_reminders(config, findings)
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -107,6 +110,16 @@ def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
     if textfile is not None and not Path(textfile).expanduser().parent.is_dir():
         findings.warnings.append(
             f"tracking.prometheus_textfile: there is no folder {Path(textfile).expanduser().parent} on this machine"
+        )
+
+
+def _check_reminders(config: CampaignConfig, findings: Findings) -> None:
+    if not config.labeling.remind_hours:
+        return
+    if config.resources.notify is None and not os.environ.get(WEBHOOK_VARIABLE):
+        findings.warnings.append(
+            f"labeling.remind_hours: {WEBHOOK_VARIABLE} is not set here and resources.notify names no secret: nobody "
+            "would be reminded"
         )
 
 

@@ -392,3 +392,44 @@ def test_the_variance_of_a_number_needs_no_second_sample():
     sections = {"task": task, "acquisition": acquisition, "adapter": {"dropout": 0}}
     assert conflicts(config(**sections, scoring={"num_samples": 1})) == []
     assert problems(**{**sections, "acquisition": {**acquisition, "measure": "epistemic_variance"}})
+
+
+PAIR = {"annotators_per_item": 2}
+EVE = {"adjudicators": ["eve"]}
+
+
+@pytest.mark.parametrize(
+    ("labeling", "key"),
+    [
+        ({"skipped": "adjudicate"}, "skipped"),
+        ({**PAIR, "min_agreement": 0.8}, "min_agreement"),
+        ({**EVE, "min_agreement": 0.8}, "min_agreement"),
+        ({"adjudicators": ["eve", " eve "]}, "adjudicators"),
+        ({"on_deadline": "extend"}, "on_deadline"),
+        ({"on_deadline": "stop"}, "on_deadline"),
+        ({"deadline_hours": 9, "deadline_extension_hours": 3}, "deadline_extension_hours"),
+        ({"remind_hours": [2]}, "remind_hours"),
+        ({"deadline_hours": 9, "remind_hours": [2, 9]}, "remind_hours"),
+    ],
+)
+def test_rules_of_the_wait_that_contradict_each_other(labeling, key):
+    [said] = problems(labeling=labeling)
+    assert f"`labeling.{key}`: " in said
+
+
+@pytest.mark.parametrize(
+    "labeling",
+    [
+        {**PAIR, **EVE, "min_agreement": 0.8, "skipped": "adjudicate"},
+        {**EVE, "skipped": "return"},
+        {"on_deadline": "wait"},
+        {"deadline_hours": 9, "on_deadline": "extend", "deadline_extension_hours": 3, "remind_hours": [2, 1]},
+    ],
+)
+def test_rules_of_the_wait_that_go_together(labeling):
+    assert conflicts(config(labeling=labeling)) == []
+
+
+def test_when_to_remind_may_be_changed_while_the_campaign_runs():
+    before, after = ({"deadline_hours": 9, "remind_hours": hours} for hours in ([2], [4, 1]))
+    assert config_digest(config(labeling=before)) == config_digest(config(labeling=after))
