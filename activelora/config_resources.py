@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from activelora.config_section import Positive, Section
 
@@ -67,8 +67,11 @@ _GPU = StepResources(cpu="4", memory="32Gi", accelerator_type="nvidia.com/gpu")
 
 
 class ResourcesConfig(Section):
-    """What the steps ask of the cluster. Runs on this machine ignore it."""
+    """What the steps ask of the cluster. Runs on this machine read `trunk_cache_gb` alone."""
 
+    trunk_cache_gb: NonNegativeFloat = 4.0
+    """With `adapter.last_layers`: space in the cache folder, in 10⁹ bytes, for what the frozen layers below made of the
+    texts, so that later rounds need not run them again. 0 keeps nothing. Never changes a result."""
     cpu: StepResources = StepResources()
     """ingest_pool, select_batch, await_labels."""
     train: StepResources = _GPU
