@@ -15,7 +15,8 @@ class LabelingConfig(Section):
     """Where labels come from, and how long to wait for them."""
 
     source: str = "oracle"
-    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files."""
+    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
+    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too)."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""

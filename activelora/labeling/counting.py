@@ -127,7 +127,7 @@ def _records(request: Request, source: str, item_ids: Sequence[str], tallies: Ma
             "item_id": item_id,
             "label": vote.label,
             "annotator": annotator,
-            "source": source,
+            "source": vote.answer.source or source,
             "labeled_at": vote.answer.labeled_at.isoformat() if vote.answer.labeled_at else now,
             "round": request.round_of(item_id),
             "origin": vote.answer.file,
