@@ -57,10 +57,13 @@ def count_answers(
             state = "invalid" if item_id in spoiled else seen.get(item_id, "waiting")
         states[item_id] = state
     rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
-    records = _records(request, source, [*request.reasons, *sorted(request.earlier)], tallies)
-    corrections = _records(request, source, sorted(request.known), tallies)
+    asked = [*request.reasons, *sorted(request.earlier)]
+    done = [item_id for item_id in asked if item_id in tallies and tallies[item_id].state == "labeled"]
+    begun = [item_id for item_id in asked if item_id in tallies and tallies[item_id].state == "in_progress"]
+    records, unfinished = (_records(request, source, item_ids, tallies) for item_ids in (done, begun))
+    corrections = _records(request, source, [one for one in sorted(request.known) if one in tallies], tallies)
     num_rounded = _num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values()))
-    return Collected(records, states, rejected, corrections, num_rounded)
+    return Collected(records, states, rejected, corrections, num_rounded, unfinished)
 
 
 def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
@@ -101,7 +104,7 @@ def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
 
     known = request.known.get(item_id)
     if known is None:
-        return tally(votes, name_of)
+        return tally(votes, name_of, request.campaign.config.labeling.annotators_per_item)
     news = find_news(votes, known)
     found = tally(news.fresh, name_of)
     reason = (
@@ -133,6 +136,5 @@ def _records(request: Request, source: str, item_ids: Sequence[str], tallies: Ma
             "origin": vote.answer.file,
         }
         for item_id in item_ids
-        if item_id in tallies
         for annotator, vote in tallies[item_id].votes.items()
     ]

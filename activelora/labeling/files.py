@@ -59,7 +59,11 @@ class FilesSource:
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
         place = f"{request.campaign.store.uri}/{folder_of(request.round)}/to_label.csv"
-        return f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+        text = f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+        num_annotators = request.campaign.config.labeling.annotators_per_item
+        if num_annotators == 1:
+            return text
+        return f"{text}, {num_annotators} people each a file of their own, with their name in the column annotator"
 
 
 def _open_inbox(campaign: Campaign) -> Inbox:

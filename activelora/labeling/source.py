@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
@@ -109,6 +109,8 @@ class Collected:
         corrections: New votes on items that had a label before: they replace what earlier rounds brought about
             the item, from the next training on. A vote for the label that is there confirms it.
         num_rounded: Answers that count and were rounded to a step of a regression's grid.
+        unfinished: The votes on items in progress, where those that are there decide: they count if the round ends
+            before ``labeling.annotators_per_item`` people have answered.
     """
 
     records: list[Record]
@@ -116,11 +118,22 @@ class Collected:
     rejected: list[Rejected]
     corrections: list[Record] = field(default_factory=list)
     num_rounded: int = 0
+    unfinished: list[Record] = field(default_factory=list)
 
     @property
     def num_labeled(self) -> int:
         """Items that got their first label now, late ones included."""
         return len({record["item_id"] for record in self.records})
+
+    def closed(self) -> Collected:
+        """Return what counts if the round ends now: an item in progress has the label of those who have answered."""
+        place = {item_id: number for number, item_id in enumerate(self.states)}
+        records = sorted(
+            [*self.records, *self.unfinished],
+            key=lambda record: (place.get(record["item_id"], len(place)), record["item_id"]),
+        )
+        labeled: dict[str, State] = {one["item_id"]: "labeled" for one in self.unfinished if one["item_id"] in place}
+        return replace(self, records=records, states={**self.states, **labeled}, unfinished=[])
 
     def corrected(self, known: Mapping[str, Known]) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""

@@ -45,7 +45,7 @@ def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest
         num_rejected = _report_rejected(request, collected, num_rejected)
         decision = decide(request, collected, clock.now())
         if decision.action != "wait":
-            return _commit(request, collected, decision)
+            return _commit(request, collected.closed(), decision)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or stop_reason(campaign):
             logger.info("waiting for %s", describe_wait(request, collected))
