@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from activelora.config_section import Fraction, Section
+from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
 
 
@@ -15,7 +15,8 @@ class LabelingConfig(Section):
     """Where labels come from, and how long to wait for them."""
 
     source: str = "oracle"
-    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files."""
+    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
+    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too)."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""
@@ -26,6 +27,11 @@ class LabelingConfig(Section):
     inbox: str | None = None
     """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
     `data.folder`. None is `inbox/` in the campaign."""
+    annotators_per_item: Positive = 1
+    """How many people shall answer each item. An item is done when so many different annotators have labelled it or
+    passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
+    deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
+    their mistakes independently."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Annotated[float, Field(gt=0.0)] | None = None

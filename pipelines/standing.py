@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.manifest import Unit
 from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, evaluated, read_history
 from activelora.tracking.outlook import forecast
@@ -25,6 +27,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "reason": reason or plan.reason or (waiting_for(campaign) if waits else ""),
         "round": plan.round,
         "due": [str(unit) for unit in plan.units],
+        "logs": _logs(campaign, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
         "forecast": forecast(campaign).document(),
         "rounds": [_round(campaign, record) for record in records],
@@ -57,6 +60,11 @@ def print_rounds(campaign: Campaign) -> None:
         numbers = (_number(one[name]) for name, _ in shown)
         table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
     stdout().print(table)
+
+
+def _logs(campaign: Campaign, units: Sequence[Unit]) -> list[str]:
+    """Return where the logs are of what was begun and is not done: also a killed task leaves one."""
+    return [f"{campaign.store.uri}/{unit.log_key}" for unit in units if campaign.store.exists(unit.log_key)]
 
 
 def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:

@@ -87,6 +87,12 @@ def majority(labels: Iterable[Any]) -> Any:
     return min(counts, key=lambda label: (-counts[label], label))
 
 
+def has_majority(labels: Iterable[Any]) -> bool:
+    """Tell whether one label has more votes than any other; without votes, no."""
+    counts = [count for _, count in Counter(labels).most_common(2)]
+    return bool(counts) and (len(counts) == 1 or counts[0] > counts[1])
+
+
 def _when(record: Record) -> tuple[datetime, tuple[int, ...]]:
     """Order one annotator's records: by time; at the same time, the smaller label is taken."""
     return (time_of(record), _descending(record["label"]))

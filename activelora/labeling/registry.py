@@ -5,12 +5,13 @@ from __future__ import annotations
 from activelora.labeling.files import FilesSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
+from activelora.labeling.terminal import TerminalSource
 from activelora.registry import Registry
 
 SOURCES: Registry[Source] = Registry(
     key="labeling.source",
     group="activelora.label_sources",
-    built_in={"oracle": OracleSource(), "files": FilesSource()},
+    built_in={"oracle": OracleSource(), "files": FilesSource(), "terminal": TerminalSource()},
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),
 )
 

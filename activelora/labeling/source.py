@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
@@ -16,10 +16,12 @@ from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
-State = Literal["labeled", "waiting", "skipped", "invalid", "conflicting"]
-"""What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered. ``skipped``:
-somebody could not answer; it is not asked for again. ``invalid``: there are answers, and none can be used.
-``conflicting``: answers contradict each other and no majority decides. All but the first two wait for an answer too."""
+State = Literal["labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted"]
+"""What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered.
+``in_progress``: somebody has begun, or some of the annotators have answered. ``skipped``: somebody could not answer;
+it is not asked for again. ``invalid``: there are answers, and none can be used. ``conflicting``: answers contradict
+each other and no majority decides. ``deleted``: it was taken away where people label; nobody can answer. All but
+labeled, skipped and deleted ones wait for an answer."""
 
 Record = dict[str, Any]
 """A vote in :data:`~activelora.campaign.records.LABEL_SCHEMA`: one an item and annotator."""
@@ -68,6 +70,10 @@ class Request:
         """The items that this round asks for, most wanted first."""
         return list(self.reasons)
 
+    def shown(self, item: Item) -> dict[str, str]:
+        """Return what an annotator sees of an item: column → text."""
+        return {name: item.fields[name] for name in self.task.columns}
+
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
         if item_id in self.known:
@@ -103,6 +109,8 @@ class Collected:
         corrections: New votes on items that had a label before: they replace what earlier rounds brought about
             the item, from the next training on. A vote for the label that is there confirms it.
         num_rounded: Answers that count and were rounded to a step of a regression's grid.
+        unfinished: The votes on items in progress, where those that are there decide: they count if the round ends
+            before ``labeling.annotators_per_item`` people have answered.
     """
 
     records: list[Record]
@@ -110,11 +118,22 @@ class Collected:
     rejected: list[Rejected]
     corrections: list[Record] = field(default_factory=list)
     num_rounded: int = 0
+    unfinished: list[Record] = field(default_factory=list)
 
     @property
     def num_labeled(self) -> int:
         """Items that got their first label now, late ones included."""
         return len({record["item_id"] for record in self.records})
+
+    def closed(self) -> Collected:
+        """Return what counts if the round ends now: an item in progress has the label of those who have answered."""
+        place = {item_id: number for number, item_id in enumerate(self.states)}
+        records = sorted(
+            [*self.records, *self.unfinished],
+            key=lambda record: (place.get(record["item_id"], len(place)), record["item_id"]),
+        )
+        labeled: dict[str, State] = {one["item_id"]: "labeled" for one in self.unfinished if one["item_id"] in place}
+        return replace(self, records=records, states={**self.states, **labeled}, unfinished=[])
 
     def corrected(self, known: Mapping[str, Known]) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""

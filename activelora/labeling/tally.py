@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from activelora.campaign.labels import has_majority
 from activelora.campaign.records import Label
 from activelora.labeling.inbox import Answer
 from activelora.labeling.source import Rejected, State
@@ -38,8 +39,10 @@ class Tally:
     """What the answers about one item come to.
 
     Attributes:
-        state: Labeled, skipped, conflicting, or waiting if there are no answers.
-        votes: Annotator → the answer that counts, labels only, by annotator.
+        state: Labeled, skipped, conflicting, in progress where annotators are still to answer, or waiting if there are
+            no answers.
+        votes: Annotator → the answer that counts, labels only, by annotator. Of an item in progress: those that would
+            decide now; none if they do not.
         rejected: Answers that contradict each other, each with the reason.
     """
 
@@ -48,16 +51,17 @@ class Tally:
     rejected: Sequence[Rejected] = ()
 
 
-def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str]) -> Tally:
-    """Apply the rule: each annotator has one vote, the majority wins.
+def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str], num_annotators: int = 1) -> Tally:
+    """Apply the rule: each annotator has one vote, the majority wins, once enough of them have answered.
 
     An annotator's equal answers are one. Of different ones the latest counts, if all of them say when; else none
     does, since files come in no order. A tie between labels decides nothing. Passing over counts only where nobody
-    gives a label. The result does not depend on the order of the answers.
+    gives a label, but who passes over has answered. The result does not depend on the order of the answers.
 
     Args:
         votes: The answers about one item.
         name_of: The name of a label, for messages.
+        num_annotators: How many have to answer.
     """
     counted: dict[str, Vote] = {}
     rejected: list[Rejected] = []
@@ -68,10 +72,13 @@ def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str]) -> Tall
         else:
             counted[annotator] = one
     labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
+    decided = has_majority(vote.label for vote in labels.values())
+    if counted and len(counted) < num_annotators:
+        return Tally("in_progress", labels if decided else {}, rejected)
     if not labels:
         state: State = "skipped" if counted else "conflicting" if rejected else "waiting"
         return Tally(state, rejected=rejected)
-    if _winner(vote.label for vote in labels.values() if vote.label is not None) is None:
+    if not decided:
         return Tally("conflicting", rejected=[*rejected, *_disagreement(votes, labels, name_of)])
     return Tally("labeled", labels, rejected)
 
@@ -82,12 +89,6 @@ def by_annotator(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
     for vote in votes:
         found[vote.answer.annotator].append(vote)
     return dict(sorted(found.items()))
-
-
-def _winner(labels: Iterable[Label]) -> Label | None:
-    """Return the label with the most votes, or None if two share that place."""
-    (first, count), *others = Counter(labels).most_common(2)
-    return None if others and others[0][1] == count else first
 
 
 def latest(votes: Sequence[Vote]) -> Vote | None:

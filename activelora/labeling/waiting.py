@@ -15,7 +15,7 @@ from activelora.labeling.registry import get_source
 from activelora.labeling.source import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
 
-STATES: tuple[State, ...] = ("labeled", "waiting", "skipped", "invalid", "conflicting")
+STATES: tuple[State, ...] = ("labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted")
 
 
 def _utc() -> datetime:
@@ -51,9 +51,10 @@ class Decision:
 def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """Apply ``labeling.min_fraction``, ``deadline_hours`` and ``on_deadline``.
 
-    The round is done when no item is open (each is labelled or skipped) or enough are labelled. At the deadline
-    ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
-    campaign without a single label cannot train, so it ends.
+    The round is done when no item is open (each is labelled, skipped or deleted) or enough are labelled. At the
+    deadline ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
+    campaign without a single label cannot train, so it ends. A round that ends takes the answers to items in progress
+    too: see :meth:`~activelora.labeling.source.Collected.closed`.
 
     Args:
         request: What was asked for.
@@ -62,11 +63,11 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """
     config = request.campaign.config.labeling
     num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped")
+    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
     needed = math.ceil(config.min_fraction * num_asked - 1e-9)
     got = f"{num_labeled} of {num_asked} items of round {request.round} are labelled"
     if num_open == 0 or num_labeled >= needed:
-        if num_asked and not collected.num_labeled and not request.known:
+        if num_asked and not collected.closed().num_labeled and not request.known:
             return Decision("stop", f"every item of round {request.round} was skipped, and nothing is labelled yet")
         return Decision("commit", got)
     deadline = deadline_of(request.campaign, request.round)
@@ -75,7 +76,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     passed = f"the deadline for labels passed at {_shown(deadline)}"
     if config.on_deadline == "stop":
         return Decision("stop", f"{passed}, and {got} (labeling.on_deadline is `stop`)")
-    if not collected.num_labeled and not collected.corrected(request.known):
+    if not collected.closed().num_labeled and not collected.corrected(request.known):
         return Decision("stop", f"{passed}, and not one item of round {request.round} was labelled")
     return Decision("commit", f"{passed}, and {got}")
 

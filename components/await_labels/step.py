@@ -45,7 +45,7 @@ def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest
         num_rejected = _report_rejected(request, collected, num_rejected)
         decision = decide(request, collected, clock.now())
         if decision.action != "wait":
-            return _commit(request, collected, decision)
+            return _commit(request, collected.closed(), decision)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or stop_reason(campaign):
             logger.info("waiting for %s", describe_wait(request, collected))
@@ -93,7 +93,7 @@ def _commit(request: Request, collected: Collected, decision: Decision) -> Manif
         },
         {
             "source": campaign.config.labeling.source,
-            "states": {state: collected.count(state) for state in STATES},
+            "states": {state: count for state in STATES if (count := collected.count(state))},
             "decision": decision.reason,
         },
     )
