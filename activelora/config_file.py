@@ -60,7 +60,7 @@ def parse_config(document: Any, *, where: str) -> CampaignConfig:
     return config
 
 
-CHANGEABLE = ("resources", "tracking", "labeling.wait_minutes", "labeling.poll_seconds")
+CHANGEABLE = ("resources", "tracking", "labeling.wait_minutes", "labeling.poll_seconds", "labeling.remind_hours")
 """Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
 
 

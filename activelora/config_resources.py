@@ -54,12 +54,13 @@ class ModelCacheConfig(Section):
 
 
 class NotifyConfig(Section):
-    """Who is told when a run ends."""
+    """Who is told when a run ends, and reminded of labels by `labeling.remind_hours`."""
 
     secret: str
     """Name of the Kubernetes secret that holds the webhook's URL."""
     key: str = "WEBHOOK_URL"
-    """Its key. The URL gets JSON with the keys `text`, `campaign`, `state` and `error`."""
+    """Its key. The URL gets JSON with the keys `text`, `campaign` and `state`; at the end of a run `error` too, and in
+    reminders `round`, `num_open` and `deadline`."""
 
 
 Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]

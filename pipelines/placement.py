@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
+from activelora.webhook import WEBHOOK_VARIABLE
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
-from pipelines.notice import WEBHOOK_VARIABLE
 
 SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
@@ -56,8 +56,14 @@ class Placement:
         return self._cached(self._place(task, self.resources.score))
 
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place the task that tells of a run's end: it alone gets the webhook."""
-        self._place(task, self.resources.cpu)
+        """Place the task that tells of a run's end: it gets the webhook."""
+        return self._told(self._place(task, self.resources.cpu))
+
+    def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Place await_labels: it gets the webhook, for reminders."""
+        return self._told(self._place(task, self.resources.cpu))
+
+    def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:
             kubernetes.use_secret_as_env(
                 task, secret_name=notify.secret, secret_key_to_env={notify.key: WEBHOOK_VARIABLE}
