@@ -44,8 +44,10 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
+    from activelora.config_parallel import parallel  # which needs this module
+
     rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
-    return [conflict for rule in rules for conflict in rule(config)]
+    return [conflict for rule in (*rules, parallel) for conflict in rule(config)]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
