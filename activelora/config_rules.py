@@ -44,9 +44,11 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
+    from activelora.config_parallel import parallel  # which needs this module
+
     rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
     own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
-    return [*(conflict for rule in rules for conflict in rule(config)), *own]
+    return [*(conflict for rule in (*rules, parallel) for conflict in rule(config)), *own]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
