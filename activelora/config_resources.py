@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core.core_schema import ValidationInfo
 
+from activelora.config_secrets import SecretKeyConfig, check_secret_env
 from activelora.config_section import Positive, Section
 
 
@@ -80,6 +82,9 @@ class ResourcesConfig(Section):
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
+    secret_env: dict[str, SecretKeyConfig] = Field(default={})
+    """Other secrets, by the variable that a pod finds them in: `HF_TOKEN: {name: activelora-hub}`. Only the pods that
+    need one get it. Names only: values never go into this file."""
     config_map: str | None = None
     """Name of a Kubernetes ConfigMap with keys AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and
     MLFLOW_TRACKING_URI, given to every pod. Keys that it lacks are left out."""
@@ -103,3 +108,9 @@ class ResourcesConfig(Section):
     """How long Kubernetes keeps a run's workflow and pods after its end. None is the cluster's own choice."""
     notify: NotifyConfig | None = None
     """Sends a message when a run ends, well or not. None sends none."""
+
+    @field_validator("secret_env")
+    @classmethod
+    def _can_be_given(cls, value: dict[str, SecretKeyConfig], info: ValidationInfo) -> dict[str, SecretKeyConfig]:
+        check_secret_env(value, has_s3_secrets=bool(info.data.get("secrets")))
+        return value

@@ -12,11 +12,11 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from activelora.errors import ActiveLoRAError
 from components.task_log import task_log
 
 logger = logging.getLogger(__name__)
-WEBHOOK_VARIABLE = "ACTIVELORA_WEBHOOK_URL"
 TIMEOUT_SECONDS = 10.0
 TRIES = 3
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
+from activelora.config_secrets import SECRET_KEYS, WEBHOOK_VARIABLE, pods_of
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
-from pipelines.notice import WEBHOOK_VARIABLE
 
-SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 POD_LABELS = {"app.kubernetes.io/part-of": "activelora", "app.kubernetes.io/component": "step"}
@@ -104,6 +103,11 @@ class Placement:
         """Give a pod what it reaches the services and the registry with."""
         for secret in self.resources.secrets:
             kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={key: key for key in SECRET_KEYS})
+        pod = task.component_spec.name.replace("-", "_")
+        for variable, source in sorted(self.resources.secret_env.items()):
+            if pod in pods_of(variable, source):
+                names = {source.key or variable: variable}
+                kubernetes.use_secret_as_env(task, secret_name=source.name, secret_key_to_env=names)
         if self.resources.config_map:
             kubernetes.use_config_map_as_env(
                 task, self.resources.config_map, {key: key for key in CONFIG_KEYS}, optional=True

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from activelora.config import CampaignConfig, ResourcesConfig
+from activelora.config_secrets import SECRET_KEYS
 from activelora.errors import ActiveLoRAError
 from components.image import Images
 from pipelines.cluster.connection import ENDPOINT_VARIABLE, find_connection
@@ -17,7 +18,7 @@ from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
 from pipelines.cluster.registry import check_image
-from pipelines.placement import CONFIG_KEYS, SECRET_KEYS
+from pipelines.placement import CONFIG_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
 RIGHTS = (("list", "pods"), ("get", "pods/log"), ("list", "events"), ("get", "secrets"), ("get", "configmaps"))
@@ -170,9 +171,12 @@ def _queues(kube: Kube, namespace: str) -> list[dict[str, Any]]:
 
 def _check_secrets(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
     """Look at the names of the keys; the values are not read into any message."""
-    wanted: list[tuple[str, str, tuple[str, ...]]] = [("secrets", name, SECRET_KEYS) for name in resources.secrets]
+    named: dict[str, set[str]] = {name: set(SECRET_KEYS) for name in resources.secrets}
+    for variable, source in resources.secret_env.items():
+        named.setdefault(source.name, set()).add(source.key or variable)
     if resources.notify:
-        wanted.append(("secrets", resources.notify.secret, (resources.notify.key,)))
+        named.setdefault(resources.notify.secret, set()).add(resources.notify.key)
+    wanted = [("secrets", name, tuple(sorted(keys))) for name, keys in named.items()]
     wanted += [("secrets", name, (".dockerconfigjson",)) for name in resources.image_pull_secrets]
     if resources.config_map:
         wanted.append(("configmaps", resources.config_map, CONFIG_KEYS))

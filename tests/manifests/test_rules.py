@@ -212,6 +212,25 @@ def test_staging_and_production_need_the_same_secrets():
                     assert (resource["metadata"]["namespace"], source["secretRef"]["name"]) in fetched
 
 
+def test_production_fetches_what_its_campaign_names():
+    from activelora.config_secrets import NEEDED_BY, SECRET_KEYS
+    from pipelines.places import read_config
+
+    fetched = {
+        one["spec"]["target"]["name"]: {pair["secretKey"] for pair in one["spec"]["data"]}
+        for one in resources("production")
+        if one["kind"] == "ExternalSecret" and one["metadata"]["namespace"] == "kubeflow"
+    }
+    wanted = read_config(MANIFESTS / "overlays" / "production" / "campaign.yaml", []).resources
+    assert wanted.secret_env
+    for name in wanted.secrets:
+        assert set(SECRET_KEYS) <= fetched[name]
+    for variable, source in wanted.secret_env.items():
+        assert (source.key or variable) in fetched[source.name]
+    everything = set().union(*fetched.values())
+    assert set(NEEDED_BY) - {"MLFLOW_TRACKING_TOKEN"} <= everything  # a login has a name and a password, or a token
+
+
 def test_mlflow_answers_to_every_name_that_clients_use(overlay):
     found = {name_of(one): one for one in resources(overlay)}
     allowed = found["ConfigMap/activelora/mlflow-config"]["data"]["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
