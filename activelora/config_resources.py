@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from activelora.config_secrets import SecretKeyConfig, check_secret_env
+from activelora.config_secrets import ObjectName, SecretKeyConfig, check_secret_env
 from activelora.config_section import Positive, Section
 
 
@@ -41,6 +41,10 @@ class StepResources(Section):
     """Node labels that the pod needs."""
     tolerations: tuple[TolerationConfig, ...] = ()
     """Taints that the pod tolerates."""
+    priority_class: ObjectName | None = None
+    """How important the pod is. Where it waits in `resources.queue`, the name of a WorkloadPriorityClass of Kueue;
+    elsewhere of a PriorityClass of Kubernetes, which `manifests/components/priority` puts on the pod, as Kubeflow
+    Pipelines cannot. None is the cluster's default."""
 
 
 class ModelCacheConfig(Section):

@@ -13,6 +13,9 @@ from pipelines.cluster.packages import CACHE_PATH
 
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+PRIORITY_LABEL = "activelora.dev/priority-class"
+"""Kubeflow Pipelines has no setting for a pod's priority: the policy in manifests/components/priority goes by this."""
 POD_LABELS = {"app.kubernetes.io/part-of": "activelora", "app.kubernetes.io/component": "step"}
 """On every pod of a step; the network policies go by them."""
 
@@ -88,10 +91,12 @@ class Placement:
         return task
 
     def _mark(self, task: dsl.PipelineTask, wanted: StepResources) -> None:
-        """Add labels, annotations and the queue."""
+        """Add labels, annotations, the queue and the priority."""
         labels = {**self.resources.pod_labels, **POD_LABELS}
         if self.resources.queue and wanted.accelerator_type:
             labels[QUEUE_LABEL] = self.resources.queue
+        if wanted.priority_class:
+            labels[QUEUE_PRIORITY_LABEL if QUEUE_LABEL in labels else PRIORITY_LABEL] = wanted.priority_class
         for key, value in labels.items():
             kubernetes.add_pod_label(task, label_key=key, label_value=value)
         for key, value in self.resources.pod_annotations.items():

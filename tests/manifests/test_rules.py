@@ -43,6 +43,23 @@ def test_kubernetes_knows_every_field(overlay, version):
     assert checked > 15
 
 
+@pytest.mark.parametrize("version", ["1.37", "1.36"])
+def test_the_priority_policy_is_known_and_goes_by_the_pods_labels(version, tmp_path):
+    """It is in no overlay, because it needs Kubernetes 1.36."""
+    from pipelines.placement import POD_LABELS, PRIORITY_LABEL
+
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    found = list(yaml.safe_load_all((MANIFESTS / "components" / "priority" / "priority.yaml").read_text()))
+    for resource in found:
+        kubernetes_validate.validate(resource, version, strict=True)
+    (policy,) = [one["spec"] for one in found if one["kind"] == "MutatingAdmissionPolicy"]
+    assert policy["matchConstraints"]["objectSelector"] == {
+        "matchLabels": POD_LABELS,
+        "matchExpressions": [{"key": PRIORITY_LABEL, "operator": "Exists"}],
+    }
+    assert f'labels["{PRIORITY_LABEL}"]' in policy["mutations"][0]["jsonPatch"]["expression"]
+
+
 def test_a_wrong_field_would_be_found():
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     wrong = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}, "speck": {}}

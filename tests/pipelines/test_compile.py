@@ -448,6 +448,24 @@ def test_runs_end_and_are_cleaned_up(full):
     assert (config["activeDeadlineSeconds"], config["resourceTtlOnCompletion"]) == (86400, 3600)
 
 
+def test_pods_say_how_important_they_are(tmp_path):
+    resources = ResourcesConfig.model_validate(
+        {
+            "queue": "gpu-queue",
+            "cpu": {"priority_class": "low"},
+            "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"},
+            "score": {"priority_class": "high"},  # without an accelerator: not in the queue
+        }
+    )
+    compile_pipelines(resources, 1, tmp_path, images())
+    pods = Compiled(tmp_path / "tick.yaml").pods
+    own, kueue = "activelora.dev/priority-class", "kueue.x-k8s.io/priority-class"
+    given = {name: {key: pod["podMetadata"]["labels"].get(key) for key in (own, kueue)} for name, pod in pods.items()}
+    assert given["exec-train-adapter"] == {own: None, kueue: "high"}
+    assert given["exec-score-pool"] == {own: "high", kueue: None}
+    assert given["exec-plan"] == {own: "low", kueue: None}
+
+
 def test_images_are_pinned_by_digest_where_the_environment_says_so(tmp_path, monkeypatch):
     digests = {"cpu": "sha256:" + "c" * 64, "gpu": "sha256:" + "d" * 64}
     for name, digest in digests.items():

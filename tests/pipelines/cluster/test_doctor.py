@@ -161,6 +161,19 @@ def test_every_secret_that_a_pod_gets_is_looked_at(found, fake):
     assert not any("c2VjcmV0" in f"{one.words}{one.remedy}" for one in findings.values())
 
 
+def test_priorities_need_their_class_and_the_policy(found, fake):
+    own = {"cpu": {"priority_class": "low"}, "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"}}
+    findings = found(resources={**RESOURCES, **own})
+    checks = ("priority class low", "priority policy", "Kueue's priority class high")
+    assert [findings[check].state for check in checks] == ["failed"] * 3
+    assert "manifests/components/priority" in findings["priority policy"].remedy
+    fake.objects["/apis/scheduling.k8s.io/v1/priorityclasses/low"] = {}
+    fake.objects["/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/activelora-priority"] = {}
+    fake.objects["/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses/high"] = {}
+    findings = found(resources={**RESOURCES, **own})
+    assert [findings[check].state for check in checks] == ["ok"] * 3
+
+
 def test_types_that_are_not_installed(found, fake):
     fake.objects["/apis"] = {"groups": []}
     findings = found()
