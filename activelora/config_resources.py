@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, field_validator
+from pydantic_core.core_schema import ValidationInfo
 
+from activelora.config_secrets import ObjectName, SecretKeyConfig, check_secret_env
 from activelora.config_section import Positive, Section
 
 
@@ -39,6 +41,10 @@ class StepResources(Section):
     """Node labels that the pod needs."""
     tolerations: tuple[TolerationConfig, ...] = ()
     """Taints that the pod tolerates."""
+    priority_class: ObjectName | None = None
+    """How important the pod is. Where it waits in `resources.queue`, the name of a WorkloadPriorityClass of Kueue;
+    elsewhere of a PriorityClass of Kubernetes, which `manifests/components/priority` puts on the pod, as Kubeflow
+    Pipelines cannot. None is the cluster's default."""
 
 
 Parallelism = Literal["ddp", "fsdp"]
@@ -108,6 +114,9 @@ class ResourcesConfig(Section):
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
+    secret_env: dict[str, SecretKeyConfig] = Field(default={})
+    """Other secrets, by the variable that a pod finds them in: `HF_TOKEN: {name: activelora-hub}`. Only the pods that
+    need one get it. Names only: values never go into this file."""
     config_map: str | None = None
     """Name of a Kubernetes ConfigMap with keys AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and
     MLFLOW_TRACKING_URI, given to every pod. Keys that it lacks are left out."""
@@ -131,3 +140,9 @@ class ResourcesConfig(Section):
     """How long Kubernetes keeps a run's workflow and pods after its end. None is the cluster's own choice."""
     notify: NotifyConfig | None = None
     """Sends a message when a run ends, well or not. None sends none."""
+
+    @field_validator("secret_env")
+    @classmethod
+    def _can_be_given(cls, value: dict[str, SecretKeyConfig], info: ValidationInfo) -> dict[str, SecretKeyConfig]:
+        check_secret_env(value, has_s3_secrets=bool(info.data.get("secrets")))
+        return value

@@ -274,9 +274,7 @@ class AnswerLoss(nn.Module):
         if not self._keeps:
             return self._split.trunk(self._ids(indices))
         if self._states is None:
-            self._states = [
-                self._state(one.ids) for one in self._examples
-            ]  # in a forward pass: sharded layers are gathered in no other place
+            self._states = [self._state(one.ids) for one in self._examples]
         return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
 
     def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
