@@ -44,7 +44,20 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
+    rules = (
+        _adapter,
+        _sampling,
+        _gradient,
+        _class_floor,
+        _budget,
+        _split,
+        _labels,
+        _noise,
+        _llm,
+        _steps,
+        _plateau,
+        _gates,
+    )
     return [conflict for rule in rules for conflict in rule(config)]
 
 
@@ -235,6 +248,11 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
         confusion_matrix(labeling.oracle_confusion, labels)
     except ValueError as error:
         yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
+
+
+def _llm(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
+        yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:
