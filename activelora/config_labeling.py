@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from activelora.config_llm import LLMConfig
 from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
 
@@ -20,7 +21,8 @@ class LabelingConfig(Section):
 
     source: str = "oracle"
     """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
-    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too)."""
+    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too).
+    `llm`: a model behind an endpoint, mixed with people by rule (`labeling.llm`)."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""
@@ -62,6 +64,8 @@ class LabelingConfig(Section):
     wait_minutes: Annotated[float, Field(ge=0.0)] = 0.0
     """How long one run stays and polls before it leaves the wait to the next tick. May be changed while the
     campaign runs."""
+    llm: LLMConfig = LLMConfig()
+    """For `llm`: the model, its price and cap, and which items people label instead."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
 

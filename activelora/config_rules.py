@@ -46,9 +46,23 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
     from activelora.config_parallel import parallel  # which needs this module
 
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
+    rules = (
+        _adapter,
+        _sampling,
+        _gradient,
+        _class_floor,
+        _budget,
+        _split,
+        _labels,
+        _noise,
+        _llm,
+        _steps,
+        _plateau,
+        _gates,
+        parallel,
+    )
     own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
-    return [*(conflict for rule in (*rules, parallel) for conflict in rule(config)), *own]
+    return [*(conflict for rule in rules for conflict in rule(config)), *own]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
@@ -238,6 +252,11 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
         confusion_matrix(labeling.oracle_confusion, labels)
     except ValueError as error:
         yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
+
+
+def _llm(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
+        yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

@@ -8,6 +8,8 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.errors import ConfigError
 from activelora.labeling.answers import Answers
+from activelora.labeling.llm.source import LLMSource
+from activelora.labeling.registry import get_source
 from activelora.labeling.source import Request, open_request
 
 SOURCES = ("terminal", "files")
@@ -21,13 +23,17 @@ def asked_now(campaign: Campaign) -> Request:
         ConfigError: The campaign's labels come from elsewhere.
     """
     name = campaign.config.labeling.source
+    source = get_source(name)
+    if isinstance(source, LLMSource):
+        name = campaign.config.labeling.llm.people.source or name
     if name not in SOURCES:
         raise ConfigError(
             f"labels come from `{name}`, which does not count what is labelled in a terminal",
             where=campaign.store.uri,
             remedy=f"labeling.source can be: {', '.join(SOURCES)}.",
         )
-    return open_request(campaign)
+    request = open_request(campaign)
+    return source.for_people(request) if isinstance(source, LLMSource) else request
 
 
 def answered_by(request: Request, annotator: str) -> dict[str, str]:
