@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from activelora.config_label_studio import LabelStudioConfig
 from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
 
@@ -15,7 +16,8 @@ class LabelingConfig(Section):
     """Where labels come from, and how long to wait for them."""
 
     source: str = "oracle"
-    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files."""
+    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
+    `label_studio`: people label in a Label Studio project, see `label_studio`."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""
@@ -31,6 +33,8 @@ class LabelingConfig(Section):
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
     deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
     their mistakes independently."""
+    label_studio: LabelStudioConfig = LabelStudioConfig()
+    """For `label_studio`: the server, and what annotators see there."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Annotated[float, Field(gt=0.0)] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from activelora.labeling.files import FilesSource
+from activelora.labeling.label_studio.source import LabelStudioSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
 from activelora.registry import Registry
@@ -10,7 +11,7 @@ from activelora.registry import Registry
 SOURCES: Registry[Source] = Registry(
     key="labeling.source",
     group="activelora.label_sources",
-    built_in={"oracle": OracleSource(), "files": FilesSource()},
+    built_in={"oracle": OracleSource(), "files": FilesSource(), "label_studio": LabelStudioSource()},
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),
 )
 
