@@ -66,7 +66,6 @@ CHANGEABLE = (
     "labeling.wait_minutes",
     "labeling.poll_seconds",
     "labeling.label_studio.url",
-    "labeling.label_studio.secret",
     "labeling.label_studio.timeout_seconds",
 )
 """Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""

@@ -30,9 +30,6 @@ class LabelStudioConfig(Section):
     annotators: Literal["id", "email"] = "id"
     """How annotators are named in labels, reports and exports. `id`: by their number in Label Studio, such as
     `user-7`, which keeps personal data there. `email`: by their e-mail address."""
-    secret: str | None = None
-    """Name of the Kubernetes secret with the key LABEL_STUDIO_API_KEY, given to await_labels. May be changed while
-    the campaign runs."""
     timeout_seconds: Annotated[float, Field(gt=0.0)] = 60.0
     """How long one answer of the server may take. May be changed while the campaign runs."""
 

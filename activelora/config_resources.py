@@ -80,6 +80,8 @@ class ResourcesConfig(Section):
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
+    label_studio_secret: str | None = None
+    """Name of the Kubernetes secret with the key LABEL_STUDIO_API_KEY, given to await_labels alone."""
     config_map: str | None = None
     """Name of a Kubernetes ConfigMap with keys AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and
     MLFLOW_TRACKING_URI, given to every pod. Keys that it lacks are left out."""

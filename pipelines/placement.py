@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
+from activelora.labeling.label_studio.errors import TOKEN_VARIABLE
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
 from pipelines.notice import WEBHOOK_VARIABLE
@@ -46,6 +47,13 @@ class Placement:
     def cpu(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place a step that runs no model."""
         return self._place(task, self.resources.cpu)
+
+    def ask(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Place await_labels: it alone gets the token of the place where people label."""
+        self._place(task, self.resources.cpu)
+        if secret := self.resources.label_studio_secret:
+            kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={TOKEN_VARIABLE: TOKEN_VARIABLE})
+        return task
 
     def train(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place train_adapter."""
