@@ -65,6 +65,7 @@ CHANGEABLE = (
     "tracking",
     "labeling.wait_minutes",
     "labeling.poll_seconds",
+    "labeling.remind_hours",
     "labeling.label_studio.url",
     "labeling.label_studio.timeout_seconds",
 )

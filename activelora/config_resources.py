@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from activelora.config_section import Positive, Section
 
@@ -54,12 +54,13 @@ class ModelCacheConfig(Section):
 
 
 class NotifyConfig(Section):
-    """Who is told when a run ends."""
+    """Who is told when a run ends, and reminded of labels by `labeling.remind_hours`."""
 
     secret: str
     """Name of the Kubernetes secret that holds the webhook's URL."""
     key: str = "WEBHOOK_URL"
-    """Its key. The URL gets JSON with the keys `text`, `campaign`, `state` and `error`."""
+    """Its key. The URL gets JSON with the keys `text`, `campaign` and `state`; at the end of a run `error` too, and in
+    reminders `round`, `num_open` and `deadline`."""
 
 
 Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
@@ -67,8 +68,11 @@ _GPU = StepResources(cpu="4", memory="32Gi", accelerator_type="nvidia.com/gpu")
 
 
 class ResourcesConfig(Section):
-    """What the steps ask of the cluster. Runs on this machine ignore it."""
+    """What the steps ask of the cluster. Runs on this machine read `trunk_cache_gb` alone."""
 
+    trunk_cache_gb: NonNegativeFloat = 4.0
+    """With `adapter.last_layers`: space in the cache folder, in 10⁹ bytes, for what the frozen layers below made of the
+    texts, so that later rounds need not run them again. 0 keeps nothing. Never changes a result."""
     cpu: StepResources = StepResources()
     """ingest_pool, select_batch, await_labels."""
     train: StepResources = _GPU

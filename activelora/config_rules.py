@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from activelora.config_labeling import confusion_matrix, fixed_labels
+from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -58,7 +58,8 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _plateau,
         _gates,
     )
-    return [conflict for rule in rules for conflict in rule(config)]
+    own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    return [*(conflict for rule in rules for conflict in rule(config)), *own]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:

@@ -17,10 +17,10 @@ from kfp import local
 
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
+from activelora.webhook import WEBHOOK_VARIABLE
 from components.image import REGISTRY_VARIABLE, TAG_VARIABLE, images
 from pipelines.cluster.connection import TOKEN_VARIABLE
 from pipelines.engines import EngineError
-from pipelines.notice import WEBHOOK_VARIABLE
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -8,9 +8,9 @@ from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
 from activelora.labeling.label_studio.errors import TOKEN_VARIABLE
+from activelora.webhook import WEBHOOK_VARIABLE
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
-from pipelines.notice import WEBHOOK_VARIABLE
 
 SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
@@ -48,13 +48,6 @@ class Placement:
         """Place a step that runs no model."""
         return self._place(task, self.resources.cpu)
 
-    def ask(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place await_labels: it alone gets the token of the place where people label."""
-        self._place(task, self.resources.cpu)
-        if secret := self.resources.label_studio_secret:
-            kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={TOKEN_VARIABLE: TOKEN_VARIABLE})
-        return task
-
     def train(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place train_adapter."""
         return self._cached(self._place(task, self.resources.train))
@@ -64,8 +57,17 @@ class Placement:
         return self._cached(self._place(task, self.resources.score))
 
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place the task that tells of a run's end: it alone gets the webhook."""
+        """Place the task that tells of a run's end: it gets the webhook."""
+        return self._told(self._place(task, self.resources.cpu))
+
+    def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Place await_labels: it gets the webhook, for reminders, and alone the token of the place where people label."""
         self._place(task, self.resources.cpu)
+        if secret := self.resources.label_studio_secret:
+            kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={TOKEN_VARIABLE: TOKEN_VARIABLE})
+        return self._told(task)
+
+    def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:
             kubernetes.use_secret_as_env(
                 task, secret_name=notify.secret, secret_key_to_env={notify.key: WEBHOOK_VARIABLE}

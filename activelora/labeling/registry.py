@@ -6,12 +6,18 @@ from activelora.labeling.files import FilesSource
 from activelora.labeling.label_studio.source import LabelStudioSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
+from activelora.labeling.terminal import TerminalSource
 from activelora.registry import Registry
 
 SOURCES: Registry[Source] = Registry(
     key="labeling.source",
     group="activelora.label_sources",
-    built_in={"oracle": OracleSource(), "files": FilesSource(), "label_studio": LabelStudioSource()},
+    built_in={
+        "oracle": OracleSource(),
+        "files": FilesSource(),
+        "terminal": TerminalSource(),
+        "label_studio": LabelStudioSource(),
+    },
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),
 )
 

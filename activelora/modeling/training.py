@@ -23,10 +23,10 @@ from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import SplitDecoder
+from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
-TRUNK_BATCH = 16
 TRUNK_CACHE_BYTES = 2 << 30
 
 
@@ -98,10 +98,17 @@ class Trainer:
         examples: The labelled items.
         config: Training section.
         seed: Of batches and of each step's draws.
+        kept: Where the trunk's states are kept across runs, if anywhere.
     """
 
     def __init__(
-        self, base: BaseModel, trainee: Trainee, examples: Sequence[Example], config: TrainingConfig, seed: int
+        self,
+        base: BaseModel,
+        trainee: Trainee,
+        examples: Sequence[Example],
+        config: TrainingConfig,
+        seed: int,
+        kept: TrunkStates | None = None,
     ) -> None:
         self._trainee = trainee
         self._examples = examples
@@ -115,7 +122,7 @@ class Trainer:
         self.optimizers = trainee.optimizers(config)
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
         self.parameters: list[nn.Parameter] = [parameter for group in self._groups() for parameter in group["params"]]
-        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples)
+        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples, kept)
 
     def run(self, checkpoint: Callable[[], None]) -> list[float]:
         """Train from where :attr:`progress` is to the last step.
@@ -184,7 +191,8 @@ class AnswerLoss(nn.Module):
         base: The base model, with the adapter attached to it.
         first_top_layer: L0; what lies below is frozen, and computed once per item.
         examples: The labelled items.
-        cache_bytes: Trunk states are kept up to this size, and computed again for every batch beyond it.
+        kept: Where the trunk's states are kept across runs, if anywhere.
+        cache_bytes: In memory, trunk states are kept up to this size, and computed again for every batch beyond it.
     """
 
     def __init__(
@@ -192,6 +200,7 @@ class AnswerLoss(nn.Module):
         base: BaseModel,
         first_top_layer: int,
         examples: Sequence[Example],
+        kept: TrunkStates | None = None,
         cache_bytes: int = TRUNK_CACHE_BYTES,
     ) -> None:
         super().__init__()
@@ -200,7 +209,7 @@ class AnswerLoss(nn.Module):
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
         keep = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
-        self._states = self._all_states() if keep else None
+        self._states = [self._state(one.ids, kept) for one in examples] if keep else None
 
     @contextmanager
     def checkpointed_layers(self) -> Iterator[None]:
@@ -246,14 +255,15 @@ class AnswerLoss(nn.Module):
             return self._split.trunk(self._ids(indices))
         return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
 
-    def _all_states(self) -> list[torch.Tensor]:
-        """Run every example through the trunk, in batches that no checkpoint changes: rounding depends on company."""
-        states: list[torch.Tensor] = []
-        for begin in range(0, len(self._examples), TRUNK_BATCH):
-            indices = list(range(begin, min(begin + TRUNK_BATCH, len(self._examples))))
-            hidden_BTD = self._split.trunk(self._ids(indices))
-            states += [state[: len(self._examples[i].ids)] for i, state in zip(indices, hidden_BTD, strict=True)]
-        return states
+    def _state(self, ids: tuple[int, ...], kept: TrunkStates | None) -> torch.Tensor:
+        """Return an example's trunk states; it is run alone, for rounding depends on company, which rounds change."""
+        key = self._split.states_key([[ids]]) if kept is not None else ""
+        state = kept.get(key) if kept is not None else None
+        if state is None:
+            state = self._split.trunk(torch.tensor([ids], device=self._base.device))[0]
+            if kept is not None:
+                kept.put(key, state)
+        return state.to(self._base.device)
 
     def _ids(self, indices: list[int]) -> torch.Tensor:
         rows = [torch.tensor(self._examples[index].ids) for index in indices]

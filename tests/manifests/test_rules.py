@@ -184,7 +184,7 @@ def test_services_and_claims_are_there(overlay):
             names += [
                 f"ConfigMap/{namespace}/{one['configMapRef']['name']}"
                 for one in container.get("envFrom", ())
-                if "configMapRef" in one
+                if "configMapRef" in one and not one["configMapRef"].get("optional")
             ]
         assert set(names) <= there, name_of(resource)
     labels = [(one["metadata"]["namespace"], one["spec"]["template"]["metadata"]["labels"]) for one, _ in pods(overlay)]

@@ -396,17 +396,33 @@ def test_no_loop_stands_in_the_exit_handler_itself(full):
     assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
 
 
-def test_the_webhook_is_given_to_the_exit_task_alone(full):
+def test_the_webhook_is_given_to_the_exit_task_and_to_what_waits_for_labels(full):
     given = {
         name: secret["keyToEnv"]
         for name, pod in full.pods.items()
         for secret in pod["secretAsEnv"]
         if secret["secretName"] == "webhook"
     }
-    assert given == {"exec-tell-the-end": [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]}
+    secret = [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]
+    assert given == dict.fromkeys(("exec-tell-the-end", "exec-await-labels", "exec-await-labels-2"), secret)
 
 
 def test_runs_end_and_are_cleaned_up(full):
     (settings,) = [one["platforms"]["kubernetes"] for one in yaml.safe_load_all(full.text) if "platforms" in one]
     config = settings["pipelineConfig"]
     assert (config["activeDeadlineSeconds"], config["resourceTtlOnCompletion"]) == (86400, 3600)
+
+
+def test_images_are_pinned_by_digest_where_the_environment_says_so(tmp_path, monkeypatch):
+    digests = {"cpu": "sha256:" + "c" * 64, "gpu": "sha256:" + "d" * 64}
+    for name, digest in digests.items():
+        monkeypatch.setenv(f"ACTIVELORA_{name.upper()}_IMAGE", f"r.io/x/activelora-{name}:{__version__}@{digest}")
+    compile_pipelines(FULL, 2, tmp_path, images())
+    for name in ("tick.yaml", "campaign.yaml"):
+        compiled = Compiled(tmp_path / name)
+        found = {label: one["container"]["image"] for label, one in compiled.executors.items()}
+        assert found.pop("exec-train-adapter") == f"r.io/x/activelora-gpu:{__version__}@{digests['gpu']}"
+        assert found.pop("exec-evaluate-adapter").endswith(digests["gpu"])
+        assert found.pop("exec-score-pool").endswith(digests["gpu"])
+        assert len(found) >= 5
+        assert all(image == f"r.io/x/activelora-cpu:{__version__}@{digests['cpu']}" for image in found.values())

@@ -67,6 +67,19 @@ class Simulation:
             return "skipped"
         return "labeled" if len(set(labels)) == 1 else "conflicting"
 
+    def final_state(self, item):
+        """What the round's end makes of it: who has answered decides, where others are still to answer."""
+        labels = {label for label in self.said[item].values() if label is not None}
+        state = self.state(item)
+        return "labeled" if state == "in_progress" and len(labels) == 1 else state
+
+    def correct(self, labeled):
+        """Cat edits her answer to an item that is labelled; return who says what then."""
+        item = next(item for item in sorted(labeled) if self.said[item].get(self.cat.user_id) == "human")
+        annotation, task = self.made[item, self.cat.user_id]
+        self.cat.change(annotation, task, "entity")
+        return {(item, f"user-{self.cat.user_id}", "entity")}
+
     def votes(self, items):
         """Who said what about the items whose answers decide, as a set."""
         found = set()
@@ -110,14 +123,17 @@ def test_three_rounds_of_three_annotators(make, source, people, admin, tasks_of)
         if untouched[1:]:
             simulation.begun.add(untouched[1])
             simulation.bob.draft(tasks[untouched[1]][0], "human")
+        corrected = simulation.correct(labeled) if labeled else set()
         collected = source.collect(request)
         expected = {item: simulation.state(item) for item in ids}
         assert collected.states == expected
         assert describe_wait(request, collected).startswith(f"{Counter(expected.values())['labeled']} of {len(ids)}")
         manifest = await_labels.run(campaign, round_)
+        expected = {item: simulation.final_state(item) for item in ids}
         assert campaign.read_json(manifest, "states.json") == expected
         asked = {item for item in tasks if item not in labeled}
-        assert votes_of(campaign, manifest) == simulation.votes(sorted(asked))
+        assert votes_of(campaign, manifest) == simulation.votes(asked) | corrected
         labeled |= {item for item, _, _ in votes_of(campaign, manifest)}
+        assert Counter(state for state in expected.values())["labeled"] == len(labeled & set(ids))
     assert len(marked_projects(admin, campaign)) == 1
     assert {state for item in simulation.said for state in [simulation.state(item)]} > {"labeled", "conflicting"}
