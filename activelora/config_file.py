@@ -68,6 +68,8 @@ CHANGEABLE = (
     "labeling.poll_seconds",
     "labeling.remind_hours",
     *(f"labeling.llm.{name}" for name in config_llm.CHANGEABLE),
+    "labeling.label_studio.url",
+    "labeling.label_studio.timeout_seconds",
 )
 """Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
 

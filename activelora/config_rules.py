@@ -56,6 +56,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _labels,
         _noise,
         _llm,
+        _predictions,
         _steps,
         _plateau,
         _gates,
@@ -257,6 +258,16 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
 def _llm(config: CampaignConfig) -> Iterator[Conflict]:
     for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
         yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
+
+
+def _predictions(config: CampaignConfig) -> Iterator[Conflict]:
+    kind, sent = config.task.kind, config.labeling.label_studio.predictions
+    if config.labeling.source == "label_studio" and sent != "none" and kind in ("multi_label", "generation"):
+        yield Conflict(
+            "labeling.label_studio.predictions",
+            f"`{sent}` sends the model's one answer out of several, and scoring a {kind} task brings none",
+            "Set it to none.",
+        )
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:
