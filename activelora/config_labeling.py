@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from activelora.config_label_studio import LabelStudioConfig
+from activelora.config_llm import LLMConfig
 from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
 
@@ -19,7 +21,10 @@ class LabelingConfig(Section):
     """Where labels come from, and how long to wait for them."""
 
     source: str = "oracle"
-    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files."""
+    """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
+    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too).
+    `label_studio`: people label in a Label Studio project, see `label_studio`. `llm`: a model behind an endpoint, mixed
+    with people by rule (`labeling.llm`)."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""
@@ -35,6 +40,8 @@ class LabelingConfig(Section):
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
     deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
     their mistakes independently."""
+    label_studio: LabelStudioConfig = LabelStudioConfig()
+    """For `label_studio`: the server, and what annotators see there."""
     min_agreement: Fraction = 0.0
     """Share of an item's labels that the winning one needs: with 0.75, two against one do not decide, and the item
     goes to an adjudicator. A tie never decides."""
@@ -61,6 +68,8 @@ class LabelingConfig(Section):
     wait_minutes: Annotated[float, Field(ge=0.0)] = 0.0
     """How long one run stays and polls before it leaves the wait to the next tick. May be changed while the
     campaign runs."""
+    llm: LLMConfig = LLMConfig()
+    """For `llm`: the model, its price and cap, and which items people label instead."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
 

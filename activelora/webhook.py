@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from activelora.errors import ActiveLoRAError
 
-WEBHOOK_VARIABLE = "ACTIVELORA_WEBHOOK_URL"
 TIMEOUT_SECONDS = 10.0
 TRIES = 3
 

@@ -9,7 +9,8 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
-from activelora.webhook import WEBHOOK_VARIABLE, send
+from activelora.config_secrets import WEBHOOK_VARIABLE
+from activelora.webhook import send
 from components.task_log import task_log
 
 logger = logging.getLogger(__name__)

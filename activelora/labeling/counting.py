@@ -186,7 +186,7 @@ def _records(
                 "item_id": item_id,
                 "label": vote.label,
                 "annotator": annotator,
-                "source": source,
+                "source": answer.source or source,
                 "labeled_at": answer.labeled_at.isoformat() if answer.labeled_at else now,
                 "round": request.round_of(item_id),
                 "origin": answer.file,

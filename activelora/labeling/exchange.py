@@ -13,8 +13,8 @@ from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
 from activelora.labeling.counting import count_answers, parse_answer
-from activelora.labeling.files import inbox_uri
-from activelora.labeling.inbox import Answer, parse_file, read_inbox
+from activelora.labeling.files import FilesSource, inbox_uri
+from activelora.labeling.inbox import Answer, parse_file
 from activelora.labeling.source import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
@@ -136,7 +136,7 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     answers = _checked(request, name, content, uri)
     inbox = open_store(inbox_uri(campaign))
     key = f"imported-{hashlib.sha256(content).hexdigest()[:12]}-{name}"
-    there, _ = read_inbox(inbox)
+    there, _ = FilesSource().read(campaign)
     there = [answer for answer in there if answer.file != key]
     new = [replace(answer, file=key) for answer in answers]
     before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])

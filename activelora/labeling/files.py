@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store, redact
 from activelora.errors import StoreError
+from activelora.labeling.answers import Answers
 from activelora.labeling.counting import count_answers
-from activelora.labeling.inbox import read_inbox
-from activelora.labeling.source import Collected, Request
+from activelora.labeling.inbox import Answer, Inbox
+from activelora.labeling.kept import Kept
+from activelora.labeling.source import Collected, Rejected, Request
 from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_jsonl
 
 
@@ -18,13 +20,16 @@ from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_json
 class FilesSource:
     """Labels from files.
 
-    The whole inbox is read at every look. What counts: answers to items of this round, late answers to items that an
-    earlier round asked for in vain, and new answers to items that have a label, which correct it. What comes while no
-    round waits stays in the inbox for the next one.
+    The whole inbox counts at every look; files that have not changed since the last one are not read again. What is
+    labelled in a terminal (``activelora label``) counts too. That is: answers to items of this round, late answers to
+    items that an earlier round asked for in vain, and new answers to items that have a label, which correct it. What
+    comes while no round waits stays for the next one.
     """
 
     name: str = "files"
     summary: str = "people fill CSV or JSONL files and put them into an inbox"
+    _inbox: Kept[Inbox] = field(default_factory=lambda: Kept(_open_inbox), repr=False, compare=False)
+    _answers: Kept[Answers] = field(default_factory=lambda: Kept(Answers), repr=False, compare=False)
 
     def publish(self, request: Request) -> None:
         """Write ``to_label.csv`` and ``to_label.jsonl`` into the campaign, once; make the inbox, if it is a folder."""
@@ -43,7 +48,13 @@ class FilesSource:
 
     def collect(self, request: Request) -> Collected:
         """Read the inbox and count its answers."""
-        return count_answers(request, *read_inbox(open_store(inbox_uri(request.campaign))))
+        return count_answers(request, *self.read(request.campaign), source=self.name)
+
+    def read(self, campaign: Campaign) -> tuple[list[Answer], list[Rejected]]:
+        """Return all answers, from files and from terminals, and what could not be read."""
+        answers, rejected = self._inbox.of(campaign).read()
+        typed, broken = self._answers.of(campaign).read()
+        return [*answers, *typed], [*rejected, *broken]
 
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
@@ -53,6 +64,10 @@ class FilesSource:
         if num_annotators == 1:
             return text
         return f"{text}, {num_annotators} people each a file of their own, with their name in the column annotator"
+
+
+def _open_inbox(campaign: Campaign) -> Inbox:
+    return Inbox(open_store(inbox_uri(campaign)))
 
 
 def inbox_uri(campaign: Campaign) -> str:

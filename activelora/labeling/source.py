@@ -81,6 +81,10 @@ class Request:
         """The items that this round asks for, most wanted first."""
         return list(self.reasons)
 
+    def shown(self, item: Item) -> dict[str, str]:
+        """Return what an annotator sees of an item: column → text."""
+        return {name: item.fields[name] for name in self.task.columns}
+
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
         if item_id in self.known:
