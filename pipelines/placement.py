@@ -62,9 +62,8 @@ class Placement:
         return self._told(self._place(task, self.resources.cpu))
 
     def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place await_labels: it gets the webhook, for reminders, and alone the token of the place where people label."""
-        self._place(task, self.resources.cpu)
-        return self._told(task)
+        """Place await_labels: it gets the webhook, for reminders."""
+        return self._told(self._place(task, self.resources.cpu))
 
     def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:

@@ -59,9 +59,7 @@ def test_only_http():
         send("file:///etc/passwd", {})
 
 
-@pytest.mark.parametrize(
-    "url", ["http://[broken/secret-path", "http://127.0.0.1:port/secret-path", "http://a b/secret-path"]
-)
+@pytest.mark.parametrize("place", ["[broken", "127.0.0.1:port", "a b"])
 def test_what_is_no_url_is_an_error_without_it(place):
     with pytest.raises(NoticeError, match="webhook") as caught:
         send(f"http://{place}/secret-path", {}, pause_seconds=0.001)
