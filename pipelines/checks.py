@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.config import CampaignConfig
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
-from activelora.webhook import WEBHOOK_VARIABLE
 
 if TYPE_CHECKING:
     from activelora.modeling.encoding import Encoder

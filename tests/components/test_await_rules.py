@@ -73,6 +73,7 @@ class TestAdjudication:
         assert step.run(campaign, 1) is None
         assert {line.split(",")[0] for line in worksheet(campaign, 1).splitlines()[1:]} == set(ids[3:])
         answer(campaign, ids[3:], "number", "eve.csv", "eve")
+        assert "0 of 5 labels of round 1, late answers to 2 items of earlier rounds: " in describe(campaign, 1)
         for name in ("ann", "bob"):
             answer(campaign, second, "human", f"{name}-1.csv", name)
         manifest = step.run(campaign, 1)
@@ -260,6 +261,7 @@ def test_what_is_waited_for_as_json(tmp_path):
         "annotators_per_item": 2,
         "answered": {"ann": 5, "bob": 5},
         "adjudicators": ["eve"],
+        "num_late": 0,
         "to_adjudicate": 2,
         "num_rejected": 1,
         "deadline": moments.end.isoformat(),

@@ -73,11 +73,11 @@ def items_of(request):
     return [*request.reasons, *sorted(request.earlier), *sorted(request.known)]
 
 
-def answers_to(request, drawn, file="a.csv"):
+def answers_to(request, drawn):
     ids = items_of(request)
     times = [None if hour is None else datetime(2030, 1, 1, hour, tzinfo=UTC) for *_, hour in drawn]
     return [
-        Answer(file, line, ids[item % len(ids)], label, name, time)
+        Answer(f"{line % 3}.csv", line, ids[item % len(ids)], label, name, time)
         for line, ((item, name, label, _), time) in enumerate(zip(drawn, times, strict=True), 1)
     ]
 
