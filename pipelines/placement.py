@@ -63,7 +63,8 @@ class Placement:
 
     def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place await_labels: it gets the webhook, for reminders."""
-        return self._told(self._place(task, self.resources.cpu))
+        self._place(task, self.resources.cpu)
+        return self._told(task)
 
     def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:

@@ -89,11 +89,6 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     return Decision("commit", f"{passed}, and {got}")
 
 
-def deadline_of(campaign: Campaign, round_: int) -> datetime | None:
-    """Return when waiting for a round's labels ends, its extension included; None for never."""
-    return moments_of(campaign, round_).end
-
-
 def waiting_for(campaign: Campaign, round_: int) -> str:
     """Return in words what a round waits for, where people find it and until when. Looks, and changes nothing.
 
