@@ -386,6 +386,14 @@ def test_a_posterior_that_cannot_serve_a_task_is_refused():
         assert conflicts(config(task=generation, adapter={"method": method}, acquisition=star)) == []
 
 
+def test_a_prior_chosen_by_held_out_labels_needs_two_of_them():
+    one = {"batch_size": 1, "strategy": "bald"}
+    (said,) = problems(adapter={"method": "laplace"}, acquisition=one)
+    assert "`held_out` holds some labels out, and `acquisition.batch_size` is 1" in said
+    for settings in ({"prior_precision": 100}, {"prior_from": "evidence"}):
+        assert conflicts(config(adapter={"method": "laplace", "laplace": settings}, acquisition=one)) == []
+
+
 def test_the_variance_of_a_number_needs_no_second_sample():
     task = {"kind": "regression", "prompt": "{text}", "minimum": 1, "maximum": 5}
     acquisition = {"strategy": "uncertainty", "measure": "variance"}
