@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
@@ -25,12 +25,14 @@ class Package:
         version: Of its content: the same content has the same name, so that it is registered once.
         description: For people.
         text: The YAML.
+        parameters: What its runs are started with, beside the campaign: their accelerators.
     """
 
     name: str
     version: str
     description: str
     text: str
+    parameters: dict[str, Any] = field(default_factory=dict)
 
 
 def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
@@ -42,10 +44,12 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
         images: What the pods run.
     """
     from pipelines.compile import compile_text, version_name
+    from pipelines.steering import parameters_of
 
     name = f"{config.name}-{kind}"
     text = compile_text(config.resources, config.stopping.max_rounds, images, loop=kind == "campaign")
-    return Package(name, version_name(name, text), f"ActiveLoRA: the {kind} pipeline of {config.name}", text)
+    words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
+    return Package(name, version_name(name, text), words, text, parameters_of(config.resources))
 
 
 def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:

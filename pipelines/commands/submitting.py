@@ -80,7 +80,8 @@ def schedule(
     api, transport = _connect(endpoint, namespace, dry_run)
     config, uri = _campaign_at(place, campaign, creates=not dry_run)
     package = _package(config, "tick", registry, tag)
-    wanted = Schedule(config.name, uri, checked, package.name, package.version, config.resources.service_account)
+    account = config.resources.service_account
+    wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
     outcome = apply(api, wanted, register(api, package), _drain(timeout, dry_run))
     if not _show_plan(transport, dry_run):
         typer.echo(f"schedule {wanted.name}: {outcome}")
@@ -134,6 +135,7 @@ def upgrade(
             tick.package.name,
             tick.package.version,
             config.resources.service_account,
+            tick.package.parameters,
         )
         outcome = apply(api, wanted, tick, _drain(timeout, dry_run), keep_disabled=True)
     if not _show_plan(transport, dry_run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -121,7 +122,7 @@ def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3
     assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
     assert Campaign.open(s3_uri).config.name == "tickets"
     (run,) = kfp.runs.values()
-    assert run["runtime_config"]["parameters"] == {"campaign_uri": s3_uri}
+    assert run["runtime_config"]["parameters"]["campaign_uri"] == s3_uri
     assert run["service_account"] == "activelora-steps"
     capsys.readouterr()
     assert main(["submit", s3_uri, "--loop"]) == 0  # by its URI alone, as settings are kept there
@@ -142,6 +143,30 @@ def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
     assert main(["unschedule", s3_file, "--timeout", "0.05"]) == 0
     assert "removed" in capsys.readouterr().out
     assert kfp.recurring == {}
+
+
+def test_another_number_of_gpus_needs_no_new_pipeline(s3_file, endpoint, kfp, s3_uri, tmp_path):
+    document = yaml.safe_load(Path(s3_file).read_text())
+    command = ["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *", "--timeout", "0.05"]
+    assert main(command) == 0
+    same = {"accelerator_type": "nvidia.com/gpu", "cpu": "4", "memory": "32Gi"}  # as the defaults
+    document["resources"]["train"] = {**same, "accelerator_count": 4, "node_selector": {"gpu": "h100"}}
+    Path(s3_file).write_text(yaml.safe_dump(document))
+    assert main(command) == 0
+    assert len(kfp.versions) == 1
+    (recurring,) = kfp.recurring.values()
+    assert recurring["runtime_config"]["parameters"] == {
+        "campaign_uri": s3_uri,
+        "train_accelerator": "nvidia.com/gpu",
+        "train_accelerator_count": "4",
+        "train_node_selector": {"gpu": "h100"},
+        "score_accelerator": "nvidia.com/gpu",
+        "score_accelerator_count": "1",
+        "score_node_selector": {},
+    }
+    assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
+    (run,) = kfp.runs.values()
+    assert run["runtime_config"]["parameters"]["train_accelerator_count"] == "4"
 
 
 def test_terminated_while_it_waits_it_enables_the_schedule_again(s3_file, endpoint, kfp, s3_uri):
