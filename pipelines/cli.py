@@ -27,6 +27,7 @@ from pipelines.commands import (
     ending,
     examining,
     labels,
+    models,
     running,
     submitting,
     watching,
@@ -55,6 +56,7 @@ app.command("stop")(ending.stop)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="model")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)

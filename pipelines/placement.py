@@ -10,6 +10,7 @@ from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
 from activelora.config_secrets import SECRET_KEYS, WEBHOOK_VARIABLE, pods_of
+from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
 from pipelines.steering import Steer
@@ -121,6 +122,8 @@ class Placement:
             _mount(task, cache)
             task.set_env_variable("ACTIVELORA_CACHE", f"{CACHE_PATH}/activelora")
             task.set_env_variable("HF_HOME", f"{CACHE_PATH}/huggingface")
+            if cache.uri:
+                task.set_env_variable(MODEL_CACHE_VARIABLE, cache.uri)
         return task
 
 

@@ -149,12 +149,13 @@ def upgrade(
 def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
     from activelora.errors import ConfigError
-    from pipelines.cluster.packages import check_pods_reach
+    from pipelines.cluster.packages import check_pods_reach, publish_model
     from pipelines.commands.running import create_campaign
 
     if not is_campaign_file(place):
         config = _config_at(place)
         check_pods_reach(config, place)
+        publish_model(config, _say, dry=not creates)
         return config, place.rstrip("/")
     config = read_config(Path(place), [])
     if campaign is None:
@@ -162,6 +163,7 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
             "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
         )
     check_pods_reach(config, campaign)
+    publish_model(config, _say, dry=not creates)
     if creates:
         create_campaign(campaign, config, runs_here=False)
     return config, campaign.rstrip("/")
@@ -197,7 +199,11 @@ def _package(config: CampaignConfig, kind: Kind, registry: str | None, tag: str 
 def _drain(timeout: float, dry_run: bool) -> Drain:
     from pipelines.cluster.schedules import Drain
 
-    return Drain(timeout_seconds=timeout, dry=dry_run, say=lambda words: typer.echo(words, err=True))
+    return Drain(timeout_seconds=timeout, dry=dry_run, say=_say)
+
+
+def _say(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 def _show_plan(transport: Transport, dry_run: bool) -> bool:

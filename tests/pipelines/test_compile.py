@@ -434,9 +434,12 @@ def test_pods_that_run_models_share_the_cache(full):
 
 
 def test_without_a_claim_each_pod_has_a_volume_of_its_own(tmp_path):
-    resources = ResourcesConfig.model_validate({"model_cache": {"size": "5Gi", "storage_class": "fast"}})
-    compile_pipelines(resources, 1, tmp_path, images())
-    (volume,) = Compiled(tmp_path / "tick.yaml").pods["exec-score-pool"]["genericEphemeralVolume"]
+    cache = {"size": "5Gi", "storage_class": "fast", "uri": "s3://bucket/models"}
+    compile_pipelines(ResourcesConfig.model_validate({"model_cache": cache}), 1, tmp_path, images())
+    compiled = Compiled(tmp_path / "tick.yaml")
+    environment = {one["name"]: one["value"] for one in compiled.executor("score-pool")["env"]}
+    assert environment["ACTIVELORA_MODEL_CACHE"] == "s3://bucket/models"
+    (volume,) = compiled.pods["exec-score-pool"]["genericEphemeralVolume"]
     assert (volume["size"], volume["storageClassName"], volume["mountPath"]) == ("5Gi", "fast", "/cache")
 
 
