@@ -31,6 +31,7 @@ NEEDED_BY: dict[str, tuple[PodName, ...]] = {
     "MLFLOW_TRACKING_PASSWORD": ("plan",),
     "MLFLOW_TRACKING_TOKEN": ("plan",),
     "LABEL_STUDIO_API_KEY": ("await_labels",),
+    "ACTIVELORA_LLM_TOKEN": ("await_labels",),
 }
 """The pods that read a variable, where `steps` does not say: the model and `hf://` data come from the hub, MLflow is
 written by `plan`, and labels are asked for and collected by `await_labels`."""
@@ -49,7 +50,8 @@ class SecretKeyConfig(Section):
     """Its key. None is the variable's own name."""
     steps: tuple[PodName, ...] | None = None
     """Pods that get it. None is those that are known to need it: `HF_TOKEN` goes to what loads models or data,
-    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan`, `LABEL_STUDIO_API_KEY` to `await_labels`."""
+    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan`, `LABEL_STUDIO_API_KEY` and
+    `ACTIVELORA_LLM_TOKEN` to `await_labels`."""
 
 
 def check_secret_env(secret_env: Mapping[str, SecretKeyConfig], has_s3_secrets: bool) -> None:

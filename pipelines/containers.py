@@ -30,7 +30,7 @@ LABEL = "activelora.campaign"
 """Containers carry it, with the campaign's URI."""
 USER = "10001:10001"
 """Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
-_PASSED_ON = ("AWS_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
+_PASSED_ON = ("AWS_", "LABEL_STUDIO_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
 _KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE})
 """Of this machine's own dealings: no step needs them."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")

@@ -62,8 +62,15 @@ class Placement:
         return self._cached(self._place(task, self.resources.score, steer))
 
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place the task that tells of a run's end: it alone gets the webhook."""
+        """Place the task that tells of a run's end: it gets the webhook."""
+        return self._told(self._place(task, self.resources.cpu))
+
+    def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Place await_labels: it gets the webhook, for reminders, and alone the token of the place where people label."""
         self._place(task, self.resources.cpu)
+        return self._told(task)
+
+    def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:
             kubernetes.use_secret_as_env(
                 task, secret_name=notify.secret, secret_key_to_env={notify.key: WEBHOOK_VARIABLE}

@@ -459,14 +459,15 @@ def test_no_loop_stands_in_the_exit_handler_itself(full):
     assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
 
 
-def test_the_webhook_is_given_to_the_exit_task_alone(full):
+def test_the_webhook_is_given_to_the_exit_task_and_to_what_waits_for_labels(full):
     given = {
         name: secret["keyToEnv"]
         for name, pod in full.pods.items()
         for secret in pod["secretAsEnv"]
         if secret["secretName"] == "webhook"
     }
-    assert given == {"exec-tell-the-end": [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]}
+    secret = [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]
+    assert given == dict.fromkeys(("exec-tell-the-end", "exec-await-labels", "exec-await-labels-2"), secret)
 
 
 def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
