@@ -48,7 +48,7 @@ class StepResources(Section):
 
 
 Parallelism = Literal["ddp", "fsdp"]
-Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
+    """Where pods have the base model: on a volume, not their own disk; from an object store, not the model hub."""
 
 
 class TrainResources(StepResources):
