@@ -48,7 +48,7 @@ class StepResources(Section):
 
 
 Parallelism = Literal["ddp", "fsdp"]
-    """Where pods have the base model: on a volume, not their own disk; from an object store, not the model hub."""
+Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
 
 
 class TrainResources(StepResources):
@@ -72,7 +72,7 @@ class TrainResources(StepResources):
 
 
 class ModelCacheConfig(Section):
-    """Where pods have the base model: on a volume instead of their own disk, from an object store instead of the hub."""
+    """Where pods have the base model: on a volume, not their own disk; from an object store, not the model hub."""
 
     uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+")] | None = None
     """`s3://bucket/prefix` with published models. The first run publishes there what it fetches from the hub, and

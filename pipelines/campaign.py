@@ -24,7 +24,7 @@ def campaign_pipeline(place: Placement, max_rounds: int) -> Graph:
     planned = list(range(max_rounds + 1))
     classes, defaults = steered_classes(place.resources), parameters_of(place.resources)
 
-    # Its own sub-pipeline: KFP's backend fails a loop that stands in an exit handler (kubeflow/pipelines#12390).
+    # Its own sub-pipeline: a loop that stands in an exit handler itself fails (kubeflow/pipelines#12390, open).
     @dsl.pipeline(name="rounds")
     @steered(classes)
     def rounds_one_by_one(campaign_uri: str, rounds: list[int], *steer: Any) -> None:
