@@ -211,6 +211,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
     name = config.model.base
     check_name(config.model)
+    if name.startswith("s3://"):
+        _check_published(name)
     if not is_local(config.model) and not runs_here:
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
@@ -227,6 +229,15 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
     own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else 0
     _estimate_memory(config, num_tokens + own_tokens, findings)
+
+
+def _check_published(uri: str) -> None:
+    from activelora.errors import ModelError
+    from activelora.modeling.published import find
+
+    if find(uri) is None:
+        remedy = "Publish it with: activelora model push FOLDER s3://bucket/prefix."
+        raise ModelError("no model is published here", where=f"model.base: {uri}", remedy=remedy)
 
 
 def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings) -> int:
@@ -246,11 +257,11 @@ def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings
 
 
 def _estimate_memory(config: CampaignConfig, num_tokens: int, findings: Findings) -> None:
-    from activelora.modeling import builtin
+    from activelora.modeling.locating import local_folder
     from pipelines.memory import GIB, estimate_bytes, machine_bytes, model_size
 
-    folder = builtin.builtin_path() if config.model.base == builtin.NAME else Path(config.model.base).expanduser()
-    size = model_size(folder) if folder.is_dir() else None
+    folder = local_folder(config.model)
+    size = None if folder is None else model_size(folder)
     if size is None:
         findings.facts.append(("memory", "cannot be estimated for this model"))
         return

@@ -28,6 +28,7 @@ from pipelines.commands import (
     examining,
     labelling,
     labels,
+    models,
     running,
     submitting,
     watching,
@@ -57,6 +58,7 @@ app.command("label")(labelling.label)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="model")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)
