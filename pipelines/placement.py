@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
 from components.image import Images
-from pipelines.cluster.packages import CACHE_PATH
+from pipelines.cluster.train_job_spec import job_template
 from pipelines.notice import WEBHOOK_VARIABLE
-
-SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-POD_LABELS = {"app.kubernetes.io/part-of": "activelora", "app.kubernetes.io/component": "step"}
-"""On every pod of a step; the network policies go by them."""
+from pipelines.pods import (
+    CACHE_PATH,
+    CACHE_VARIABLES,
+    CONFIG_KEYS,
+    JOB_VARIABLE,
+    POD_LABELS,
+    POD_VARIABLES,
+    QUEUE_LABEL,
+    SECRET_KEYS,
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,15 @@ class Placement:
         return self._place(task, self.resources.cpu)
 
     def train(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place train_adapter."""
-        return self._cached(self._place(task, self.resources.train))
+        """Place train_adapter: with several nodes, a pod that starts a TrainJob and waits needs no accelerator."""
+        if self.resources.train.num_nodes == 1:
+            return self._cached(self._place(task, self.resources.train))
+        self._place(task, self.resources.cpu)
+        template = json.dumps(job_template(self.resources, self.images), separators=(",", ":"))
+        task.set_env_variable(JOB_VARIABLE, template)
+        for name, path in POD_VARIABLES.items():
+            kubernetes.use_field_path_as_env(task, env_name=name, field_path=path)
+        return task
 
     def score(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place score_pool or evaluate_adapter."""
@@ -115,8 +127,8 @@ class Placement:
         """Mount a volume for the base model's files."""
         if cache := self.resources.model_cache:
             _mount(task, cache)
-            task.set_env_variable("ACTIVELORA_CACHE", f"{CACHE_PATH}/activelora")
-            task.set_env_variable("HF_HOME", f"{CACHE_PATH}/huggingface")
+            for name, value in CACHE_VARIABLES.items():
+                task.set_env_variable(name, value)
         return task
 
 

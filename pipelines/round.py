@@ -16,6 +16,7 @@ from components.select_batch.component import select_batch
 from components.train_adapter.component import train_adapter
 from pipelines.placement import Placement
 from pipelines.plan import plan
+from pipelines.train_job import train_adapter as train_in_job
 
 Graph = Callable[..., dsl.PipelineTask]
 
@@ -48,9 +49,8 @@ def round_graph(place: Placement) -> Graph:
 
 def _steps_if_due(place: Placement) -> Graph:
     """Train and measure, ask the ledger whether more labels are wanted, then score, select and ask for them."""
-    train_if_due = _if_due(
-        "train-if-due", place, lambda uri, round: place.train(train_adapter(campaign_uri=uri, round=round))
-    )
+    train = train_adapter if place.resources.train.num_nodes == 1 else train_in_job
+    train_if_due = _if_due("train-if-due", place, lambda uri, round: place.train(train(campaign_uri=uri, round=round)))
     evaluate_if_due = _if_due(
         "evaluate-if-due", place, lambda uri, round: place.score(evaluate_adapter(campaign_uri=uri, round=round))
     )

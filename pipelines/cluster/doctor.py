@@ -17,7 +17,7 @@ from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
 from pipelines.cluster.registry import check_image
-from pipelines.placement import CONFIG_KEYS, SECRET_KEYS
+from pipelines.pods import CONFIG_KEYS, SECRET_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
 RIGHTS = (("list", "pods"), ("get", "pods/log"), ("list", "events"), ("get", "secrets"), ("get", "configmaps"))

@@ -12,8 +12,6 @@ from activelora.modeling import builtin
 from components.image import Images
 
 Kind = Literal["tick", "campaign"]
-CACHE_PATH = "/cache"
-"""Where pods have the model cache."""
 
 
 @dataclass(frozen=True)
