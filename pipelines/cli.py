@@ -26,6 +26,7 @@ from pipelines.commands import (
     diagnosing,
     ending,
     examining,
+    labelling,
     labels,
     running,
     submitting,
@@ -52,6 +53,7 @@ app.command("status")(watching.status)
 app.command("forecast")(watching.forecast)
 app.command("report")(watching.report)
 app.command("stop")(ending.stop)
+app.command("label")(labelling.label)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+from collections.abc import Mapping
+
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+PRIORITY_LABEL = "activelora.dev/priority-class"
+"""Kubeflow Pipelines has no setting for a pod's priority: the policy in manifests/components/priority goes by this."""
 PART_OF = {"app.kubernetes.io/part-of": "activelora"}
 POD_LABELS = {**PART_OF, "app.kubernetes.io/component": "step"}
 """On every pod of a step; the network policies go by them."""
@@ -19,3 +23,8 @@ POD_VARIABLES = {
     "ACTIVELORA_POD_NAMESPACE": "metadata.namespace",
 }
 """Tell the pod that starts it who it is: the job is deleted with it."""
+
+
+def priority_label(labels: Mapping[str, str]) -> str:
+    """Return the label that names the priority of what has these labels: Kueue's where it waits in a queue."""
+    return QUEUE_PRIORITY_LABEL if QUEUE_LABEL in labels else PRIORITY_LABEL

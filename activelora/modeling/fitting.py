@@ -14,6 +14,7 @@ from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.training import Trainer, example
+from activelora.modeling.trunk_states import kept_states
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class AttemptJob:
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
         examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
-        trainer = Trainer(self.base, trainee, examples, self.config.training, seed, self.team)
+        kept = kept_states(self.config.resources.trunk_cache_gb)
+        trainer = Trainer(self.base, trainee, examples, self.config.training, seed, kept, self.team)
         checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name, self.team)
         checkpoints.restore()
         if name and trainer.progress.step == trainer.total_steps:

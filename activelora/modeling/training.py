@@ -24,10 +24,10 @@ from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import SplitDecoder
+from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
-TRUNK_BATCH = 16
 TRUNK_CACHE_BYTES = 2 << 30
 
 
@@ -99,6 +99,7 @@ class Trainer:
         examples: The labelled items.
         config: Training section.
         seed: Of batches and of each step's draws.
+        kept: Where the trunk's states are kept across runs, if anywhere.
         team: The processes that share each step's batch; all of them run this with the same arguments.
     """
 
@@ -109,6 +110,7 @@ class Trainer:
         examples: Sequence[Example],
         config: TrainingConfig,
         seed: int,
+        kept: TrunkStates | None = None,
         team: Team = ALONE,
     ) -> None:
         self._trainee = trainee
@@ -123,7 +125,8 @@ class Trainer:
         self._accelerator = Accelerator(
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
         )
-        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples)
+        # Processes that gather layers together must all run the trunk, or none: their caches may differ.
+        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples, None if team.shards else kept)
         self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
         self.optimizers = trainee.optimizers(config)  # after FSDP has put its parameters in the place of the model's
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
@@ -200,7 +203,8 @@ class AnswerLoss(nn.Module):
         base: The base model, with the adapter attached to it.
         first_top_layer: L0; what lies below is frozen, and computed once per item.
         examples: The labelled items.
-        cache_bytes: Trunk states are kept up to this size, and computed again for every batch beyond it.
+        kept: Where the trunk's states are kept across runs, if anywhere.
+        cache_bytes: In memory, trunk states are kept up to this size, and computed again for every batch beyond it.
     """
 
     def __init__(
@@ -208,6 +212,7 @@ class AnswerLoss(nn.Module):
         base: BaseModel,
         first_top_layer: int,
         examples: Sequence[Example],
+        kept: TrunkStates | None = None,
         cache_bytes: int = TRUNK_CACHE_BYTES,
     ) -> None:
         super().__init__()
@@ -217,6 +222,7 @@ class AnswerLoss(nn.Module):
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
         self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
+        self._kept = kept
         self._states: list[torch.Tensor] | None = None
 
     @property
@@ -268,17 +274,18 @@ class AnswerLoss(nn.Module):
         if not self._keeps:
             return self._split.trunk(self._ids(indices))
         if self._states is None:
-            self._states = self._all_states()  # in a forward pass: sharded layers are gathered in no other place
+            self._states = [self._state(one.ids) for one in self._examples]
         return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
 
-    def _all_states(self) -> list[torch.Tensor]:
-        """Run every example through the trunk, in batches that no checkpoint changes: rounding depends on company."""
-        states: list[torch.Tensor] = []
-        for begin in range(0, len(self._examples), TRUNK_BATCH):
-            indices = list(range(begin, min(begin + TRUNK_BATCH, len(self._examples))))
-            hidden_BTD = self._split.trunk(self._ids(indices))
-            states += [state[: len(self._examples[i].ids)] for i, state in zip(indices, hidden_BTD, strict=True)]
-        return states
+    def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
+        """Return an example's trunk states; it is run alone, for rounding depends on company, which rounds change."""
+        key = self._split.states_key([[ids]]) if self._kept is not None else ""
+        state = self._kept.get(key) if self._kept is not None else None
+        if state is None:
+            state = self._split.trunk(torch.tensor([ids], device=self._base.device))[0]
+            if self._kept is not None:
+                self._kept.put(key, state)
+        return state.to(self._base.device)
 
     def _ids(self, indices: list[int]) -> torch.Tensor:
         rows = [torch.tensor(self._examples[index].ids) for index in indices]

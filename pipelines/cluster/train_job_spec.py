@@ -12,8 +12,9 @@ from typing import Any
 
 from activelora.config_parallel import num_processes
 from activelora.config_resources import ModelCacheConfig, ResourcesConfig, TrainResources
+from activelora.config_secrets import SECRET_KEYS, pods_of
 from components.image import Images
-from pipelines.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, PART_OF, QUEUE_LABEL, SECRET_KEYS
+from pipelines.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, PART_OF, QUEUE_LABEL, priority_label
 
 Document = dict[str, Any]
 API = "trainer.kubeflow.org/v1alpha1"
@@ -34,6 +35,8 @@ def job_template(resources: ResourcesConfig, images: Images) -> Document:
     labels = {**resources.pod_labels, **PART_OF}
     if resources.queue and train.accelerator_type:
         labels[QUEUE_LABEL] = resources.queue
+        if train.priority_class:
+            labels[priority_label(labels)] = train.priority_class
     return {
         "apiVersion": API,
         "kind": "TrainJob",
@@ -82,6 +85,9 @@ def _environment(resources: ResourcesConfig) -> list[Document]:
     for secret in resources.secrets:
         for key in SECRET_KEYS:
             found[key] = {"valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+    for variable, source in sorted(resources.secret_env.items()):
+        if "train_adapter" in pods_of(variable, source):
+            found[variable] = {"valueFrom": {"secretKeyRef": {"name": source.name, "key": source.key or variable}}}
     if resources.config_map:
         for key in CONFIG_KEYS:
             reference = {"name": resources.config_map, "key": key, "optional": True}
@@ -113,6 +119,8 @@ def _pod(resources: ResourcesConfig) -> Document:
     if resources.train.tolerations:
         pod["tolerations"] = [one.model_dump(exclude_none=True) for one in resources.train.tolerations]
     labels = {**resources.pod_labels, **TRAINER_LABELS}
+    if resources.train.priority_class and not (resources.queue and resources.train.accelerator_type):
+        labels[priority_label(labels)] = resources.train.priority_class
     metadata: Document = {"labels": labels}
     if resources.pod_annotations:
         metadata["annotations"] = dict(resources.pod_annotations)

@@ -91,6 +91,19 @@ def test_upgrade_moves_the_schedule_and_leaves_the_run_in_flight(file, endpoint,
     assert "schedule: unchanged" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["compile", "upgrade"])
+def test_commands_carry_the_images_digests(file, endpoint, kfp, tmp_path, monkeypatch, command):
+    """As the environment names them: a run's pods pull what was tested, whatever becomes of the tag."""
+    image = "r.io/x/activelora-cpu:1.0@sha256:" + "c" * 64
+    monkeypatch.setenv("ACTIVELORA_CPU_IMAGE", image)
+    assert main([command, file, *(["--out", str(tmp_path)] if command == "compile" else [])]) == 0
+    texts = [(tmp_path / "tick.yaml").read_text()] if command == "compile" else kfp.uploads
+    assert texts
+    for text in texts:
+        executors = next(yaml.safe_load_all(text))["deploymentSpec"]["executors"]
+        assert executors["exec-plan"]["container"]["image"] == image
+
+
 @pytest.fixture
 def s3_file(tmp_path, s3_uri):
     """A campaign file whose data is in S3."""
