@@ -82,25 +82,30 @@ class Kube:
         """Delete an object and what it owns; what is not there is as it should be. Errors as of :meth:`create`."""
         self._call("DELETE", path, [("propagationPolicy", "Background")], None)
 
-    def may(self, verb: str, resource: str, namespace: str | None, group: str = "") -> bool:
-        """Tell whether this account may do something (SelfSubjectAccessReview).
+    def may(self, verb: str, resource: str, namespace: str | None, group: str = "", account: str | None = None) -> bool:
+        """Tell whether an account may do something.
 
         Args:
             verb: For example ``list``.
             resource: Plural, with a subresource after a slash: ``pods/log``.
             namespace: None asks for the whole cluster.
             group: API group; empty is the core.
+            account: A service account of the namespace (SubjectAccessReview); None is the one that asks
+                (SelfSubjectAccessReview).
+
+        Raises:
+            ForbiddenError: This account may not ask for another one.
         """
         name, _, subresource = resource.partition("/")
         attributes = {"verb": verb, "resource": name, "group": group, "namespace": namespace or ""}
         if subresource:
             attributes["subresource"] = subresource
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", [], body)
+        kind = "SelfSubjectAccessReview" if account is None else "SubjectAccessReview"
+        spec: dict[str, Any] = {"resourceAttributes": attributes}
+        if account is not None:
+            spec["user"] = f"system:serviceaccount:{namespace}:{account}"
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+        answer = self._call("POST", f"/apis/authorization.k8s.io/v1/{kind.lower()}s", [], body)
         return bool(answer and answer.get("status", {}).get("allowed"))
 
     def _call(

@@ -14,13 +14,13 @@ from activelora.config_parallel import num_processes
 from activelora.config_resources import ModelCacheConfig, ResourcesConfig, TrainResources
 from activelora.config_secrets import SECRET_KEYS, pods_of
 from components.image import Images
-from pipelines.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, PART_OF, QUEUE_LABEL, priority_label
+from pipelines.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, PART_OF, POD_LABELS, QUEUE_LABEL, priority_label
 
 Document = dict[str, Any]
 API = "trainer.kubeflow.org/v1alpha1"
 RUNTIME = "torch-distributed"
-TRAINER_LABELS = {**PART_OF, "app.kubernetes.io/component": "trainer"}
-"""On every training pod; its network policy goes by them: these pods, unlike steps, talk to each other."""
+TRAINER_LABELS = {**POD_LABELS, "activelora.dev/role": "trainer"}
+"""On every training pod. A network policy goes by them: these pods, unlike those of other steps, talk to each other."""
 _NODE = "node"
 """Of the runtime: the name of its replicated job, and of the container in it."""
 _COMMAND = ["python3", "-m", "torch.distributed.run"]
@@ -72,6 +72,15 @@ def make_job(template: Document, campaign: str, campaign_uri: str, round_: int) 
     job["metadata"]["annotations"] = {"activelora.dev/campaign": campaign_uri, "activelora.dev/round": str(round_)}
     job["spec"]["trainer"]["args"] = [campaign_uri, str(round_), *job["spec"]["trainer"]["args"]]
     return job
+
+
+def job_text(job: Document) -> str:
+    """Return a job as YAML, for people."""
+    import yaml
+
+    added = ["namespace, owner"] if "name" in job["metadata"] else ["name, namespace, owner, campaign and round"]
+    words = f"# What the step that trains will start; it adds {', '.join(added)}.\n"
+    return words + str(yaml.safe_dump(job, sort_keys=False))
 
 
 def job_name(campaign: str, campaign_uri: str, round_: int) -> str:

@@ -16,6 +16,8 @@ from pipelines.cluster.train_job_spec import Document, make_job
 from pipelines.cluster.train_jobs import TrainJobError, TrainJobs
 from pipelines.pods import JOB_VARIABLE, POD_VARIABLES
 
+_NAME, _UID, _NAMESPACE = POD_VARIABLES
+
 
 def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
     """Do train_adapter on several nodes, and point a KFP artifact at what it produced.
@@ -29,8 +31,8 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
     with task_log(unit.step, campaign_uri, unit.round) as log:
         campaign = Campaign.open(campaign_uri)
         log.keep_in(campaign, unit)
-        jobs = TrainJobs(Kube(), _variable("ACTIVELORA_POD_NAMESPACE"), _this_pod())
-        manifest = train_in_job(campaign, unit, json.loads(_variable(JOB_VARIABLE)), jobs)
+        template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
+        manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
         point(artifact, campaign, manifest)
         report_metrics(campaign)
 
@@ -62,7 +64,7 @@ def train_in_job(campaign: Campaign, unit: Unit, template: Document, jobs: Train
 
 
 def _this_pod() -> dict[str, str]:
-    name, uid = _variable("ACTIVELORA_POD_NAME"), _variable("ACTIVELORA_POD_UID")
+    name, uid = _variable(_NAME), _variable(_UID)
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
 
 
@@ -70,7 +72,7 @@ def _variable(name: str) -> str:
     if value := os.environ.get(name):
         return value
     raise ConfigError(
-        f"is not set: only a pod of a compiled pipeline knows it (also {', '.join(POD_VARIABLES)})",
+        "is not set: only a pod of a compiled pipeline has it",
         where=name,
         remedy="Compile the pipeline anew, and submit it.",
     )
