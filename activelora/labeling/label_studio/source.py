@@ -24,6 +24,7 @@ from activelora.labeling.label_studio.project import (
     remove_spare_projects,
 )
 from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, look, moment
+from activelora.labeling.moments import moments_of
 from activelora.labeling.source import Collected, Request, State
 
 
@@ -163,12 +164,9 @@ def _begun(client: Client, request: Request, project: int, view: View) -> Collec
 
 def _may_end(request: Request, collected: Collected) -> bool:
     """Tell whether what was collected may end the wait."""
-    from activelora.labeling.waiting import deadline_of  # which looks into the registry of sources
-
     config = request.campaign.config.labeling
     num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
-    if num_open == 0 or num_labeled >= math.floor(config.min_fraction * num_asked):
+    if collected.num_open == 0 or num_labeled >= math.floor(config.min_fraction * num_asked):
         return True
-    deadline = deadline_of(request.campaign, request.round)
-    return deadline is not None and config.on_deadline != "wait" and datetime.now(UTC) >= deadline
+    end = moments_of(request.campaign, request.round).end
+    return end is not None and config.on_deadline != "wait" and datetime.now(UTC) >= end
