@@ -47,6 +47,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     _check_metrics(config, findings)
     _check_reminders(config, findings)
+    _tell_processes(config, findings)
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -129,6 +130,17 @@ def _check_reminders(config: CampaignConfig, findings: Findings) -> None:
             f"labeling.remind_hours: {WEBHOOK_VARIABLE} is not set here and resources.notify names no secret: nobody "
             "would be reminded"
         )
+
+
+def _tell_processes(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.config_parallel import num_processes
+
+    train = config.resources.train
+    if train.num_nodes * num_processes(train) == 1:
+        return
+    here = f"{train.num_processes} processes" if train.num_processes else "a process for each GPU, or one"
+    words = f"{train.num_nodes} × {num_processes(train)} processes ({train.parallel}) on a cluster; here {here}"
+    findings.facts.append(("training", words))
 
 
 def _check_method(config: CampaignConfig) -> None:
