@@ -44,7 +44,7 @@ def token_bytes(base: BaseModel) -> int:
     """Return about how many bytes one token's activations take in the widest layer."""
     config: Any = base.model.config.get_text_config(decoder=True)
     width = 8 * int(config.hidden_size) + 3 * int(getattr(config, "intermediate_size", 4 * config.hidden_size))
-    return width * base.model.dtype.itemsize
+    return width * int(base.model.dtype.itemsize)
 
 
 class Halving:
