@@ -23,6 +23,7 @@ from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.sampling import NoAdapter
 from activelora.modeling.training import Trainer, example
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.seeding import derive_seed
 from activelora.uncertainty.calibration import ece
@@ -157,7 +158,7 @@ def run_task(
     check_adapter(base.model, config.adapter)
     closes = protocol.is_legacy and not task.startswith(("ARC", "OBQA"))
     encoder = (ClosingEncoder if closes else Encoder)(base.tokenizer, config.task)
-    engine = Engine(base, encoder, 0, config.scoring.batch_tokens)
+    engine = Engine(base, encoder, 0, batch_tokens(config.scoring, base))
     method = get_method(config.adapter.method).implement()
     judge = _judge(engine, data.held_out) if protocol.is_legacy else None
     results = []

@@ -23,6 +23,7 @@ from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.training import Trainer, example
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.predict import Predictor
 
@@ -101,7 +102,7 @@ def held_out_log_probs(
         implementation.fit(job)
         with implementation.load(folder, Setting(base, encoder, config, job.seed("mask"))) as posterior:
             first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
-            engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+            engine = Engine(base, encoder, first_top_layer, batch_tokens(config.scoring, base))
             log_probs_NKC = Predictor(engine, posterior).log_probs(
                 [items[item_id] for item_id in held_out], config.evaluation.num_samples, "predicting held-out items"
             )
