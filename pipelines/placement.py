@@ -62,7 +62,7 @@ class Placement:
         return self._told(self._place(task, self.resources.cpu))
 
     def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place await_labels: it gets the webhook, for reminders, and alone the token of the place where people label."""
+        """Place await_labels: it gets the webhook, for reminders, and alone the token of Label Studio."""
         self._place(task, self.resources.cpu)
         return self._told(task)
 
