@@ -47,7 +47,21 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
     from activelora.config_parallel import parallel  # which needs this module
 
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
+    rules = (
+        _adapter,
+        _sampling,
+        _gradient,
+        _class_floor,
+        _budget,
+        _split,
+        _labels,
+        _noise,
+        _llm,
+        _steps,
+        _plateau,
+        _gates,
+        parallel,
+    )
     own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
     if config.labeling.source == "label_studio":
         own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
