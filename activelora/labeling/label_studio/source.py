@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from activelora.labeling.label_studio.project import (
     remove_spare_projects,
 )
 from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, look, moment
-from activelora.labeling.moments import moments_of
 from activelora.labeling.source import Collected, Request, State
 
 
@@ -131,11 +129,9 @@ def _published(request: Request, project: int) -> int | None:
 def _answer(
     request: Request, task_id: int, task: SeenTask, annotation: Annotation, names: Mapping[int, str]
 ) -> Answer | None:
-    """Return an annotation as an answer; None for one of another campaign, or a skip that was asked about anew."""
+    """Return an annotation as an answer; None for one of a task that is not of this campaign."""
     item = request.items.get(task.item_id) if task.item_id is not None else None
     if item is None:
-        return None
-    if annotation.skipped and item.item_id in request.reasons and task.round != request.round:
         return None
     return Answer(
         file=f"task {task_id}",
@@ -164,9 +160,6 @@ def _begun(client: Client, request: Request, project: int, view: View) -> Collec
 
 def _may_end(request: Request, collected: Collected) -> bool:
     """Tell whether what was collected may end the wait."""
-    config = request.campaign.config.labeling
-    num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    if collected.num_open == 0 or num_labeled >= math.floor(config.min_fraction * num_asked):
-        return True
-    end = moments_of(request.campaign, request.round).end
-    return end is not None and config.on_deadline != "wait" and datetime.now(UTC) >= end
+    from activelora.labeling.waiting import decide  # which looks into the registry of sources
+
+    return decide(request, collected, datetime.now(UTC)).action != "wait"
