@@ -24,6 +24,7 @@ from activelora.config_resources import (
     TolerationConfig,
 )
 from activelora.config_rules import conflicts
+from activelora.config_secrets import SecretKeyConfig
 from activelora.config_section import Fraction, NonNegative, Positive, Section
 from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
@@ -44,6 +45,7 @@ __all__ = [
     "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
+    "SecretKeyConfig",
     "Section",
     "SourceConfig",
     "StepResources",

@@ -66,7 +66,10 @@ CHANGEABLE = (
     "tracking",
     "labeling.wait_minutes",
     "labeling.poll_seconds",
+    "labeling.remind_hours",
     *(f"labeling.llm.{name}" for name in config_llm.CHANGEABLE),
+    "labeling.label_studio.url",
+    "labeling.label_studio.timeout_seconds",
 )
 """Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from activelora.config_labeling import confusion_matrix, fixed_labels
+from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -44,6 +44,8 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
+    from activelora.config_parallel import parallel  # which needs this module
+
     rules = (
         _adapter,
         _sampling,
@@ -54,11 +56,14 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _labels,
         _noise,
         _llm,
+        _predictions,
         _steps,
         _plateau,
         _gates,
+        parallel,
     )
-    return [conflict for rule in rules for conflict in rule(config)]
+    own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    return [*(conflict for rule in rules for conflict in rule(config)), *own]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
@@ -253,6 +258,16 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
 def _llm(config: CampaignConfig) -> Iterator[Conflict]:
     for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
         yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
+
+
+def _predictions(config: CampaignConfig) -> Iterator[Conflict]:
+    kind, sent = config.task.kind, config.labeling.label_studio.predictions
+    if config.labeling.source == "label_studio" and sent != "none" and kind in ("multi_label", "generation"):
+        yield Conflict(
+            "labeling.label_studio.predictions",
+            f"`{sent}` sends the model's one answer out of several, and scoring a {kind} task brings none",
+            "Set it to none.",
+        )
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

@@ -97,9 +97,17 @@ def _check_source(config: CampaignConfig) -> None:
     from activelora.labeling.registry import get_source
 
     get_source(config.labeling.source)
+    if config.labeling.source == "label_studio":
+        _check_label_studio(config)
     inbox = config.labeling.inbox
     if config.labeling.source == "files" and inbox:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
+
+
+def _check_label_studio(config: CampaignConfig) -> None:
+    from activelora.labeling.label_studio.source import check_server
+
+    check_server(config.labeling)
 
 
 def _check_metrics(config: CampaignConfig, findings: Findings) -> None:

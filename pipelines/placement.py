@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
+from activelora.config_secrets import SECRET_KEYS, WEBHOOK_VARIABLE, pods_of
 from components.image import Images
 from pipelines.cluster.packages import CACHE_PATH
-from pipelines.notice import WEBHOOK_VARIABLE
 
-SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+PRIORITY_LABEL = "activelora.dev/priority-class"
+"""Kubeflow Pipelines has no setting for a pod's priority: the policy in manifests/components/priority goes by this."""
 POD_LABELS = {"app.kubernetes.io/part-of": "activelora", "app.kubernetes.io/component": "step"}
 """On every pod of a step; the network policies go by them."""
 
@@ -56,8 +58,15 @@ class Placement:
         return self._cached(self._place(task, self.resources.score))
 
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place the task that tells of a run's end: it alone gets the webhook."""
+        """Place the task that tells of a run's end: it gets the webhook."""
+        return self._told(self._place(task, self.resources.cpu))
+
+    def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+        """Place await_labels: it gets the webhook, for reminders, and alone the token of the place where people label."""
         self._place(task, self.resources.cpu)
+        return self._told(task)
+
+    def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:
             kubernetes.use_secret_as_env(
                 task, secret_name=notify.secret, secret_key_to_env={notify.key: WEBHOOK_VARIABLE}
@@ -89,10 +98,12 @@ class Placement:
         return task
 
     def _mark(self, task: dsl.PipelineTask, wanted: StepResources) -> None:
-        """Add labels, annotations and the queue."""
+        """Add labels, annotations, the queue and the priority."""
         labels = {**self.resources.pod_labels, **POD_LABELS}
         if self.resources.queue and wanted.accelerator_type:
             labels[QUEUE_LABEL] = self.resources.queue
+        if wanted.priority_class:
+            labels[QUEUE_PRIORITY_LABEL if QUEUE_LABEL in labels else PRIORITY_LABEL] = wanted.priority_class
         for key, value in labels.items():
             kubernetes.add_pod_label(task, label_key=key, label_value=value)
         for key, value in self.resources.pod_annotations.items():
@@ -104,6 +115,11 @@ class Placement:
         """Give a pod what it reaches the services and the registry with."""
         for secret in self.resources.secrets:
             kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={key: key for key in SECRET_KEYS})
+        pod = task.component_spec.name.replace("-", "_")
+        for variable, source in sorted(self.resources.secret_env.items()):
+            if pod in pods_of(variable, source):
+                names = {source.key or variable: variable}
+                kubernetes.use_secret_as_env(task, secret_name=source.name, secret_key_to_env=names)
         if self.resources.config_map:
             kubernetes.use_config_map_as_env(
                 task, self.resources.config_map, {key: key for key in CONFIG_KEYS}, optional=True

@@ -27,7 +27,7 @@ def round_graph(place: Placement) -> Graph:
     """
     ingest_if_due = _if_due("ingest-if-due", place, lambda uri, round: place.cpu(ingest_pool(campaign_uri=uri)))
     collect_if_due = _if_due(
-        "collect-if-due", place, lambda uri, round: place.cpu(await_labels(campaign_uri=uri, round=round))
+        "collect-if-due", place, lambda uri, round: place.labels(await_labels(campaign_uri=uri, round=round))
     )
     steps_if_due = _steps_if_due(place)
 
@@ -85,7 +85,7 @@ def _label_if_due(place: Placement) -> Graph:
     def label(campaign_uri: str, round: int, score: bool, shards: list[int], select: bool) -> None:
         scored = score_if_due(campaign_uri=campaign_uri, round=round, shards=shards, due=score)
         selected = select_if_due(campaign_uri=campaign_uri, round=round, due=select).after(scored)
-        place.cpu(await_labels(campaign_uri=campaign_uri, round=round)).after(selected)
+        place.labels(await_labels(campaign_uri=campaign_uri, round=round)).after(selected)
 
     uncached_label = uncached(label, place)
 

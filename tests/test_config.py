@@ -293,12 +293,25 @@ def test_digest_leaves_out_what_cannot_change_a_result(changed):
     assert config_difference(config(), config(**changed)) == ""
 
 
-@pytest.mark.parametrize("setting", ["source", "min_fraction", "deadline_hours", "on_deadline", "inbox"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "source",
+        "min_fraction",
+        "deadline_hours",
+        "on_deadline",
+        "inbox",
+        "annotators_per_item",
+        "adjudicators",
+        "skipped",
+    ],
+)
 def test_digest_keeps_what_decides_which_labels_count(setting):
-    value = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}[
-        setting
-    ]
-    assert config_digest(config(labeling={setting: value})) != config_digest(config())
+    values = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}
+    values |= {"annotators_per_item": 2, "adjudicators": ["eve"], "skipped": "return"}
+    before = {"deadline_hours": 2.0}
+    changed = config(labeling={**before, setting: values[setting]})
+    assert config_digest(changed) != config_digest(config(labeling=before))
 
 
 def test_digest_depends_on_the_settings_and_on_nothing_else():

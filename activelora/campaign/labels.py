@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,7 @@ class LabelSnapshot:
 
     The rule: for each item the latest round that brought records about it counts, so that a correction replaces what
     it corrects. Within that round each annotator has one vote, the latest. The majority wins; a tie goes to the
-    smallest label index.
+    smallest label index. Where adjudicators voted, only their votes count.
 
     Attributes:
         records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
@@ -44,7 +44,7 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    return resolve(label_records(campaign, before_round))
+    return resolve(label_records(campaign, before_round), campaign.config.labeling.adjudicators)
 
 
 def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
@@ -57,11 +57,12 @@ def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
     return [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
 
 
-def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
+def resolve(rounds: Iterable[list[Record]], adjudicators: Collection[str] = ()) -> LabelSnapshot:
     """Apply the rule of :class:`LabelSnapshot`.
 
     Args:
         rounds: The records that each round brought, in the order of the rounds.
+        adjudicators: The campaign's.
     """
     latest: dict[str, dict[str, Record]] = {}
     for records in rounds:
@@ -76,9 +77,15 @@ def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
     return LabelSnapshot(
         records=vote_table(counted),
-        labels={item: majority(vote["label"] for vote in latest[item].values()) for item in items},
+        labels={item: decide_label(latest[item].values(), adjudicators) for item in items},
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
+
+
+def decide_label(votes: Collection[Record], adjudicators: Collection[str] = ()) -> Any:
+    """Return an item's label: what most adjudicators say, if one of them voted, else what most annotators say."""
+    rulings = [vote for vote in votes if vote["annotator"] in adjudicators]
+    return majority(vote["label"] for vote in rulings or votes)
 
 
 def majority(labels: Iterable[Any]) -> Any:

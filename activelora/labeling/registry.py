@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from activelora.labeling.files import FilesSource
+from activelora.labeling.label_studio.source import LabelStudioSource
 from activelora.labeling.llm.source import LLMSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
@@ -16,6 +17,7 @@ SOURCES: Registry[Source] = Registry(
         "oracle": OracleSource(),
         "files": FilesSource(),
         "terminal": TerminalSource(),
+        "label_studio": LabelStudioSource(),
         "llm": LLMSource(lambda name: get_source(name)),
     },
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),

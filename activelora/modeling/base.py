@@ -59,6 +59,19 @@ def load_base(config: ModelConfig) -> BaseModel:
     Raises:
         ModelError: It cannot be loaded, or its settings do not fit this machine.
     """
+    return _load(config, moves=True)
+
+
+def load_to_shard(config: ModelConfig) -> BaseModel:
+    """Load a base model into main memory, from where FSDP takes each process's part to its device.
+
+    Raises:
+        ModelError: As :func:`load_base`.
+    """
+    return _load(config, moves=False)
+
+
+def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -73,7 +86,7 @@ def load_base(config: ModelConfig) -> BaseModel:
         model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load(config, error) from error
-    if config.quantization == "none":
+    if config.quantization == "none" and moves:
         model.to(device)
     model.requires_grad_(False)
     model.eval()

@@ -20,7 +20,7 @@ from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
 from activelora.scoring.engine import Engine
-from activelora.scoring.layout import Row
+from activelora.scoring.layout import Listing, Row
 from activelora.uncertainty.text_measures import TokenScores
 
 
@@ -93,7 +93,8 @@ def rescore(
             scores[row.item].log_probs_KT[index] = log_probs_TV.gather(1, targets[:, None])[:, 0].cpu().numpy()
             scores[row.item].entropies_KT[index] = entropies_T.cpu().numpy()
 
-    engine.run(encoded, sampler, samples, description, read, embeddings_ND)
+    listing = Listing(encoded, range(len(encoded)), keep=False)  # the answers are other ones in every round
+    engine.run(listing, sampler, samples, description, read, embeddings_ND)
     for item, one in zip(items, scores, strict=True):
         one.check(f"item {item.item_id}")
     embeddings_ND /= len(samples)

@@ -112,7 +112,7 @@ def blame_command(
     from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place)
-    history = blame(label_records(campaign, num_collected(campaign)))
+    history = blame(label_records(campaign, num_collected(campaign)), campaign.config.labeling.adjudicators)
     items = find_items(campaign, list(history))
     chosen = {one for one in history if one.startswith(item) or items[one].source_id == item}
     if item and not chosen:

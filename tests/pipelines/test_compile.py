@@ -333,6 +333,13 @@ FULL = ResourcesConfig.model_validate(
         "run_timeout_seconds": 86400,
         "run_ttl_seconds": 3600,
         "notify": {"secret": "webhook"},
+        "secret_env": {
+            "HF_TOKEN": {"name": "hub", "key": "token"},
+            "MLFLOW_TRACKING_USERNAME": {"name": "mlflow-login", "key": "user"},
+            "MLFLOW_TRACKING_PASSWORD": {"name": "mlflow-login"},
+            "LABEL_STUDIO_API_KEY": {"name": "label-studio"},
+            "MY_OWN_API_KEY": {"name": "own", "key": "a.b-c", "steps": ["select_batch", "plan"]},
+        },
     }
 )
 
@@ -396,20 +403,68 @@ def test_no_loop_stands_in_the_exit_handler_itself(full):
     assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
 
 
-def test_the_webhook_is_given_to_the_exit_task_alone(full):
+def test_the_webhook_is_given_to_the_exit_task_and_to_what_waits_for_labels(full):
     given = {
         name: secret["keyToEnv"]
         for name, pod in full.pods.items()
         for secret in pod["secretAsEnv"]
         if secret["secretName"] == "webhook"
     }
-    assert given == {"exec-tell-the-end": [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]}
+    secret = [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]
+    assert given == dict.fromkeys(("exec-tell-the-end", "exec-await-labels", "exec-await-labels-2"), secret)
+
+
+def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
+    given = {}
+    for name, pod in full.pods.items():
+        for secret in pod["secretAsEnv"]:
+            for pair in secret["keyToEnv"]:
+                given.setdefault((pair["envVar"], secret["secretName"], pair["secretKey"]), set()).add(
+                    name.removeprefix("exec-")
+                )
+    s3 = {(key, "s3-keys", key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    everyone = {name.removeprefix("exec-") for name in full.pods}
+    assert all(given.pop(one) == everyone for one in s3)
+    assert given == {
+        ("HF_TOKEN", "hub", "token"): {"ingest-pool", "train-adapter", "evaluate-adapter", "score-pool"},
+        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): plans(full),
+        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): plans(full),
+        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): {
+            name for name in everyone if name.startswith("await-labels")
+        },
+        ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", *plans(full)},
+        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end"},
+    }
+
+
+def plans(compiled):
+    found = {name.removeprefix("exec-") for name in compiled.pods if name.startswith("exec-plan")}
+    assert len(found) >= 3
+    return found
 
 
 def test_runs_end_and_are_cleaned_up(full):
     (settings,) = [one["platforms"]["kubernetes"] for one in yaml.safe_load_all(full.text) if "platforms" in one]
     config = settings["pipelineConfig"]
     assert (config["activeDeadlineSeconds"], config["resourceTtlOnCompletion"]) == (86400, 3600)
+
+
+def test_pods_say_how_important_they_are(tmp_path):
+    resources = ResourcesConfig.model_validate(
+        {
+            "queue": "gpu-queue",
+            "cpu": {"priority_class": "low"},
+            "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"},
+            "score": {"priority_class": "high"},  # without an accelerator: not in the queue
+        }
+    )
+    compile_pipelines(resources, 1, tmp_path, images())
+    pods = Compiled(tmp_path / "tick.yaml").pods
+    own, kueue = "activelora.dev/priority-class", "kueue.x-k8s.io/priority-class"
+    given = {name: {key: pod["podMetadata"]["labels"].get(key) for key in (own, kueue)} for name, pod in pods.items()}
+    assert given["exec-train-adapter"] == {own: None, kueue: "high"}
+    assert given["exec-score-pool"] == {own: "high", kueue: None}
+    assert given["exec-plan"] == {own: "low", kueue: None}
 
 
 def test_images_are_pinned_by_digest_where_the_environment_says_so(tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pipelines.notice import NoticeError, send, tell_at
+from activelora.webhook import NoticeError, send
+from pipelines.notice import tell_at
 
 
 class Hook(BaseHTTPRequestHandler):

@@ -101,7 +101,7 @@ def fake(tmp_path, monkeypatch):
 @pytest.fixture
 def found(fake, kfp, registry, tmp_path):
     def found(**sections):
-        config = make_config(resources=RESOURCES, **{"tracking": {"enabled": True}, **sections})
+        config = make_config(**{"resources": RESOURCES, "tracking": {"enabled": True}, **sections})
         images = Images(f"{registry}/activelora-cpu:1.0", f"{registry}/activelora-gpu:1.0")
         findings = list(examine(config, "kubeflow", images, campaign_uri=str(tmp_path), endpoint=kfp.url))
         return {one.check: one for one in findings}
@@ -144,6 +144,34 @@ def test_a_secret_with_a_wrong_key(found, fake):
     fake.put_keys("secrets", "activelora-s3", "AWS_ACCESS_KEY_ID", "aws_secret_access_key")
     finding = found()["secret activelora-s3"]
     assert (finding.state, finding.words) == ("failed", "lacks AWS_SECRET_ACCESS_KEY")
+
+
+def test_every_secret_that_a_pod_gets_is_looked_at(found, fake):
+    own = {
+        "HF_TOKEN": {"name": "hub", "key": "token"},
+        "MLFLOW_TRACKING_TOKEN": {"name": "activelora-s3"},
+        "LABEL_STUDIO_API_KEY": {"name": "labels"},
+    }
+    fake.put_keys("secrets", "hub", "Token")
+    fake.put_keys("secrets", "labels", "LABEL_STUDIO_API_KEY")
+    findings = found(resources={**RESOURCES, "secret_env": own})
+    assert (findings["secret hub"].state, findings["secret hub"].words) == ("failed", "lacks token")
+    assert findings["secret activelora-s3"].words == "lacks MLFLOW_TRACKING_TOKEN"
+    assert findings["secret labels"].words == "has LABEL_STUDIO_API_KEY"
+    assert not any("c2VjcmV0" in f"{one.words}{one.remedy}" for one in findings.values())
+
+
+def test_priorities_need_their_class_and_the_policy(found, fake):
+    own = {"cpu": {"priority_class": "low"}, "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"}}
+    findings = found(resources={**RESOURCES, **own})
+    checks = ("priority class low", "priority policy", "Kueue's priority class high")
+    assert [findings[check].state for check in checks] == ["failed"] * 3
+    assert "manifests/components/priority" in findings["priority policy"].remedy
+    fake.objects["/apis/scheduling.k8s.io/v1/priorityclasses/low"] = {}
+    fake.objects["/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/activelora-priority"] = {}
+    fake.objects["/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses/high"] = {}
+    findings = found(resources={**RESOURCES, **own})
+    assert [findings[check].state for check in checks] == ["ok"] * 3
 
 
 def test_types_that_are_not_installed(found, fake):
