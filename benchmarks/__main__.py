@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, str] = {
     "core_set": "benchmarks.core_set",
     "badge": "benchmarks.badge",
     "batch_bald": "benchmarks.batch_bald",
+    "inbox": "benchmarks.inbox",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 
