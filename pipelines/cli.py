@@ -30,6 +30,7 @@ from pipelines.commands import (
     labels,
     running,
     submitting,
+    waking,
     watching,
 )
 from pipelines.terminal import set_up_logging, show_error
@@ -62,6 +63,7 @@ app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)
 app.command("unschedule")(submitting.unschedule)
 app.command("upgrade")(submitting.upgrade)
+app.command("wake")(waking.wake)
 app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 
