@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from activelora import config_privacy
 from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _labels,
         _noise,
         _llm,
+        _privacy,
         _predictions,
         _steps,
         _plateau,
@@ -258,6 +260,11 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
 def _llm(config: CampaignConfig) -> Iterator[Conflict]:
     for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
         yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
+
+
+def _privacy(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config_privacy.problems(config.labeling.withhold, config.labeling.redact, config.task):
+        yield Conflict(f"labeling.{name}", problem, remedy)
 
 
 def _predictions(config: CampaignConfig) -> Iterator[Conflict]:

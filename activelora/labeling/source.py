@@ -12,6 +12,7 @@ from activelora.campaign.labels import decide_label, label_records, resolve
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
+from activelora.labeling.discretion import shown_fields
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -83,7 +84,8 @@ class Request:
 
     def shown(self, item: Item) -> dict[str, str]:
         """Return what an annotator sees of an item: column → text."""
-        return {name: item.fields[name] for name in self.task.columns}
+        shown = shown_fields(self.campaign.config.labeling, item)
+        return {name: shown[name] for name in self.task.columns}
 
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
