@@ -17,8 +17,9 @@ class ScoringConfig(Section):
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
     `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""
-    batch_tokens: Annotated[int, Field(ge=64)] = 4096
-    """Tokens per batch, padding included. Lower it where memory runs out."""
+    batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
+    """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
+    on a GPU, by its memory. Where memory runs out, batches are halved."""
 
 
 class AcquisitionConfig(Section):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.manifest import Unit
 from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, evaluated, read_history
 from activelora.tracking.outlook import forecast
@@ -17,14 +20,17 @@ def standing(campaign: Campaign) -> dict[str, Any]:
     records = read_history(campaign)
     reason = stop_reason(campaign)
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
+    wait = wait_of(campaign, plan.round) if waits else None
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
     return {
         "name": campaign.config.name,
         "campaign": campaign.store.uri,
         "status": status,
-        "reason": reason or plan.reason or (waiting_for(campaign) if waits else ""),
+        "reason": reason or plan.reason or (wait.text if wait else ""),
         "round": plan.round,
+        "labels": wait.document if wait else None,
         "due": [str(unit) for unit in plan.units],
+        "logs": _logs(campaign, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
         "forecast": forecast(campaign).document(),
         "rounds": [_round(campaign, record) for record in records],
@@ -32,14 +38,33 @@ def standing(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def waiting_for(campaign: Campaign) -> str:
-    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
+@dataclass(frozen=True)
+class Wait:
+    """What a campaign waits for.
+
+    Attributes:
+        text: For people: which labels, what a person has to do, who has answered, until when.
+        document: The same for programs.
+    """
+
+    text: str
+    document: dict[str, Any]
+
+
+def wait_of(campaign: Campaign, round_: int) -> Wait:
+    """Return what a round waits for. Looks into the label source, and changes nothing."""
     from activelora.labeling.registry import get_source
     from activelora.labeling.source import make_request
-    from activelora.labeling.waiting import describe_wait
+    from activelora.labeling.waiting import describe_wait, wait_document
 
-    request = make_request(campaign, next_plan(campaign).round)
-    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
+    request = make_request(campaign, round_)
+    collected = get_source(campaign.config.labeling.source).collect(request)
+    return Wait(describe_wait(request, collected), wait_document(request, collected))
+
+
+def waiting_for(campaign: Campaign) -> str:
+    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
+    return wait_of(campaign, next_plan(campaign).round).text
 
 
 def print_rounds(campaign: Campaign) -> None:
@@ -57,6 +82,11 @@ def print_rounds(campaign: Campaign) -> None:
         numbers = (_number(one[name]) for name, _ in shown)
         table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
     stdout().print(table)
+
+
+def _logs(campaign: Campaign, units: Sequence[Unit]) -> list[str]:
+    """Return where the logs are of what was begun and is not done: also a killed task leaves one."""
+    return [f"{campaign.store.uri}/{unit.log_key}" for unit in units if campaign.store.exists(unit.log_key)]
 
 
 def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:

@@ -39,9 +39,14 @@ def test_the_demo_learns_and_fits_in_memory(tmp_path):
     assert peak_kib < MEMORY_GIB << 20
 
 
+def overrides_of(settings):
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+
+
 def test_trec6_from_its_ready_file(tmp_path, shared_data):
+    small = overrides_of({"acquisition.strategy": "random", "data.pool.limit": 300, "data.holdout.limit": 250})
     file, data = CAMPAIGNS / "trec6.yaml", shared_data / "trec6"
-    activelora("run", file, "--data", data, "--campaign", tmp_path / "c", "--set", "acquisition.strategy=random")
+    activelora("run", file, "--data", data, "--campaign", tmp_path / "c", *small)
     rounds = rounds_of(tmp_path / "c")
     assert [one["num_labels"] for one in rounds] == [0, 25, 50, 75, 100, 125, 150]
     assert max(one["accuracy"] for one in rounds) >= 0.7
@@ -54,9 +59,8 @@ def test_arc_easy_by_the_choices_text_from_its_ready_file(tmp_path, shared_data)
         "acquisition.batch_size": 10,
         "stopping.max_rounds": 1,
     }
-    overrides = [word for key, value in small.items() for word in ("--set", f"{key}={value}")]
     file, data = CAMPAIGNS / "arc_easy.yaml", shared_data / "arc_easy"
-    activelora("run", file, "--data", data, "--campaign", tmp_path / "c", *overrides)
+    activelora("run", file, "--data", data, "--campaign", tmp_path / "c", *overrides_of(small))
     zero_shot, trained = rounds_of(tmp_path / "c")
     assert trained["num_labels"] == 10
     assert zero_shot["accuracy"] > 0.3  # chance is 0.25

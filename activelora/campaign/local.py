@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from activelora.campaign.store import PARTIAL, check_key, check_prefix
+from activelora.campaign.store import PARTIAL, Listed, check_key, check_prefix
 from activelora.errors import StoreError
 
+SETTLE_SECONDS = 2.5
+"""A file that changed within this time may change again without a new time stamp: FAT has steps of two seconds."""
 _MISSING = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
@@ -98,6 +101,17 @@ class LocalStore:
                 place = Path(root).relative_to(self.folder)
                 found += [(place / name).as_posix() for name in names if not name.startswith(PARTIAL)]
         return iter(sorted(key for key in found if key.startswith(prefix)))
+
+    def list_versions(self, prefix: str) -> Iterator[Listed]:
+        """Look at each file's size, number and times. Nobody can set the time of the last change (ctime)."""
+        for key in self.list(prefix):
+            with self._explained(key):
+                try:
+                    found = (self.folder / key).stat()
+                except _MISSING:
+                    continue  # it was taken away meanwhile
+            version = f"{found.st_size}-{found.st_ino}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+            yield Listed(key, version, abs(time.time() - found.st_ctime) > SETTLE_SECONDS)
 
     def delete(self, key: str) -> None:
         """Remove the file."""

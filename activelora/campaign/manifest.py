@@ -18,6 +18,7 @@ STEPS: tuple[StepName, ...] = (
     "select_batch",
     "await_labels",
 )
+LOG_NAME = "log.jsonl"
 
 
 @dataclass(frozen=True, order=True)
@@ -46,6 +47,11 @@ class Unit:
     def manifest_key(self) -> str:
         """The key whose existence means that the unit is done."""
         return f"{self.prefix}/manifest.json"
+
+    @property
+    def log_key(self) -> str:
+        """The key of the log that its tasks leave, also while they run."""
+        return f"{self.prefix}/{LOG_NAME}"
 
     def __str__(self) -> str:
         """For people: ``score_pool round 3 shard 2``."""

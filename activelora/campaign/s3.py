@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from activelora.campaign.s3_errors import error_code, explain, is_cut_off, was_repeated
-from activelora.campaign.store import check_key, check_prefix, redact
+from activelora.campaign.store import Listed, check_key, check_prefix, redact
 from activelora.errors import StoreError
 
 if TYPE_CHECKING:
@@ -140,12 +140,24 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[str]:
         """List all pages, then sort: not every server lists in the order of S3."""
+        return (one.key for one in self.list_versions(prefix))
+
+    def list_versions(self, prefix: str) -> Iterator[Listed]:
+        """List as :meth:`list` does; the version is ETag, size and time of the last change."""
         with self._explained(check_prefix(prefix)):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix + prefix
             )
-            names = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        return iter(sorted(name.removeprefix(self._prefix) for name in names if not name.endswith("/")))
+            found = [
+                Listed(
+                    entry["Key"].removeprefix(self._prefix),
+                    f"{entry['ETag']}-{entry['Size']}-{entry['LastModified'].timestamp()}",
+                )
+                for page in pages
+                for entry in page.get("Contents", ())
+                if not entry["Key"].endswith("/")
+            ]
+        return iter(sorted(found, key=lambda one: one.key))
 
     def delete(self, key: str) -> None:
         """Delete the object."""

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from activelora.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it.
+
+    Attributes:
+        key: Its key.
+        version: Differs whenever the content differs.
+        is_settled: False where the object may still change without a change of its version, since it was changed so
+            shortly ago that the clock of its file system may not show the next change.
+    """
+
+    key: str
+    version: str
+    is_settled: bool = True
 
 
 class Store(Protocol):
@@ -46,6 +63,9 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> Iterator[str]:
         """Yield the keys that start with the prefix, sorted by code point."""
+
+    def list_versions(self, prefix: str) -> Iterator[Listed]:
+        """Yield the same objects as :meth:`list`, with what tells whether one has changed; reads none of them."""
 
     def delete(self, key: str) -> None:
         """Remove the object, if it is there."""

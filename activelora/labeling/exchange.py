@@ -12,8 +12,9 @@ from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
-from activelora.labeling.files import count_answers, inbox_uri, parse_answer
-from activelora.labeling.inbox import Answer, parse_file, read_inbox
+from activelora.labeling.counting import count_answers, parse_answer
+from activelora.labeling.files import FilesSource, inbox_uri
+from activelora.labeling.inbox import Answer, parse_file
 from activelora.labeling.source import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
@@ -135,12 +136,13 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     answers = _checked(request, name, content, uri)
     inbox = open_store(inbox_uri(campaign))
     key = f"imported-{hashlib.sha256(content).hexdigest()[:12]}-{name}"
-    there, _ = read_inbox(inbox)
+    there, _ = FilesSource().read(campaign)
     there = [answer for answer in there if answer.file != key]
     new = [replace(answer, file=key) for answer in answers]
     before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
     inbox.write(key, content)
-    corrected = [found.corrected(request.known) for found in (before, after)]
+    adjudicators = campaign.config.labeling.adjudicators
+    corrected = [found.corrected(request.known, adjudicators) for found in (before, after)]
     items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
     return Imported(
         key=key,

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from activelora.campaign.campaign import Campaign, utc_now
-from activelora.campaign.records import Label
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store, redact
-from activelora.errors import LabelError, StoreError
-from activelora.labeling.corrections import find_news
-from activelora.labeling.inbox import Answer, read_inbox
-from activelora.labeling.source import Collected, Record, Rejected, Request, State
-from activelora.labeling.tally import Tally, Vote, tally
-from activelora.labeling.worksheet import SKIP, folder_of, to_label_csv, to_label_jsonl, unsafe_cell
-from activelora.tasks.regression import Regression
-from activelora.tasks.task import Task
+from activelora.errors import StoreError
+from activelora.labeling.answers import Answers
+from activelora.labeling.counting import count_answers
+from activelora.labeling.inbox import Answer, Inbox
+from activelora.labeling.kept import Kept
+from activelora.labeling.source import Collected, Rejected, Request
+from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_jsonl
 
 
 @dataclass(frozen=True)
 class FilesSource:
     """Labels from files.
 
-    The whole inbox is read at every look. What counts: answers to items of this round, late answers to items that an
-    earlier round asked for in vain, and new answers to items that have a label, which correct it. What comes while no
-    round waits stays in the inbox for the next one.
+    The whole inbox counts at every look; files that have not changed since the last one are not read again. What is
+    labelled in a terminal (``activelora label``) counts too. That is: answers to items of this round, late answers to
+    items that an earlier round asked for in vain, and new answers to items that have a label, which correct it. What
+    comes while no round waits stays for the next one.
     """
 
     name: str = "files"
     summary: str = "people fill CSV or JSONL files and put them into an inbox"
+    _inbox: Kept[Inbox] = field(default_factory=lambda: Kept(_open_inbox), repr=False, compare=False)
+    _answers: Kept[Answers] = field(default_factory=lambda: Kept(Answers), repr=False, compare=False)
 
     def publish(self, request: Request) -> None:
         """Write ``to_label.csv`` and ``to_label.jsonl`` into the campaign, once; make the inbox, if it is a folder."""
@@ -50,45 +48,26 @@ class FilesSource:
 
     def collect(self, request: Request) -> Collected:
         """Read the inbox and count its answers."""
-        return count_answers(request, *read_inbox(open_store(inbox_uri(request.campaign))))
+        return count_answers(request, *self.read(request.campaign), source=self.name)
+
+    def read(self, campaign: Campaign) -> tuple[list[Answer], list[Rejected]]:
+        """Return all answers, from files and from terminals, and what could not be read."""
+        answers, rejected = self._inbox.of(campaign).read()
+        typed, broken = self._answers.of(campaign).read()
+        return [*answers, *typed], [*rejected, *broken]
 
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
         place = f"{request.campaign.store.uri}/{folder_of(request.round)}/to_label.csv"
-        return f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+        text = f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+        num_annotators = request.campaign.config.labeling.annotators_per_item
+        if num_annotators == 1:
+            return text
+        return f"{text}, {num_annotators} people each a file of their own, with their name in the column annotator"
 
 
-def count_answers(request: Request, answers: Sequence[Answer], unreadable: Sequence[Rejected]) -> Collected:
-    """Return what the answers of an inbox come to, by the rules of :func:`activelora.labeling.tally.tally`.
-
-    For an item that has a label, only what :func:`activelora.labeling.corrections.find_news` finds is counted.
-
-    Args:
-        request: What was asked for.
-        answers: All answers.
-        unreadable: What could not be read.
-    """
-    rejected = list(unreadable)
-    votes: dict[str, list[Vote]] = defaultdict(list)
-    spoiled: set[str] = set()
-    for answer in answers:
-        found = parse_answer(request, answer)
-        if isinstance(found, Vote):
-            votes[answer.item_id].append(found)
-        else:
-            rejected.append(found)
-            spoiled.add(answer.item_id)
-    tallies = {item_id: _tally(request, item_id, votes[item_id]) for item_id in sorted(votes)}
-    rejected += [one for item_id in tallies for one in tallies[item_id].rejected]
-    states: dict[str, State] = {}
-    for item_id in request.reasons:
-        state = tallies[item_id].state if item_id in tallies else "waiting"
-        states[item_id] = "invalid" if state == "waiting" and item_id in spoiled else state
-    rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
-    records = _records(request, [*request.reasons, *sorted(request.earlier)], tallies)
-    corrections = _records(request, sorted(request.known), tallies)
-    num_rounded = _num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values()))
-    return Collected(records, states, rejected, corrections, num_rounded)
+def _open_inbox(campaign: Campaign) -> Inbox:
+    return Inbox(open_store(inbox_uri(campaign)))
 
 
 def inbox_uri(campaign: Campaign) -> str:
@@ -99,76 +78,3 @@ def inbox_uri(campaign: Campaign) -> str:
     if "://" in inbox or inbox.startswith("~") or Path(inbox).is_absolute():
         return inbox
     return f"{campaign.config.data.folder.rstrip('/')}/{inbox}"
-
-
-def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
-    """Return an answer as the task understands it, or why it does not."""
-    item = request.items.get(answer.item_id)
-
-    def reject(reason: str) -> Rejected:
-        return Rejected(answer.file, answer.line, answer.item_id[:100], reason)
-
-    if item is None:
-        return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
-    text = _text(answer)
-    if request.task.form == "text" and text.casefold() == SKIP:
-        return Vote(answer, None)
-    try:
-        is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
-        return Vote(answer, request.task.parse_label(answer.label if is_integer else text, item))
-    except LabelError as error:
-        if text.casefold() == SKIP:
-            return Vote(answer, None)
-        if text.endswith(".0") and text[:-2].isdecimal():  # how pandas writes whole numbers beside gaps
-            return parse_answer(request, Answer(**{**vars(answer), "label": text[:-2]}))
-        return reject(error.problem)
-
-
-def _mangled(item_id: str) -> str:
-    is_number = item_id.replace(".", "", 1).replace("E+", "", 1).replace("e+", "", 1).isdecimal()
-    return ": a spreadsheet has turned the id into a number, copy it from to_label.csv" if is_number else ""
-
-
-def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
-    item = request.items[item_id]
-
-    def name_of(label: Label | None) -> str:
-        return SKIP if label is None else request.task.label_name(label, item)
-
-    known = request.known.get(item_id)
-    if known is None:
-        return tally(votes, name_of)
-    news = find_news(votes, known)
-    found = tally(news.fresh, name_of)
-    reason = (
-        f"this annotator gave the same answer before, and the item was labelled {name_of(known.label)} in round "
-        f"{known.round}, which stays; if the answer is meant anew, add a column labeled_at"
-    )
-    return Tally(found.state, found.votes, [*found.rejected, *(vote.reject(reason) for vote in news.repeated)])
-
-
-def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
-    return sum(isinstance(task, Regression) and task.is_rounded(_text(vote.answer)) for vote in votes)
-
-
-def _text(answer: Answer) -> str:
-    """Return a label as the text that a task parses."""
-    return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
-
-
-def _records(request: Request, item_ids: Sequence[str], tallies: Mapping[str, Tally]) -> list[Record]:
-    now = utc_now()
-    return [
-        {
-            "item_id": item_id,
-            "label": vote.label,
-            "annotator": annotator,
-            "source": "files",
-            "labeled_at": vote.answer.labeled_at.isoformat() if vote.answer.labeled_at else now,
-            "round": request.round_of(item_id),
-            "origin": vote.answer.file,
-        }
-        for item_id in item_ids
-        if item_id in tallies
-        for annotator, vote in tallies[item_id].votes.items()
-    ]

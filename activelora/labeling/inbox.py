@@ -2,18 +2,20 @@
 
 A file is UTF-8, with or without a byte order mark, with any line ends; CSV by comma, semicolon or tab. It needs
 ``item_id`` and ``label``; ``annotator`` and ``labeled_at`` (ISO 8601; without a zone it is UTC) are optional, other
-columns are ignored. A line without a label is one that is not answered yet. Hidden files are ignored.
+columns are ignored. In JSONL, ``skipped: true`` passes an item over, whatever its labels are called. A line without a
+label is one that is not answered yet. Hidden files are ignored.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from activelora.campaign.store import Store, check_key
+from activelora.campaign.store import Listed, Store, check_key
 from activelora.errors import StoreError
 from activelora.labeling.rows import MAX_CHARS, BadRow, Row, csv_rows
 from activelora.labeling.source import Rejected
@@ -21,6 +23,9 @@ from activelora.labeling.source import Rejected
 MAX_FILE_BYTES = 64 << 20
 MAX_ANNOTATOR_CHARS = 200
 ANONYMOUS = "unknown"
+SKIPPED = "skip"
+NUM_READERS = 8
+"""So many objects of a remote inbox are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,14 @@ class Answer:
     """One line that carries a label, as written.
 
     Attributes:
-        file: The file's name in the inbox.
-        line: Its line, from 1.
+        file: The file's name in the inbox; of other sources, the place that a message can name.
+        line: Its line, from 1; of other sources, the number of the answer there.
         item_id: The item it speaks of, which need not exist.
         label: As written: text, or from JSONL a number, a truth value or a list of texts.
         annotator: Who says so; ``unknown`` where the file does not tell.
         labeled_at: When, if the file tells.
+        skipped: Whether the annotator passes the item over, whatever the label says.
+        source: The label source to record, where it is not the one that collects.
     """
 
     file: str
@@ -42,25 +49,68 @@ class Answer:
     label: str | int | float | bool | list[str]
     annotator: str
     labeled_at: datetime | None
+    skipped: bool = False
+    source: str | None = None
+
+
+@dataclass
+class Inbox:
+    """A folder of answers that is looked at again and again: what has not changed is not read twice.
+
+    Attributes:
+        store: Where the files are.
+        prefix: Of their keys.
+    """
+
+    store: Store
+    prefix: str = ""
+    _seen: dict[str, tuple[str, list[Answer | Rejected]]] = field(default_factory=dict, init=False, repr=False)
+
+    def read(self) -> tuple[list[Answer], list[Rejected]]:
+        """Return every answer in the inbox, by file and line, and what could not be read.
+
+        The listing comes first: a file that changes after it is read with its new content, has another version at
+        the next look, and is read again then.
+
+        Raises:
+            StoreError: The inbox itself cannot be read.
+        """
+        listed = [one for one in self.store.list_versions(self.prefix) if not _is_hidden(one.key)]
+        known = {one.key for one in listed if one.is_settled and self._seen.get(one.key, ("",))[0] == one.version}
+        fresh = self._read_all([one for one in listed if one.key not in known])
+        self._seen = {one.key: fresh[one.key] if one.key in fresh else self._seen[one.key] for one in listed}
+        answers: list[Answer] = []
+        rejected: list[Rejected] = []
+        for _, rows in self._seen.values():
+            for found in rows:
+                if isinstance(found, Answer):
+                    answers.append(found)
+                else:
+                    rejected.append(found)
+        return answers, rejected
+
+    def _read_all(self, listed: list[Listed]) -> dict[str, tuple[str, list[Answer | Rejected]]]:
+        def read(one: Listed) -> tuple[str, list[Answer | Rejected]]:
+            return one.version, list(_read(self.store, one.key))
+
+        if "://" not in self.store.uri or len(listed) < NUM_READERS:
+            return {one.key: read(one) for one in listed}
+        with ThreadPoolExecutor(NUM_READERS) as threads:
+            return dict(zip((one.key for one in listed), threads.map(read, listed), strict=True))
 
 
 def read_inbox(store: Store) -> tuple[list[Answer], list[Rejected]]:
-    """Return every answer in the inbox, by file and line, and what could not be read.
+    """Return every answer in the inbox, by file and line, and what could not be read: one look.
 
     Raises:
         StoreError: The inbox itself cannot be read.
     """
-    answers: list[Answer] = []
-    rejected: list[Rejected] = []
-    for name in store.list(""):
-        if name.endswith("/") or name.rpartition("/")[2].startswith((".", "~$")):
-            continue  # S3 consoles make objects for folders, office programs make lock files
-        for found in _read(store, name):
-            if isinstance(found, Answer):
-                answers.append(found)
-            else:
-                rejected.append(found)
-    return answers, rejected
+    return Inbox(store).read()
+
+
+def _is_hidden(name: str) -> bool:
+    """Tell what is no answer: S3 consoles make objects for folders, office programs make lock files."""
+    return name.endswith("/") or name.rpartition("/")[2].startswith((".", "~$"))
 
 
 def _read(store: Store, name: str) -> Iterator[Answer | Rejected]:
@@ -160,6 +210,9 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
         return Rejected(name, row.line, item_id[:100], reason)
 
     label = cells["label"]
+    skipped = cells.get("skipped") is True
+    if skipped:
+        label = SKIPPED
     if _is_empty(label):
         return None
     if isinstance(label, float) and label.is_integer():
@@ -175,7 +228,7 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
         labeled_at = _time(cells.get("labeled_at"))
     except (TypeError, ValueError):
         return reject(f"its labeled_at {str(cells['labeled_at'])[:40]!r} is not a time such as 2026-01-31T09:30:00Z")
-    return Answer(name, row.line, item_id, label, annotator, labeled_at)
+    return Answer(name, row.line, item_id, label, annotator, labeled_at, skipped)
 
 
 def _is_label(value: object) -> bool:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from activelora.labeling.files import FilesSource
+from activelora.labeling.label_studio.source import LabelStudioSource
+from activelora.labeling.llm.source import LLMSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
+from activelora.labeling.terminal import TerminalSource
 from activelora.registry import Registry
 
 SOURCES: Registry[Source] = Registry(
     key="labeling.source",
     group="activelora.label_sources",
-    built_in={"oracle": OracleSource(), "files": FilesSource()},
+    built_in={
+        "oracle": OracleSource(),
+        "files": FilesSource(),
+        "terminal": TerminalSource(),
+        "label_studio": LabelStudioSource(),
+        "llm": LLMSource(lambda name: get_source(name)),
+    },
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),
 )
 

@@ -1,4 +1,8 @@
-"""Recurring runs of the tick pipeline. KFP cannot change one: it is drained, deleted and made anew."""
+"""Recurring runs of the tick pipeline. KFP cannot change one: a new one is made, and the old one drained and deleted.
+
+At every moment one of them is enabled, or the old one is being drained; never two. Whatever fails in between, the one
+that was enabled is enabled again, or the error says what to do.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import kfp_server_api as kfp
 
@@ -34,6 +39,7 @@ class Schedule:
         pipeline: Name of the pipeline.
         version: Name of its version.
         service_account: Of the pods; None is Kubeflow's default.
+        parameters: What its runs are started with, beside the campaign.
     """
 
     campaign: str
@@ -42,6 +48,7 @@ class Schedule:
     pipeline: str
     version: str
     service_account: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -89,23 +96,29 @@ def apply(
     """
     experiment_id = experiment_of(api, schedule.campaign)
     there = api.recurring_runs(experiment_id, schedule.name)
-    disabled = keep_disabled and bool(there) and all(one.status == "DISABLED" for one in there)
-    same = [one for one in there if _digest_of(one) == schedule.digest]
-    if same and len(there) == 1:
-        if same[0].status != "DISABLED":
+    rests = keep_disabled and bool(there) and all(one.status == "DISABLED" for one in there)
+    kept = next((one for one in there if _digest_of(one) == schedule.digest), None)
+    if not there:
+        api.create_recurring_run(_recurring_run(api, schedule, registered, experiment_id, "ENABLE"))
+        return "created"
+    if kept is not None and len(there) == 1:
+        if kept.status != "DISABLED":
             return "unchanged"
-        if disabled:
+        if rests:
             return "unchanged, and disabled"
-        api.enable(same[0].recurring_run_id)
+        api.enable(kept.recurring_run_id)
         return "enabled"
-    _remove(api, experiment_id, there, drain)
-    wanted = _recurring_run(api, schedule, registered, experiment_id)
-    if disabled:
-        wanted.mode = "DISABLE"
-    api.create_recurring_run(wanted)
-    if disabled:
-        return "replaced, and disabled"
-    return "replaced" if there else "created"
+    others = [one for one in there if one is not kept]
+    with _drained(api, experiment_id, others, drain):
+        if kept is None:
+            new = _recurring_run(api, schedule, registered, experiment_id, "DISABLE")
+            kept_id, is_on = api.create_recurring_run(new), False
+        else:
+            kept_id, is_on = kept.recurring_run_id, kept.status != "DISABLED"
+        if not is_on and not rests:
+            _enable(api, experiment_id, schedule.name, kept_id)
+    _delete(api, others, f"{schedule.name} is replaced")
+    return "replaced, and disabled" if rests else "replaced"
 
 
 def remove(api: Api, campaign: str, drain: Drain) -> int:
@@ -117,15 +130,17 @@ def remove(api: Api, campaign: str, drain: Drain) -> int:
     experiment_id = api.experiment_id(experiment_name(campaign))
     there = [] if experiment_id is None else api.recurring_runs(experiment_id, f"{campaign}-tick")
     if experiment_id is not None:
-        _remove(api, experiment_id, there, drain)
+        with _drained(api, experiment_id, there, drain):
+            pass
+        _delete(api, there, f"{campaign}-tick is disabled")
     return len(there)
 
 
 def find(api: Api, campaign: str) -> kfp.V2beta1RecurringRun | None:
-    """Return a campaign's recurring run, if it has one."""
+    """Return a campaign's recurring run, if it has one; of several, which a failed replacement leaves, the enabled."""
     experiment_id = api.experiment_id(experiment_name(campaign))
     there = [] if experiment_id is None else api.recurring_runs(experiment_id, f"{campaign}-tick")
-    return there[0] if there else None
+    return next((one for one in there if one.status != "DISABLED"), there[0] if there else None)
 
 
 def cron_of(recurring: kfp.V2beta1RecurringRun) -> str:
@@ -134,20 +149,54 @@ def cron_of(recurring: kfp.V2beta1RecurringRun) -> str:
     return schedule.cron or "" if schedule else ""
 
 
-def _remove(api: Api, experiment_id: str, there: list[kfp.V2beta1RecurringRun], drain: Drain) -> None:
-    """Disable, wait until nothing is in flight, delete: deleting first would kill the run."""
+@contextmanager
+def _drained(api: Api, experiment_id: str, there: list[kfp.V2beta1RecurringRun], drain: Drain) -> Iterator[None]:
+    """Disable recurring runs and wait until nothing is in flight; if the block fails, enable them again."""
     enabled = [one for one in there if one.status != "DISABLED"]
     try:
         for one in enabled:
             api.disable(one.recurring_run_id)
         for one in there:
             _wait_until_idle(api, experiment_id, one.recurring_run_id, drain)
+        yield
     except BaseException:  # also an interrupt or SIGTERM: the old schedule must not stay disabled unnoticed
         for one in enabled:
-            api.enable(one.recurring_run_id)
+            _enable_again(api, one)
         raise
+
+
+def _enable(api: Api, experiment_id: str, name: str, recurring_run_id: str) -> None:
+    """Enable a recurring run. Where the answer was lost, what the server lists tells whether it was done."""
+    try:
+        api.enable(recurring_run_id)
+    except ClusterError:
+        there = {one.recurring_run_id: one.status for one in api.recurring_runs(experiment_id, name)}
+        if there.get(recurring_run_id) != "ENABLED":
+            raise
+
+
+def _enable_again(api: Api, recurring: kfp.V2beta1RecurringRun) -> None:
+    try:
+        api.enable(recurring.recurring_run_id)
+    except ClusterError as error:
+        raise ClusterError(
+            f"the schedule {recurring.display_name} is disabled and could not be enabled again: {error.problem}",
+            where=f"recurring run {recurring.recurring_run_id}",
+            remedy="Nothing ticks until then: run the same command again, or enable it in the Kubeflow UI.",
+        ) from error
+
+
+def _delete(api: Api, there: list[kfp.V2beta1RecurringRun], state: str) -> None:
+    """Delete recurring runs that are disabled and idle: deleting would kill a run in flight."""
     for one in there:
-        api.delete_recurring_run(one.recurring_run_id)
+        try:
+            api.delete_recurring_run(one.recurring_run_id)
+        except ClusterError as error:
+            raise ClusterError(
+                f"{state}, but its old recurring run, which is disabled, could not be deleted: {error.problem}",
+                where=f"recurring run {one.recurring_run_id}",
+                remedy="Run the same command again: it deletes what is left.",
+            ) from error
 
 
 def _wait_until_idle(api: Api, experiment_id: str, recurring_run_id: str, drain: Drain) -> None:
@@ -187,18 +236,21 @@ def _pause(drain: Drain, until: float) -> float:
     return min(drain.pause_seconds, max(0.0, until - time.monotonic()))
 
 
-def _recurring_run(api: Api, schedule: Schedule, registered: Registered, experiment_id: str) -> kfp.V2beta1RecurringRun:
+def _recurring_run(
+    api: Api, schedule: Schedule, registered: Registered, experiment_id: str, mode: Literal["ENABLE", "DISABLE"]
+) -> kfp.V2beta1RecurringRun:
+    parameters = {"campaign_uri": schedule.campaign_uri, **schedule.parameters}
     return kfp.V2beta1RecurringRun(
         display_name=schedule.name,
         description=f"{describe_cron(schedule.cron)}; activelora-spec: sha256:{schedule.digest}",
         experiment_id=experiment_id,
         namespace=api.namespace,
         pipeline_version_reference=registered.reference,
-        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": schedule.campaign_uri}),
+        runtime_config=kfp.V2beta1RuntimeConfig(parameters=parameters),
         service_account=schedule.service_account,
         max_concurrency="1",
         no_catchup=True,
-        mode="ENABLE",
+        mode=mode,
         trigger=kfp.V2beta1Trigger(cron_schedule=kfp.V2beta1CronSchedule(cron=schedule.cron)),
     )
 

@@ -37,6 +37,8 @@ def status(
         typer.echo(sentence)
     if found["status"] == "running":
         typer.echo(f"next: {', '.join(found['due'])}")
+        for log in found["logs"]:
+            typer.echo(f"log of what was begun: {log}")
     else:
         typer.echo(f"{found['status']}: {found['reason']}")
     typer.echo(f"forecast: {found['forecast']['sentence']}")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,50 @@ def test_a_store_that_is_down_does_not_fail_the_task(tmp_path, campaign):
         module.logger.info("something")
         (tmp_path / "campaign" / "pool").write_text("a file where the folder would be")
     assert (tmp_path / "campaign" / "pool").is_file()
+
+
+def test_a_task_that_is_killed_leaves_its_log(campaign):
+    """SIGKILL, as when a pod runs out of memory: nothing in the process can be done then."""
+    code = (
+        "import logging, time\n"
+        "import components.task_log as module\n"
+        "from activelora.campaign.campaign import Campaign\n"
+        "from activelora.campaign.manifest import Unit\n"
+        f"campaign = Campaign.open({campaign.store.uri!r})\n"
+        f"with module.task_log('ingest_pool', {campaign.store.uri!r}) as log:\n"
+        "    log.keep_in(campaign, Unit('ingest_pool'))\n"
+        "    for number in range(module.FLUSH_LINES):\n"
+        "        logging.getLogger('activelora').info('line %s', number)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 30
+    while not campaign.store.exists(KEY) and time.monotonic() < until:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    kept = parsed(campaign.store.read(KEY).decode())
+    assert [line["message"] for line in kept] == [f"line {number}" for number in range(module.FLUSH_LINES)]
+    with task_log("ingest_pool", campaign.store.uri) as log:
+        log.keep_in(campaign, Unit("ingest_pool"))
+        module.logger.warning("the next attempt")
+    assert [line["message"] for line in parsed(campaign.store.read(KEY).decode())][-2:] == [
+        f"line {module.FLUSH_LINES - 1}",
+        "the next attempt",
+    ]
+
+
+def test_lines_are_kept_while_the_task_runs(campaign):
+    log = TaskLog(flush_seconds=0.02)
+    log.keep_in(campaign, Unit("ingest_pool"))
+    for word in ("one", "two"):
+        log.emit(module.logger.makeRecord("x", 20, "f", 1, word, (), None))
+        until = time.monotonic() + 10
+        while not (campaign.store.exists(KEY) and word.encode() in campaign.store.read(KEY)):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    log.end()
+    assert [line["message"] for line in parsed(campaign.store.read(KEY).decode())] == ["one", "two"]
 
 
 def test_a_long_log_keeps_its_last_whole_lines(campaign):

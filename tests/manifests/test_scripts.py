@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from activelora import __version__
 from tests.manifests.rendered import MANIFESTS, build
 
 DIGEST = "sha256:" + "ab" * 32
@@ -48,6 +49,19 @@ def test_production_is_pinned_by_what_the_registry_says(copy, programs):
     images = {line.split("image: ")[1].strip() for line in build(copy).splitlines() if "image: " in line}
     assert len(images) == 3
     assert all(image.endswith(f"@{DIGEST}") for image in images), images
+    found = {one["metadata"]["name"]: one for one in yaml.safe_load_all(build(copy)) if one["kind"] == "ConfigMap"}
+    (name,) = [name for name in found if name.startswith("activelora-images")]
+    assert found[name]["data"] == {
+        f"ACTIVELORA_{kind.upper()}_IMAGE": f"ghcr.io/activelora/activelora-{kind}:{__version__}@{DIGEST}"
+        for kind in ("cpu", "gpu")
+    }
+    (job,) = [
+        one
+        for one in yaml.safe_load_all(build(copy))
+        if one["metadata"]["name"].startswith("activelora-reg") and one["kind"] == "Job"
+    ]
+    (registrar,) = job["spec"]["template"]["spec"]["containers"]
+    assert registrar["envFrom"] == [{"configMapRef": {"name": name, "optional": True}}]
     assert not list((copy / "digests").glob(".partial*"))
 
 

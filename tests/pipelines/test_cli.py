@@ -15,6 +15,7 @@ import yaml
 
 from activelora import __version__
 from activelora.campaign.campaign import Campaign
+from pipelines.places import read_config
 from tests.pipelines.test_inline import fill_in
 from tests.pipelines.tiny import tiny_config
 
@@ -205,6 +206,15 @@ def test_a_campaign_that_would_fail_is_not_created(run, campaign_file, place):
     code, _, _ = run("run", campaign_file(), "--set", "acquisition.strategy=starr")
     assert code == 1
     assert not (place / "campaigns").exists()
+
+
+def test_status_points_to_the_log_of_what_was_begun(run, campaign_file, place):
+    campaign = Campaign.create(str(place / "begun"), read_config(campaign_file(), []))
+    _, out, _ = run("status", str(place / "begun"))
+    assert "log of" not in out
+    campaign.store.write("pool/log.jsonl", b"{}\n")
+    _, out, _ = run("status", str(place / "begun"))
+    assert f"log of what was begun: {campaign.store.uri}/pool/log.jsonl" in out
 
 
 def test_run_status_and_report(run, campaign_file, place):

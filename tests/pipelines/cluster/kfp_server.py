@@ -63,7 +63,10 @@ class KfpServer:
         conflicts: Names whose creation answers 409 once, as if another caller had been first.
         delay_seconds: Before every answer.
         web_page: Answer a login page.
+        uploads: Texts of the pipelines that were uploaded.
         forbidden: Calls in which this occurs are answered 403.
+        refused: The first call that is, or holds, one of these is answered 403; then it is taken off.
+        lost: The first call that is, or holds, one of these is done, and its answer is 502; then it is taken off.
     """
 
     def __init__(self) -> None:
@@ -76,12 +79,15 @@ class KfpServer:
         self.delay_seconds = 0.0
         self.web_page = False
         self.forbidden: str | None = None
+        self.refused: list[str] = []
+        self.lost: list[str] = []
         self.pipelines: dict[str, dict] = {}
         self.versions: dict[str, dict] = {}
         self.experiments: dict[str, dict] = {}
         self.runs: dict[str, dict] = {}
         self.recurring: dict[str, dict] = {}
         self.killed: list[str] = []
+        self.uploads: list[str] = []
         self._number = 0
         self._lock = threading.Lock()
 
@@ -162,6 +168,7 @@ class KfpServer:
             return 404, {"message": "no such pipeline"}
         spec = next(yaml.safe_load_all(content))
         assert "deploymentSpec" in spec
+        self.uploads.append(content.decode())
         version = {
             "pipeline_id": query["pipelineid"],
             "name": query["name"],
@@ -272,14 +279,26 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(401, {"message": "Unauthenticated: no valid token"})
         if self.kfp.forbidden and self.kfp.forbidden in self.kfp.calls[-1]:
             return self._send(403, {"message": "forbidden"})
+        if self._is_one_of(self.kfp.refused):
+            return self._send(403, {"message": "forbidden"})
         if self.kfp.web_page:
             return self._send(200, None)
         try:
-            return self._send(
-                *self.kfp.answer(self.command, parts.path, query, body, self.headers["Content-Type"] or "")
-            )
+            status, content = self.kfp.answer(self.command, parts.path, query, body, self.headers["Content-Type"] or "")
+            if self._is_one_of(self.kfp.lost):
+                return self._send(502, {"message": "bad gateway"})
+            return self._send(status, content)
         except (TypeError, AssertionError, KeyError) as error:
             return self._send(400, {"message": f"not by the definitions: {error!r}"})
+
+    def _is_one_of(self, calls: list[str]) -> bool:
+        """Tell whether this call is named, and take its name off."""
+        this = self.kfp.calls[-1]
+        for call in calls:
+            if call == this or (not call.startswith("POST /") and call in this):
+                calls.remove(call)
+                return True
+        return False
 
     do_GET = do_POST = do_DELETE = _handle
 

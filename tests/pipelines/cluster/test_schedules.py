@@ -52,8 +52,77 @@ def test_applied_twice_it_is_left_alone(kfp, put):
 def test_a_change_replaces_it(kfp, put, change):
     put()
     assert put(dataclasses.replace(SCHEDULE, **change)) == "replaced"
-    assert kfp.changes() == [DISABLE, DELETE, CREATE]
-    assert len(kfp.recurring) == 1
+    assert kfp.changes() == [DISABLE, CREATE, ENABLE, DELETE]  # never none, and never two that are enabled
+    assert [one["status"] for one in kfp.recurring.values()] == ["ENABLED"]
+
+
+CHANGED = dataclasses.replace(SCHEDULE, cron="0 0 7 * * *")
+
+
+@pytest.mark.parametrize("refused", ["GET /runs", ":disable", CREATE, ":enable", "DELETE"])
+def test_whatever_is_refused_in_between_one_schedule_stays_enabled(kfp, put, refused):
+    put()
+    (old,) = kfp.recurring
+    kfp.refused = [refused]  # once: what puts things right again is not refused
+    with pytest.raises(ClusterError, match="403"):
+        put(CHANGED)
+    enabled = [identity for identity, one in kfp.recurring.items() if one["status"] == "ENABLED"]
+    assert len(enabled) == 1
+    assert (enabled == [old]) is (refused != "DELETE")
+    assert put(CHANGED) == "replaced"  # again, and the rest is done
+    (left,) = kfp.recurring.values()
+    assert (left["status"], left["trigger"]) == ("ENABLED", {"cron_schedule": {"cron": "0 0 7 * * *"}})
+    assert kfp.killed == []
+
+
+def test_what_cannot_be_put_right_says_what_to_do(kfp, put):
+    put()
+    kfp.refused = [CREATE, ":enable"]
+    with pytest.raises(ClusterError, match=r"is disabled and could not be enabled again.*run the same command again"):
+        put(CHANGED)
+    assert [one["status"] for one in kfp.recurring.values()] == ["DISABLED"]
+    assert put(CHANGED) == "replaced"
+    assert [one["status"] for one in kfp.recurring.values()] == ["ENABLED"]
+
+
+def test_what_cannot_be_deleted_is_named_and_deleted_by_the_next_call(kfp, put):
+    put()
+    (old,) = kfp.recurring
+    kfp.refused = ["DELETE"]
+    with pytest.raises(ClusterError, match=rf"{old}: tiny-tick is replaced, but .*Run the same command again"):
+        put(CHANGED)
+    assert len(kfp.recurring) == 2
+    assert put(CHANGED) == "replaced"
+    assert kfp.changes() == [DELETE]
+
+
+def test_a_lost_answer_to_enabling_is_looked_up(kfp, put, make_api, package):
+    put()
+    kfp.lost = [":enable"]
+    assert put(CHANGED) == "replaced"
+    assert [one["status"] for one in kfp.recurring.values()] == ["ENABLED"]
+
+
+def test_a_lost_answer_to_creating_leaves_one_enabled(kfp, put):
+    put()
+    (old,) = kfp.recurring
+    kfp.lost = [CREATE]
+    with pytest.raises(ClusterError):
+        put(CHANGED)
+    assert {identity for identity, one in kfp.recurring.items() if one["status"] == "ENABLED"} == {old}
+    assert len(kfp.recurring) == 2  # the new one is there, disabled
+    assert put(CHANGED) == "replaced"
+    assert kfp.changes() == [DISABLE, ENABLE, DELETE]
+    (left,) = kfp.recurring.values()
+    assert (left["status"], left["trigger"]) == ("ENABLED", {"cron_schedule": {"cron": "0 0 7 * * *"}})
+
+
+def test_status_shows_the_schedule_that_is_enabled(kfp, api, put):
+    put()
+    kfp.lost = [CREATE]
+    with pytest.raises(ClusterError):
+        put(CHANGED)
+    assert remote_status(api, "tiny")["schedule"]["cron"] == "0 0 6 * * *"
 
 
 def test_a_run_in_flight_ends_before_its_schedule_is_deleted(kfp, put):

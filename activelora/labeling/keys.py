@@ -1,0 +1,132 @@
+"""Which key means which label, and how a typed line is read; and text that cannot steer a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activelora.campaign.records import Item, Label
+from activelora.errors import LabelError
+from activelora.tasks.task import Task
+
+SKIP, UNDO, QUIT, HELP = "s", "u", "q", "?"
+COMMANDS = (SKIP, UNDO, QUIT, HELP)
+_POSITIONS = "123456789" + "".join(letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in COMMANDS)
+_JOINERS = "\u200c\u200d"
+"""Zero-width (non-)joiners: Persian words and many emoji need them, and they move nothing."""
+
+
+@dataclass(frozen=True)
+class Menu:
+    """What can be answered about an item.
+
+    Attributes:
+        task: The task.
+        item: The item.
+        names: The labels or choices as shown; empty where any text or number may be typed.
+        keys: A key for each, or empty: then names are typed.
+    """
+
+    task: Task
+    item: Item
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, task: Task, item: Item) -> Menu:
+        """Return the menu of an item.
+
+        Labels that are single characters are their own keys; choices have their letters; yes and no are y and n;
+        others are numbered from 1. Where a label's name is the key of another one, or there are too many, names are
+        typed: nothing may be mistaken.
+        """
+        if task.form in ("text", "number"):
+            return cls(task, item, (), ())
+        names = tuple(item.choices) if task.needs_choices else tuple(task.label_names)
+        return cls(task, item, names, _keys(names, by_letter=task.needs_choices))
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether an answer is a line of text; commands then begin with a colon."""
+        return not self.keys
+
+    def read(self, line: str) -> Label:
+        """Return the label that a key or a line means.
+
+        Raises:
+            LabelError: It means none, or more than one.
+        """
+        text = line.strip()
+        if not self.names:
+            if not text:
+                raise LabelError("nothing was typed")
+            return self.task.parse_label(text, self.item)
+        if self.task.form == "set":
+            return self._set(text)
+        return self._index(text)
+
+    def _index(self, text: str) -> int:
+        folded = text.casefold()
+        if folded in self.keys:
+            return self.keys.index(folded)
+        names = [name.strip().casefold() for name in self.names]
+        if names.count(folded) == 1:
+            return names.index(folded)
+        found = [index for index, name in enumerate(names) if folded and name.startswith(folded)]
+        if self.is_typed and len(found) == 1:
+            return found[0]
+        if self.is_typed and found:
+            raise LabelError(f"{text[:60]!r} begins {len(found)} labels: type more of it")
+        raise LabelError(f"{text[:60]!r} is no label here")
+
+    def _set(self, text: str) -> int:
+        parts = [part.strip() for part in re.split(r"[;|]", text)]
+        if len(parts) == 1 and self.keys:
+            words = re.split(r"[\s,]+", text)
+            parts = words if all(word.casefold() in self.keys for word in words) else parts
+        if parts == [""]:
+            raise LabelError("nothing was typed: `none` says that no label fits")
+        if parts == ["none"] and "none" not in [name.strip().casefold() for name in self.names]:
+            return 0
+        return sum({1 << self._index(part) for part in parts})
+
+
+def _keys(names: Sequence[str], *, by_letter: bool) -> tuple[str, ...]:
+    folded = [name.strip().casefold() for name in names]
+    if by_letter:
+        letters = tuple("abcdefghijklmnopqrstuvwxyz"[: len(names)])
+        return _unmistakable(letters if not set(letters) & set(COMMANDS) else _POSITIONS[: len(names)], folded)
+    if len(set(folded)) == len(folded) and all(len(name) == 1 and name not in COMMANDS for name in folded):
+        return tuple(folded)
+    if sorted(folded) == ["no", "yes"]:
+        return tuple(name[0] for name in folded)
+    return _unmistakable(_POSITIONS[: len(names)], folded)
+
+
+def _unmistakable(keys: Sequence[str], folded: Sequence[str]) -> tuple[str, ...]:
+    """Return the keys, or none where there are too few or one is the name of another label."""
+    clash = any(key in folded and folded.index(key) != place for place, key in enumerate(keys))
+    return () if len(keys) < len(folded) or clash else tuple(keys)
+
+
+def visible(text: str) -> str:
+    """Return text that can be written to a terminal: what is not printable is shown as its escape.
+
+    New lines and tabs stay. Control characters, escape sequences, characters that turn the direction of writing and
+    lone surrogates cannot pass: a pool's texts come from others.
+    """
+    return "".join(_visible(character) for character in text.replace("\r\n", "\n").replace("\t", "    "))
+
+
+def visible_line(text: str) -> str:
+    """Return text for one line of a terminal."""
+    return visible(text).replace("\n", "\\n")
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character == "\n" or character in _JOINERS:
+        return character
+    if character.isspace() and ord(character) in (0xA0, 0x3000, *range(0x2000, 0x200B), 0x202F, 0x205F):
+        return " "
+    return character.encode("unicode_escape").decode()
