@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,15 +41,17 @@ WORDS = (
 )
 
 
-def write_rows(path: Path, num: int, seed: int = 0) -> None:
-    """Write JSON lines, a block at a time."""
-    rng = random.Random(seed)
+def write_rows(path: Path, num: int, block: int = 100_000) -> None:
+    """Write JSON lines, a block at a time; every fiftieth row repeats an earlier one."""
+    phrases = [" ".join(WORDS[number * step % len(WORDS)] for step in (1, 3, 5, 7, 11)) for number in range(len(WORDS))]
+    escaped = [json.dumps(phrase, ensure_ascii=False)[:-1] for phrase in phrases]
     with path.open("w", encoding="utf-8") as file:
-        for number in range(num):
-            content = number if rng.random() > 0.02 else rng.randrange(number + 1)
-            words = " ".join(WORDS[content * step % len(WORDS)] for step in (1, 3, 5, 7, 11))
-            row = {"text": f"{words} {content}", "label": LABELS[content % len(LABELS)], "channel": "mail"}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        for begin in range(0, num, block):
+            numbers = (number // 2 if number % 50 == 49 else number for number in range(begin, min(begin + block, num)))
+            file.writelines(
+                f'{{"text": {escaped[one % len(WORDS)]} {one}", "label": "{LABELS[one % 4]}", "channel": "mail"}}\n'
+                for one in numbers
+            )
 
 
 def ours(clock: Clock, folder: str, row_by_row: bool = False) -> dict[str, Any]:

@@ -78,13 +78,18 @@ def digests(texts: pa.Array, num_bytes: int) -> Bytes:
     """Return the first bytes of every text's sha256, (N, B). On all cores, where DuckDB is installed."""
     if not len(texts):
         return np.empty((0, num_bytes), dtype=np.uint8)
-    if _has_duckdb():
-        table = pa.table({"content": texts})
-        relation = _connection().from_arrow(table).project(f"unhex(left(sha256(content), {2 * num_bytes})) as digest")
-        found = relation.to_arrow_table()["digest"].combine_chunks()
-        return np.frombuffer(found.buffers()[2], dtype=np.uint8)[: len(texts) * num_bytes].reshape(-1, num_bytes)
-    joined = b"".join(hashlib.sha256(text).digest()[:num_bytes] for text in texts.cast(pa.binary()).to_pylist())
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, num_bytes)
+    joined = (_by_duckdb if _has_duckdb() else _by_hashlib)(texts, num_bytes)
+    return np.frombuffer(joined, dtype=np.uint8)[: len(texts) * num_bytes].reshape(-1, num_bytes)
+
+
+def _by_duckdb(texts: pa.Array, num_bytes: int) -> Any:
+    table = pa.table({"content": texts})
+    relation = _connection().from_arrow(table).project(f"unhex(left(sha256(content), {2 * num_bytes})) as digest")
+    return relation.to_arrow_table()["digest"].combine_chunks().buffers()[2]
+
+
+def _by_hashlib(texts: pa.Array, num_bytes: int) -> bytes:
+    return b"".join(hashlib.sha256(text).digest()[:num_bytes] for text in texts.cast(pa.binary()).to_pylist())
 
 
 def id_texts(digests_NB: Bytes, before: str = "") -> pa.Array:

@@ -133,6 +133,7 @@ def test_digests_are_sha256():
     expected = [hashlib.sha256(text.encode()).digest() for text in texts.to_pylist()]
     assert [row.tobytes() for row in columns.digests(texts, 32)] == expected
     assert columns.digests(texts[:0], 8).shape == (0, 8)
+    assert bytes(columns._by_duckdb(texts, 7)) == columns._by_hashlib(texts, 7)
 
 
 def test_a_draw_is_item_draw(tmp_path, make_config):
