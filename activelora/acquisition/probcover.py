@@ -45,7 +45,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not len(order) or num < 1:
         return []
     points_ND, config = ordered(embeddings(pool), order), context.config
-    rows = sample(len(order), context.config.sample, derive_seed(context.seed, "probcover"))
+    rows = sample(len(order), max(num, config.sample), derive_seed(context.seed, "probcover"))
     points_ND, order = points_ND[rows], order[rows]
     require_memory(context, "the clustering of `probcover`", 3 * 8e-9 * points_ND.size)
     num_classes = max(2, pool.mean_probs_NC.shape[1])

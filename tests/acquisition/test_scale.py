@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activelora.acquisition import badge, batch_bald, core_set, cover
+from activelora.acquisition import badge, batch_bald, clusters, core_set, cover, typiclust
 from activelora.acquisition.cover import Cover
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import STRATEGIES
@@ -142,3 +142,32 @@ def test_a_strategy_that_needs_more_memory_says_so(strategy):
     pool = pool_of(drawn_log_probs(0), labeled_LD=drawn_embeddings(1, 3))
     with pytest.raises(ConfigError, match=rf"`{strategy}` .*takes .* GB of memory, and 1e-07 GB are allowed"):
         STRATEGIES[strategy].select(pool, 3, context_of(strategy, memory_gb=1e-7))
+
+
+def test_clusters_of_a_sample_take_in_all_points(monkeypatch):
+    middles = np.array([[0, 0], [50, 0], [0, 50]], dtype=np.float32)
+    points_ND = np.repeat(middles, 100, axis=0) + drawn_embeddings(5, 300, 2)
+    monkeypatch.setattr(clusters, "FIT_MOST", 60)
+    found_N = clusters.kmeans(points_ND, 3, seed=1)
+    assert [len({*found_N[part : part + 100]}) for part in (0, 100, 200)] == [1, 1, 1]
+    assert {*found_N} == {0, 1, 2}
+
+
+def test_typicality_among_a_sample_is_right_and_near_the_whole():
+    points_MD = drawn_embeddings(6, 500, 4)
+    drawn, sampled_M = clusters.sample(500, 200, seed=0), typiclust.typicality(points_MD, 10, 200)
+    for row in (0, int(drawn[3]), 499):
+        others = [place for place in drawn if place != row]
+        nearest = np.sort(np.linalg.norm(points_MD[others].astype(np.float64) - points_MD[row], axis=1))[:10]
+        assert sampled_M[row] == pytest.approx(1 / nearest.mean(), rel=1e-6)
+    whole_M = typiclust.typicality(points_MD, 10)
+    assert np.corrcoef(sampled_M, whole_M)[0, 1] > 0.9
+    np.testing.assert_array_equal(typiclust.typicality(points_MD, 10, 500), whole_M)
+
+
+@pytest.mark.parametrize("strategy", ["typiclust", "probcover"])
+def test_a_batch_from_a_sample_repeats(strategy):
+    pool = pool_of(drawn_log_probs(0, 120), labeled_LD=drawn_embeddings(1, 3))
+    batches = [STRATEGIES[strategy].select(pool, 6, context_of(strategy, sample=40)) for _ in range(2)]
+    assert batches[0] == batches[1]
+    assert len({pick.index for pick in batches[0]}) == 6
