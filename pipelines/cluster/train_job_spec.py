@@ -13,6 +13,7 @@ from typing import Any
 from activelora.config_parallel import num_processes
 from activelora.config_resources import ModelCacheConfig, ResourcesConfig, TrainResources
 from activelora.config_secrets import SECRET_KEYS, pods_of
+from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
 from components.image import Images
 from pipelines.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, PART_OF, POD_LABELS, QUEUE_LABEL, priority_label
 
@@ -103,6 +104,8 @@ def _environment(resources: ResourcesConfig) -> list[Document]:
             found[key] = {"valueFrom": {"configMapKeyRef": reference}}
     if resources.model_cache:
         found |= {key: {"value": value} for key, value in CACHE_VARIABLES.items()}
+        if resources.model_cache.uri:
+            found[MODEL_CACHE_VARIABLE] = {"value": resources.model_cache.uri}
     return [{"name": name, **source} for name, source in found.items()]
 
 
