@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.config import CampaignConfig
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     findings, problems = Findings(), _Collected()
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     _check_metrics(config, findings)
+    _check_reminders(config, findings)
+    _tell_processes(config, findings)
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -116,6 +120,27 @@ def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
         findings.warnings.append(
             f"tracking.prometheus_textfile: there is no folder {Path(textfile).expanduser().parent} on this machine"
         )
+
+
+def _check_reminders(config: CampaignConfig, findings: Findings) -> None:
+    if not config.labeling.remind_hours:
+        return
+    if config.resources.notify is None and not os.environ.get(WEBHOOK_VARIABLE):
+        findings.warnings.append(
+            f"labeling.remind_hours: {WEBHOOK_VARIABLE} is not set here and resources.notify names no secret: nobody "
+            "would be reminded"
+        )
+
+
+def _tell_processes(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.config_parallel import num_processes
+
+    train = config.resources.train
+    if train.num_nodes * num_processes(train) == 1:
+        return
+    here = f"{train.num_processes} processes" if train.num_processes else "a process for each GPU, or one"
+    words = f"{train.num_nodes} × {num_processes(train)} processes ({train.parallel}) on a cluster; here {here}"
+    findings.facts.append(("training", words))
 
 
 def _check_method(config: CampaignConfig) -> None:

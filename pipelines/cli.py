@@ -22,6 +22,7 @@ from pipelines.commands import (
     catalogue,
     compare,
     compiling,
+    deleting,
     demonstration,
     diagnosing,
     ending,
@@ -31,6 +32,7 @@ from pipelines.commands import (
     models,
     running,
     submitting,
+    waking,
     watching,
 )
 from pipelines.terminal import set_up_logging, show_error
@@ -64,6 +66,8 @@ app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)
 app.command("unschedule")(submitting.unschedule)
 app.command("upgrade")(submitting.upgrade)
+app.command("delete-item")(deleting.delete_item)
+app.command("wake")(waking.wake)
 app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 

@@ -15,6 +15,7 @@ from activelora.config import ResourcesConfig
 from components.image import Images
 from pipelines.campaign import campaign_pipeline
 from pipelines.canonical import canonical
+from pipelines.cluster.train_job_spec import job_template, job_text
 from pipelines.placement import Placement
 from pipelines.round import Graph
 from pipelines.steering import without_defaults
@@ -23,6 +24,8 @@ from pipelines.tick import tick_pipeline
 
 def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, images: Images) -> list[Path]:
     """Write ``tick.yaml`` and ``campaign.yaml``, and return their paths.
+
+    Where trainings run on several nodes, also ``train-job.yaml``: what the step that trains will start.
 
     Args:
         resources: What the tasks ask of the cluster.
@@ -36,7 +39,14 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
         "campaign.yaml": campaign_pipeline(place, max_rounds),
     }
     out.mkdir(parents=True, exist_ok=True)
-    return [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
+    paths = [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
+    if resources.train.num_nodes > 1:
+        paths.append(out / "train-job.yaml")
+        with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as scratch:
+            partial = Path(scratch) / paths[-1].name
+            partial.write_text(job_text(job_template(resources, images)), encoding="utf-8")
+            partial.replace(paths[-1])
+    return paths
 
 
 def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *, loop: bool) -> str:

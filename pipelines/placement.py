@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,18 @@ from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
 from activelora.config_secrets import SECRET_KEYS, WEBHOOK_VARIABLE, pods_of
 from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
 from components.image import Images
-from pipelines.cluster.packages import CACHE_PATH
+from pipelines.cluster.train_job_spec import job_template
+from pipelines.pods import (
+    CACHE_PATH,
+    CACHE_VARIABLES,
+    CONFIG_KEYS,
+    JOB_VARIABLE,
+    POD_LABELS,
+    POD_VARIABLES,
+    QUEUE_LABEL,
+    priority_label,
+)
 from pipelines.steering import Steer
-
-CONFIG_KEYS = ("AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION", "MLFLOW_TRACKING_URI")
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-QUEUE_PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
-PRIORITY_LABEL = "activelora.dev/priority-class"
-"""Kubeflow Pipelines has no setting for a pod's priority: the policy in manifests/components/priority goes by this."""
-POD_LABELS = {"app.kubernetes.io/part-of": "activelora", "app.kubernetes.io/component": "step"}
-"""On every pod of a step; the network policies go by them."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,18 @@ class Placement:
         return self._place(task, self.resources.cpu)
 
     def train(self, task: dsl.PipelineTask, *steer: Any) -> dsl.PipelineTask:
-        """Place train_adapter; with an accelerator, where its :class:`~pipelines.steering.Steer` says."""
-        return self._cached(self._place(task, self.resources.train, steer))
+        """Place train_adapter; with an accelerator, where its :class:`~pipelines.steering.Steer` says.
+
+        With several nodes, a pod that starts a TrainJob and waits needs no accelerator.
+        """
+        if self.resources.train.num_nodes == 1:
+            return self._cached(self._place(task, self.resources.train, steer))
+        self._place(task, self.resources.cpu)
+        template = json.dumps(job_template(self.resources, self.images), separators=(",", ":"))
+        task.set_env_variable(JOB_VARIABLE, template)
+        for name, path in POD_VARIABLES.items():
+            kubernetes.use_field_path_as_env(task, env_name=name, field_path=path)
+        return task
 
     def score(self, task: dsl.PipelineTask, *steer: Any) -> dsl.PipelineTask:
         """Place score_pool or evaluate_adapter, as :meth:`train`."""
@@ -99,7 +112,7 @@ class Placement:
         if self.resources.queue and wanted.accelerator_type:
             labels[QUEUE_LABEL] = self.resources.queue
         if wanted.priority_class:
-            labels[QUEUE_PRIORITY_LABEL if QUEUE_LABEL in labels else PRIORITY_LABEL] = wanted.priority_class
+            labels[priority_label(labels)] = wanted.priority_class
         for key, value in labels.items():
             kubernetes.add_pod_label(task, label_key=key, label_value=value)
         for key, value in self.resources.pod_annotations.items():
@@ -127,8 +140,8 @@ class Placement:
         """Mount a volume for the base model's files."""
         if cache := self.resources.model_cache:
             _mount(task, cache)
-            task.set_env_variable("ACTIVELORA_CACHE", f"{CACHE_PATH}/activelora")
-            task.set_env_variable("HF_HOME", f"{CACHE_PATH}/huggingface")
+            for name, value in CACHE_VARIABLES.items():
+                task.set_env_variable(name, value)
             if cache.uri:
                 task.set_env_variable(MODEL_CACHE_VARIABLE, cache.uri)
         return task

@@ -18,6 +18,7 @@ from components.train_adapter.component import train_adapter
 from pipelines.placement import Placement
 from pipelines.plan import plan
 from pipelines.steering import named, steered, steered_classes
+from pipelines.train_job import train_adapter as train_in_job
 
 Graph = Callable[..., dsl.PipelineTask]
 
@@ -52,12 +53,13 @@ def round_graph(place: Placement) -> Graph:
 
 def _steps_if_due(place: Placement) -> Graph:
     """Train and measure, ask the ledger whether more labels are wanted, then score, select and ask for them."""
+    train = train_adapter if place.resources.train.num_nodes == 1 else train_in_job
     classes = steered_classes(place.resources)
     of_train, of_score = ([one for one in classes if one == name] for name in ("train", "score"))
     train_if_due = _if_due(
         "train-if-due",
         place,
-        lambda uri, round, *steer: place.train(train_adapter(campaign_uri=uri, round=round), *steer),
+        lambda uri, round, *steer: place.train(train(campaign_uri=uri, round=round), *steer),
         of_train,
     )
     evaluate_if_due = _if_due(

@@ -44,8 +44,9 @@ def parameters_of(resources: ResourcesConfig) -> dict[str, Any]:
 
 
 def steered_classes(resources: ResourcesConfig) -> list[str]:
-    """Return the resource classes with an accelerator."""
-    return [name for name in ("train", "score") if getattr(resources, name).accelerator_type]
+    """Return the resource classes with an accelerator; what trains on several nodes is in its job's template."""
+    names = ["train"] * (resources.train.num_nodes == 1) + ["score"]
+    return [name for name in names if getattr(resources, name).accelerator_type]
 
 
 def steered(classes: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Callable[[Function], Function]:

@@ -17,6 +17,7 @@ from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
 from pipelines.cluster.objects import APPLY, check_named, check_priorities, check_secrets, items_at
 from pipelines.cluster.registry import check_image
+from pipelines.cluster.training_checks import check_training
 
 RIGHTS = (("list", "pods"), ("get", "pods/log"), ("list", "events"), ("get", "secrets"), ("get", "configmaps"))
 
@@ -52,6 +53,7 @@ def examine(
             ("types", lambda: _check_types(kube, resources)),
             ("rights", lambda: _check_rights(kube, namespace)),
             ("accounts", lambda: check_named(kube, namespace, resources)),
+            ("training", lambda: check_training(kube, namespace, resources)),
             ("priorities", lambda: check_priorities(kube, resources)),
             ("secrets", lambda: check_secrets(kube, namespace, resources)),
             ("nodes", lambda: check_nodes(items_at(kube, "/api/v1/nodes"), resources)),

@@ -9,7 +9,7 @@ from activelora.config import ResourcesConfig
 from activelora.config_secrets import SECRET_KEYS
 from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import Kube
-from pipelines.placement import CONFIG_KEYS
+from pipelines.pods import CONFIG_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
 _POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"

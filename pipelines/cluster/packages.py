@@ -13,8 +13,6 @@ from activelora.modeling import builtin
 from components.image import Images
 
 Kind = Literal["tick", "campaign"]
-CACHE_PATH = "/cache"
-"""Where pods have the model cache."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,15 @@ def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
             problems.append(_local(key, source.path, "Upload the data and name it as s3://bucket/path."))
     if problem := _unreachable_model(config):
         problems.append(problem)
+    train = config.resources.train
+    if train.accelerator_type and (train.num_processes or 0) > train.accelerator_count:
+        problems.append(
+            ConfigError(
+                f"{train.num_processes} processes cannot share {train.accelerator_count} × {train.accelerator_type}",
+                where="resources.train.num_processes",
+                remedy="Leave it out, raise resources.train.accelerator_count, or set accelerator_type to null.",
+            )
+        )
     inbox = config.labeling.inbox
     if inbox and not inbox.startswith("s3://"):
         problems.append(_local("labeling.inbox", inbox, "Name an s3:// prefix, or leave it out: the campaign has one."))

@@ -49,7 +49,9 @@ def submit(
     config, uri = _campaign_at(place, campaign, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
-    if not _show_plan(transport, dry_run):
+    if _show_plan(transport, dry_run):
+        _show_train_job(config, uri, registry, tag)
+    else:
         typer.echo(f"run {run_id} of {package.version}")
         typer.echo(f"{api.endpoint}/#/runs/details/{run_id}")
 
@@ -173,6 +175,16 @@ def _config_at(place: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
 
     return read_config(Path(place), []) if is_campaign_file(place) else Campaign.open(place).config
+
+
+def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:
+    """Print what a training on several nodes will start."""
+    from components.image import images
+    from pipelines.cluster.train_job_spec import job_template, job_text, make_job
+
+    if config.resources.train.num_nodes > 1:
+        template = job_template(config.resources, images(registry, tag))
+        typer.echo(job_text(make_job(template, config.name, uri, round_=1)))
 
 
 def _name_at(place: str) -> str:

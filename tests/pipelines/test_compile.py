@@ -459,17 +459,6 @@ def test_no_loop_stands_in_the_exit_handler_itself(full):
     assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
 
 
-def test_the_webhook_is_given_to_the_exit_task_and_to_what_waits_for_labels(full):
-    given = {
-        name: secret["keyToEnv"]
-        for name, pod in full.pods.items()
-        for secret in pod["secretAsEnv"]
-        if secret["secretName"] == "webhook"
-    }
-    secret = [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]
-    assert given == dict.fromkeys(("exec-tell-the-end", "exec-await-labels", "exec-await-labels-2"), secret)
-
-
 def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
     given = {}
     for name, pod in full.pods.items():
@@ -489,7 +478,7 @@ def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
             name for name in everyone if name.startswith("await-labels")
         },
         ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", *plans(full)},
-        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end"},
+        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", "await-labels", "await-labels-2"},
     }
 
 
