@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, str] = {
     "badge": "benchmarks.badge",
     "batch_bald": "benchmarks.batch_bald",
     "scoring": "benchmarks.scoring",
+    "inbox": "benchmarks.inbox",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 

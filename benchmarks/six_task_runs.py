@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,11 @@ class Job:
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw."""
         return derive_seed(self.root_seed, name, *parts)
+
+    def among(self, indices: Sequence[int]) -> Job:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels)
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step, and go back to the best where a judge says which that is."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,11 @@ class FoldJob:
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw in this fold."""
         return self.campaign.seed(name, self.name, *parts)
+
+    def among(self, indices: Sequence[int]) -> FoldJob:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels)
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step. See :meth:`activelora.modeling.posterior.FitJob.train`."""

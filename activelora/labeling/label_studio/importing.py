@@ -12,9 +12,11 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from activelora.campaign.manifest import Unit
+from activelora.labeling.discretion import shown_source_id
 from activelora.labeling.label_studio.client import Client, until_there
 from activelora.labeling.label_studio.interface import item_data, prediction
 from activelora.labeling.label_studio.project import FOLDER, campaign_id
@@ -111,7 +113,7 @@ def _take_over(
 ) -> dict[str, str]:
     """Give open tasks of earlier rounds about the same items to this round, and return what is still missing.
 
-    A task that is full, or that somebody passed over, is left as it is: annotators would not see it again.
+    A task that is full is left as it is: annotators would not see it again.
     """
     asked_before = _asked_before(request) & set(missing.values())
     if not asked_before:
@@ -119,7 +121,7 @@ def _take_over(
     left, order = dict(missing), _order(request)
     for task_id, task in client.tasks(project, [], include=_LIGHT).items():
         found = split_external_id(campaign, (task.get("meta") or {}).get(EXTERNAL_ID))
-        if found is None or found[1] not in asked_before or task.get("is_labeled") or task.get("cancelled_annotations"):
+        if found is None or found[1] not in asked_before or task.get("is_labeled"):
             continue
         name = external_id(campaign, request.round, found[1])
         if name in left:
@@ -169,8 +171,10 @@ def _task(request: Request, item_id: str, name: str, priority: int) -> dict[str,
         "priority": priority,
         "reason": request.reasons[item_id],
     }
-    source_id = {} if item.source_id is None else {"source_id": item.source_id}
-    return {"data": {**item_data(request.task, item), **about, **source_id}, "meta": {EXTERNAL_ID: name}}
+    shown_id = shown_source_id(request.campaign.config.labeling, item)
+    source_id = {} if shown_id is None else {"source_id": shown_id}
+    shown = replace(item, fields=request.shown(item))
+    return {"data": {**item_data(request.task, shown), **about, **source_id}, "meta": {EXTERNAL_ID: name}}
 
 
 def _predictions(request: Request) -> dict[str, list[float]]:

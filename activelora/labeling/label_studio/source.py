@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from activelora.campaign.campaign import Campaign
 from activelora.config_labeling import LabelingConfig
 from activelora.errors import ConfigError
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import ANONYMOUS, Answer
 from activelora.labeling.label_studio.client import Client
+from activelora.labeling.label_studio.deleting import delete_tasks
 from activelora.labeling.label_studio.errors import REMEDIES, TOKEN_VARIABLE
 from activelora.labeling.label_studio.importing import import_round, published_key, remove_late_surplus
 from activelora.labeling.label_studio.interface import answer_of
@@ -70,6 +71,11 @@ class LabelStudioSource:
         """Return where to label."""
         url, project = request.campaign.config.labeling.label_studio.url, known_project(request.campaign)
         return f"label in Label Studio, {url}/projects/{project}/data" if project is not None else ""
+
+    def delete_item(self, campaign: Campaign, item_id: str) -> int:
+        """Delete an item's tasks with their answers, and return how many there were."""
+        project = known_project(campaign)
+        return 0 if project is None else delete_tasks(connect(campaign.config.labeling), campaign, project, item_id)
 
     def _count(self, client: Client, request: Request, project: int, view: View) -> Collected:
         names = _annotators(client, request)
@@ -130,11 +136,9 @@ def _published(request: Request, project: int) -> int | None:
 def _answer(
     request: Request, task_id: int, task: SeenTask, annotation: Annotation, names: Mapping[int, str]
 ) -> Answer | None:
-    """Return an annotation as an answer; None for one of another campaign, or a skip that was asked about anew."""
+    """Return an annotation as an answer; None for one of a task that is not of this campaign."""
     item = request.items.get(task.item_id) if task.item_id is not None else None
     if item is None:
-        return None
-    if annotation.skipped and item.item_id in request.reasons and task.round != request.round:
         return None
     return Answer(
         file=f"task {task_id}",
@@ -163,12 +167,6 @@ def _begun(client: Client, request: Request, project: int, view: View) -> Collec
 
 def _may_end(request: Request, collected: Collected) -> bool:
     """Tell whether what was collected may end the wait."""
-    from activelora.labeling.waiting import deadline_of  # which looks into the registry of sources
+    from activelora.labeling.waiting import decide  # which looks into the registry of sources
 
-    config = request.campaign.config.labeling
-    num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
-    if num_open == 0 or num_labeled >= math.floor(config.min_fraction * num_asked):
-        return True
-    deadline = deadline_of(request.campaign, request.round)
-    return deadline is not None and config.on_deadline != "wait" and datetime.now(UTC) >= deadline
+    return decide(request, collected, datetime.now(UTC)).action != "wait"
