@@ -20,8 +20,8 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
-from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.label_order import group_by_length
+from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import SplitDecoder
