@@ -67,7 +67,8 @@ class Engine:
         self._halving = Halving()
         self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
         self._trunk = Trunk(self._split, self._like, kept, self._halving)
-        self._branching = encoder.scoring == "text" and can_branch(self._split, self._like)
+        chooses = encoder.scoring == "text" and encoder.task.form != "text"
+        self._branching = chooses and can_branch(self._split, self._like)
         self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
