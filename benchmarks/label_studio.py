@@ -29,7 +29,7 @@ from activelora.scoring.table import unscored_table
 from components.ingest_pool import step as ingest_pool
 from components.select_batch import step as select_batch
 
-NUM_TASKS, NUM_ANNOTATORS, REPETITIONS = 5_000, 4, 5
+NUM_TASKS, NUM_ANNOTATORS, REPETITIONS = 5_000, 4, 3
 
 
 def main() -> None:
