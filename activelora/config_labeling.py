@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from activelora.config_label_studio import LabelStudioConfig
 from activelora.config_llm import LLMConfig
+from activelora.config_privacy import check_patterns
 from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
 
@@ -35,6 +36,12 @@ class LabelingConfig(Section):
     inbox: str | None = None
     """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
     `data.folder`. None is `inbox/` in the campaign."""
+    withhold: tuple[str, ...] = ()
+    """Fields of the prompt whose text annotators, a model too, do not get; they see [withheld]. `source_id` is your own
+    id. The model that is trained learns from the whole text all the same."""
+    redact: tuple[str, ...] = ()
+    """Regular expressions; what they match in texts and in your own id annotators see as [redacted]: for example
+    `[\\w.+-]+@[\\w-]+\\.[\\w.]+` for mail addresses. A choice is never redacted, so that multiple choice refuses it."""
     annotators_per_item: Positive = 1
     """How many people shall answer each item. An item is done when so many different annotators have labelled it or
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
@@ -72,6 +79,12 @@ class LabelingConfig(Section):
     """For `llm`: the model, its price and cap, and which items people label instead."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
+
+    @field_validator("redact")
+    @classmethod
+    def _check_redact(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        check_patterns(patterns)
+        return patterns
 
 
 def labeling_conflicts(config: LabelingConfig) -> Iterator[tuple[str, str, str]]:

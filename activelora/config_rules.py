@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from activelora import config_privacy
 from activelora.config_label_studio import label_studio_conflicts
 from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
@@ -57,6 +58,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _labels,
         _noise,
         _llm,
+        _privacy,
         _steps,
         _plateau,
         _gates,
@@ -260,6 +262,11 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
 def _llm(config: CampaignConfig) -> Iterator[Conflict]:
     for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
         yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
+
+
+def _privacy(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config_privacy.problems(config.labeling.withhold, config.labeling.redact, config.task):
+        yield Conflict(f"labeling.{name}", problem, remedy)
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
+from activelora.campaign.tombstones import deleted_items
 
 Record = dict[str, Any]
 
@@ -50,11 +51,14 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
 def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
     """Return all records that the rounds before the given one brought, by round: those that were replaced too.
 
+    Records about deleted items are left out.
+
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    manifests = label_manifests(campaign, before_round)
-    return [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
+    manifests, deleted = label_manifests(campaign, before_round), deleted_items(campaign.store)
+    rounds = [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
+    return [[record for record in records if record["item_id"] not in deleted] for records in rounds]
 
 
 def resolve(rounds: Iterable[list[Record]], adjudicators: Collection[str] = ()) -> LabelSnapshot:

@@ -12,6 +12,8 @@ from activelora.campaign.labels import decide_label, label_records, resolve
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
+from activelora.campaign.tombstones import deleted_items
+from activelora.labeling.discretion import shown_fields
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -83,7 +85,8 @@ class Request:
 
     def shown(self, item: Item) -> dict[str, str]:
         """Return what an annotator sees of an item: column → text."""
-        return {name: item.fields[name] for name in self.task.columns}
+        shown = shown_fields(self.campaign.config.labeling, item)
+        return {name: shown[name] for name in self.task.columns}
 
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
@@ -213,12 +216,14 @@ def open_request(campaign: Campaign) -> Request:
 
 
 def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
-    reasons = {row["item_id"]: row["reason"] for row in rows}
+    deleted = deleted_items(campaign.store)
+    reasons = {row["item_id"]: row["reason"] for row in rows if row["item_id"] not in deleted}
     known = _known(campaign, round_)
     earlier: dict[str, int] = {}
     for past in range(round_):
         earlier |= {row["item_id"]: past for row in _selection(campaign, past)}
-    earlier = {item_id: past for item_id, past in earlier.items() if item_id not in known and item_id not in reasons}
+    gone = {*known, *reasons, *deleted}
+    earlier = {item_id: past for item_id, past in earlier.items() if item_id not in gone}
     items = find_items(campaign, {*reasons, *earlier, *known})
     passed = _passed(campaign, round_)
     return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items, passed)

@@ -12,9 +12,11 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from activelora.campaign.manifest import Unit
+from activelora.labeling.discretion import shown_source_id
 from activelora.labeling.label_studio.client import Client, until_there
 from activelora.labeling.label_studio.interface import item_data, prediction
 from activelora.labeling.label_studio.project import FOLDER, campaign_id
@@ -169,8 +171,10 @@ def _task(request: Request, item_id: str, name: str, priority: int) -> dict[str,
         "priority": priority,
         "reason": request.reasons[item_id],
     }
-    source_id = {} if item.source_id is None else {"source_id": item.source_id}
-    return {"data": {**item_data(request.task, item), **about, **source_id}, "meta": {EXTERNAL_ID: name}}
+    shown_id = shown_source_id(request.campaign.config.labeling, item)
+    source_id = {} if shown_id is None else {"source_id": shown_id}
+    shown = replace(item, fields=request.shown(item))
+    return {"data": {**item_data(request.task, shown), **about, **source_id}, "meta": {EXTERNAL_ID: name}}
 
 
 def _predictions(request: Request) -> dict[str, list[float]]:

@@ -8,11 +8,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from activelora.campaign.campaign import Campaign
 from activelora.config_labeling import LabelingConfig
 from activelora.errors import ConfigError
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import ANONYMOUS, Answer
 from activelora.labeling.label_studio.client import Client
+from activelora.labeling.label_studio.deleting import delete_tasks
 from activelora.labeling.label_studio.errors import REMEDIES, TOKEN_VARIABLE
 from activelora.labeling.label_studio.importing import import_round, published_key, remove_late_surplus
 from activelora.labeling.label_studio.interface import answer_of
@@ -69,6 +71,11 @@ class LabelStudioSource:
         """Return where to label."""
         url, project = request.campaign.config.labeling.label_studio.url, known_project(request.campaign)
         return f"label in Label Studio, {url}/projects/{project}/data" if project is not None else ""
+
+    def delete_item(self, campaign: Campaign, item_id: str) -> int:
+        """Delete an item's tasks with their answers, and return how many there were."""
+        project = known_project(campaign)
+        return 0 if project is None else delete_tasks(connect(campaign.config.labeling), campaign, project, item_id)
 
     def _count(self, client: Client, request: Request, project: int, view: View) -> Collected:
         names = _annotators(client, request)
