@@ -25,7 +25,7 @@ class Page:
     """
 
     def __init__(self, address: str) -> None:
-        self._socket = websocket.create_connection(address, timeout=60, suppress_origin=True)
+        self._socket = websocket.create_connection(address, timeout=120, suppress_origin=True)
         self._number = 0
         for domain in ("Page", "Network", "Runtime"):
             self.call(f"{domain}.enable")
@@ -43,7 +43,7 @@ class Page:
         """Return what a piece of JavaScript comes to."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 60.0) -> None:
+    def wait_for(self, expression: str, seconds: float = 180.0) -> None:
         deadline = time.monotonic() + seconds
         while not self.value(expression):
             assert time.monotonic() < deadline, f"{expression} in: {self.value('document.body.innerText')}"
@@ -54,6 +54,10 @@ class Page:
             name, _, value = part.partition("=")
             self.call("Network.setCookie", name=name, value=value, url=url)
         self.call("Page.navigate", url=url)
+
+    def press(self, key: str) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=27)
 
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

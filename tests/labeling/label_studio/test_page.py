@@ -8,7 +8,6 @@ import pytest
 
 from activelora.labeling.label_studio.project import known_project
 from activelora.labeling.source import make_request
-from components.await_labels import step as await_labels
 from tests.labeling.conftest import select
 from tests.labeling.label_studio.browser import open_page
 
@@ -25,7 +24,7 @@ def chromium():
     return found
 
 
-def test_the_labelling_page(make, people, chromium, tmp_path):
+def test_the_labelling_page(make, source, people, chromium, tmp_path):
     """Ann opens the page, sees the text as text, clicks a label and submits; her answer is collected."""
     text = f"My parcel came <i>open</i> & empty. {SCRIPT} What now?"
     rows = [{"text": f"{text} ({number})", "label": "late"} for number in range(8)]
@@ -34,24 +33,24 @@ def test_the_labelling_page(make, people, chromium, tmp_path):
     task = {"prompt": "{text}", "labels": LABELS}
     campaign = make(task=task, rows=rows, data=data, batch=2, section=section)
     ids = select(campaign)
-    assert await_labels.run(campaign, 0) is None
+    request = make_request(campaign, 0)
+    source.publish(request)
     with open_page(chromium) as page:
         page.open(f"{people[0].url}/projects/{known_project(campaign)}/data?labeling=1", people[0].cookies)
         page.wait_for("document.body.innerText.includes('One label')")
         assert page.value("document.body.innerText").count("<b>One label.</b>") == 1
-        page.value("[...document.querySelectorAll('button')].find(one => one.innerText == 'OK')?.click()")
+        page.press("Escape")
         page.wait_for("document.body.innerText.includes('wrong item')")
         page.wait_for("document.body.innerText.includes('What now?')")
         seen = page.value("document.body.innerText")
         assert f"My parcel came <i>open</i> & empty. {SCRIPT} What now?" in seen
         assert all(label in seen for label in LABELS)
         assert page.value("document.title") != "it ran"
+        page.value("[...document.querySelectorAll('label')].find(one => one.innerText.includes('refund')).click()")
         if target := os.environ.get("ACTIVELORA_SCREENSHOT"):
             page.screenshot(Path(target))
-        page.value("[...document.querySelectorAll('label')].find(one => one.innerText.includes('refund')).click()")
         page.value("[...document.querySelectorAll('button')].find(one => one.innerText.includes('Submit')).click()")
-        page.wait_for("document.body.innerText.includes('What now?')")
-    from activelora.labeling.label_studio.source import LabelStudioSource
-
-    collected = LabelStudioSource().collect(make_request(campaign, 0))
+        shown = request.items[ids[0]].fields["text"][-len("What now? (0)") :]
+        page.wait_for(f"!document.body.innerText.includes('{shown}')")
+    collected = source.collect(request)
     assert [(record["item_id"], record["label"]) for record in collected.records] == [(ids[0], 3)]
