@@ -62,7 +62,7 @@ def import_round(client: Client, request: Request, project: int) -> None:
     def create() -> None:
         missing = {name: item_id for name, item_id in wanted.items() if name not in there}
         missing = _take_over(client, request, project, campaign, missing)
-        for batch in _batches(request, missing):
+        for batch in batches(request, missing):
             client.post(f"/api/projects/{project}/import", batch)
 
     until_there(look, create)
@@ -138,7 +138,7 @@ def _asked_before(request: Request) -> set[str]:
     return asked
 
 
-def _batches(request: Request, missing: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
+def batches(request: Request, missing: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the missing tasks in requests of a bounded size, most wanted first."""
     predictions, order = _predictions(request), _order(request)
     batch: list[dict[str, Any]] = []
