@@ -108,7 +108,8 @@ class ModelConfig(Section):
     """The pretrained language model that the adapter sits on."""
 
     base: str = "smollm2-135m-instruct"
-    """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, or a Hugging Face hub id."""
+    """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, a Hugging Face hub id, or the `s3://`
+    prefix of a model that `activelora model push` has published."""
     revision: str | None = None
     """For a hub id: the commit to use. Pin it in production."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -97,6 +97,8 @@ def _in_plain_words(detail: dict[str, Any], location: Sequence[str]) -> tuple[st
         return "must be a list", "Write [a, b], or a line for each that begins with `- `."
     if kind == "string_pattern_mismatch" and "secret_env" in location:
         return "is not a name that Kubernetes allows", "Name the secret and its key; the value stays in the cluster."
+    if kind == "string_pattern_mismatch" and location[-1] == "uri":
+        return "is not an S3 place", "Write s3://bucket/prefix."
     if kind == "string_pattern_mismatch":
         return "must be lower-case letters, digits and hyphens, at most 63, with no hyphen at an end", ""
     if kind == "literal_error":

@@ -64,6 +64,7 @@ def parse_config(document: Any, *, where: str) -> CampaignConfig:
 CHANGEABLE = (
     "resources",
     "tracking",
+    "acquisition.memory_gb",
     "labeling.wait_minutes",
     "labeling.poll_seconds",
     "labeling.remind_hours",

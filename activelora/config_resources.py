@@ -72,8 +72,12 @@ class TrainResources(StepResources):
 
 
 class ModelCacheConfig(Section):
-    """A volume for the base model's files, so that they are not fetched into a pod's own disk."""
+    """Where pods have the base model: on a volume, not their own disk; from an object store, not the model hub."""
 
+    uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+")] | None = None
+    """`s3://bucket/prefix` with published models. The first run publishes there what it fetches from the hub, and
+    `activelora submit` the built-in model, which pods cannot fetch otherwise. With no `model.revision` it stays what
+    the hub had then. None asks the hub from every pod."""
     claim: str | None = None
     """An existing PersistentVolumeClaim (ReadWriteMany, where pods run at the same time): the model is fetched
     once. None makes an empty volume for each pod, which goes with it."""

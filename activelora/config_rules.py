@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from activelora import config_privacy
+from activelora.config_label_studio import label_studio_conflicts
 from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
 if TYPE_CHECKING:
@@ -58,13 +59,14 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _noise,
         _llm,
         _privacy,
-        _predictions,
         _steps,
         _plateau,
         _gates,
         parallel,
     )
     own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    if config.labeling.source == "label_studio":
+        own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
     return [*(conflict for rule in rules for conflict in rule(config)), *own]
 
 
@@ -265,16 +267,6 @@ def _llm(config: CampaignConfig) -> Iterator[Conflict]:
 def _privacy(config: CampaignConfig) -> Iterator[Conflict]:
     for name, problem, remedy in config_privacy.problems(config.labeling.withhold, config.labeling.redact, config.task):
         yield Conflict(f"labeling.{name}", problem, remedy)
-
-
-def _predictions(config: CampaignConfig) -> Iterator[Conflict]:
-    kind, sent = config.task.kind, config.labeling.label_studio.predictions
-    if config.labeling.source == "label_studio" and sent != "none" and kind in ("multi_label", "generation"):
-        yield Conflict(
-            "labeling.label_studio.predictions",
-            f"`{sent}` sends the model's one answer out of several, and scoring a {kind} task brings none",
-            "Set it to none.",
-        )
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

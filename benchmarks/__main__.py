@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, str] = {
     "badge": "benchmarks.badge",
     "batch_bald": "benchmarks.batch_bald",
     "inbox": "benchmarks.inbox",
+    "scoring": "benchmarks.scoring",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 

@@ -14,9 +14,9 @@ from benchmarks.result import Row
 
 SUMMARY = "BADGE over drawn predictions and embeddings; CPU seconds of one thread, ours and the peer in turn."
 NOTES = (
-    "small-text, which runs once where it needs minutes, embeds −p in place of p − onehot and draws by numbers of its own, so that its picks cannot be ours. "
+    "small-text embeds −p in place of p − onehot and draws by numbers of its own, so that its picks cannot be ours. "
     "What is checked is that our picks are those of k-means++ on the explicit N × C·D matrix with the same random "
-    "numbers, at the size that is named.",
+    "numbers, at the size that is named. small-text runs once at 77 answers, where it needs minutes.",
 )
 PAIRED = {"50,000 × 4": {"num": 50_000, "num_answers": 4}, "5,000 × 77": {"num": 5_000, "num_answers": 77}}
 LARGE = {"num": 50_000, "num_answers": 77, "num_features": 768, "batch": 200}

@@ -29,6 +29,7 @@ from pipelines.commands import (
     examining,
     labelling,
     labels,
+    models,
     running,
     submitting,
     waking,
@@ -59,6 +60,7 @@ app.command("label")(labelling.label)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="model")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)

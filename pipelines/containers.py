@@ -32,7 +32,7 @@ USER = "10001:10001"
 """Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
 _PASSED_ON = ("AWS_", "LABEL_STUDIO_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
 _KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE})
-"""Of this machine's own dealings: no step needs them."""
+"""Of this machine's own dealings: no step needs them but to remind of labels, which containers here do not."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")
 _MODEL_CACHE = "/tmp/activelora"  # noqa: S108 - ACTIVELORA_CACHE of the images
 

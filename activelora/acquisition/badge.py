@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, embeddings
+from activelora.acquisition.kept import by_id, embeddings, ordered
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -47,7 +47,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not np.isfinite(pool.mean_probs_NC).all():
         raise ModelError("the pool's mean probabilities are not all finite numbers")
     residuals_NC = residuals(pool.mean_probs_NC[order])
-    chosen = kmeans_plus_plus(residuals_NC, embeddings(pool)[order], num, derive_seed(context.seed, "badge"))
+    chosen = kmeans_plus_plus(residuals_NC, ordered(embeddings(pool), order), num, derive_seed(context.seed, "badge"))
     picks = []
     for position, (row, distance) in enumerate(chosen, 1):
         index = int(order[row])

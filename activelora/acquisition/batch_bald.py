@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, samples
+from activelora.acquisition.kept import by_id, require_memory, samples
 from activelora.acquisition.strategy import (
     SAMPLES,
     Float32Array,
@@ -59,7 +59,10 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     picks: list[Pick] = []
     if not len(indices):
         return picks
-    chosen = greedy(np.exp(samples(pool)[indices]), num, context.config.configurations, context.seed)
+    log_probs_NKC = samples(pool)
+    gigabytes = 3 * 8e-9 * len(indices) * log_probs_NKC[:1].size
+    require_memory(context, f"`batch_bald` with {len(indices)} candidates", gigabytes)
+    chosen = greedy(np.exp(log_probs_NKC[indices]), num, context.config.configurations, context.seed)
     for position, (row, gain) in enumerate(chosen, 1):
         index = int(indices[row])
         reason = f"adds {gain:.3f} nats to what the batch tells about the weights, pick {position}"

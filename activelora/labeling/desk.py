@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from activelora.campaign.campaign import Campaign
@@ -34,6 +35,21 @@ def asked_now(campaign: Campaign) -> Request:
         )
     request = open_request(campaign)
     return source.for_people(request) if isinstance(source, LLMSource) else request
+
+
+def asked_of(request: Request, annotator: str) -> Request:
+    """Return what one of the annotators is asked: adjudicators what the others could not decide, the others the rest.
+
+    An adjudicator's answer overrules all others, so nobody should give one by the way.
+    """
+    labeling = request.campaign.config.labeling
+    if not labeling.adjudicators:
+        return request
+    collected = get_source(labeling.source).collect(request)
+    if annotator not in labeling.adjudicators:
+        reasons = {one: why for one, why in request.reasons.items() if collected.states[one] != "adjudication"}
+        return replace(request, reasons=reasons)
+    return replace(request, reasons={one: f"answers so far: {said}" for one, said in collected.disputes.items()})
 
 
 def answered_by(request: Request, annotator: str) -> dict[str, str]:

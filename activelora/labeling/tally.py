@@ -147,9 +147,9 @@ def is_decided(labels: Sequence[Any], min_agreement: float) -> bool:
 
 
 def by_annotator(votes: Iterable[Vote]) -> dict[str, list[Vote]]:
-    """Return the answers of each annotator, by name."""
+    """Return the answers of each annotator, by name, each in the order of their places."""
     found: dict[str, list[Vote]] = defaultdict(list)
-    for vote in votes:
+    for vote in sorted(votes, key=lambda vote: (vote.answer.file, vote.answer.line)):
         found[vote.answer.annotator].append(vote)
     return dict(sorted(found.items()))
 

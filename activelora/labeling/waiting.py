@@ -115,6 +115,8 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
     text += f" ({', '.join(others)})" if others else ""
     if collected.corrections:
         text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
+    if num_late := _num_late(request, collected):
+        text += f", late answers to {_items(num_late)} of earlier rounds"
     if instructions := get_source(config.source).instructions(request):
         text += f": {instructions}"
     if collected.answered and (config.annotators_per_item > 1 or len(collected.answered) > 1):
@@ -140,6 +142,7 @@ def wait_document(request: Request, collected: Collected, now: datetime | None =
         "annotators_per_item": config.annotators_per_item,
         "answered": dict(sorted(collected.answered.items())),
         "adjudicators": list(config.adjudicators),
+        "num_late": _num_late(request, collected),
         "to_adjudicate": len(collected.disputes),
         "num_rejected": len(collected.rejected),
         "deadline": _iso(moments.deadline),
@@ -179,6 +182,11 @@ def _describe_moments(request: Request, now: datetime) -> str:
 
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _num_late(request: Request, collected: Collected) -> int:
+    """Return how many items of earlier rounds would get their label now."""
+    return len({record["item_id"] for record in collected.closed().records} - set(request.reasons))
 
 
 def _items(count: int) -> str:

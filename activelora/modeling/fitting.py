@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from activelora.campaign.campaign import Attempt
@@ -47,6 +47,11 @@ class AttemptJob:
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw in this round."""
         return self.attempt.campaign.seed(name, self.attempt.unit.round, *parts)
+
+    def among(self, indices: Sequence[int]) -> AttemptJob:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels)
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""

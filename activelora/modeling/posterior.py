@@ -209,6 +209,9 @@ class FitJob(Protocol):
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw in this round, such as ``seed("adapter")``."""
 
+    def among(self, indices: Sequence[int]) -> FitJob:
+        """Return the job on some of its items and labels only; a training of its own needs a name of its own."""
+
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step, from the last checkpoint of that name on, and return each step's loss.
 

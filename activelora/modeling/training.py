@@ -282,7 +282,9 @@ class AnswerLoss(nn.Module):
         key = self._split.states_key([[ids]]) if self._kept is not None else ""
         state = self._kept.get(key) if self._kept is not None else None
         if state is None:
-            state = self._split.trunk(torch.tensor([ids], device=self._base.device))[0]
+            device = self._base.device
+            with torch.autocast(device.type, enabled=False):  # whoever finds the state may not be in it
+                state = self._split.trunk(torch.tensor([ids], device=device))[0]
             if self._kept is not None:
                 self._kept.put(key, state)
         return state.to(self._base.device)

@@ -27,11 +27,14 @@ from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
+from activelora.scoring.batch_size import Halving
 from activelora.scoring.layout import Chunk, Listing, Row
 from activelora.scoring.trunk import Trunk, for_batch
 
 CHUNK_ITEMS = 512
-"""Items whose trunk states are held at once; any value gives the same scores."""
+"""Items whose trunk states are held at once."""
+CHUNKS_WITHOUT_TRUNK = 64
+"""So many times more items where only token ids are held: a sample's weights are merged once a chunk."""
 
 
 Read = Callable[[int, list[Row], torch.Tensor, int], None]
@@ -60,7 +63,8 @@ class Engine:
         self.base = base
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
-        self._trunk = Trunk(self._split, base.device, kept)
+        self._halving = Halving()
+        self._trunk = Trunk(self._split, base.device, kept, self._halving)
         self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -157,8 +161,9 @@ class Engine:
             read: Is given every batch, once a sample.
             embeddings_ND: The sums over the samples are added to it; None leaves them out.
         """
-        starts = range(0, len(listing.encoded), CHUNK_ITEMS)
-        found = (listing.chunk(at, at + CHUNK_ITEMS, self.encoder.scoring, self.batch_tokens) for at in starts)
+        size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
+        starts = range(0, len(listing.encoded), size)
+        found = (listing.chunk(at, at + size, self.encoder.scoring, self.batch_tokens) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
             done for chunk in chunks for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND)
@@ -187,12 +192,18 @@ class Engine:
                 top_cache = DynamicCache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
-                    final_BTD = self._split.top(hidden, for_batch(top_cache, len(batch)))
+                    final_BTD = self._top(hidden, top_cache)
                     rows = [chunk.rows[i] for i in batch]
                     read(index, rows, final_BTD, chunk.prefix_length)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
+
+    def _top(self, hidden: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
+        def some(rows: slice) -> torch.Tensor:
+            return self._split.top(hidden[rows], for_batch(cache, len(hidden[rows])))
+
+        return self._halving.run(some, hidden.shape[0], hidden.shape[1])
 
     def _read(
         self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int

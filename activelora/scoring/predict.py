@@ -22,6 +22,7 @@ from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Posterior, Setting
 from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
 from activelora.modeling.trunk_states import kept_states
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
@@ -55,13 +56,14 @@ class Predictor:
         encoder = Encoder(base.tokenizer, config.task)
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         kept = kept_states(config.resources.trunk_cache_gb)
+        tokens = batch_tokens(config.scoring, base)
         if round_ == 0:
-            engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens, kept)
+            engine = Engine(base, encoder, first_top_layer, tokens, kept)
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
             setting = Setting(base, encoder, config, campaign.seed("mask", round_))
             with _posterior(campaign, round_, setting) as posterior:
-                engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens, kept)
+                engine = Engine(base, encoder, first_top_layer, tokens, kept)
                 yield cls(engine, posterior)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)

@@ -23,6 +23,9 @@ from activelora.scoring.engine import Engine
 from activelora.scoring.layout import Listing, Row
 from activelora.uncertainty.text_measures import TokenScores
 
+MIN_WRITING_TOKENS = 4096
+"""Per batch, prompts and answers: a step writes one token a row, and needs many rows to pay."""
+
 
 def write_answers(
     engine: Engine, items: Sequence[Item], sampler: Sampler, max_tokens: int, description: str
@@ -44,7 +47,7 @@ def write_answers(
     for index in sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index)):
         if room < 1:
             batches.append([])
-            room = max(1, engine.batch_tokens // (len(prompts[index]) + max_tokens))
+            room = max(1, max(engine.batch_tokens, MIN_WRITING_TOKENS) // (len(prompts[index]) + max_tokens))
         batches[-1].append(index)
         room -= 1
     answers: dict[int, tuple[int, ...]] = {}

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 
 from activelora.modeling.split import SplitDecoder, expand_cache
 from activelora.modeling.trunk_states import TrunkStates
+from activelora.scoring.batch_size import Halving
 from activelora.scoring.layout import Chunk
 
 States = tuple[torch.Tensor | None, list[torch.Tensor]]
@@ -29,10 +30,12 @@ class Trunk:
         split: The model in two parts.
         device: Where it lives.
         kept: Where states are kept across runs, if anywhere.
+        halving: Goes on where memory runs out.
     """
 
-    def __init__(self, split: SplitDecoder, device: torch.device, kept: TrunkStates | None) -> None:
+    def __init__(self, split: SplitDecoder, device: torch.device, kept: TrunkStates | None, halving: Halving) -> None:
         self._split = split
+        self._halving = halving
         self._device = device
         self._kept = kept
 
@@ -68,10 +71,16 @@ class Trunk:
             parts.append(self._split.trunk(self._tensor([chunk.prefix]), cache)[0])
         for batch in chunk.company:
             ids = chunk.ids(batch)
-            hidden_BTD = self._split.trunk(self._tensor(ids), for_batch(cache, len(batch)))
+            hidden_BTD = self._run(self._tensor(ids), cache)
             parts += [hidden_TD[: len(row)] for row, hidden_TD in zip(ids, hidden_BTD, strict=True)]
             yield
         return torch.cat(parts)
+
+    def _run(self, ids_BT: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
+        def some(rows: slice) -> torch.Tensor:
+            return self._split.trunk(ids_BT[rows], for_batch(cache, len(ids_BT[rows])))
+
+        return self._halving.run(some, *ids_BT.shape)
 
     def _batched(self, chunk: Chunk, states_MD: torch.Tensor) -> States:
         """Return the prefix's states and those of the wanted rows, padded again."""

@@ -116,6 +116,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         {
             "source": campaign.config.labeling.source,
             "states": {state: count for state in STATES if (count := list(states.values()).count(state))},
+            "answered": dict(sorted(collected.answered.items())),
             "votes": dict(sorted(Counter(one["annotator"] for one in votes).items())),
             **_decision_details(request, decision, now),
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -81,12 +82,14 @@ def _unlabeled(attempt: Attempt, round_: int) -> ScoredPool:
             *deleted_items(campaign.store),
         },
         label_names=make_task(campaign.config.task).label_names,
+        memory_gb=campaign.config.acquisition.memory_gb,
     )
 
 
-def _scores(attempt: Attempt, round_: int, num_shards: int) -> list[pa.Table]:
+def _scores(attempt: Attempt, round_: int, num_shards: int) -> Iterator[pa.Table]:
+    """Return the shards' tables, each read when it is asked for."""
     manifests = [attempt.reads(attempt.campaign.require(Unit("score_pool", round_, n))) for n in range(num_shards)]
-    return [attempt.campaign.read_table(manifest, "scores.parquet") for manifest in manifests]
+    return (attempt.campaign.read_table(manifest, "scores.parquet") for manifest in manifests)
 
 
 def _selection(pool: ScoredPool, picks: list[Pick]) -> pa.Table:

@@ -18,7 +18,8 @@ from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
 from pipelines.cluster.registry import check_image
-from pipelines.placement import CONFIG_KEYS
+from pipelines.cluster.training_checks import check_training
+from pipelines.pods import CONFIG_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
 _POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
@@ -56,6 +57,7 @@ def examine(
             ("types", lambda: _check_types(kube, resources)),
             ("rights", lambda: _check_rights(kube, namespace)),
             ("accounts", lambda: _check_named(kube, namespace, resources)),
+            ("training", lambda: check_training(kube, namespace, resources)),
             ("priorities", lambda: _check_priorities(kube, resources)),
             ("secrets", lambda: _check_secrets(kube, namespace, resources)),
             ("nodes", lambda: check_nodes(_items(kube, "/api/v1/nodes"), resources)),

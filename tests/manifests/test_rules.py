@@ -46,7 +46,7 @@ def test_kubernetes_knows_every_field(overlay, version):
 @pytest.mark.parametrize("version", ["1.37", "1.36"])
 def test_the_priority_policy_is_known_and_goes_by_the_pods_labels(version, tmp_path):
     """It is in no overlay, because it needs Kubernetes 1.36."""
-    from pipelines.placement import POD_LABELS, PRIORITY_LABEL
+    from pipelines.pods import POD_LABELS, PRIORITY_LABEL
 
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     found = list(yaml.safe_load_all((MANIFESTS / "components" / "priority" / "priority.yaml").read_text()))

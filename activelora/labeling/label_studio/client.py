@@ -21,7 +21,7 @@ from activelora.labeling.label_studio.errors import LabelStudioError, refused, u
 from activelora.labeling.label_studio.tokens import Credentials
 
 CONNECT_SECONDS = 10.0
-TRIES = 5
+TRIES = 4
 MAX_PAUSE_SECONDS = 60.0
 PAGE_SIZE = 500
 LISTINGS = 3

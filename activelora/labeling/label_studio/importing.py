@@ -113,7 +113,7 @@ def _take_over(
 ) -> dict[str, str]:
     """Give open tasks of earlier rounds about the same items to this round, and return what is still missing.
 
-    A task that is full, or that somebody passed over, is left as it is: annotators would not see it again.
+    A task that is full is left as it is: annotators would not see it again.
     """
     asked_before = _asked_before(request) & set(missing.values())
     if not asked_before:
@@ -121,7 +121,7 @@ def _take_over(
     left, order = dict(missing), _order(request)
     for task_id, task in client.tasks(project, [], include=_LIGHT).items():
         found = split_external_id(campaign, (task.get("meta") or {}).get(EXTERNAL_ID))
-        if found is None or found[1] not in asked_before or task.get("is_labeled") or task.get("cancelled_annotations"):
+        if found is None or found[1] not in asked_before or task.get("is_labeled"):
             continue
         name = external_id(campaign, request.round, found[1])
         if name in left:

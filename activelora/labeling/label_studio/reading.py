@@ -23,7 +23,7 @@ from activelora.labeling.label_studio.importing import EXTERNAL_ID, split_extern
 from activelora.labeling.label_studio.interface import CONTROL
 from activelora.labeling.label_studio.project import FOLDER, campaign_id, counters
 
-OVERLAP_SECONDS = 60.0
+OVERLAP_SECONDS = 10.0
 """So far before the newest change is read again: a server with several processes may show changes out of order."""
 FORMAT = 1
 logger = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def look(client: Client, campaign: Campaign, project: int, *, full: bool = False) -> View:
+def look(
+    client: Client, campaign: Campaign, project: int, *, full: bool = False, overlap_seconds: float = OVERLAP_SECONDS
+) -> View:
     """Return the tasks as they are now.
 
     Args:
@@ -115,6 +117,7 @@ def look(client: Client, campaign: Campaign, project: int, *, full: bool = False
         campaign: The campaign.
         project: Its project.
         full: List everything, whatever is known.
+        overlap_seconds: So far before the newest known change is read again.
 
     Raises:
         LabelStudioError: The server cannot be asked, or the project is gone.
@@ -123,12 +126,12 @@ def look(client: Client, campaign: Campaign, project: int, *, full: bool = False
     if view.watermark is None:
         view = _full(client, campaign, project)
     else:
-        since = moment(view.watermark) - timedelta(seconds=OVERLAP_SECONDS)
+        since = moment(view.watermark) - timedelta(seconds=overlap_seconds)
         changed = _list(client, campaign, project, since)
         view.merge(changed.items())
         view.num_listed = len(changed)
         view = _checked(client, campaign, project, view)
-    _save_view(campaign.store, project, view)
+    save_view(campaign.store, project, view)
     return view
 
 
@@ -228,7 +231,8 @@ def _restored(task: dict[str, Any]) -> SeenTask:
     return SeenTask(**task, annotations=annotations)
 
 
-def _save_view(store: Store, project: int, view: View) -> None:
+def save_view(store: Store, project: int, view: View) -> None:
+    """Keep what is known, where the store may be written."""
     document = {
         "format": FORMAT,
         "difference": view.difference,

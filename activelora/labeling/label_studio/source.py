@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -137,11 +136,9 @@ def _published(request: Request, project: int) -> int | None:
 def _answer(
     request: Request, task_id: int, task: SeenTask, annotation: Annotation, names: Mapping[int, str]
 ) -> Answer | None:
-    """Return an annotation as an answer; None for one of another campaign, or a skip that was asked about anew."""
+    """Return an annotation as an answer; None for one of a task that is not of this campaign."""
     item = request.items.get(task.item_id) if task.item_id is not None else None
     if item is None:
-        return None
-    if annotation.skipped and item.item_id in request.reasons and task.round != request.round:
         return None
     return Answer(
         file=f"task {task_id}",
@@ -170,12 +167,6 @@ def _begun(client: Client, request: Request, project: int, view: View) -> Collec
 
 def _may_end(request: Request, collected: Collected) -> bool:
     """Tell whether what was collected may end the wait."""
-    from activelora.labeling.waiting import deadline_of  # which looks into the registry of sources
+    from activelora.labeling.waiting import decide  # which looks into the registry of sources
 
-    config = request.campaign.config.labeling
-    num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
-    if num_open == 0 or num_labeled >= math.floor(config.min_fraction * num_asked):
-        return True
-    deadline = deadline_of(request.campaign, request.round)
-    return deadline is not None and config.on_deadline != "wait" and datetime.now(UTC) >= deadline
+    return decide(request, collected, datetime.now(UTC)).action != "wait"

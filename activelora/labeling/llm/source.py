@@ -191,6 +191,7 @@ def _merge(request: Request, own: Collected, people: Collected) -> Collected:
         states=_in_order(request, {**own.states, **people.states}),
         rejected=[*own.rejected, *people.rejected],
         num_rounded=own.num_rounded + people.num_rounded,
+        answered={**own.answered, **people.answered},
     )
 
 

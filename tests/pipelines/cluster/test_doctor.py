@@ -192,6 +192,64 @@ def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
     assert findings["MLflow"].state == "ok"
 
 
+TRAINJOBS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trainjobs.trainer.kubeflow.org"
+RUNTIME = "/apis/trainer.kubeflow.org/v1alpha1/clustertrainingruntimes/torch-distributed"
+SEVERAL = {**RESOURCES, "train": {"num_nodes": 2, "accelerator_type": "nvidia.com/gpu", "accelerator_count": 2}}
+
+
+def train_job_type(*fields):
+    spec = {"properties": {"spec": {"properties": {name: {} for name in fields}}}}
+    return {"spec": {"versions": [{"name": "v1alpha1", "schema": {"openAPIV3Schema": spec}}]}}
+
+
+@pytest.fixture
+def with_trainer(fake):
+    fake.objects |= {TRAINJOBS: train_job_type("trainer", "runtimePatches", "activeDeadlineSeconds"), RUNTIME: {}}
+    return fake
+
+
+def test_training_on_several_nodes_is_looked_at_where_it_is_asked_for(found, with_trainer):
+    assert "TrainJob" not in found()
+    findings = found(resources=SEVERAL)
+    named = ("TrainJob", "runtime torch-distributed", "rights of activelora-steps")
+    assert [findings[name].state for name in named] == ["ok", "ok", "ok"]
+    asked = [one["spec"] for one in with_trainer.reviews if one["kind"] == "SubjectAccessReview"]
+    assert {one["user"] for one in asked} == {"system:serviceaccount:kubeflow:activelora-steps"}
+    assert {one["resourceAttributes"]["verb"] for one in asked} == {"get", "create", "patch", "delete", "list"}
+
+
+def test_a_cluster_that_cannot_train_on_several_nodes(found, with_trainer):
+    with_trainer.denied = {("create", "trainjobs")}
+    del with_trainer.objects[RUNTIME]
+    with_trainer.objects[TRAINJOBS] = train_job_type("trainer", "podTemplateOverrides")
+    findings = found(resources=SEVERAL)
+    assert "older than 2.2" in findings["TrainJob"].words
+    assert findings["runtime torch-distributed"].state == "failed"
+    assert findings["rights of activelora-steps"].words == "it may not create trainjobs in kubeflow"
+    assert "components/trainer" in findings["rights of activelora-steps"].remedy
+    del with_trainer.objects[TRAINJOBS]
+    finding = found(resources=SEVERAL)["TrainJob"]
+    assert (finding.state, finding.words) == ("failed", "Kubeflow Trainer is not installed")
+
+
+def test_the_rights_of_others_may_be_hidden(found, with_trainer):
+    with_trainer.forbidden = {"/apis/authorization.k8s.io/v1/subjectaccessreviews", TRAINJOBS}
+    findings = found(resources=SEVERAL)
+    assert findings["rights of activelora-steps"].state == "warning"
+    assert findings["TrainJob"].words == "Kubeflow Trainer is not installed"
+    with_trainer.objects["/apis/trainer.kubeflow.org/v1alpha1"] = {}
+    assert found(resources=SEVERAL)["TrainJob"].state == "warning"
+
+
+def test_nodes_for_a_training_on_several_of_them(found, with_trainer):
+    """Two pods of two GPUs fit one node of four; the pod that starts them needs none."""
+    assert found(resources=SEVERAL)["nodes for resources.train"].state == "ok"
+    more = {**SEVERAL, "train": {**SEVERAL["train"], "num_nodes": 3}}
+    finding = found(resources=more)["nodes for resources.train"]
+    assert finding.state == "failed"
+    assert "3 pods with 2 each" in finding.words
+
+
 def test_the_pipelines_api_is_asked_as_the_other_commands_do(found, kfp):
     assert found()["Kubeflow Pipelines"].words == f"{kfp.url} answers"
     assert "GET /healthz" in kfp.calls
