@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.label_studio]
 CAN = frozenset({"skip", "invalid", "change", "late", "correct"})
 """Annotators are recorded by the server's number of them, and nobody can answer about an unknown item."""
 
+CACHE = "labeling/label_studio/"
+
 
 @pytest.fixture
 def bench(proxy, admin, people):
@@ -35,7 +37,9 @@ def bench(proxy, admin, people):
         return 0 if project is None else len(admin.tasks(project, [], fields="all"))
 
     labeling = {"source": "label_studio", "label_studio": {"url": proxy.url, "timeout_seconds": 20}}
-    return Bench(LabelStudioSource(), labeling, answer, num_questions, can=CAN, annotator=f"user {person.user_id}")
+    return Bench(
+        LabelStudioSource(), labeling, answer, num_questions, can=CAN, annotator=f"user-{person.user_id}", cache=CACHE
+    )
 
 
 @pytest.mark.parametrize("check", checks_for(Bench(LabelStudioSource(), {}, lambda *_: None, can=CAN)))
