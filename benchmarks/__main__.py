@@ -24,8 +24,8 @@ BENCHMARKS: dict[str, str] = {
     "core_set": "benchmarks.core_set",
     "badge": "benchmarks.badge",
     "batch_bald": "benchmarks.batch_bald",
-    "inbox": "benchmarks.inbox",
     "scoring": "benchmarks.scoring",
+    "inbox": "benchmarks.inbox",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 
