@@ -24,6 +24,7 @@ class AttemptJob:
         base: The base model.
         items: The labelled items, sorted by id.
         labels: Their labels.
+        weights: How much each counts.
         folder: Where the method writes.
         previous: What it wrote in the last round, for a warm start.
     """
@@ -32,6 +33,7 @@ class AttemptJob:
     base: BaseModel
     items: Sequence[EncodedItem]
     labels: Sequence[int]
+    weights: Sequence[float]
     folder: Path
     previous: Path | None = None
 
@@ -46,7 +48,7 @@ class AttemptJob:
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
-        examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
+        examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
         trainer = Trainer(self.base, trainee, examples, self.config.training, seed)
         checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name)
         checkpoints.restore()
