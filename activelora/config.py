@@ -24,6 +24,7 @@ from activelora.config_resources import (
     TolerationConfig,
 )
 from activelora.config_rules import conflicts
+from activelora.config_secrets import SecretKeyConfig
 from activelora.config_section import Fraction, NonNegative, Positive, Section
 from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
@@ -44,6 +45,7 @@ __all__ = [
     "NotifyConfig",
     "ResourcesConfig",
     "ScoringConfig",
+    "SecretKeyConfig",
     "Section",
     "SourceConfig",
     "StepResources",
@@ -106,7 +108,8 @@ class ModelConfig(Section):
     """The pretrained language model that the adapter sits on."""
 
     base: str = "smollm2-135m-instruct"
-    """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, or a Hugging Face hub id."""
+    """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, a Hugging Face hub id, or the `s3://`
+    prefix of a model that `activelora model push` has published."""
     revision: str | None = None
     """For a hub id: the commit to use. Pin it in production."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

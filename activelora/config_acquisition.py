@@ -17,8 +17,9 @@ class ScoringConfig(Section):
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
     `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""
-    batch_tokens: Annotated[int, Field(ge=64)] = 4096
-    """Tokens per batch, padding included. Lower it where memory runs out."""
+    batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
+    """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
+    on a GPU, by its memory. Where memory runs out, batches are halved."""
 
 
 class AcquisitionConfig(Section):
@@ -34,6 +35,10 @@ class AcquisitionConfig(Section):
     per_class_floor: NonNegative = 0
     """At least this many items of every predicted class in a batch, as far as there are any, whatever the strategy
     prefers: against classes that are never asked for. 0 leaves the batch to the strategy."""
+    memory_gb: Annotated[float, Field(gt=0.0)] = 4.0
+    """Memory for a selection's embeddings and samples and for what a strategy computes from them. Embeddings or
+    samples that would take more than a quarter of it lie in a temporary file (in TMPDIR) and are read in blocks. A
+    strategy that cannot do with it says so and what it needs. Picks do not depend on it."""
     measure: str = "predictive_entropy"
     """For `uncertainty`: the measure to rank by; for `star`: the one that is mixed; for `density_weighted`: the
     one that is weighted. `activelora list measures` names them."""

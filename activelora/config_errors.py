@@ -79,7 +79,9 @@ def _explain(detail: dict[str, Any], where: str) -> list[ConfigError]:
     if kind == "missing":
         return [ConfigError(f"`{key}` is missing", where=where, remedy=INIT_REMEDY)]
     problem, remedy = _in_plain_words(detail, location)
-    return [ConfigError(f"`{key}` {problem}{_shown(detail.get('input'))}", where=where, remedy=remedy)]
+    # Where a secret's name belongs, somebody may have written the secret.
+    shown = "" if "secret_env" in location else _shown(detail.get("input"))
+    return [ConfigError(f"`{key}` {problem}{shown}", where=where, remedy=remedy)]
 
 
 def _in_plain_words(detail: dict[str, Any], location: Sequence[str]) -> tuple[str, str]:
@@ -93,6 +95,10 @@ def _in_plain_words(detail: dict[str, Any], location: Sequence[str]) -> tuple[st
         return "must be text", "Put it in quotes." if given is not None else ""
     if kind == "tuple_type":
         return "must be a list", "Write [a, b], or a line for each that begins with `- `."
+    if kind == "string_pattern_mismatch" and "secret_env" in location:
+        return "is not a name that Kubernetes allows", "Name the secret and its key; the value stays in the cluster."
+    if kind == "string_pattern_mismatch" and location[-1] == "uri":
+        return "is not an S3 place", "Write s3://bucket/prefix."
     if kind == "string_pattern_mismatch":
         return "must be lower-case letters, digits and hyphens, at most 63, with no hyphen at an end", ""
     if kind == "literal_error":

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from activelora import config_llm
 from activelora.config import CampaignConfig
 from activelora.config_errors import INIT_REMEDY, explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
@@ -60,7 +61,17 @@ def parse_config(document: Any, *, where: str) -> CampaignConfig:
     return config
 
 
-CHANGEABLE = ("resources", "tracking", "labeling.wait_minutes", "labeling.poll_seconds")
+CHANGEABLE = (
+    "resources",
+    "tracking",
+    "acquisition.memory_gb",
+    "labeling.wait_minutes",
+    "labeling.poll_seconds",
+    "labeling.remind_hours",
+    *(f"labeling.llm.{name}" for name in config_llm.CHANGEABLE),
+    "labeling.label_studio.url",
+    "labeling.label_studio.timeout_seconds",
+)
 """Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
 
 

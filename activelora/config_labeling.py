@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
 
+from activelora.config_label_studio import LabelStudioConfig
+from activelora.config_llm import LLMConfig
+from activelora.config_privacy import check_patterns
 from activelora.config_section import Fraction, Positive, Section
 from activelora.config_task import TaskConfig
+
+Hours = Annotated[float, Field(gt=0.0)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+SkippedRule = Literal["never", "return", "adjudicate"]
 
 
 class LabelingConfig(Section):
@@ -16,7 +23,9 @@ class LabelingConfig(Section):
 
     source: str = "oracle"
     """`oracle`: the pool's own gold labels (simulation). `files`: people fill CSV or JSONL files.
-    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too)."""
+    `terminal`: people label with the keyboard (`activelora label`, which campaigns with `files` count too).
+    `label_studio`: people label in a Label Studio project, see `label_studio`. `llm`: a model behind an endpoint, mixed
+    with people by rule (`labeling.llm`)."""
     oracle_error_rate: Fraction = 0.0
     """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
     likely; `oracle_confusion` says which are."""
@@ -27,22 +36,88 @@ class LabelingConfig(Section):
     inbox: str | None = None
     """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
     `data.folder`. None is `inbox/` in the campaign."""
+    withhold: tuple[str, ...] = ()
+    """Fields of the prompt whose text annotators, a model too, do not get; they see [withheld]. `source_id` is your own
+    id. The model that is trained learns from the whole text all the same."""
+    redact: tuple[str, ...] = ()
+    """Regular expressions; what they match in texts and in your own id annotators see as [redacted]: for example
+    `[\\w.+-]+@[\\w-]+\\.[\\w.]+` for mail addresses. A choice is never redacted, so that multiple choice refuses it."""
     annotators_per_item: Positive = 1
     """How many people shall answer each item. An item is done when so many different annotators have labelled it or
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
     deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
     their mistakes independently."""
+    label_studio: LabelStudioConfig = LabelStudioConfig()
+    """For `label_studio`: the server, and what annotators see there."""
+    min_agreement: Fraction = 0.0
+    """Share of an item's labels that the winning one needs: with 0.75, two against one do not decide, and the item
+    goes to an adjudicator. A tie never decides."""
+    adjudicators: tuple[Name, ...] = ()
+    """Names, as annotators write them, whose answers overrule those of others. Items that the annotators could not
+    decide wait for one of them, and stay out of the pool until then."""
+    skipped: SkippedRule = "never"
+    """What becomes of an item that everybody asked has passed over. `never`: it is not asked for again. `return`: it
+    goes back to the pool, and a new answer is wanted if it is selected again. `adjudicate`: it waits for an
+    adjudicator. What an adjudicator passes over is skipped."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
-    deadline_hours: Annotated[float, Field(gt=0.0)] | None = None
+    deadline_hours: Hours | None = None
     """Counted from the selection. None waits without end (holding nothing: each tick looks once)."""
-    on_deadline: Literal["proceed", "wait", "stop"] = "proceed"
-    """At the deadline: go on with the labels that are there, keep waiting, or stop the campaign."""
+    on_deadline: Literal["proceed", "extend", "stop", "wait"] = "proceed"
+    """At the deadline: `proceed` with the labels that are there; `extend` it once, then proceed; `stop` the campaign,
+    which keeps the labels; or `wait` on."""
+    deadline_extension_hours: Hours | None = None
+    """For `extend`: by how much. None is the same time again."""
+    remind_hours: tuple[Hours, ...] = ()
+    """So many hours before the deadline, the webhook in `ACTIVELORA_WEBHOOK_URL` is told what the round waits for,
+    for example `[24, 2]`. Each moment at most once a round; a webhook that fails stops nothing. May be changed while
+    the campaign runs."""
     wait_minutes: Annotated[float, Field(ge=0.0)] = 0.0
     """How long one run stays and polls before it leaves the wait to the next tick. May be changed while the
     campaign runs."""
+    llm: LLMConfig = LLMConfig()
+    """For `llm`: the model, its price and cap, and which items people label instead."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
+
+    @field_validator("redact")
+    @classmethod
+    def _check_redact(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        check_patterns(patterns)
+        return patterns
+
+
+def labeling_conflicts(config: LabelingConfig) -> Iterator[tuple[str, str, str]]:
+    """Yield what contradicts itself in the section: setting, problem and remedy."""
+    yield from _deadline_conflicts(config)
+    num, names = config.annotators_per_item, config.adjudicators
+    if config.skipped == "adjudicate" and not names:
+        problem = "skipped items go to adjudicators, and labeling.adjudicators names none"
+        yield "labeling.skipped", problem, "Name one or more in labeling.adjudicators, or set it to never or return."
+    if config.min_agreement > 0 and not names:
+        problem = "items with too little agreement go to adjudicators, and labeling.adjudicators names none"
+        yield "labeling.min_agreement", problem, "Name one or more in labeling.adjudicators, or leave it out."
+    if config.min_agreement > 0 and num == 1:
+        problem = "a single answer always agrees with itself, and labeling.annotators_per_item is 1"
+        yield "labeling.min_agreement", problem, "Set labeling.annotators_per_item to 2 or more, or leave it out."
+    if len(set(names)) < len(names):
+        yield "labeling.adjudicators", "names somebody twice", "Leave the second one out."
+
+
+def _deadline_conflicts(config: LabelingConfig) -> Iterator[tuple[str, str, str]]:
+    hours, remedy = config.deadline_hours, "Set labeling.deadline_hours, or leave it out."
+    if config.deadline_extension_hours is not None and config.on_deadline != "extend":
+        problem = f"it belongs to on_deadline `extend`, and labeling.on_deadline is `{config.on_deadline}`"
+        yield "labeling.deadline_extension_hours", problem, "Set on_deadline to extend, or leave it out."
+    if hours is None:
+        if config.on_deadline in ("extend", "stop"):
+            yield "labeling.on_deadline", f"`{config.on_deadline}` needs a deadline, and there is none", remedy
+        if config.remind_hours:
+            yield "labeling.remind_hours", "it counts back from the deadline, and there is none", remedy
+        return
+    if early := [remind for remind in config.remind_hours if remind >= hours]:
+        problem = f"{early[0]:g} hours before the deadline is before the items are asked for (deadline_hours {hours:g})"
+        yield "labeling.remind_hours", problem, "Make it smaller than labeling.deadline_hours."
 
 
 def fixed_labels(task: TaskConfig) -> tuple[str, ...] | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, field_validator
+from pydantic_core.core_schema import ValidationInfo
 
+from activelora.config_secrets import ObjectName, SecretKeyConfig, check_secret_env
 from activelora.config_section import Positive, Section
 
 
@@ -39,11 +41,43 @@ class StepResources(Section):
     """Node labels that the pod needs."""
     tolerations: tuple[TolerationConfig, ...] = ()
     """Taints that the pod tolerates."""
+    priority_class: ObjectName | None = None
+    """How important the pod is. Where it waits in `resources.queue`, the name of a WorkloadPriorityClass of Kueue;
+    elsewhere of a PriorityClass of Kubernetes, which `manifests/components/priority` puts on the pod, as Kubeflow
+    Pipelines cannot. None is the cluster's default."""
+
+
+Parallelism = Literal["ddp", "fsdp"]
+Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
+
+
+class TrainResources(StepResources):
+    """What train_adapter asks for.
+
+    Several processes share each step's batch: the result is that of one, but for rounding.
+    """
+
+    num_nodes: Positive = 1
+    """Above 1 the training runs on that many pods, each with the `cpu`, `memory` and accelerators given here, as a
+    `TrainJob` of Kubeflow Trainer (2.2 or newer). The step's own pod then starts it and waits, on `resources.cpu`.
+    Runs on this machine train on this machine, whatever the number."""
+    num_processes: Positive | None = None
+    """Training processes of a pod, or of this machine. None is one for each accelerator (`accelerator_count`), as far
+    as there are that many, and one where there is none. Several processes on CPUs must be asked for."""
+    parallel: Parallelism = "ddp"
+    """With several processes. `ddp`: each holds the whole model; faster. `fsdp`: each holds a part of every layer, for
+    models that do not fit one accelerator; `adapter.method: lora` only."""
+    job_timeout_seconds: Seconds = 86_400
+    """With several nodes: a training that takes longer, waiting for nodes included, is stopped and its step fails."""
 
 
 class ModelCacheConfig(Section):
-    """A volume for the base model's files, so that they are not fetched into a pod's own disk."""
+    """Where pods have the base model: on a volume, not their own disk; from an object store, not the model hub."""
 
+    uri: Annotated[str, Field(pattern=r"^s3://[a-z0-9][a-z0-9.-]+")] | None = None
+    """`s3://bucket/prefix` with published models. The first run publishes there what it fetches from the hub, and
+    `activelora submit` the built-in model, which pods cannot fetch otherwise. With no `model.revision` it stays what
+    the hub had then. None asks the hub from every pod."""
     claim: str | None = None
     """An existing PersistentVolumeClaim (ReadWriteMany, where pods run at the same time): the model is fetched
     once. None makes an empty volume for each pod, which goes with it."""
@@ -54,24 +88,28 @@ class ModelCacheConfig(Section):
 
 
 class NotifyConfig(Section):
-    """Who is told when a run ends."""
+    """Who is told when a run ends, and reminded of labels by `labeling.remind_hours`."""
 
     secret: str
     """Name of the Kubernetes secret that holds the webhook's URL."""
     key: str = "WEBHOOK_URL"
-    """Its key. The URL gets JSON with the keys `text`, `campaign`, `state` and `error`."""
+    """Its key. The URL gets JSON with the keys `text`, `campaign` and `state`; at the end of a run `error` too, and in
+    reminders `round`, `num_open` and `deadline`."""
 
 
-Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
 _GPU = StepResources(cpu="4", memory="32Gi", accelerator_type="nvidia.com/gpu")
+_TRAIN = TrainResources(cpu="4", memory="32Gi", accelerator_type="nvidia.com/gpu")
 
 
 class ResourcesConfig(Section):
-    """What the steps ask of the cluster. Runs on this machine ignore it."""
+    """What the steps ask of the cluster. Runs on this machine read `trunk_cache_gb` and the processes of `train`."""
 
+    trunk_cache_gb: NonNegativeFloat = 4.0
+    """With `adapter.last_layers`: space in the cache folder, in 10⁹ bytes, for what the frozen layers below made of the
+    texts, so that later rounds need not run them again. 0 keeps nothing. Never changes a result."""
     cpu: StepResources = StepResources()
     """ingest_pool, select_batch, await_labels."""
-    train: StepResources = _GPU
+    train: TrainResources = _TRAIN
     """train_adapter."""
     score: StepResources = _GPU
     """score_pool and evaluate_adapter."""
@@ -80,6 +118,9 @@ class ResourcesConfig(Section):
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
+    secret_env: dict[str, SecretKeyConfig] = Field(default={})
+    """Other secrets, by the variable that a pod finds them in: `HF_TOKEN: {name: activelora-hub}`. Only the pods that
+    need one get it. Names only: values never go into this file."""
     config_map: str | None = None
     """Name of a Kubernetes ConfigMap with keys AWS_ENDPOINT_URL_S3, AWS_DEFAULT_REGION and
     MLFLOW_TRACKING_URI, given to every pod. Keys that it lacks are left out."""
@@ -103,3 +144,9 @@ class ResourcesConfig(Section):
     """How long Kubernetes keeps a run's workflow and pods after its end. None is the cluster's own choice."""
     notify: NotifyConfig | None = None
     """Sends a message when a run ends, well or not. None sends none."""
+
+    @field_validator("secret_env")
+    @classmethod
+    def _can_be_given(cls, value: dict[str, SecretKeyConfig], info: ValidationInfo) -> dict[str, SecretKeyConfig]:
+        check_secret_env(value, has_s3_secrets=bool(info.data.get("secrets")))
+        return value

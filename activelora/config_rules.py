@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from activelora.config_labeling import confusion_matrix, fixed_labels
+from activelora import config_privacy
+from activelora.config_label_studio import label_studio_conflicts
+from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -44,8 +46,28 @@ class Conflict(NamedTuple):
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    rules = (_adapter, _sampling, _gradient, _class_floor, _budget, _split, _labels, _noise, _steps, _plateau, _gates)
-    return [conflict for rule in rules for conflict in rule(config)]
+    from activelora.config_parallel import parallel  # which needs this module
+
+    rules = (
+        _adapter,
+        _sampling,
+        _gradient,
+        _class_floor,
+        _budget,
+        _split,
+        _labels,
+        _noise,
+        _llm,
+        _privacy,
+        _steps,
+        _plateau,
+        _gates,
+        parallel,
+    )
+    own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    if config.labeling.source == "label_studio":
+        own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
+    return [*(conflict for rule in rules for conflict in rule(config)), *own]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
@@ -235,6 +257,16 @@ def _noise(config: CampaignConfig) -> Iterator[Conflict]:
         confusion_matrix(labeling.oracle_confusion, labels)
     except ValueError as error:
         yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
+
+
+def _llm(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
+        yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
+
+
+def _privacy(config: CampaignConfig) -> Iterator[Conflict]:
+    for name, problem, remedy in config_privacy.problems(config.labeling.withhold, config.labeling.redact, config.task):
+        yield Conflict(f"labeling.{name}", problem, remedy)
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

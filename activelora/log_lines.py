@@ -18,6 +18,7 @@ VARIABLE = "ACTIVELORA_LOG"
 _SECRET_NAME = re.compile(
     r"(^|_)(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIALS?|WEBHOOK_URL|(API|ACCESS|PRIVATE|SECRET)_?KEY)(_|$)", re.I
 )
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SECRET_IN_URI = re.compile(
     r"(?<=://)[^/\s]*@"  # up to the last @: passwords may hold one
     r"|(?<=[?&])(?P<name>password|token|signature|sig|api[_-]?key|x-amz-[a-z\-]+)=[^&\s\"']*",
@@ -75,6 +76,11 @@ def _hide(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, _HIDDEN)
     return _SECRET_IN_URI.sub(lambda found: f"{found['name']}={_HIDDEN}" if found["name"] else f"{_HIDDEN}@", text)
+
+
+def is_secret_name(variable: str) -> bool:
+    """Tell whether an environment variable's name says that its value is a secret, which no log line shows."""
+    return _VARIABLE.fullmatch(variable) is not None and _SECRET_NAME.search(variable) is not None
 
 
 def _secrets() -> list[str]:

@@ -20,7 +20,13 @@ from pathlib import Path
 from benchmarks.measuring import load, machine_line
 from benchmarks.result import RESULTS, Result, Row, markdown, read, regressions, write
 
-BENCHMARKS: dict[str, str] = {}
+BENCHMARKS: dict[str, str] = {
+    "core_set": "benchmarks.core_set",
+    "badge": "benchmarks.badge",
+    "batch_bald": "benchmarks.batch_bald",
+    "scoring": "benchmarks.scoring",
+    "inbox": "benchmarks.inbox",
+}
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 
 

@@ -3,7 +3,8 @@
     python -m benchmarks.calibration pipelines/campaigns/trec6.yaml --data FOLDER --campaigns WORK_FOLDER
 
 Every row is a real campaign of one round under WORK_FOLDER: killed and started again, it goes on. Each is measured as
-it is, and again after temperature scaling on a calibration split. The table is what was measured, whoever wins.
+it is, and again after temperature scaling on a calibration split. The table is what was measured, whoever wins. With
+`--methods` the other rows are kept from the last results, if they were measured in the same way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from activelora.config_file import load_config
 from pipelines.inline import run_campaign
 
 RESULTS = Path(__file__).parent / "results"
+SIZES = ("seeds", "labels", "holdout", "calibration", "samples", "set")
 METRICS = ("accuracy", "ece", "ece_scaled", "nll", "nll_scaled")
 STRONG = "30"
 METHODS: dict[str, dict[str, str]] = {
@@ -47,6 +49,7 @@ def measure(file: Path, options: argparse.Namespace, settings: Mapping[str, str]
         "stopping.max_rounds": "1",
         "evaluation.num_samples": str(options.samples),
         "tracking.enabled": "false",
+        **dict(setting.split("=", 1) for setting in options.set),
         **settings,
     }
     config = load_config(file, overrides)
@@ -89,36 +92,48 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--holdout", type=int, default=300)
     parser.add_argument("--calibration", type=int, default=100)
     parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for every row")
+    parser.add_argument("--note", default="", help="what the reader should know of this run, for the Markdown")
     return parser.parse_args()
+
+
+def kept(document: Mapping[str, Any], path: Path) -> dict[str, list[dict[str, float]]]:
+    """Return the rows of the last results where they were measured in the same way, for methods not run again."""
+    last = json.loads(path.read_text()) if path.exists() else {}
+    same = all(last.get(name, []) == value for name, value in document.items())
+    return dict(last["rows"]) if same else {}
+
+
+def flags(sizes: Mapping[str, Any]) -> str:
+    """Return the sizes as the command line has them."""
+    given = {name: value if isinstance(value, list) else [value] for name, value in sizes.items()}
+    return " ".join(f"--{name} {' '.join(map(str, values))}" for name, values in given.items() if values)
 
 
 def main() -> None:
     """Run the campaigns, print the table, and write JSON and Markdown into the results folder."""
     options = _options()
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in options.methods}
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in options.methods}
     for seed in options.seeds:
         for number, name in enumerate(METHODS):
-            if name in rows:
+            if name in measured:
                 settings = {**METHODS[name], "seed": str(seed)}
-                rows[name].append(measure(options.file, options, settings, f"{number}-{seed}"))
-                print(f"{name}, seed {seed}: {rows[name][-1]}", flush=True)
+                measured[name].append(measure(options.file, options, settings, f"{number}-{seed}"))
+                print(f"{name}, seed {seed}: {measured[name][-1]}", flush=True)
     task = options.file.stem
-    sizes: dict[str, Any] = {
-        name: getattr(options, name) for name in ("seeds", "labels", "holdout", "calibration", "samples")
-    }
-    flags = " ".join(
-        f"--{name} {' '.join(map(str, value)) if isinstance(value, list) else value}" for name, value in sizes.items()
-    )
-    command = f"python -m benchmarks.calibration {options.file} --data FOLDER --campaigns WORK_FOLDER {flags}"
+    sizes = {name: getattr(options, name) for name in SIZES}
+    document = {"file": task, **sizes}
+    rows = kept(document, RESULTS / f"calibration-{task}.json") | measured
+    rows = {name: rows[name] for name in METHODS if name in rows}
+    command = f"python -m benchmarks.calibration {options.file} --data FOLDER --campaigns WORK_FOLDER {flags(sizes)}"
     RESULTS.mkdir(exist_ok=True)
-    document = {"file": task, **sizes, "rows": rows}
-    (RESULTS / f"calibration-{task}.json").write_text(json.dumps(document, indent=1) + "\n")
+    (RESULTS / f"calibration-{task}.json").write_text(json.dumps({**document, "rows": rows}, indent=1) + "\n")
     text = (
         f"# Calibration: {task}\n\n{options.labels} labels drawn at random, {options.holdout} held-out items, "
         f"temperature fitted on {options.calibration} others, K = {options.samples} samples; seeds "
         f"{options.seeds}: mean and range. Costs are wall-clock ratios to the first row, which predicts without "
         "samples: they are right only where nothing else ran on the machine.\n\n"
-        f"{table(rows)}\n\nCommand: `{command}`\n"
+        f"{table(rows)}\n\n{options.note}\n\nCommand: `{command}`\n"
     )
     (RESULTS / f"calibration-{task}.md").write_text(text)
     print(text)

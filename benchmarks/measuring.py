@@ -35,16 +35,22 @@ class Clock:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.cpu_seconds = 0.0
+        self._begin = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count the time spent inside."""
         wall, cpu = time.perf_counter(), time.process_time()
+        self._begin = cpu
         try:
             yield
         finally:
             self.seconds += time.perf_counter() - wall
             self.cpu_seconds += time.process_time() - cpu
+
+    def so_far(self) -> float:
+        """Return the CPU seconds since the clock was last started."""
+        return time.process_time() - self._begin
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.sampling import NoAdapter
 from activelora.modeling.training import Trainer, example
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.seeding import derive_seed
 from activelora.uncertainty.calibration import ece
@@ -120,6 +121,11 @@ class Job:
         """Return the seed of a named draw."""
         return derive_seed(self.root_seed, name, *parts)
 
+    def among(self, indices: Sequence[int]) -> Job:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels)
+
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step, and go back to the best where a judge says which that is."""
         examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
@@ -152,7 +158,7 @@ def run_task(
     check_adapter(base.model, config.adapter)
     closes = protocol.is_legacy and not task.startswith(("ARC", "OBQA"))
     encoder = (ClosingEncoder if closes else Encoder)(base.tokenizer, config.task)
-    engine = Engine(base, encoder, 0, config.scoring.batch_tokens)
+    engine = Engine(base, encoder, 0, batch_tokens(config.scoring, base))
     method = get_method(config.adapter.method).implement()
     judge = _judge(engine, data.held_out) if protocol.is_legacy else None
     results = []

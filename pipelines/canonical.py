@@ -7,6 +7,7 @@ of its content, so that equal content must be equal text.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -14,20 +15,25 @@ import yaml
 _NUMBERS = re.compile(r"(-\d+)+$")
 
 
-def canonical(text: str) -> str:
+def canonical(text: str, change: Callable[[dict[str, Any]], None] | None = None) -> str:
     """Return a compiled pipeline with components and executors numbered in the order of the graph.
 
     Args:
         text: KFP's YAML: a pipeline with its platform settings, or the Kubernetes resources of one.
+        change: Called with the pipeline's specification, to change it; the heading's list of inputs then goes.
     """
     header = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     documents = list(yaml.safe_load_all(text))
     if "apiVersion" in documents[0]:
-        for document in documents:
-            if document["kind"] == "PipelineVersion":
-                _rename(document["spec"]["pipelineSpec"], document["spec"].get("platformSpec"))
+        versions = [one["spec"] for one in documents if one["kind"] == "PipelineVersion"]
+        found = [(version["pipelineSpec"], version.get("platformSpec")) for version in versions]
     else:
-        _rename(documents[0], documents[1] if len(documents) > 1 else None)
+        found = [(documents[0], documents[1] if len(documents) > 1 else None)]
+    for spec, platform in found:
+        _rename(spec, platform)
+        if change is not None:
+            change(spec)
+            header = ""
     return header + yaml.safe_dump_all(documents, sort_keys=True)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.config import CampaignConfig
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     findings, problems = Findings(), _Collected()
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     _check_metrics(config, findings)
+    _check_reminders(config, findings)
+    _tell_processes(config, findings)
     if problems.run(_check_task, config):
         if all(named):
             problems.run(_check_fit, config)
@@ -97,9 +101,17 @@ def _check_source(config: CampaignConfig) -> None:
     from activelora.labeling.registry import get_source
 
     get_source(config.labeling.source)
+    if config.labeling.source == "label_studio":
+        _check_label_studio(config)
     inbox = config.labeling.inbox
     if config.labeling.source == "files" and inbox:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
+
+
+def _check_label_studio(config: CampaignConfig) -> None:
+    from activelora.labeling.label_studio.source import check_server
+
+    check_server(config.labeling)
 
 
 def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
@@ -108,6 +120,27 @@ def _check_metrics(config: CampaignConfig, findings: Findings) -> None:
         findings.warnings.append(
             f"tracking.prometheus_textfile: there is no folder {Path(textfile).expanduser().parent} on this machine"
         )
+
+
+def _check_reminders(config: CampaignConfig, findings: Findings) -> None:
+    if not config.labeling.remind_hours:
+        return
+    if config.resources.notify is None and not os.environ.get(WEBHOOK_VARIABLE):
+        findings.warnings.append(
+            f"labeling.remind_hours: {WEBHOOK_VARIABLE} is not set here and resources.notify names no secret: nobody "
+            "would be reminded"
+        )
+
+
+def _tell_processes(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.config_parallel import num_processes
+
+    train = config.resources.train
+    if train.num_nodes * num_processes(train) == 1:
+        return
+    here = f"{train.num_processes} processes" if train.num_processes else "a process for each GPU, or one"
+    words = f"{train.num_nodes} × {num_processes(train)} processes ({train.parallel}) on a cluster; here {here}"
+    findings.facts.append(("training", words))
 
 
 def _check_method(config: CampaignConfig) -> None:
@@ -190,6 +223,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
     name = config.model.base
     check_name(config.model)
+    if name.startswith("s3://"):
+        _check_published(name)
     if not is_local(config.model) and not runs_here:
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
@@ -206,6 +241,15 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
     own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else 0
     _estimate_memory(config, num_tokens + own_tokens, findings)
+
+
+def _check_published(uri: str) -> None:
+    from activelora.errors import ModelError
+    from activelora.modeling.published import find
+
+    if find(uri) is None:
+        remedy = "Publish it with: activelora model push FOLDER s3://bucket/prefix."
+        raise ModelError("no model is published here", where=f"model.base: {uri}", remedy=remedy)
 
 
 def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings) -> int:
@@ -225,11 +269,11 @@ def _longest_tokens(config: CampaignConfig, encoder: Encoder, findings: Findings
 
 
 def _estimate_memory(config: CampaignConfig, num_tokens: int, findings: Findings) -> None:
-    from activelora.modeling import builtin
+    from activelora.modeling.locating import local_folder
     from pipelines.memory import GIB, estimate_bytes, machine_bytes, model_size
 
-    folder = builtin.builtin_path() if config.model.base == builtin.NAME else Path(config.model.base).expanduser()
-    size = model_size(folder) if folder.is_dir() else None
+    folder = local_folder(config.model)
+    size = None if folder is None else model_size(folder)
     if size is None:
         findings.facts.append(("memory", "cannot be estimated for this model"))
         return

@@ -22,14 +22,17 @@ from pipelines.commands import (
     catalogue,
     compare,
     compiling,
+    deleting,
     demonstration,
     diagnosing,
     ending,
     examining,
     labelling,
     labels,
+    models,
     running,
     submitting,
+    waking,
     watching,
 )
 from pipelines.terminal import set_up_logging, show_error
@@ -57,11 +60,14 @@ app.command("label")(labelling.label)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnosing.diagnose)
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="model")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submitting.submit)
 app.command("schedule")(submitting.schedule)
 app.command("unschedule")(submitting.unschedule)
 app.command("upgrade")(submitting.upgrade)
+app.command("delete-item")(deleting.delete_item)
+app.command("wake")(waking.wake)
 app.command("doctor")(examining.doctor)
 app.command("list")(catalogue.list_command)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ from activelora.config import ResourcesConfig
 from components.image import Images
 from pipelines.campaign import campaign_pipeline
 from pipelines.canonical import canonical
+from pipelines.cluster.train_job_spec import job_template, job_text
 from pipelines.placement import Placement
 from pipelines.round import Graph
+from pipelines.steering import without_defaults
 from pipelines.tick import tick_pipeline
 
 
 def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, images: Images) -> list[Path]:
     """Write ``tick.yaml`` and ``campaign.yaml``, and return their paths.
+
+    Where trainings run on several nodes, also ``train-job.yaml``: what the step that trains will start.
 
     Args:
         resources: What the tasks ask of the cluster.
@@ -34,15 +39,26 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
         "campaign.yaml": campaign_pipeline(place, max_rounds),
     }
     out.mkdir(parents=True, exist_ok=True)
-    return [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
+    paths = [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
+    if resources.train.num_nodes > 1:
+        paths.append(out / "train-job.yaml")
+        with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as scratch:
+            partial = Path(scratch) / paths[-1].name
+            partial.write_text(job_text(job_template(resources, images)), encoding="utf-8")
+            partial.replace(paths[-1])
+    return paths
 
 
 def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *, loop: bool) -> str:
-    """Return the YAML of the tick pipeline, or of the campaign pipeline (the loop)."""
+    """Return the YAML of the tick pipeline, or of the campaign pipeline (the loop).
+
+    Every run has to be told its accelerators (:func:`pipelines.steering.parameters_of`): the text holds none.
+    """
     place = Placement(resources, images)
     pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
     with tempfile.TemporaryDirectory() as folder:
-        return _compile(pipeline, Path(folder) / "pipeline.yaml").read_text(encoding="utf-8")
+        path = _compile(pipeline, Path(folder) / "pipeline.yaml", change=without_defaults)
+        return path.read_text(encoding="utf-8")
 
 
 def compile_manifest(
@@ -72,7 +88,13 @@ def compile_manifest(
         namespace=namespace,
         include_pipeline_manifest=True,
     )
-    return _compile(pipeline, path, kubernetes_manifest_format=True, kubernetes_manifest_options=options)
+    return _compile(
+        pipeline,
+        path,
+        change=without_defaults,
+        kubernetes_manifest_format=True,
+        kubernetes_manifest_options=options,
+    )
 
 
 def version_name(pipeline: str, text: str) -> str:
@@ -80,10 +102,12 @@ def version_name(pipeline: str, text: str) -> str:
     return f"{pipeline}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _compile(pipeline: Graph, path: Path, **options: Any) -> Path:
+def _compile(
+    pipeline: Graph, path: Path, *, change: Callable[[dict[str, Any]], None] | None = None, **options: Any
+) -> Path:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as scratch:
         partial = Path(scratch) / path.name
         Compiler().compile(pipeline, package_path=str(partial), **options)
-        partial.write_text(canonical(partial.read_text(encoding="utf-8")), encoding="utf-8")
+        partial.write_text(canonical(partial.read_text(encoding="utf-8"), change), encoding="utf-8")
         partial.replace(path)
     return path

@@ -17,10 +17,10 @@ from kfp import local
 
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
+from activelora.config_secrets import WEBHOOK_VARIABLE
 from components.image import REGISTRY_VARIABLE, TAG_VARIABLE, images
 from pipelines.cluster.connection import TOKEN_VARIABLE
 from pipelines.engines import EngineError
-from pipelines.notice import WEBHOOK_VARIABLE
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -30,9 +30,9 @@ LABEL = "activelora.campaign"
 """Containers carry it, with the campaign's URI."""
 USER = "10001:10001"
 """Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
-_PASSED_ON = ("AWS_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
+_PASSED_ON = ("AWS_", "LABEL_STUDIO_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
 _KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE})
-"""Of this machine's own dealings: no step needs them."""
+"""Of this machine's own dealings: no step needs them but to remind of labels, which containers here do not."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")
 _MODEL_CACHE = "/tmp/activelora"  # noqa: S108 - ACTIVELORA_CACHE of the images
 
@@ -63,7 +63,7 @@ def container_runner(campaign: Campaign) -> local.DockerRunner:
         security_opt=["no-new-privileges"],
         tmpfs={"/tmp": "rw,mode=1777"},  # noqa: S108
         network_mode="host",  # store and MLflow may listen on this machine only
-        environment=_environment(),
+        environment=_environment(campaign.config),
         labels={LABEL: campaign.store.uri},
         mounts=mounts,
     )
@@ -183,12 +183,14 @@ def _remove_ended(client: DockerClient, campaign: Campaign) -> None:
                 container.remove()
 
 
-def _environment() -> dict[str, str]:
+def _environment(config: CampaignConfig) -> dict[str, str]:
     """Return what reaches store and MLflow from in there: not what names a file of this machine, nor its own tokens."""
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(_PASSED_ON) and not name.endswith(_NAMES_A_FILE) and name not in _KEPT_HERE
+        if (name.startswith(_PASSED_ON) or name in config.resources.secret_env)
+        and not name.endswith(_NAMES_A_FILE)
+        and name not in _KEPT_HERE
     }
 
 

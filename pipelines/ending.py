@@ -17,7 +17,10 @@ def tell_the_end(campaign_uri: str, status: dsl.PipelineTaskFinalStatus) -> None
 
 
 def told_at_the_end(place: Placement, campaign_uri: str) -> AbstractContextManager[object]:
-    """Return the context for a run's tasks: an exit handler, or nothing where no notice is wanted."""
+    """Return the context for a run's tasks: an exit handler, or nothing where no notice is wanted.
+
+    A KFP without kubeflow/pipelines#13322 calls a run with loops still running when it tells of its end.
+    """
     if place.resources.notify is None:
         return nullcontext()
     ending = place.exit(tell_the_end(campaign_uri=campaign_uri))

@@ -17,6 +17,7 @@ from kfp import local
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import finished_units, next_plan
+from activelora.config import ResourcesConfig
 from components.image import images
 from pipelines.engines import EngineError, Runner
 from pipelines.inline import TickResult, waits_for_labels
@@ -49,7 +50,7 @@ def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     Raises:
         EngineError: A task failed; or nothing was done although something was due, which the runner would not tell.
     """
-    pipeline = tick_pipeline(Placement(campaign.config.resources, images()))
+    pipeline = tick_pipeline(Placement(_on_this_machine(campaign.config.resources), images()))
     before = finished_units(campaign)
     tasks = in_containers(campaign) if runner is Runner.docker else in_subprocesses()
     run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri, tasks)
@@ -69,6 +70,11 @@ def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
             remedy="Run the campaign with --engine inline, and report this.",
         )
     return TickResult("moved", plan.round, done)
+
+
+def _on_this_machine(resources: ResourcesConfig) -> ResourcesConfig:
+    """Return what is asked for, without other nodes: there are none."""
+    return resources.model_copy(update={"train": resources.train.model_copy(update={"num_nodes": 1})})
 
 
 def run_pipeline(

@@ -16,6 +16,7 @@ _PROGRAM_BYTES = GIB  # Python, torch and the tables
 _BYTES_PER_VALUE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _WEIGHT_BYTES = {"8bit": 1.0, "4bit": 0.6}
 _ACTIVATIONS_PER_WIDTH = 16  # values that one layer keeps for the backward pass, per token, in units of its width
+_AUTO_TOKENS = 1024  # tokens of a batch that `auto` takes at least where there is a GPU
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *,
     training = passes * item_tokens * per_token * kept_layers * value
     adapter = 16 * config.adapter.rank * layers * (8 * size.width + 3 * size.inner_width)
     merged = weights * layers / size.num_layers  # a weight sample, beside the weights it comes from
-    scoring = merged + config.scoring.batch_tokens * (2 * size.num_layers * size.width + per_token) * value
+    tokens = _AUTO_TOKENS if config.scoring.batch_tokens == "auto" else config.scoring.batch_tokens
+    scoring = merged + tokens * (2 * size.num_layers * size.width + per_token) * value
     return int(_PROGRAM_BYTES + weights + max(training + adapter, scoring))
 
 

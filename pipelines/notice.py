@@ -5,24 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
-import urllib.error
-import urllib.request
 import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
-from activelora.errors import ActiveLoRAError
+from activelora.config_secrets import WEBHOOK_VARIABLE
+from activelora.webhook import send
 from components.task_log import task_log
 
 logger = logging.getLogger(__name__)
-WEBHOOK_VARIABLE = "ACTIVELORA_WEBHOOK_URL"
-TIMEOUT_SECONDS = 10.0
-TRIES = 3
-
-
-class NoticeError(ActiveLoRAError):
-    """The message could not be sent."""
 
 
 def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
@@ -47,33 +38,6 @@ def describe(campaign_uri: str, state: str, error: str | None) -> str:
     """Return the message in one line."""
     words = f"ActiveLoRA: a run of {campaign_uri} ended: {state.lower()}"
     return f"{words}. {error}" if error else words
-
-
-def send(url: str, content: dict[str, str], *, pause_seconds: float = 1.0) -> None:
-    """Post JSON to a webhook, with a time-out and a few tries. The URL is a secret and appears in no message.
-
-    Raises:
-        NoticeError: It is no http(s) URL, it refused, or it could not be reached.
-    """
-    if not url.startswith(("https://", "http://")):
-        raise NoticeError("the webhook is not an http(s) URL", where=WEBHOOK_VARIABLE, remedy="Mend the secret.")
-    body = json.dumps(content).encode()
-    problem = ""
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(pause_seconds * 2**attempt)
-        request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"}, method="POST")  # noqa: S310 - the scheme is checked
-        try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - the scheme is checked
-                return
-        except urllib.error.HTTPError as error:
-            error.close()
-            problem = f"the webhook answered {error.code}"
-            if error.code < 500 and error.code != 429:
-                break
-        except OSError as error:  # URLError and time-outs are OSErrors
-            problem = f"the webhook cannot be reached: {getattr(error, 'reason', error)}"
-    raise NoticeError(problem, where=WEBHOOK_VARIABLE, remedy="Look at the secret and at the network policy.")
 
 
 def _record(campaign_uri: str, record: dict[str, str]) -> None:

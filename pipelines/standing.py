@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
@@ -19,13 +20,15 @@ def standing(campaign: Campaign) -> dict[str, Any]:
     records = read_history(campaign)
     reason = stop_reason(campaign)
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
+    wait = wait_of(campaign, plan.round) if waits else None
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
     return {
         "name": campaign.config.name,
         "campaign": campaign.store.uri,
         "status": status,
-        "reason": reason or plan.reason or (waiting_for(campaign) if waits else ""),
+        "reason": reason or plan.reason or (wait.text if wait else ""),
         "round": plan.round,
+        "labels": wait.document if wait else None,
         "due": [str(unit) for unit in plan.units],
         "logs": _logs(campaign, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
@@ -35,14 +38,33 @@ def standing(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-def waiting_for(campaign: Campaign) -> str:
-    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
+@dataclass(frozen=True)
+class Wait:
+    """What a campaign waits for.
+
+    Attributes:
+        text: For people: which labels, what a person has to do, who has answered, until when.
+        document: The same for programs.
+    """
+
+    text: str
+    document: dict[str, Any]
+
+
+def wait_of(campaign: Campaign, round_: int) -> Wait:
+    """Return what a round waits for. Looks into the label source, and changes nothing."""
     from activelora.labeling.registry import get_source
     from activelora.labeling.source import make_request
-    from activelora.labeling.waiting import describe_wait
+    from activelora.labeling.waiting import describe_wait, wait_document
 
-    request = make_request(campaign, next_plan(campaign).round)
-    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
+    request = make_request(campaign, round_)
+    collected = get_source(campaign.config.labeling.source).collect(request)
+    return Wait(describe_wait(request, collected), wait_document(request, collected))
+
+
+def waiting_for(campaign: Campaign) -> str:
+    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
+    return wait_of(campaign, next_plan(campaign).round).text
 
 
 def print_rounds(campaign: Campaign) -> None:

@@ -1,23 +1,28 @@
 """The tick pipeline: one idempotent attempt to move a campaign on. Scheduled, it holds nothing while people label."""
 
+from typing import Any
+
 from kfp import dsl
 
 from pipelines.ending import told_at_the_end
 from pipelines.placement import Placement
 from pipelines.round import Graph, round_graph
+from pipelines.steering import named, parameters_of, steered, steered_classes
 
 
 def tick_pipeline(place: Placement) -> Graph:
-    """Return the pipeline. Its parameter is the campaign's URI; the campaign must have been created."""
+    """Return the pipeline. Its parameters are the URI of a campaign that was created, and its accelerators."""
     graph = round_graph(place)
+    classes, defaults = steered_classes(place.resources), parameters_of(place.resources)
 
     @dsl.pipeline(
         name="activelora-tick",
         description="Move an active-learning campaign on by one round",
         pipeline_config=place.pipeline_config,
     )
-    def activelora_tick(campaign_uri: str) -> None:
+    @steered(classes, defaults)
+    def activelora_tick(campaign_uri: str, *steer: Any) -> None:
         with told_at_the_end(place, campaign_uri):
-            graph(campaign_uri=campaign_uri, round=-1)
+            graph(campaign_uri=campaign_uri, round=-1, **named(classes, steer))
 
     return activelora_tick

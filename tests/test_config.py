@@ -293,12 +293,25 @@ def test_digest_leaves_out_what_cannot_change_a_result(changed):
     assert config_difference(config(), config(**changed)) == ""
 
 
-@pytest.mark.parametrize("setting", ["source", "min_fraction", "deadline_hours", "on_deadline", "inbox"])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "source",
+        "min_fraction",
+        "deadline_hours",
+        "on_deadline",
+        "inbox",
+        "annotators_per_item",
+        "adjudicators",
+        "skipped",
+    ],
+)
 def test_digest_keeps_what_decides_which_labels_count(setting):
-    value = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}[
-        setting
-    ]
-    assert config_digest(config(labeling={setting: value})) != config_digest(config())
+    values = {"source": "files", "min_fraction": 0.5, "deadline_hours": 1.0, "on_deadline": "stop", "inbox": "x"}
+    values |= {"annotators_per_item": 2, "adjudicators": ["eve"], "skipped": "return"}
+    before = {"deadline_hours": 2.0}
+    changed = config(labeling={**before, setting: values[setting]})
+    assert config_digest(changed) != config_digest(config(labeling=before))
 
 
 def test_digest_depends_on_the_settings_and_on_nothing_else():
@@ -373,9 +386,58 @@ def test_a_posterior_that_cannot_serve_a_task_is_refused():
         assert conflicts(config(task=generation, adapter={"method": method}, acquisition=star)) == []
 
 
+def test_a_prior_chosen_by_held_out_labels_needs_two_of_them():
+    one = {"batch_size": 1, "strategy": "bald"}
+    (said,) = problems(adapter={"method": "laplace"}, acquisition=one)
+    assert "`held_out` holds some labels out, and `acquisition.batch_size` is 1" in said
+    for settings in ({"prior_precision": 100}, {"prior_from": "evidence"}):
+        assert conflicts(config(adapter={"method": "laplace", "laplace": settings}, acquisition=one)) == []
+
+
 def test_the_variance_of_a_number_needs_no_second_sample():
     task = {"kind": "regression", "prompt": "{text}", "minimum": 1, "maximum": 5}
     acquisition = {"strategy": "uncertainty", "measure": "variance"}
     sections = {"task": task, "acquisition": acquisition, "adapter": {"dropout": 0}}
     assert conflicts(config(**sections, scoring={"num_samples": 1})) == []
     assert problems(**{**sections, "acquisition": {**acquisition, "measure": "epistemic_variance"}})
+
+
+PAIR = {"annotators_per_item": 2}
+EVE = {"adjudicators": ["eve"]}
+
+
+@pytest.mark.parametrize(
+    ("labeling", "key"),
+    [
+        ({"skipped": "adjudicate"}, "skipped"),
+        ({**PAIR, "min_agreement": 0.8}, "min_agreement"),
+        ({**EVE, "min_agreement": 0.8}, "min_agreement"),
+        ({"adjudicators": ["eve", " eve "]}, "adjudicators"),
+        ({"on_deadline": "extend"}, "on_deadline"),
+        ({"on_deadline": "stop"}, "on_deadline"),
+        ({"deadline_hours": 9, "deadline_extension_hours": 3}, "deadline_extension_hours"),
+        ({"remind_hours": [2]}, "remind_hours"),
+        ({"deadline_hours": 9, "remind_hours": [2, 9]}, "remind_hours"),
+    ],
+)
+def test_rules_of_the_wait_that_contradict_each_other(labeling, key):
+    [said] = problems(labeling=labeling)
+    assert f"`labeling.{key}`: " in said
+
+
+@pytest.mark.parametrize(
+    "labeling",
+    [
+        {**PAIR, **EVE, "min_agreement": 0.8, "skipped": "adjudicate"},
+        {**EVE, "skipped": "return"},
+        {"on_deadline": "wait"},
+        {"deadline_hours": 9, "on_deadline": "extend", "deadline_extension_hours": 3, "remind_hours": [2, 1]},
+    ],
+)
+def test_rules_of_the_wait_that_go_together(labeling):
+    assert conflicts(config(labeling=labeling)) == []
+
+
+def test_when_to_remind_may_be_changed_while_the_campaign_runs():
+    before, after = ({"deadline_hours": 9, "remind_hours": hours} for hours in ([2], [4, 1]))
+    assert config_digest(config(labeling=before)) == config_digest(config(labeling=after))

@@ -171,6 +171,8 @@ SECRETS = [
     "labeling: {apikey: hunter2}",
     "model: {token: 12345678}",
     "credentials: hunter2",
+    "resources: {secret_env: {HF_TOKEN: hunter2}}",
+    "resources: {secret_env: {HF_TOKEN: {name: hub, token: hunter2}}}",
     "data: {pool: {path: 's3://key:hunter2@bucket/x'}}",
     "tracking: {uri: 'https://hunter2@host/x'}",
     "tracking: {uri: 'https://host/x?token=hunter2'}",
@@ -202,6 +204,30 @@ def test_settings_that_only_sound_like_secrets(write, line):
     assert (
         load_config(write(GOOD.replace("labels:", "max_prompt_tokens: '64'\n  labels:"))).task.max_prompt_tokens == 64
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("HF_TOKEN: {name: hub, key: hub token}", "HF_TOKEN.key` is not a name that Kubernetes allows. Name"),
+        ("HF_TOKEN: {name: Hub_1}", "HF_TOKEN.name` is not a name that Kubernetes allows. Name"),
+        ("HF_TOKEN: {name: hub, steps: [train]}", "HF_TOKEN.steps"),
+        ("MY_API_KEY: {name: own}", "nobody said which pods need MY_API_KEY"),
+        ("DATABASE: {name: own, steps: [plan]}", "DATABASE would be shown in logs"),
+        ("my_token: {name: own, steps: [plan]}", "my_token would be shown in logs"),
+        ("ACTIVELORA_WEBHOOK_URL: {name: own, steps: [plan]}", "given by resources.notify"),
+        ("MY_TOKEN: {name: own, steps: [tell_the_end]}", "is not for tell_the_end"),
+    ],
+)
+def test_secrets_of_pods_that_cannot_be_given(write, line, words):
+    (found,) = problems(write(f"{GOOD}resources: {{secret_env: {{{line}}}}}\n"))
+    assert words in found
+
+
+def test_the_keys_of_s3_are_given_once(write):
+    keys = "AWS_ACCESS_KEY_ID: {name: a, steps: [plan]}"
+    (found,) = problems(write(f"{GOOD}resources: {{secrets: [b], secret_env: {{{keys}}}}}\n"))
+    assert "AWS_ACCESS_KEY_ID is given by resources.secrets too" in found
 
 
 def test_prompts_may_speak_of_secrets():

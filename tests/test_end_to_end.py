@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -81,6 +82,12 @@ def results(campaign):
     return found
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(restored_by_module, tmp_path_factory):
+    """Keep trunk states out of the user's cache; what one campaign keeps, the others of this module find."""
+    os.environ["ACTIVELORA_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="module")
 def campaign_file(tmp_path_factory, tiny_model_path):
     return write_campaign(tmp_path_factory.mktemp("data"), tiny_model_path)
@@ -120,6 +127,15 @@ def test_a_second_run_does_nothing_again(undisturbed, campaign_file):
     run_in_this_process(campaign_file, undisturbed.store.uri)
     assert results(undisturbed) == before
     assert attempts == {unit: undisturbed.require(unit).attempt for unit in finished_units(undisturbed)}
+
+
+def test_kept_trunk_states_change_no_byte(undisturbed, tmp_path, tiny_model_path):
+    kept = list((Path(os.environ["ACTIVELORA_CACHE"]) / "trunk").glob("*.states"))
+    assert len(kept) > 18, "the shards', the holdout's and a state for every label"
+    file = write_campaign(tmp_path, tiny_model_path, resources={"trunk_cache_gb": 0})
+    without = run_in_this_process(file, str(tmp_path / "campaign"))
+    assert results(without) == results(undisturbed)
+    assert set(kept) == set((Path(os.environ["ACTIVELORA_CACHE"]) / "trunk").glob("*.states"))
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_result(undisturbed, campaign_file, tmp_path):

@@ -43,6 +43,7 @@ def write_campaign(folder, model, task, label_of, **changes):
         "stopping": {"max_rounds": 2},
         "evaluation": {"bootstrap_samples": 100},
         "tracking": {"enabled": False},
+        "resources": {"trunk_cache_gb": 0},
     }
     for section, values in changes.items():
         document[section] = {**document.get(section, {}), **values}

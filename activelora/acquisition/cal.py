@@ -13,7 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 from activelora.acquisition.distances import Points
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, labeled_probabilities, probabilities
+from activelora.acquisition.kept import (
+    by_id,
+    embeddings,
+    labeled_embeddings,
+    labeled_probabilities,
+    ordered,
+    probabilities,
+    require_memory,
+)
 from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
@@ -40,9 +48,10 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not len(labeled_LD):
         drawn = draw(pool.item_ids, num, context.seed)
         return [Pick(index, None, "drawn at random: there is no labelled item to contrast with yet") for index in drawn]
+    require_memory(context, "`cal` in double precision", 2 * 8e-9 * points_ND.size)
     order, scores_N = by_id(pool), np.empty(len(pool.item_ids))
     neighbors = min(context.config.neighbors, len(labeled_LD))
-    scores_N[order] = contrast(points_ND[order], probs_NC[order], labeled_LD, labeled_LC, neighbors)
+    scores_N[order] = contrast(ordered(points_ND, order), probs_NC[order], labeled_LD, labeled_LC, neighbors)
     what = f"from the {neighbors} nearest labelled items" if neighbors > 1 else "from the nearest labelled item"
     return top(pool, scores_N, num, lambda index: f"its answer diverges by {scores_N[index]:.3f} nats {what}")
 

@@ -11,7 +11,7 @@ Letters: N unlabelled items, D features, L labelled items.
 from __future__ import annotations
 
 from activelora.acquisition.cover import Cover
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings
+from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -27,7 +27,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order):
         return []
-    chosen = greedy(embeddings(pool)[order], labeled_embeddings(pool), num)
+    chosen = greedy(ordered(embeddings(pool), order), labeled_embeddings(pool), num)
     num_labeled = 0 if pool.labeled_embeddings_LD is None else len(pool.labeled_embeddings_LD)
     picks = []
     for position, (row, distance) in enumerate(chosen, 1):

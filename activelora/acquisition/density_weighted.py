@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from activelora.acquisition.kept import by_id, embeddings
+from activelora.acquisition.kept import by_id, embeddings, ordered
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -37,7 +37,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         return []
     order = by_id(pool)
     density_N = np.empty(len(order))
-    density_N[order] = density(embeddings(pool)[order])
+    density_N[order] = density(ordered(embeddings(pool), order))
     scores_N = uncertainty_N * np.maximum(density_N, 0.0) ** config.beta
 
     def describe(index: int) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings
+from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     FloatArray,
@@ -34,7 +34,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order) or num < 1:
         return []
-    points_ND, labeled_LD = embeddings(pool)[order], labeled_embeddings(pool)
+    points_ND, labeled_LD = ordered(embeddings(pool), order), labeled_embeddings(pool)
+    require_memory(context, "the classifier of `discriminative`", 4 * 8e-9 * points_ND.size)
     middle_D, scale_D = points_ND.mean(axis=0, dtype=np.float64), points_ND.std(axis=0, dtype=np.float64)
     scale_D[scale_D == 0] = 1.0
     standard_ND, standard_LD = (points_ND - middle_D) / scale_D, (labeled_LD - middle_D) / scale_D

@@ -6,11 +6,20 @@ Letters: N unlabelled items, K samples, C answers, D features, L labelled items.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.strategy import EMBEDDINGS, SAMPLES, Float32Array, FloatArray, ScoredPool
+from activelora.acquisition.spill import blocks
+from activelora.acquisition.strategy import (
+    EMBEDDINGS,
+    SAMPLES,
+    Float32Array,
+    FloatArray,
+    ScoredPool,
+    SelectionContext,
+)
 from activelora.errors import ConfigError, ModelError
 
 
@@ -33,8 +42,7 @@ def samples(pool: ScoredPool) -> FloatArray:
     if pool.log_probs_NKC is None:
         raise _missing("the samples' distributions", SAMPLES)
     # An impossible answer has −inf.
-    bad_NKC = np.isnan(pool.log_probs_NKC) | np.isposinf(pool.log_probs_NKC)
-    _refuse(pool, bad_NKC.reshape(len(bad_NKC), math.prod(bad_NKC.shape[1:])), "the samples' log-probabilities are")
+    _refuse(pool, pool.log_probs_NKC, "the samples' log-probabilities are", allowed=-np.inf)
     return pool.log_probs_NKC
 
 
@@ -42,8 +50,33 @@ def embeddings(pool: ScoredPool) -> Float32Array:
     """Return embeddings_ND; raises as :func:`samples` does."""
     if pool.embeddings_ND is None:
         raise _missing("embeddings", EMBEDDINGS)
-    _refuse(pool, ~np.isfinite(pool.embeddings_ND), "the embedding is")
+    _refuse(pool, pool.embeddings_ND, "the embedding is")
     return pool.embeddings_ND
+
+
+def ordered(array: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
+    """Return rows in an order: the array itself, not a copy, where it has that order already."""
+    return array if np.array_equal(order, np.arange(len(array))) else array[order]
+
+
+def require_memory(context: SelectionContext, what: str, gigabytes: float) -> None:
+    """Refuse what does not fit into ``acquisition.memory_gb``.
+
+    Args:
+        context: Has the setting.
+        what: What takes the memory, with the strategy's name.
+        gigabytes: How much.
+
+    Raises:
+        ConfigError: It is more than the setting allows.
+    """
+    most = context.config.memory_gb
+    if gigabytes > most:
+        raise ConfigError(
+            f"{what} takes {gigabytes:.1f} GB of memory, and {most:g} GB are allowed",
+            where="acquisition.memory_gb",
+            remedy="Raise it, set `data.pool.limit`, or choose `hybrid`, `core_set` or `badge`, which need less.",
+        )
 
 
 def labeled_embeddings(pool: ScoredPool) -> Float32Array:
@@ -66,7 +99,7 @@ def probabilities(pool: ScoredPool) -> FloatArray:
     Raises:
         ModelError: One is not a number.
     """
-    _refuse(pool, ~np.isfinite(pool.mean_probs_NC), "the mean probabilities are")
+    _refuse(pool, pool.mean_probs_NC, "the mean probabilities are")
     return pool.mean_probs_NC
 
 
@@ -100,8 +133,12 @@ def _missing(what: str, need: str) -> ConfigError:
     )
 
 
-def _refuse(pool: ScoredPool, bad_NX: NDArray[np.bool_], what: str) -> None:
-    bad_N = np.asarray(bad_NX.any(axis=1))
+def _refuse(pool: ScoredPool, values_NX: NDArray[Any], what: str, allowed: float = 0.0) -> None:
+    """Refuse numbers that are not finite, but for the one that is allowed. Values in a file are read in blocks."""
+    bad_N = np.zeros(len(values_NX), dtype=np.bool_)
+    for block in blocks(values_NX):
+        bad_BX = ~np.isfinite(values_NX[block]) & (values_NX[block] != allowed)
+        bad_N[block] = bad_BX.reshape(len(bad_BX), math.prod(bad_BX.shape[1:])).any(axis=1)
     if bad_N.any():
         first = pool.item_ids[int(bad_N.argmax())]
         raise ModelError(

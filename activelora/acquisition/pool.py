@@ -5,7 +5,7 @@ Letters: N unlabelled items, K samples, C answers, D features, L labelled items.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,32 +13,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from activelora.acquisition.strategy import Float32Array, FloatArray, ScoredPool
+from activelora.acquisition.spill import Parts
+from activelora.acquisition.strategy import FloatArray, ScoredPool
 from activelora.errors import StoreError
 
 _NO_MEASURES = frozenset({"item_id", "mean_probs", "log_probs", "embedding", "labeled"})
+_LARGE = ("log_probs", "embedding")
+GIGABYTE = 1e9
 
 
 def scored_pool(
-    tables: Sequence[pa.Table],
-    base_tables: Sequence[pa.Table] | None = None,
+    tables: Iterable[pa.Table],
+    base_tables: Iterable[pa.Table] | None = None,
     *,
     excluded: Collection[str] = (),
     label_names: tuple[str, ...] = (),
+    memory_gb: float = 4.0,
 ) -> ScoredPool:
     """Return the pool, ordered by id, without the excluded items.
 
     Args:
-        tables: One a shard, in any order: ``item_id`` and, if the pool was scored, a column per measure,
-            ``mean_probs``, and ``log_probs`` or ``embedding`` with ``labeled`` where the strategy needs them.
+        tables: One a shard, in any order, read one after the other: ``item_id`` and, if the pool was scored, a column
+            per measure, ``mean_probs``, and ``log_probs`` or ``embedding`` with ``labeled`` where the strategy needs
+            them.
         base_tables: The same under the base model, of these items or more; None if that is the current model.
         excluded: Ids of items that must not be asked for (again).
         label_names: Names of the C answers.
+        memory_gb: Samples, or embeddings, of more than a quarter of this lie in a temporary file, mapped into memory.
 
     Raises:
         StoreError: An item is there twice, or was not scored under the base model.
     """
-    shards = [table for table in tables if table.num_rows]
+    embeddings, samples = (Parts(int(memory_gb * GIGABYTE / 4)) for _ in range(2))
+    shards = [_without_large(table, embeddings, samples) for table in tables if table.num_rows]
     ids, columns = _joined(shards)
     _refuse_twice(ids)
     order = np.argsort(ids, kind="stable")
@@ -46,8 +53,6 @@ def scored_pool(
     kept = order[~np.isin(ids[order], list(excluded)) & ~is_labeled[order]]
     measures = {name: values[kept] for name, values in columns.items()}
     wanted = ids[kept]
-    embeddings = _embeddings(shards)
-    samples = _samples(shards)
     mean_probs = _mean_probs(shards)
     company = order[is_labeled[order]]
     return ScoredPool(
@@ -56,15 +61,29 @@ def scored_pool(
         measures if base_tables is None else _base_measures(base_tables, wanted),
         mean_probs[kept],
         label_names,
-        None if samples is None else samples[kept],
-        None if embeddings is None else embeddings[kept],
-        None if embeddings is None else embeddings[company],
-        None if embeddings is None else mean_probs[company],
+        samples.rows(kept, -np.inf) if samples else None,
+        embeddings.rows(kept) if embeddings else None,
+        embeddings.rows(company) if embeddings else None,
+        mean_probs[company] if embeddings else None,
     )
 
 
-def _base_measures(tables: Sequence[pa.Table], wanted: np.ndarray) -> Mapping[str, FloatArray]:
-    ids, columns = _joined([table for table in tables if table.num_rows])
+def _without_large(table: pa.Table, embeddings: Parts, samples: Parts) -> pa.Table:
+    """Move a shard's embeddings and samples to where they are gathered."""
+    if "embedding" in table.column_names:
+        embeddings.add(_matrix(table["embedding"]))
+    if "log_probs" in table.column_names:
+        num_answers = _matrix(table["mean_probs"]).shape[1]
+        samples.add(_matrix(table["log_probs"]).reshape(table.num_rows, -1, num_answers))
+    return _small(table)
+
+
+def _small(table: pa.Table) -> pa.Table:
+    return table.drop_columns([name for name in _LARGE if name in table.column_names])
+
+
+def _base_measures(tables: Iterable[pa.Table], wanted: np.ndarray) -> Mapping[str, FloatArray]:
+    ids, columns = _joined([_small(table) for table in tables if table.num_rows])
     order = np.argsort(ids, kind="stable")
     places = np.searchsorted(ids[order], wanted)
     found = places < len(ids)
@@ -100,24 +119,6 @@ def _mean_probs(shards: Sequence[pa.Table]) -> FloatArray:
         return np.empty((sum(table.num_rows for table in shards), 0))
     parts = [_matrix(table["mean_probs"]) for table in shards]
     return _joined_width(parts, 0.0)
-
-
-def _samples(shards: Sequence[pa.Table]) -> FloatArray | None:
-    """Return log_probs_NKC, or None where they were not kept; C is the length of ``mean_probs``."""
-    if not _has(shards, "log_probs"):
-        return None
-    parts = []
-    for table in shards:
-        num_answers = _matrix(table["mean_probs"]).shape[1]
-        parts.append(_matrix(table["log_probs"]).reshape(table.num_rows, -1, num_answers))
-    return _joined_width(parts, -np.inf)
-
-
-def _embeddings(shards: Sequence[pa.Table]) -> Float32Array | None:
-    if not _has(shards, "embedding"):
-        return None
-    parts: list[Float32Array] = [_matrix(table["embedding"]) for table in shards]
-    return np.concatenate(parts)
 
 
 def _matrix(lists: pa.ChunkedArray) -> NDArray[Any]:

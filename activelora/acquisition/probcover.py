@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from activelora.acquisition.clusters import kmeans
 from activelora.acquisition.distances import BLOCK_NUMBERS, Points
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings
+from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -42,7 +42,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order) or num < 1:
         return []
-    points_ND, config = embeddings(pool)[order], context.config
+    points_ND, config = ordered(embeddings(pool), order), context.config
+    require_memory(context, "the clustering of `probcover`", 3 * 8e-9 * points_ND.size)
     num_classes = max(2, pool.mean_probs_NC.shape[1])
     radius = config.radius or pure_radius(points_ND, kmeans(points_ND, num_classes, context.seed), config.purity)
     picks = []

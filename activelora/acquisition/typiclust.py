@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from activelora.acquisition.clusters import kmeans
 from activelora.acquisition.distances import Points
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings
+from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -35,7 +35,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order) or num < 1:
         return []
-    labeled_LD, points_ND = labeled_embeddings(pool), embeddings(pool)[order]
+    labeled_LD, points_ND = labeled_embeddings(pool), ordered(embeddings(pool), order)
+    require_memory(context, "the clustering of `typiclust`", 3 * 8e-9 * points_ND.size)
     everything_ND = np.concatenate([points_ND, labeled_LD])
     clusters = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
     queues = _Queues(everything_ND, clusters, len(points_ND), context.config.typical_neighbors)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from activelora.campaign.labels import LabelSnapshot, majority, time_of
+from activelora.campaign.labels import LabelSnapshot, decide_label, time_of
 from activelora.campaign.records import Label
 
 Record = dict[str, Any]
@@ -21,9 +21,10 @@ class Entry:
         record: In :data:`~activelora.campaign.records.LABEL_SCHEMA`. Its ``round`` asked for the answer.
         round: The round that collected it; the next one was the first to train on it.
         effect: ``labels`` an item that had none, ``corrects`` or ``confirms`` the label of an earlier round, or is
-            ``outvoted`` by others of its round.
+            ``outvoted`` by others of its round, or by an adjudicator.
         before: The item's label before that round; None if it had none.
-        replaced_in: The round whose records replaced it; None while it is in force.
+        replaced_in: The round whose records replaced it; None while it is in force. A vote that a correction left
+            standing is in force.
     """
 
     record: Record
@@ -46,17 +47,18 @@ class Difference:
     corrected: dict[str, tuple[Label, Label]]
 
 
-def blame(rounds: Sequence[Sequence[Record]]) -> dict[str, list[Entry]]:
+def blame(rounds: Sequence[Sequence[Record]], adjudicators: Collection[str] = ()) -> dict[str, list[Entry]]:
     """Return the history of every item, by item id in ascending order, each in the order of time.
 
     Args:
         rounds: The records that each round brought, in the order of the rounds.
+        adjudicators: The campaign's.
     """
     brought: dict[str, dict[int, list[Record]]] = {}
     for round_, records in enumerate(rounds):
         for record in records:
             brought.setdefault(record["item_id"], {}).setdefault(round_, []).append(record)
-    return {item_id: _history(brought[item_id]) for item_id in sorted(brought)}
+    return {item_id: _history(brought[item_id], adjudicators) for item_id in sorted(brought)}
 
 
 def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
@@ -66,15 +68,18 @@ def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
     return Difference(added, {item: labels for item, labels in both.items() if labels[0] != labels[1]})
 
 
-def _history(brought: dict[int, list[Record]]) -> list[Entry]:
+def _history(brought: dict[int, list[Record]], adjudicators: Collection[str]) -> list[Entry]:
     entries: list[Entry] = []
     before: Label | None = None
-    in_order = sorted(brought)
-    for round_, later in zip(in_order, [*in_order[1:], None], strict=True):
+    seen: list[Record] = []
+    for round_ in sorted(brought):
         records = sorted(brought[round_], key=lambda record: (time_of(record), record["annotator"]))
-        label = majority({record["annotator"]: record["label"] for record in records}.values())
-        entries += [Entry(record, round_, _effect(record, label, before), before, later) for record in records]
-        before = label
+        label = decide_label({record["annotator"]: record for record in records}.values(), adjudicators)
+        for record in (one for one in records if one not in seen):
+            later = [after for after in sorted(brought) if after > round_ and record not in brought[after]]
+            replaced_in = later[0] if later else None
+            entries.append(Entry(record, round_, _effect(record, label, before), before, replaced_in))
+        before, seen = label, records
     return entries
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
+from activelora.campaign.tombstones import deleted_items
 
 Record = dict[str, Any]
 
@@ -25,7 +26,7 @@ class LabelSnapshot:
 
     The rule: for each item the latest round that brought records about it counts, so that a correction replaces what
     it corrects. Within that round each annotator has one vote, the latest. The majority wins; a tie goes to the
-    smallest label index.
+    smallest label index. Where adjudicators voted, only their votes count.
 
     Attributes:
         records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
@@ -44,24 +45,28 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    return resolve(label_records(campaign, before_round))
+    return resolve(label_records(campaign, before_round), campaign.config.labeling.adjudicators)
 
 
 def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
     """Return all records that the rounds before the given one brought, by round: those that were replaced too.
 
+    Records about deleted items are left out.
+
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    manifests = label_manifests(campaign, before_round)
-    return [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
+    manifests, deleted = label_manifests(campaign, before_round), deleted_items(campaign.store)
+    rounds = [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
+    return [[record for record in records if record["item_id"] not in deleted] for records in rounds]
 
 
-def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
+def resolve(rounds: Iterable[list[Record]], adjudicators: Collection[str] = ()) -> LabelSnapshot:
     """Apply the rule of :class:`LabelSnapshot`.
 
     Args:
         rounds: The records that each round brought, in the order of the rounds.
+        adjudicators: The campaign's.
     """
     latest: dict[str, dict[str, Record]] = {}
     for records in rounds:
@@ -76,9 +81,15 @@ def resolve(rounds: Iterable[list[Record]]) -> LabelSnapshot:
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
     return LabelSnapshot(
         records=vote_table(counted),
-        labels={item: majority(vote["label"] for vote in latest[item].values()) for item in items},
+        labels={item: decide_label(latest[item].values(), adjudicators) for item in items},
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
+
+
+def decide_label(votes: Collection[Record], adjudicators: Collection[str] = ()) -> Any:
+    """Return an item's label: what most adjudicators say, if one of them voted, else what most annotators say."""
+    rulings = [vote for vote in votes if vote["annotator"] in adjudicators]
+    return majority(vote["label"] for vote in rulings or votes)
 
 
 def majority(labels: Iterable[Any]) -> Any:

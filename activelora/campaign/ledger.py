@@ -44,6 +44,8 @@ def next_plan(campaign: Campaign) -> Plan:
     round_ = 0
     while Unit("await_labels", round_) in done:
         round_ += 1
+    if round_ and (reason := _ended_waiting(campaign, round_ - 1)):
+        return Plan("stop", round_ - 1, reason=reason)
     for step in round_steps(round_):
         if step == "score_pool" and (reason := why_stop(campaign, round_)):
             return Plan("stop", round_, reason=reason)
@@ -126,6 +128,12 @@ def why_stop(campaign: Campaign, round_: int) -> str | None:
     if flat := _plateau_reached(campaign, round_):
         return f"{flat} ({labeled} labels)"
     return None
+
+
+def _ended_waiting(campaign: Campaign, round_: int) -> str | None:
+    """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so."""
+    details = campaign.require(Unit("await_labels", round_)).details
+    return str(details["decision"]) if details.get("action") == "stop" else None
 
 
 def _target_reached(campaign: Campaign, round_: int) -> str | None:

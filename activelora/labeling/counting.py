@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from activelora.campaign.campaign import utc_now
+from activelora.campaign.labels import time_of
 from activelora.campaign.records import Label
 from activelora.errors import LabelError
 from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer
-from activelora.labeling.source import Collected, Record, Rejected, Request, State
-from activelora.labeling.tally import Tally, Vote, tally
+from activelora.labeling.source import CLOSED, Collected, Known, Record, Rejected, Request, State
+from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, tally
 from activelora.labeling.worksheet import SKIP, unsafe_cell
 from activelora.tasks.regression import Regression
 from activelora.tasks.task import Task
@@ -27,7 +29,10 @@ def count_answers(
 ) -> Collected:
     """Return what answers come to, by the rules of :func:`activelora.labeling.tally.tally`.
 
-    For an item that has a label, only what :func:`activelora.labeling.corrections.find_news` finds is counted.
+    For an item that has a label, only what :func:`activelora.labeling.corrections.find_news` finds is counted. With
+    ``labeling.annotators_per_item`` of 1 it replaces the label. With more, an annotator's new answer replaces that
+    annotator's vote alone, and the majority of all votes counts; where that is a tie, the label stays. What an
+    adjudicator decided, only adjudicators change.
 
     Args:
         request: What was asked for.
@@ -35,7 +40,7 @@ def count_answers(
         unreadable: What could not be read.
         source: Where the answers are from, for the records.
         seen: What the source itself knows of items without an answer that counts: for example ``in_progress`` or
-            ``deleted``.
+            ``deleted``. A deleted item is closed with the answers that it had.
     """
     seen = seen or {}
     rejected = list(unreadable)
@@ -44,26 +49,40 @@ def count_answers(
     for answer in answers:
         found = parse_answer(request, answer)
         if isinstance(found, Vote):
-            votes[answer.item_id].append(found)
+            if found.label is not None or _identity(answer) not in request.passed:
+                votes[answer.item_id].append(found)
         else:
             rejected.append(found)
             spoiled.add(answer.item_id)
-    tallies = {item_id: _tally(request, item_id, votes[item_id]) for item_id in sorted(votes)}
+    tallies = {
+        item_id: _tally(request, item_id, votes[item_id], is_closed=seen.get(item_id) == "deleted")
+        for item_id in sorted(votes)
+    }
     rejected += [one for item_id in tallies for one in tallies[item_id].rejected]
     states: dict[str, State] = {}
     for item_id in request.reasons:
         state = tallies[item_id].state if item_id in tallies else "waiting"
         if state == "waiting":
             state = "invalid" if item_id in spoiled else seen.get(item_id, "waiting")
-        states[item_id] = state
+        states[item_id] = "deleted" if seen.get(item_id) == "deleted" and state not in CLOSED else state
     rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
-    asked = [*request.reasons, *sorted(request.earlier)]
-    done = [item_id for item_id in asked if item_id in tallies and tallies[item_id].state == "labeled"]
-    begun = [item_id for item_id in asked if item_id in tallies and tallies[item_id].state == "in_progress"]
-    records, unfinished = (_records(request, source, item_ids, tallies) for item_ids in (done, begun))
-    corrections = _records(request, source, [one for one in sorted(request.known) if one in tallies], tallies)
-    num_rounded = _num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values()))
-    return Collected(records, states, rejected, corrections, num_rounded, unfinished)
+    asked = [item_id for item_id in (*request.reasons, *sorted(request.earlier)) if item_id in tallies]
+    return Collected(
+        records=_records(request, source, asked, tallies, "labeled"),
+        states=states,
+        rejected=rejected,
+        corrections=_records(request, source, [one for one in tallies if one in request.known], tallies, "labeled"),
+        num_rounded=_num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values())),
+        unfinished=_records(request, source, asked, tallies, "in_progress"),
+        answered=Counter(name for item_id in request.reasons for name in by_annotator(votes.get(item_id, ()))),
+        disputes={item_id: tallies[item_id].dispute for item_id in tallies if tallies[item_id].dispute},
+        passed=sorted(
+            _identity(vote.answer)
+            for item_id in request.reasons
+            if states[item_id] == "skipped"
+            for vote in votes.get(item_id, ())
+        ),
+    )
 
 
 def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
@@ -96,22 +115,51 @@ def _mangled(item_id: str) -> str:
     return ": a spreadsheet has turned the id into a number, copy it from to_label.csv" if is_number else ""
 
 
-def _tally(request: Request, item_id: str, votes: list[Vote]) -> Tally:
-    item = request.items[item_id]
+def _identity(answer: Answer) -> tuple[str, ...]:
+    """Return what tells an answer from others, as text."""
+    time = answer.labeled_at.isoformat() if answer.labeled_at else ""
+    return (answer.item_id, answer.annotator, answer.file, str(answer.line), time)
+
+
+def _tally(request: Request, item_id: str, votes: list[Vote], *, is_closed: bool) -> Tally:
+    item, rules = request.items[item_id], Rules.of(request.campaign.config.labeling)
+    enough = replace(rules, num_annotators=1)
 
     def name_of(label: Label | None) -> str:
         return SKIP if label is None else request.task.label_name(label, item)
 
     known = request.known.get(item_id)
     if known is None:
-        return tally(votes, name_of, request.campaign.config.labeling.annotators_per_item)
+        return tally(votes, name_of, enough if is_closed else rules)
     news = find_news(votes, known)
-    found = tally(news.fresh, name_of)
+    found = Tally("waiting")
+    if news.fresh:
+        found = tally([*news.fresh, *_standing(known, news.fresh, rules)], name_of, enough)
     reason = (
         f"this annotator gave the same answer before, and the item was labelled {name_of(known.label)} in round "
         f"{known.round}, which stays; if the answer is meant anew, add a column labeled_at"
     )
-    return Tally(found.state, found.votes, [*found.rejected, *(vote.reject(reason) for vote in news.repeated)])
+    rejected = [one for one in found.rejected if one.line != _STANDING]
+    return replace(found, rejected=[*rejected, *(vote.reject(reason) for vote in news.repeated)])
+
+
+def _standing(known: Known, fresh: Sequence[Vote], rules: Rules) -> list[Vote]:
+    """Return the votes of earlier rounds that count beside new ones: with one annotator an item, only rulings."""
+    names = {vote.answer.annotator for vote in fresh}
+    return [
+        Vote(_answer_of(record), record["label"])
+        for record in known.standing
+        if record["annotator"] not in names and (rules.num_annotators > 1 or record["annotator"] in rules.adjudicators)
+    ]
+
+
+_STANDING = -1
+"""The line of an answer that is a record of an earlier round: it is not reported as one that cannot be used."""
+
+
+def _answer_of(record: Record) -> Answer:
+    origin, label = record.get("origin") or "", record["label"]
+    return Answer(origin, _STANDING, record["item_id"], label, record["annotator"], time_of(record))
 
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
@@ -123,18 +171,25 @@ def _text(answer: Answer) -> str:
     return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
 
 
-def _records(request: Request, source: str, item_ids: Sequence[str], tallies: Mapping[str, Tally]) -> list[Record]:
+def _records(
+    request: Request, source: str, item_ids: Sequence[str], tallies: Mapping[str, Tally], state: State
+) -> list[Record]:
+    """Return the votes on the items that are in a state; a vote of an earlier round as it was recorded then."""
     now = utc_now()
-    return [
-        {
-            "item_id": item_id,
-            "label": vote.label,
-            "annotator": annotator,
-            "source": vote.answer.source or source,
-            "labeled_at": vote.answer.labeled_at.isoformat() if vote.answer.labeled_at else now,
-            "round": request.round_of(item_id),
-            "origin": vote.answer.file,
-        }
-        for item_id in item_ids
-        for annotator, vote in tallies[item_id].votes.items()
-    ]
+    records: list[Record] = []
+    for item_id in (one for one in item_ids if tallies[one].state == state):
+        known = request.known.get(item_id)
+        standing = {record["annotator"]: record for record in known.standing} if known else {}
+        for annotator, vote in tallies[item_id].votes.items():
+            answer = vote.answer
+            new = {
+                "item_id": item_id,
+                "label": vote.label,
+                "annotator": annotator,
+                "source": answer.source or source,
+                "labeled_at": answer.labeled_at.isoformat() if answer.labeled_at else now,
+                "round": request.round_of(item_id),
+                "origin": answer.file,
+            }
+            records.append(standing[annotator] if answer.line == _STANDING else new)
+    return records

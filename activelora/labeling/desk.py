@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.errors import ConfigError
 from activelora.labeling.answers import Answers
+from activelora.labeling.llm.source import LLMSource
+from activelora.labeling.registry import get_source
 from activelora.labeling.source import Request, open_request
 
 SOURCES = ("terminal", "files")
@@ -21,13 +24,32 @@ def asked_now(campaign: Campaign) -> Request:
         ConfigError: The campaign's labels come from elsewhere.
     """
     name = campaign.config.labeling.source
+    source = get_source(name)
+    if isinstance(source, LLMSource):
+        name = campaign.config.labeling.llm.people.source or name
     if name not in SOURCES:
         raise ConfigError(
             f"labels come from `{name}`, which does not count what is labelled in a terminal",
             where=campaign.store.uri,
             remedy=f"labeling.source can be: {', '.join(SOURCES)}.",
         )
-    return open_request(campaign)
+    request = open_request(campaign)
+    return source.for_people(request) if isinstance(source, LLMSource) else request
+
+
+def asked_of(request: Request, annotator: str) -> Request:
+    """Return what one of the annotators is asked: adjudicators what the others could not decide, the others the rest.
+
+    An adjudicator's answer overrules all others, so nobody should give one by the way.
+    """
+    labeling = request.campaign.config.labeling
+    if not labeling.adjudicators:
+        return request
+    collected = get_source(labeling.source).collect(request)
+    if annotator not in labeling.adjudicators:
+        reasons = {one: why for one, why in request.reasons.items() if collected.states[one] != "adjudication"}
+        return replace(request, reasons=reasons)
+    return replace(request, reasons={one: f"answers so far: {said}" for one, said in collected.disputes.items()})
 
 
 def answered_by(request: Request, annotator: str) -> dict[str, str]:

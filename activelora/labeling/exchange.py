@@ -141,7 +141,8 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     new = [replace(answer, file=key) for answer in answers]
     before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
     inbox.write(key, content)
-    corrected = [found.corrected(request.known) for found in (before, after)]
+    adjudicators = campaign.config.labeling.adjudicators
+    corrected = [found.corrected(request.known, adjudicators) for found in (before, after)]
     items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
     return Imported(
         key=key,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 
-from activelora.campaign.labels import has_majority
 from activelora.campaign.records import Label
 from activelora.config_labeling import confusion_matrix
 from activelora.labeling.source import Collected, Record, Request
+from activelora.labeling.tally import is_decided
 from activelora.pool.access import gold_labels
 from activelora.seeding import derive_seed, item_draw
 
@@ -22,7 +22,8 @@ class OracleSource:
     """Labels from the gold column, kept apart at ingest. The only reader of those labels.
 
     With ``labeling.annotators_per_item`` n > 1 the annotators are oracle-1 to oracle-n, who make their mistakes
-    independently. Where they tie, as many more answer as it takes to decide.
+    independently. What they do not decide, the first of ``labeling.adjudicators`` answers with the gold label; where
+    none is named, as many more annotators answer as it takes.
     """
 
     name: str = "oracle"
@@ -76,20 +77,22 @@ def confused_answer(row_C: Sequence[float], item_id: str, seed: int) -> int:
 
 
 def _overlapping(request: Request, gold: dict[str, Label], num_annotators: int) -> list[Record]:
-    """Return each annotator's answers, by item; ties are broken by further annotators."""
-    votes: dict[str, list[Label]] = {item_id: [] for item_id in request.reasons}
+    """Return each annotator's answers, by item, and who decides where they do not."""
+    config = request.campaign.config.labeling
+    votes: dict[str, dict[str, Label]] = {item_id: {} for item_id in request.reasons}
     for number in count(1):
-        tied = {item_id: gold[item_id] for item_id, labels in votes.items() if not has_majority(labels)}
-        asked = gold if number <= num_annotators else tied
-        if not asked:
+        open_ = [item_id for item_id in votes if not is_decided([*votes[item_id].values()], config.min_agreement)]
+        if number > num_annotators and (not open_ or config.adjudicators):
             break
-        answers = _answers(request, asked, request.campaign.seed("oracle", number))
-        for item_id, label in answers.items():
-            votes[item_id].append(label)
+        asked = gold if number <= num_annotators else {item_id: gold[item_id] for item_id in open_}
+        for item_id, label in _answers(request, asked, request.campaign.seed("oracle", number)).items():
+            votes[item_id][f"oracle-{number}"] = label
+    for item_id in open_:
+        votes[item_id][config.adjudicators[0]] = gold[item_id]
     return [
-        _record(request, item_id, label, f"oracle-{number}")
-        for item_id, labels in votes.items()
-        for number, label in enumerate(labels, 1)
+        _record(request, item_id, label, annotator)
+        for item_id, own in votes.items()
+        for annotator, label in own.items()
     ]
 
 

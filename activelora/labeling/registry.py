@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from activelora.labeling.files import FilesSource
+from activelora.labeling.label_studio.source import LabelStudioSource
+from activelora.labeling.llm.source import LLMSource
 from activelora.labeling.oracle import OracleSource
 from activelora.labeling.source import Source
 from activelora.labeling.terminal import TerminalSource
@@ -11,7 +13,13 @@ from activelora.registry import Registry
 SOURCES: Registry[Source] = Registry(
     key="labeling.source",
     group="activelora.label_sources",
-    built_in={"oracle": OracleSource(), "files": FilesSource(), "terminal": TerminalSource()},
+    built_in={
+        "oracle": OracleSource(),
+        "files": FilesSource(),
+        "terminal": TerminalSource(),
+        "label_studio": LabelStudioSource(),
+        "llm": LLMSource(lambda name: get_source(name)),
+    },
     check=lambda part: isinstance(part, Source) and not isinstance(part, type),
 )
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import label_records, majority, resolve
+from activelora.campaign.labels import decide_label, label_records, resolve
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
-from activelora.campaign.records import Item, Label
+from activelora.campaign.records import Item, Label, vote_rows
+from activelora.campaign.tombstones import deleted_items
+from activelora.labeling.discretion import shown_fields
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
-State = Literal["labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted"]
+State = Literal[
+    "labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "adjudication", "deleted", "late"
+]
 """What is known about a selected item. ``labeled``: it has a label. ``waiting``: nobody has answered.
-``in_progress``: somebody has begun, or some of the annotators have answered. ``skipped``: somebody could not answer;
-it is not asked for again. ``invalid``: there are answers, and none can be used. ``conflicting``: answers contradict
-each other and no majority decides. ``deleted``: it was taken away where people label; nobody can answer. All but
-labeled, skipped and deleted ones wait for an answer."""
+``in_progress``: somebody has begun, or some of the annotators have answered. ``skipped``: nobody could answer;
+``labeling.skipped`` says what becomes of it. ``invalid``: there are answers, and none can be used. ``conflicting``:
+answers contradict each other and no majority decides. ``adjudication``: one of ``labeling.adjudicators`` is to decide.
+``deleted``: it was taken away where people label; nobody can answer; it goes back to the pool. ``late``: an earlier
+round asked for it, and its label came now; a source does not say so, the round that takes the label does."""
+
+CLOSED: tuple[State, ...] = ("labeled", "skipped", "deleted")
+"""Items in these states wait for nobody. All others are open."""
 
 Record = dict[str, Any]
 """A vote in :data:`~activelora.campaign.records.LABEL_SCHEMA`: one an item and annotator."""
@@ -35,11 +43,13 @@ class Known:
         label: The label that counts.
         round: The round that brought it.
         records: All records about the item, in the order of the rounds that brought them.
+        standing: Those that count now: one an annotator, of the round that brought the label.
     """
 
     label: Label
     round: int
     records: Sequence[Record]
+    standing: Sequence[Record] = ()
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class Request:
             to one of these still counts.
         known: Items that earlier rounds brought labels for.
         items: The content of all of these.
+        passed: Answers that passed an item over in an earlier round and sent it back to the pool, as
+            :attr:`Collected.passed`: they do not answer for it again.
     """
 
     campaign: Campaign
@@ -64,6 +76,7 @@ class Request:
     earlier: Mapping[str, int]
     known: Mapping[str, Known]
     items: Mapping[str, Item]
+    passed: Set[tuple[str, ...]] = frozenset()
 
     @property
     def item_ids(self) -> list[str]:
@@ -72,7 +85,8 @@ class Request:
 
     def shown(self, item: Item) -> dict[str, str]:
         """Return what an annotator sees of an item: column → text."""
-        return {name: item.fields[name] for name in self.task.columns}
+        shown = shown_fields(self.campaign.config.labeling, item)
+        return {name: shown[name] for name in self.task.columns}
 
     def round_of(self, item_id: str) -> int:
         """Return the round that asked for an item."""
@@ -111,6 +125,11 @@ class Collected:
         num_rounded: Answers that count and were rounded to a step of a regression's grid.
         unfinished: The votes on items in progress, where those that are there decide: they count if the round ends
             before ``labeling.annotators_per_item`` people have answered.
+        answered: Annotator → how many of this round's items they have answered or passed over.
+        disputes: Item id → who answered what, for items that wait for an adjudicator: this round's, earlier ones, and
+            labelled ones whose correction is disputed.
+        passed: The answers that pass over this round's items in state ``skipped``, each by what tells it from
+            others: item, annotator, place and time.
     """
 
     records: list[Record]
@@ -119,6 +138,9 @@ class Collected:
     corrections: list[Record] = field(default_factory=list)
     num_rounded: int = 0
     unfinished: list[Record] = field(default_factory=list)
+    answered: Mapping[str, int] = field(default_factory=dict)
+    disputes: Mapping[str, str] = field(default_factory=dict)
+    passed: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def num_labeled(self) -> int:
@@ -135,12 +157,17 @@ class Collected:
         labeled: dict[str, State] = {one["item_id"]: "labeled" for one in self.unfinished if one["item_id"] in place}
         return replace(self, records=records, states={**self.states, **labeled}, unfinished=[])
 
-    def corrected(self, known: Mapping[str, Known]) -> Set[str]:
+    @property
+    def num_open(self) -> int:
+        """This round's items that wait for an answer."""
+        return sum(state not in CLOSED for state in self.states.values())
+
+    def corrected(self, known: Mapping[str, Known], adjudicators: Collection[str] = ()) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
-        votes: dict[str, list[Label]] = defaultdict(list)
+        votes: dict[str, list[Record]] = defaultdict(list)
         for record in self.corrections:
-            votes[record["item_id"]].append(record["label"])
-        return {item_id for item_id, labels in votes.items() if majority(labels) != known[item_id].label}
+            votes[record["item_id"]].append(record)
+        return {item_id for item_id, own in votes.items() if decide_label(own, adjudicators) != known[item_id].label}
 
     def count(self, state: State) -> int:
         """Return how many of this round's items are in a state."""
@@ -189,23 +216,40 @@ def open_request(campaign: Campaign) -> Request:
 
 
 def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
-    reasons = {row["item_id"]: row["reason"] for row in rows}
+    deleted = deleted_items(campaign.store)
+    reasons = {row["item_id"]: row["reason"] for row in rows if row["item_id"] not in deleted}
     known = _known(campaign, round_)
     earlier: dict[str, int] = {}
     for past in range(round_):
         earlier |= {row["item_id"]: past for row in _selection(campaign, past)}
-    earlier = {item_id: past for item_id, past in earlier.items() if item_id not in known and item_id not in reasons}
+    gone = {*known, *reasons, *deleted}
+    earlier = {item_id: past for item_id, past in earlier.items() if item_id not in gone}
     items = find_items(campaign, {*reasons, *earlier, *known})
-    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items)
+    passed = _passed(campaign, round_)
+    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items, passed)
 
 
-def skipped_items(campaign: Campaign, before_round: int) -> frozenset[str]:
-    """Return the items that people passed over in earlier rounds."""
-    skipped: set[str] = set()
+PASSED = "passed.json"
+"""The file of await_labels with :attr:`Collected.passed`, where ``labeling.skipped`` is ``return``."""
+
+
+def withheld_items(campaign: Campaign, before_round: int) -> frozenset[str]:
+    """Return the items that annotators are not asked for again: passed over, or left to an adjudicator."""
+    states: set[State] = {"adjudication"}
+    if campaign.config.labeling.skipped != "return":
+        states.add("skipped")
+    withheld: set[str] = set()
     for manifest in label_manifests(campaign, before_round):
-        states = campaign.read_json(manifest, "states.json")
-        skipped |= {item_id for item_id, state in states.items() if state == "skipped"}
-    return frozenset(skipped)
+        found = campaign.read_json(manifest, "states.json")
+        withheld |= {item_id for item_id, state in found.items() if state in states}
+    return frozenset(withheld)
+
+
+def _passed(campaign: Campaign, before_round: int) -> frozenset[tuple[str, ...]]:
+    if campaign.config.labeling.skipped != "return":
+        return frozenset()
+    manifests = [one for one in label_manifests(campaign, before_round) if PASSED in one.files]
+    return frozenset(tuple(row) for one in manifests for row in campaign.read_json(one, PASSED))
 
 
 def _selection(campaign: Campaign, round_: int) -> list[Record]:
@@ -222,5 +266,11 @@ def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
         for record in brought:
             brought_in[record["item_id"]] = past
             records[record["item_id"]].append(record)
-    labels = resolve(rounds).labels
-    return {item_id: Known(label, brought_in[item_id], records[item_id]) for item_id, label in labels.items()}
+    snapshot = resolve(rounds, campaign.config.labeling.adjudicators)
+    standing: dict[str, list[Record]] = defaultdict(list)
+    for record in vote_rows(snapshot.records):
+        standing[record["item_id"]].append(record)
+    return {
+        item_id: Known(label, brought_in[item_id], records[item_id], standing[item_id])
+        for item_id, label in snapshot.labels.items()
+    }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from activelora.campaign.labels import has_majority
 from activelora.campaign.records import Label
+from activelora.config_labeling import LabelingConfig, SkippedRule
 from activelora.labeling.inbox import Answer
 from activelora.labeling.source import Rejected, State
 
@@ -35,33 +37,68 @@ class Vote:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """When the answers about one item are enough, and who decides where they are not: from the campaign file.
+
+    Attributes:
+        num_annotators: How many have to answer.
+        min_agreement: The share of the labels given that the winning one needs.
+        adjudicators: Names whose answers overrule those of others.
+        skipped: What becomes of an item that everybody passed over.
+    """
+
+    num_annotators: int = 1
+    min_agreement: float = 0.0
+    adjudicators: frozenset[str] = frozenset()
+    skipped: SkippedRule = "never"
+
+    @classmethod
+    def of(cls, config: LabelingConfig) -> Rules:
+        """Return the rules of a campaign."""
+        return cls(config.annotators_per_item, config.min_agreement, frozenset(config.adjudicators), config.skipped)
+
+
+PLAIN = Rules()
+"""One answer is enough."""
+
+
+@dataclass(frozen=True)
 class Tally:
     """What the answers about one item come to.
 
     Attributes:
-        state: Labeled, skipped, conflicting, in progress where annotators are still to answer, or waiting if there are
-            no answers.
+        state: Labeled, skipped, conflicting; in adjudication where one of the adjudicators is to decide; in progress
+            where annotators are still to answer; or waiting if there are no answers.
         votes: Annotator → the answer that counts, labels only, by annotator. Of an item in progress: those that would
             decide now; none if they do not.
         rejected: Answers that contradict each other, each with the reason.
+        dispute: What an adjudicator has to know: who answered what. Empty for other states.
     """
 
     state: State
     votes: Mapping[str, Vote] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
+    dispute: str = ""
 
 
-def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str], num_annotators: int = 1) -> Tally:
+NameOf = Callable[[Label | None], str]
+
+
+def tally(votes: Sequence[Vote], name_of: NameOf, rules: Rules = PLAIN) -> Tally:
     """Apply the rule: each annotator has one vote, the majority wins, once enough of them have answered.
 
     An annotator's equal answers are one. Of different ones the latest counts, if all of them say when; else none
-    does, since files come in no order. A tie between labels decides nothing. Passing over counts only where nobody
-    gives a label, but who passes over has answered. The result does not depend on the order of the answers.
+    does, since files come in no order. A tie between labels decides nothing, nor does a majority below
+    ``min_agreement``. Passing over counts only where nobody gives a label, but who passes over has answered.
+
+    The label of an adjudicator decides alone, whatever the others say; of several adjudicators, their majority. An
+    adjudicator who passes over what the others could not decide ends it: the item is skipped. The result does not
+    depend on the order of the answers.
 
     Args:
         votes: The answers about one item.
         name_of: The name of a label, for messages.
-        num_annotators: How many have to answer.
+        rules: The campaign's.
     """
     counted: dict[str, Vote] = {}
     rejected: list[Rejected] = []
@@ -72,21 +109,47 @@ def tally(votes: Sequence[Vote], name_of: Callable[[Label | None], str], num_ann
         else:
             counted[annotator] = one
     labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
-    decided = has_majority(vote.label for vote in labels.values())
-    if counted and len(counted) < num_annotators:
-        return Tally("in_progress", labels if decided else {}, rejected)
-    if not labels:
-        state: State = "skipped" if counted else "conflicting" if rejected else "waiting"
-        return Tally(state, rejected=rejected)
-    if not decided:
+    judges = {annotator: vote for annotator, vote in counted.items() if annotator in rules.adjudicators}
+    ruling = [vote.label for vote in judges.values() if vote.label is not None]
+    if ruling:
+        if has_majority(ruling):
+            return Tally("labeled", labels, rejected)
+        return Tally("adjudication", rejected=rejected, dispute=_answers(counted, name_of))
+    found = _by_majority({name: counted[name] for name in counted if name not in judges}, rejected, rules)
+    if judges and found.state in ("skipped", "conflicting", "adjudication"):
+        return Tally("skipped", rejected=rejected)
+    if found.state == "adjudication":
+        dispute = _answers(counted, name_of) or "; ".join(sorted({one.reason for one in rejected}))[:500]
+        return Tally("adjudication", rejected=rejected, dispute=dispute)
+    if found.state == "conflicting" and labels:
         return Tally("conflicting", rejected=[*rejected, *_disagreement(votes, labels, name_of)])
-    return Tally("labeled", labels, rejected)
+    return found
 
 
-def by_annotator(votes: Sequence[Vote]) -> dict[str, list[Vote]]:
-    """Return the answers of each annotator, by name."""
+def _by_majority(counted: Mapping[str, Vote], rejected: Sequence[Rejected], rules: Rules) -> Tally:
+    """Return what the answers of annotators come to who are no adjudicators."""
+    labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
+    decided = is_decided([vote.label for vote in labels.values()], rules.min_agreement)
+    if counted and len(counted) < rules.num_annotators:
+        return Tally("in_progress", labels if decided else {}, rejected)
+    if decided:
+        return Tally("labeled", labels, rejected)
+    if not labels and counted:
+        return Tally("adjudication" if rules.skipped == "adjudicate" else "skipped", rejected=rejected)
+    if not counted and not rejected:
+        return Tally("waiting")
+    return Tally("adjudication" if rules.adjudicators else "conflicting", rejected=rejected)
+
+
+def is_decided(labels: Sequence[Any], min_agreement: float) -> bool:
+    """Tell whether one of the labels has more votes than any other, and the share that it needs."""
+    return has_majority(labels) and max(Counter(labels).values()) >= min_agreement * len(labels) - 1e-9
+
+
+def by_annotator(votes: Iterable[Vote]) -> dict[str, list[Vote]]:
+    """Return the answers of each annotator, by name, each in the order of their places."""
     found: dict[str, list[Vote]] = defaultdict(list)
-    for vote in votes:
+    for vote in sorted(votes, key=lambda vote: (vote.answer.file, vote.answer.line)):
         found[vote.answer.annotator].append(vote)
     return dict(sorted(found.items()))
 
@@ -103,7 +166,7 @@ def latest(votes: Sequence[Vote]) -> Vote | None:
     return newest[0] if len({vote.label for vote in newest}) == 1 else None
 
 
-def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[Label | None], str]) -> list[Rejected]:
+def _contradiction(annotator: str, votes: Sequence[Vote], name_of: NameOf) -> list[Rejected]:
     places = ", ".join(sorted(f"{name_of(vote.label)} ({vote.place})" for vote in votes))
     reason = (
         f"annotator `{annotator}` gives different answers: {places[:500]}; remove all but one, or add a column "
@@ -112,9 +175,11 @@ def _contradiction(annotator: str, votes: Sequence[Vote], name_of: Callable[[Lab
     return [vote.reject(reason) for vote in votes]
 
 
-def _disagreement(
-    votes: Sequence[Vote], counted: Mapping[str, Vote], name_of: Callable[[Label | None], str]
-) -> list[Rejected]:
-    answers = ", ".join(sorted(f"{name_of(vote.label)} ({annotator})" for annotator, vote in counted.items()))
-    reason = f"annotators disagree and no answer has a majority: {answers[:500]}; one more answer decides"
+def _disagreement(votes: Sequence[Vote], counted: Mapping[str, Vote], name_of: NameOf) -> list[Rejected]:
+    answers = _answers(counted, name_of)
+    reason = f"annotators disagree and no answer has a majority: {answers}; one more answer decides"
     return [vote.reject(reason) for vote in votes if vote.answer.annotator in counted]
+
+
+def _answers(counted: Mapping[str, Vote], name_of: NameOf) -> str:
+    return ", ".join(sorted(f"{name_of(vote.label)} ({annotator})" for annotator, vote in counted.items()))[:500]

@@ -6,16 +6,19 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from activelora.labeling.adjudication import adjudication_uri
+from activelora.labeling.moments import Moments, moments_of, shown
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
 
-STATES: tuple[State, ...] = ("labeled", "waiting", "in_progress", "skipped", "invalid", "conflicting", "deleted")
+STATES: tuple[State, ...] = get_args(State)
+Action = Literal["wait", "commit", "stop"]
 
 
 def _utc() -> datetime:
@@ -44,17 +47,18 @@ class Decision:
         reason: Why, in words.
     """
 
-    action: Literal["wait", "commit", "stop"]
+    action: Action
     reason: str
 
 
 def decide(request: Request, collected: Collected, now: datetime) -> Decision:
-    """Apply ``labeling.min_fraction``, ``deadline_hours`` and ``on_deadline``.
+    """Apply ``labeling.min_fraction``, ``deadline_hours`` and ``on_deadline``: a function of its arguments alone.
 
     The round is done when no item is open (each is labelled, skipped or deleted) or enough are labelled. At the
-    deadline ``proceed`` needs a new or changed label: with none, another round would train on the same labels again. A
-    campaign without a single label cannot train, so it ends. A round that ends takes the answers to items in progress
-    too: see :meth:`~activelora.labeling.source.Collected.closed`.
+    deadline, or at the end of its one extension, ``proceed`` needs a new or changed label: with none, another round
+    would train on the same labels again. A campaign without a single label cannot train, so it ends. A round that ends
+    takes the answers to items in progress too: see :meth:`~activelora.labeling.source.Collected.closed`. So with a
+    deadline every round ends, whatever state its items are in, unless ``on_deadline`` is ``wait``.
 
     Args:
         request: What was asked for.
@@ -63,34 +67,26 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     """
     config = request.campaign.config.labeling
     num_asked, num_labeled = len(request.reasons), collected.count("labeled")
-    num_open = num_asked - num_labeled - collected.count("skipped") - collected.count("deleted")
     needed = math.ceil(config.min_fraction * num_asked - 1e-9)
     got = f"{num_labeled} of {num_asked} items of round {request.round} are labelled"
-    if num_open == 0 or num_labeled >= needed:
-        if num_asked and not collected.closed().num_labeled and not request.known:
-            return Decision("stop", f"every item of round {request.round} was skipped, and nothing is labelled yet")
+    closed = collected.closed()
+    if collected.num_open == 0 or num_labeled >= needed:
+        if num_asked and not closed.num_labeled and not request.known:
+            why = "skipped or deleted" if collected.count("deleted") else "skipped"
+            return Decision("stop", f"every item of round {request.round} was {why}, and nothing is labelled yet")
         return Decision("commit", got)
-    deadline = deadline_of(request.campaign, request.round)
-    if deadline is None or now < deadline or config.on_deadline == "wait":
+    end = moments_of(request.campaign, request.round).end
+    if end is None or now < end or config.on_deadline == "wait":
         return Decision("wait", got)
-    passed = f"the deadline for labels passed at {_shown(deadline)}"
+    if (num_begun := closed.count("labeled") - num_labeled) > 0:
+        got += f", {num_begun} more by fewer than {config.annotators_per_item} annotators"
+    extended = ", extended once," if config.on_deadline == "extend" else ""
+    passed = f"the deadline for labels{extended} passed at {shown(end)}"
     if config.on_deadline == "stop":
         return Decision("stop", f"{passed}, and {got} (labeling.on_deadline is `stop`)")
-    if not collected.closed().num_labeled and not collected.corrected(request.known):
+    if not closed.num_labeled and not collected.corrected(request.known, config.adjudicators):
         return Decision("stop", f"{passed}, and not one item of round {request.round} was labelled")
     return Decision("commit", f"{passed}, and {got}")
-
-
-def deadline_of(campaign: Campaign, round_: int) -> datetime | None:
-    """Return when waiting for a round's labels ends, counted from its selection; None for never."""
-    hours = campaign.config.labeling.deadline_hours
-    if hours is None:
-        return None
-    selected_at = datetime.fromisoformat(campaign.require(Unit("select_batch", round_)).finished_at)
-    try:
-        return selected_at + timedelta(hours=hours)
-    except OverflowError:
-        return None
 
 
 def waiting_for(campaign: Campaign, round_: int) -> str:
@@ -105,21 +101,55 @@ def waiting_for(campaign: Campaign, round_: int) -> str:
     return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
 
 
-def describe_wait(request: Request, collected: Collected) -> str:
-    """Return in words what is missing after a look."""
+def describe_wait(request: Request, collected: Collected, now: datetime | None = None) -> str:
+    """Return in words what is missing after a look, who has done what, and what happens when.
+
+    Args:
+        request: What was asked for.
+        collected: What there is.
+        now: The time; None is the clock's.
+    """
     config = request.campaign.config.labeling
     text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round}"
     others = [f"{collected.count(state)} {state}" for state in STATES[2:] if collected.count(state)]
     text += f" ({', '.join(others)})" if others else ""
     if collected.corrections:
         text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
+    if num_late := _num_late(request, collected):
+        text += f", late answers to {_items(num_late)} of earlier rounds"
     if instructions := get_source(config.source).instructions(request):
         text += f": {instructions}"
+    if collected.answered and (config.annotators_per_item > 1 or len(collected.answered) > 1):
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(collected.answered.items()))
+        text += f"; answered so far: {counts}"
+    if collected.disputes:
+        names = " or ".join(config.adjudicators)
+        text += f"; {_items(len(collected.disputes))} for {names} to decide, see {adjudication_uri(request)}"
     if collected.rejected:
         text += f"; {len(collected.rejected)} answers were rejected, see {rejected_uri(request)}"
-    if deadline := deadline_of(request.campaign, request.round):
-        text += f"; deadline {_shown(deadline)}, then {config.on_deadline}"
-    return text
+    return text + _describe_moments(request, now or _utc())
+
+
+def wait_document(request: Request, collected: Collected, now: datetime | None = None) -> dict[str, Any]:
+    """Return the same for programs, ready for JSON; times are ISO 8601 in UTC."""
+    config, now = request.campaign.config.labeling, now or _utc()
+    moments = moments_of(request.campaign, request.round)
+    return {
+        "round": request.round,
+        "num_items": len(request.reasons),
+        "num_open": collected.num_open,
+        "states": {state: count for state in STATES if (count := collected.count(state))},
+        "annotators_per_item": config.annotators_per_item,
+        "answered": dict(sorted(collected.answered.items())),
+        "adjudicators": list(config.adjudicators),
+        "num_late": _num_late(request, collected),
+        "to_adjudicate": len(collected.disputes),
+        "num_rejected": len(collected.rejected),
+        "deadline": _iso(moments.deadline),
+        "on_deadline": config.on_deadline,
+        "end": None if config.on_deadline == "wait" else _iso(moments.end),
+        "next_reminder": _iso(moments.next_reminder(now)),
+    }
 
 
 def rejected_uri(request: Request) -> str:
@@ -132,5 +162,32 @@ def rejected_key(round_: int) -> str:
     return f"{folder_of(round_)}/rejected.csv"
 
 
-def _shown(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _describe_moments(request: Request, now: datetime) -> str:
+    moments: Moments = moments_of(request.campaign, request.round)
+    if moments.deadline is None:
+        return ""
+    text, action = f"; deadline {shown(moments.deadline)}", request.campaign.config.labeling.on_deadline
+    if action != "extend":
+        text += f", then {action}"
+    elif moments.end is None:
+        text += ", then extended without end"
+    elif now < moments.deadline:
+        text += f", then extended once until {shown(moments.end)}"
+    else:
+        text += f" has passed, extended once until {shown(moments.end)}, then proceed"
+    if moment := moments.next_reminder(now):
+        text += f"; next reminder {shown(moment)}"
+    return text
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _num_late(request: Request, collected: Collected) -> int:
+    """Return how many items of earlier rounds would get their label now."""
+    return len({record["item_id"] for record in collected.closed().records} - set(request.reasons))
+
+
+def _items(count: int) -> str:
+    return f"{count} item{'s' * (count != 1)}"

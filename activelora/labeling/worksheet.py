@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from activelora.campaign.records import Item
+from activelora.labeling.discretion import shown_source_id
 from activelora.labeling.source import Rejected, Request
 
 SKIP = "skip"
@@ -43,13 +44,16 @@ def to_label_csv(request: Request) -> bytes:
     """
     fields = request.task.columns
     names = [f"item.{field}" if field.casefold() in _OWN_COLUMNS else field for field in fields]
-    with_source = any(request.items[item_id].source_id is not None for item_id in request.reasons)
+    labeling = request.campaign.config.labeling
+    source_ids = {item_id: shown_source_id(labeling, request.items[item_id]) for item_id in request.reasons}
+    with_source = any(source_id is not None for source_id in source_ids.values())
     with_choices = request.task.needs_choices
     header = ["item_id", *["source_id"] * with_source, *names, *["choices"] * with_choices]
     rows = []
     for item_id, reason in request.reasons.items():
         item = request.items[item_id]
-        row = [item_id, *[item.source_id or ""] * with_source, *(item.fields[field] for field in fields)]
+        shown = request.shown(item)
+        row = [item_id, *[source_ids[item_id] or ""] * with_source, *(shown[field] for field in fields)]
         row += ["\n".join(_choice_names(request, item))] * with_choices
         rows.append([*row, " | ".join(allowed_labels(request, item)), "", "", reason])
     return csv_bytes([*header, "allowed_labels", "label", "annotator", "reason"], rows, mark="\ufeff")
@@ -62,8 +66,8 @@ def to_label_jsonl(request: Request) -> bytes:
         item = request.items[item_id]
         document = {
             "item_id": item_id,
-            "source_id": item.source_id,
-            "fields": dict(item.fields),
+            "source_id": shown_source_id(request.campaign.config.labeling, item),
+            "fields": request.shown(item),
             "choices": list(item.choices),
             "allowed_labels": allowed_labels(request, item),
             "label": None,

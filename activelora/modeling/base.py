@@ -9,9 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from activelora.campaign.s3 import S3Store
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin
+from activelora.modeling.locating import fetched, local_folder
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +61,19 @@ def load_base(config: ModelConfig) -> BaseModel:
     Raises:
         ModelError: It cannot be loaded, or its settings do not fit this machine.
     """
+    return _load(config, moves=True)
+
+
+def load_to_shard(config: ModelConfig) -> BaseModel:
+    """Load a base model into main memory, from where FSDP takes each process's part to its device.
+
+    Raises:
+        ModelError: As :func:`load_base`.
+    """
+    return _load(config, moves=False)
+
+
+def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -73,7 +88,7 @@ def load_base(config: ModelConfig) -> BaseModel:
         model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load(config, error) from error
-    if config.quantization == "none":
+    if config.quantization == "none" and moves:
         model.to(device)
     model.requires_grad_(False)
     model.eval()
@@ -83,17 +98,18 @@ def load_base(config: ModelConfig) -> BaseModel:
 
 def is_local(config: ModelConfig) -> bool:
     """Tell whether the model can be loaded without fetching anything."""
-    if config.base == builtin.NAME:
-        return (builtin.builtin_path() / "config.json").exists()
-    return Path(config.base).expanduser().is_dir()
+    return local_folder(config) is not None
 
 
 def check_name(config: ModelConfig) -> None:
     """Check that a model may be where the name says.
 
     Raises:
-        ModelError: The name is neither that of the built-in model, nor of a folder, nor a hub id.
+        ModelError: The name is neither that of the built-in model, nor of a folder, nor a hub id, nor ``s3://``.
     """
+    if config.base.startswith("s3://"):
+        S3Store(config.base)  # refuses what is none; contacts nothing
+        return
     if config.base == builtin.NAME or Path(config.base).expanduser().is_dir() or _HUB_ID.fullmatch(config.base):
         return
     raise ModelError("there is no such model folder", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
@@ -138,19 +154,18 @@ def check_here(config: ModelConfig) -> None:
 
 def _resolve(config: ModelConfig) -> tuple[str, str]:
     """Return what to load from, and the name that a saved adapter should carry."""
-    if config.base == builtin.NAME:
-        return str(builtin.ensure_builtin()), builtin.HUB_ID
     check_name(config)
-    if not is_local(config):
-        return config.base, config.base
     folder = Path(config.base).expanduser()
-    if not (folder / "config.json").exists():
+    if folder.is_dir() and not (folder / "config.json").exists():
         raise ModelError("the folder has no config.json", where=f"model.base: {folder}", remedy=_BASE_REMEDY)
-    return str(folder), config.base
+    return fetched(config), builtin.HUB_ID if config.base == builtin.NAME else config.base
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
-_BASE_REMEDY = f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, or a hub id owner/name."
+_BASE_REMEDY = (
+    f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, a hub id owner/name, or the "
+    "s3:// prefix of a model that `activelora model push` has published."
+)
 
 
 def _cannot_load(config: ModelConfig, error: Exception) -> ModelError:

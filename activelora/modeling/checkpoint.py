@@ -13,6 +13,7 @@ from torch import nn
 
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.store import Store
+from activelora.modeling.parallel import ALONE, Team, split_like, whole
 from activelora.modeling.training import Progress, Trainer
 
 logger = logging.getLogger(__name__)
@@ -29,35 +30,46 @@ class Checkpoints:
         attempt: The attempt, for the unit's folder and what it depends on.
         trainer: The trainer.
         name: Tells several trainings of one unit apart.
+        team: The processes that train together; the first one reads and writes for all. Any number of processes may
+            use the checkpoint of any other number.
     """
 
-    def __init__(self, store: Store, attempt: Attempt, trainer: Trainer, name: str = "") -> None:
+    def __init__(self, store: Store, attempt: Attempt, trainer: Trainer, name: str = "", team: Team = ALONE) -> None:
         self._store = store
         self._trainer = trainer
+        self._team = team
         self._prefix = f"{_prefix(attempt)}{name}{'-' if name else ''}"
 
     def save(self) -> None:
         """Write a checkpoint, and remove the one before."""
-        older = list(self._store.list(self._prefix))
         progress = self._trainer.progress
         state = json.dumps({"step": progress.step, "losses": progress.losses}).encode()
         tensors = {**self._tensors(), _PROGRESS: torch.frombuffer(bytearray(state), dtype=torch.uint8)}
+        if not self._team.leads:
+            return
+        older = list(self._store.list(self._prefix))
         self._store.write(f"{self._prefix}{progress.step:07d}.safetensors", save(tensors))
         for key in older:
             self._store.delete(key)
 
     def restore(self) -> None:
         """Bring the trainer to the newest checkpoint, if there is one."""
+        content: bytes | None = self._team.agree(self._newest() if self._team.leads else None)
+        if content is None:
+            return
+        tensors = load(content)
+        state = json.loads(bytes(tensors.pop(_PROGRESS).tolist()))
+        self._load(tensors)
+        self._trainer.progress = Progress(state["step"], state["losses"])
+        logger.info("training goes on from step %d of %d", state["step"], self._trainer.total_steps)
+
+    def _newest(self) -> bytes | None:
         for key in sorted(self._store.list(self._prefix), reverse=True):
             try:
-                tensors = load(self._store.read(key))
+                return self._store.read(key)
             except KeyError:  # another process has just replaced it
                 continue
-            state = json.loads(bytes(tensors.pop(_PROGRESS).tolist()))
-            self._load(tensors)
-            self._trainer.progress = Progress(state["step"], state["losses"])
-            logger.info("training goes on from step %d of %d", state["step"], self._trainer.total_steps)
-            return
+        return None
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         tensors = {}
@@ -66,16 +78,16 @@ class Checkpoints:
             for name, value in optimizer.state[parameter].items():
                 if value is not None:  # SGD without momentum
                     tensors[f"{index:05d}.optimizer.{name}"] = value
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        return {name: whole(tensor).cpu().contiguous() for name, tensor in tensors.items()}
 
     def _load(self, tensors: dict[str, torch.Tensor]) -> None:
         for index, (parameter, optimizer) in enumerate(self._parameters()):
-            parameter.data.copy_(tensors[f"{index:05d}.parameter"])
+            parameter.data.copy_(split_like(tensors[f"{index:05d}.parameter"], parameter.data))
             prefix = f"{index:05d}.optimizer."
             state = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
             # Adam keeps its step count on the CPU and the moments beside the parameter.
             optimizer.state[parameter] = {
-                name: value if name == "step" else value.to(parameter.device) for name, value in state.items()
+                name: value if name == "step" else split_like(value, parameter.data) for name, value in state.items()
             }
 
     def _parameters(self) -> Iterator[tuple[nn.Parameter, torch.optim.Optimizer]]:

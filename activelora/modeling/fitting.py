@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from activelora.campaign.campaign import Attempt
@@ -11,8 +11,10 @@ from activelora.config import CampaignConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.checkpoint import Checkpoints, remove_checkpoints
 from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.training import Trainer, example
+from activelora.modeling.trunk_states import kept_states
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class AttemptJob:
         weights: How much each counts.
         folder: Where the method writes.
         previous: What it wrote in the last round, for a warm start.
+        team: The processes that train together. Each has a folder of its own, and only the first one's is kept.
     """
 
     attempt: Attempt
@@ -36,6 +39,7 @@ class AttemptJob:
     weights: Sequence[float]
     folder: Path
     previous: Path | None = None
+    team: Team = ALONE
 
     @property
     def config(self) -> CampaignConfig:
@@ -46,11 +50,17 @@ class AttemptJob:
         """Return the seed of a named draw in this round."""
         return self.attempt.campaign.seed(name, self.attempt.unit.round, *parts)
 
+    def among(self, indices: Sequence[int]) -> AttemptJob:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels, weights=[self.weights[index] for index in indices])
+
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
         examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
-        trainer = Trainer(self.base, trainee, examples, self.config.training, seed)
-        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name)
+        kept = kept_states(self.config.resources.trunk_cache_gb)
+        trainer = Trainer(self.base, trainee, examples, self.config.training, seed, kept, self.team)
+        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name, self.team)
         checkpoints.restore()
         if name and trainer.progress.step == trainer.total_steps:
             return trainer.progress.losses

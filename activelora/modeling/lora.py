@@ -91,8 +91,11 @@ def attach(
 
 def save(adapted: PeftModel, folder: Path) -> None:
     """Write the adapter as safetensors with its configuration."""
+    from activelora.modeling.parallel import whole  # which needs this module
+
+    state = {name: whole(value) for name, value in adapted.state_dict().items() if "lora_" in name}
     # "auto" would ask the hub whether the vocabulary was resized.
-    adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False, state_dict=state)
     (folder / "README.md").unlink(missing_ok=True)  # peft's empty model card
     config_path = folder / "adapter_config.json"
     config = json.loads(config_path.read_text(encoding="utf-8"))

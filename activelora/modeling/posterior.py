@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from activelora.campaign.records import Item
     from activelora.config import AdapterConfig, CampaignConfig, TrainingConfig
+    from activelora.config_resources import Parallelism
     from activelora.config_rules import Conflict
     from activelora.modeling.base import BaseModel
     from activelora.modeling.encoding import EncodedItem, Encoder
@@ -46,6 +47,8 @@ class AdapterMethod:
         conflicts: Returns settings that do not go with this method.
         options: Sections under ``adapter`` that it reads.
         adapts_head: Whether ``adapter.targets`` may name the output head.
+        parallel: Ways of training in several processes whose result is that of one: ``ddp`` where nothing is random
+            but LoRA's dropout and a penalty is the same in all; ``fsdp`` where besides one adapter is trained.
     """
 
     name: str
@@ -55,6 +58,7 @@ class AdapterMethod:
     conflicts: Callable[[CampaignConfig], Iterable[Conflict]] = lambda config: ()
     options: tuple[str, ...] = ()
     adapts_head: bool = False
+    parallel: tuple[Parallelism, ...] = ()
 
     def implement(self) -> Implementation:
         """Import the implementation."""
@@ -204,6 +208,9 @@ class FitJob(Protocol):
 
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw in this round, such as ``seed("adapter")``."""
+
+    def among(self, indices: Sequence[int]) -> FitJob:
+        """Return the job on some of its items and labels only; a training of its own needs a name of its own."""
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step, from the last checkpoint of that name on, and return each step's loss.

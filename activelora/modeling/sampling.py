@@ -63,7 +63,7 @@ class NoAdapter:
 class MergedSamples:
     """Weight samples merged into the dense weights: a pass costs what the base model's costs.
 
-    The base weights are kept beside and put back bit for bit.
+    The base weights are kept beside and put back bit for bit. All samples are merged into the same memory.
 
     Args:
         adapted: The model with its adapter.
@@ -76,6 +76,7 @@ class MergedSamples:
         self._layers = lora_layers(adapted)
         self._dropout = dropout
         self._seed = seed
+        self._buffers: dict[str, torch.Tensor] = {}
 
     @contextmanager
     def activate(self, sample: int | None) -> Iterator[None]:
@@ -98,7 +99,9 @@ class MergedSamples:
         if sample is not None:
             mask = column_mask(self._seed, sample, name, weight.shape[1], self._dropout)
         a, b = layer.lora_A[ADAPTER_NAME].weight.data, layer.lora_B[ADAPTER_NAME].weight.data
-        return merged_weight(weight, a, b, layer.scaling[ADAPTER_NAME], mask)
+        if name not in self._buffers:
+            self._buffers[name] = torch.empty_like(weight)
+        return merged_weight(weight, a, b, layer.scaling[ADAPTER_NAME], mask, self._buffers[name])
 
 
 class UnmergedSamples:

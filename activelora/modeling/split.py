@@ -1,7 +1,7 @@
 """A decoder in two parts: the frozen trunk below the first adapted layer, and the top.
 
 The parts are views: the same modules, nothing copied. What the trunk computes never changes in a campaign, so it is
-computed once for all Monte-Carlo samples of a pass, and once for all epochs of a training run.
+computed once for all Monte-Carlo samples, epochs and rounds.
 
 Letters: B batch, P prefix tokens, T tokens, D features.
 """
@@ -9,13 +9,15 @@ Letters: B batch, P prefix tokens, T tokens, D features.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import DynamicCache, PreTrainedModel
+
+from activelora.modeling.trunk_states import states_key
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,10 @@ class SplitDecoder:
         if first_top_layer and not self._splits_exactly():
             logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
             self.first_top_layer = 0
+
+    def states_key(self, groups: Iterable[Sequence[Sequence[int]]]) -> str:
+        """Return the key of the trunk's states: :func:`activelora.modeling.trunk_states.states_key`."""
+        return states_key(self._decoder, self.first_top_layer, groups)
 
     def trunk(self, input_ids_BT: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
         """Run the layers below the first adapted one, without gradients.

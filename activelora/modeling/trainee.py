@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from torch import nn
 
 from activelora.config import ConstraintConfig, TrainingConfig
 from activelora.modeling.lora import a_parameters, b_parameters, lora_layers
@@ -28,7 +29,16 @@ class PlainTrainee:
     def __init__(self, adapted: PeftModel, constraint: ConstraintConfig) -> None:
         self.adapted = adapted
         self.constraint = constraint
-        self.a, self.b = a_parameters(adapted), b_parameters(adapted)
+
+    @property
+    def a(self) -> list[nn.Parameter]:
+        """The A matrices, as they are now: FSDP puts others in their place."""
+        return a_parameters(self.adapted)
+
+    @property
+    def b(self) -> list[nn.Parameter]:
+        """The B matrices."""
+        return b_parameters(self.adapted)
 
     def optimizers(self, config: TrainingConfig) -> list[torch.optim.Optimizer]:
         """Return one AdamW over A and B."""

@@ -20,13 +20,14 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import SplitDecoder
+from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
-TRUNK_BATCH = 16
 TRUNK_CACHE_BYTES = 2 << 30
 
 
@@ -100,12 +101,24 @@ class Trainer:
         examples: The labelled items.
         config: Training section.
         seed: Of batches and of each step's draws.
+        kept: Where the trunk's states are kept across runs, if anywhere.
+        team: The processes that share each step's batch; all of them run this with the same arguments.
     """
 
     def __init__(
-        self, base: BaseModel, trainee: Trainee, examples: Sequence[Example], config: TrainingConfig, seed: int
+        self,
+        base: BaseModel,
+        trainee: Trainee,
+        examples: Sequence[Example],
+        config: TrainingConfig,
+        seed: int,
+        kept: TrunkStates | None = None,
+        team: Team = ALONE,
     ) -> None:
         self._trainee = trainee
+        self._team = team
+        self._dropout = SharedDropout()
+        self._lengths = [len(one.ids) for one in examples]
         self._examples = examples
         self._config = config
         self._seed = seed
@@ -114,10 +127,12 @@ class Trainer:
         self._accelerator = Accelerator(
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
         )
-        self.optimizers = trainee.optimizers(config)
+        # Processes that gather layers together must all run the trunk, or none: their caches may differ.
+        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples, None if team.shards else kept)
+        self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
+        self.optimizers = trainee.optimizers(config)  # after FSDP has put its parameters in the place of the model's
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
         self.parameters: list[nn.Parameter] = [parameter for group in self._groups() for parameter in group["params"]]
-        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples)
 
     def run(self, checkpoint: Callable[[], None]) -> list[float]:
         """Train from where :attr:`progress` is to the last step.
@@ -130,8 +145,10 @@ class Trainer:
         """
         steps = range(self.progress.step, self.total_steps)
         checkpointed = self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext()
-        with self._trainee.training(), checkpointed:
-            for step in track(steps, "training the adapter", len(steps)):
+        shared = self._dropout.installed(self._trainee.adapted) if self._team.size > 1 else nullcontext()
+        with shared, self._trainee.training(), checkpointed:
+            shown = track(steps, "training the adapter", len(steps)) if self._team.leads else steps
+            for step in shown:
                 self.progress.losses.append(self._step(step))
                 self.progress.step = done = step + 1
                 if done % self._config.checkpoint_every_steps == 0 and done < self.total_steps:
@@ -145,13 +162,15 @@ class Trainer:
         batch = self._batch(step)
         num_parts = min(self._config.gradient_accumulation, len(batch))
         total = 0.0
-        for part in np.array_split(batch, num_parts):
-            share = len(part) / len(batch)
+        for piece in np.array_split(batch, num_parts):
+            share = len(piece) / len(batch)
+            part = self._dropout.part = self._team.part(piece.tolist(), self._lengths)
             with self._accelerator.autocast():
-                loss = self._loss(part.tolist()) * share
+                loss = self._shared_loss(part.indices) * (share * part.weight)
                 penalty = self._trainee.penalty(step, self.total_steps)
-            self._accelerator.backward(loss if penalty is None else loss + penalty * share)
-            total += float(loss.detach())
+            whole = loss * self._team.size  # gradients are averaged over the processes, and a batch is their sum
+            self._accelerator.backward(whole if penalty is None else whole + penalty * share)
+            total += self._team.total(loss)
         self._trainee.before_update()
         self._accelerator.clip_grad_norm_(self.parameters, self._config.max_grad_norm)
         for optimizer in self.optimizers:
@@ -186,7 +205,8 @@ class AnswerLoss(nn.Module):
         base: The base model, with the adapter attached to it.
         first_top_layer: L0; what lies below is frozen, and computed once per item.
         examples: The labelled items.
-        cache_bytes: Trunk states are kept up to this size, and computed again for every batch beyond it.
+        kept: Where the trunk's states are kept across runs, if anywhere.
+        cache_bytes: In memory, trunk states are kept up to this size, and computed again for every batch beyond it.
     """
 
     def __init__(
@@ -194,15 +214,24 @@ class AnswerLoss(nn.Module):
         base: BaseModel,
         first_top_layer: int,
         examples: Sequence[Example],
+        kept: TrunkStates | None = None,
         cache_bytes: int = TRUNK_CACHE_BYTES,
     ) -> None:
         super().__init__()
+        self._model = base.model  # registered: what wraps this module finds its parameters
         self._base = base
         self._split = SplitDecoder(base.model, first_top_layer)
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
-        keep = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
-        self._states = self._all_states() if keep else None
+        self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
+        self._kept = kept
+        self._states: list[torch.Tensor] | None = None
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The model's transformer layers."""
+        decoder: Any = self._base.model.get_decoder()
+        return list(decoder.layers)
 
     @contextmanager
     def checkpointed_layers(self) -> Iterator[None]:
@@ -244,18 +273,23 @@ class AnswerLoss(nn.Module):
 
     def _inputs(self, indices: list[int]) -> torch.Tensor:
         """Return what the top runs on: padded ids, or padded trunk states."""
-        if self._states is None:
+        if not self._keeps:
             return self._split.trunk(self._ids(indices))
+        if self._states is None:
+            self._states = [self._state(one.ids) for one in self._examples]
         return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
 
-    def _all_states(self) -> list[torch.Tensor]:
-        """Run every example through the trunk, in batches that no checkpoint changes: rounding depends on company."""
-        states: list[torch.Tensor] = []
-        for begin in range(0, len(self._examples), TRUNK_BATCH):
-            indices = list(range(begin, min(begin + TRUNK_BATCH, len(self._examples))))
-            hidden_BTD = self._split.trunk(self._ids(indices))
-            states += [state[: len(self._examples[i].ids)] for i, state in zip(indices, hidden_BTD, strict=True)]
-        return states
+    def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
+        """Return an example's trunk states; it is run alone, for rounding depends on company, which rounds change."""
+        key = self._split.states_key([[ids]]) if self._kept is not None else ""
+        state = self._kept.get(key) if self._kept is not None else None
+        if state is None:
+            device = self._base.device
+            with torch.autocast(device.type, enabled=False):  # whoever finds the state may not be in it
+                state = self._split.trunk(torch.tensor([ids], device=device))[0]
+            if self._kept is not None:
+                self._kept.put(key, state)
+        return state.to(self._base.device)
 
     def _ids(self, indices: list[int]) -> torch.Tensor:
         rows = [torch.tensor(self._examples[index].ids) for index in indices]

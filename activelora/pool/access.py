@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label, items_of, label_of
+from activelora.campaign.tombstones import deleted_items
 from activelora.errors import DataError
 
 HOLDOUT = "holdout.parquet"
@@ -39,12 +40,14 @@ def num_shards(campaign: Campaign) -> int:
 
 
 def shard_items(campaign: Campaign, shard: int) -> list[Item]:
-    """Return the items of one pool shard, in their stored order."""
-    return list(items_of(campaign.read_table(_manifest(campaign), items_name(shard))))
+    """Return the items of one pool shard, in their stored order, without those that were deleted."""
+    deleted = deleted_items(campaign.store)
+    items = items_of(campaign.read_table(_manifest(campaign), items_name(shard)))
+    return [item for item in items if item.item_id not in deleted]
 
 
 def find_items(campaign: Campaign, ids: Collection[str]) -> dict[str, Item]:
-    """Return pool items by id. One shard of text is held at a time.
+    """Return pool items by id, deleted ones without their text. One shard of text is held at a time.
 
     Raises:
         DataError: An id is not in the pool.

@@ -124,6 +124,15 @@ class RowParser:
             raise DataError(problem, where=row.where)
         return choices
 
+    def label(self, raw: Any) -> Label | None:
+        """Return the label that a cell means, for tasks whose labels do not depend on the item.
+
+        Raises:
+            DataError: It is missing.
+            LabelError: It is none.
+        """
+        return self._label(Row({str(self._columns.label): raw}, "", 0), Item("", {}))
+
     def _label(self, row: Row, item: Item) -> Label | None:
         column = self._columns.label
         if column is None or self._labels == "ignored":
@@ -143,6 +152,11 @@ class RowParser:
             raise LabelError(f"column `{column}`: {error.problem}", where=row.where, remedy=error.remedy) from None
 
 
+def normal_text(text: str) -> str:
+    """Return a text in Unicode NFC, with line feeds for line ends and no white space at its ends."""
+    return unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
 def as_text(value: Any, what: str, where: str) -> str:
     """Return a cell as normalised text. Numbers, dates and truth values are written out.
 
@@ -157,7 +171,7 @@ def as_text(value: Any, what: str, where: str) -> str:
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif isinstance(value, str):
-        text = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+        text = normal_text(value)
     elif isinstance(value, int | float | decimal.Decimal | datetime.date | datetime.time) and not _is_nan(value):
         text = str(value)
     else:

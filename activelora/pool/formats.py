@@ -63,9 +63,17 @@ Reader = Callable[[BinaryIO, str, Wanted, Problems], Iterator[Row]]
 """Open file, its name, columns, where problems go → rows."""
 
 
-def read_jsonl(file: BinaryIO, name: str, wanted: Wanted, problems: Problems) -> Iterator[Row]:
-    """Yield one row a line. Blank lines are passed over. Columns are checked row by row, by the caller."""
-    for number, text in _lines(file, name, problems):
+def read_jsonl(file: BinaryIO, name: str, wanted: Wanted, problems: Problems, first: int = 1) -> Iterator[Row]:
+    """Yield one row a line. Blank lines are passed over. Columns are checked row by row, by the caller.
+
+    Args:
+        file: The open file.
+        name: Its name.
+        wanted: The columns to read.
+        problems: Where problems go.
+        first: The number of its first line, where it is a part of a file.
+    """
+    for number, text in _lines(file, name, problems, first):
         if not text.strip():
             continue
         where = f"{name}:{number}"
@@ -174,9 +182,9 @@ def _has_columns(present: list[str], where: str, wanted: Wanted, problems: Probl
     return not missing
 
 
-def _lines(file: BinaryIO, name: str, problems: Problems) -> Iterator[tuple[int, str]]:
+def _lines(file: BinaryIO, name: str, problems: Problems, first: int = 1) -> Iterator[tuple[int, str]]:
     """Yield number and text of every line; an empty text for one that cannot be read."""
-    number = 0
+    number = first - 1
     while raw := file.readline(MAX_LINE_BYTES + 1):
         number += 1
         where = f"{name}:{number}"

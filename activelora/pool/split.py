@@ -6,6 +6,8 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from activelora.config import CampaignConfig
+from activelora.errors import DataError
 from activelora.seeding import item_draw
 
 
@@ -40,3 +42,23 @@ def largest_remainder(counts: Mapping[int, int], size: int) -> dict[int, int]:
     for label in by_remainder[: size - sum(quotas.values())]:
         quotas[label] += 1
     return quotas
+
+
+def too_few(config: CampaignConfig, num_items: int, num_labels: int) -> DataError:
+    """Return the problem of a pool that is too small to split off holdout and calibration."""
+    data = config.data
+    return DataError(
+        f"{num_items} different items, {num_labels} of them with a label, are too few to split off a holdout of "
+        f"{data.holdout_size} and a calibration split of {data.calibration_size} and leave a pool",
+        where=data.pool.path,
+        remedy="Give labelled rows as `data.holdout`, or lower `data.holdout_size` or `data.calibration_size`.",
+    )
+
+
+def nothing_left(config: CampaignConfig, num_items: int) -> DataError:
+    """Return the problem of a pool all of whose items are in the holdout."""
+    return DataError(
+        f"nothing is left in the pool: all of its {num_items} different items are in the holdout too",
+        where=config.data.pool.path,
+        remedy="Give `data.pool` other rows than `data.holdout`, or leave `data.holdout` out.",
+    )

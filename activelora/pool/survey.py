@@ -6,19 +6,21 @@ Every source is read once for its ids and labels (:mod:`activelora.pool.census`)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.pool import column_survey
 from activelora.pool.census import Census
+from activelora.pool.column_census import ColumnCensus
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.formats import Row
 from activelora.pool.problems import Problems
 from activelora.pool.readers import read_rows
-from activelora.pool.split import draw, stratified
+from activelora.pool.split import draw, nothing_left, stratified, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed
 from activelora.tasks.registry import make_task
@@ -42,11 +44,11 @@ class Survey:
         warnings: What is allowed but looks wrong, in words.
     """
 
-    pool_ids: Ids
+    pool_ids: Set[str]
     holdout_ids: Ids
     calibration_ids: Ids
-    pool: Census
-    labeled: Census
+    pool: Census | ColumnCensus
+    labeled: Census | ColumnCensus
     num_overlap: int
     warnings: tuple[str, ...]
 
@@ -63,34 +65,49 @@ class Survey:
         return len(self.pool) - len(self.pool_ids) - drawn - self.num_overlap
 
 
-def survey_data(config: CampaignConfig) -> Survey:
+def survey_data(config: CampaignConfig, columnar_bytes: int = column_survey.LEAST_BYTES) -> Survey:
     """Read all sources once and draw the splits.
 
     A given holdout is split into holdout and calibration; its items are taken out of the pool. Without one, both are
     drawn from the pool's labelled items, stratified. ``limit`` applies to the pool after a given holdout's items are
     gone, and before holdout and calibration are drawn from it.
 
+    Args:
+        config: The campaign's settings.
+        columnar_bytes: A pool of this size or more is read by columns, with the same result.
+
     Raises:
         ProblemsError: Everything that is wrong with the data, as far as it can be seen at once.
     """
-    problems = Problems()
-    pool = _census(config, "pool", problems)
+    pool, problems = _pool_census(config, columnar_bytes)
     labeled = pool if config.data.holdout is None else _census(config, "holdout", problems)
     problems.refuse()
     try:
-        if labeled is pool:
-            pool_ids, holdout_ids, calibration_ids = _split_pool(config, pool)
-            num_overlap = 0
-        else:
-            holdout_ids, calibration_ids = _split_holdout(config, labeled)
-            pool_ids, num_overlap = _without_overlap(config, pool, holdout_ids | calibration_ids)
+        pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, pool, labeled)
     except DataError as error:
         raise ProblemsError([error]) from None
     warnings = (*_contradictions(pool, labeled), *_warnings(config, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
-def stream_items(config: CampaignConfig, name: SourceName, ids: Ids, num_rows: int) -> Iterator[Item]:
+def _split(
+    config: CampaignConfig, pool: Census | ColumnCensus, labeled: Census | ColumnCensus
+) -> tuple[Set[str], Ids, Ids, int]:
+    """Return the ids of pool, holdout and calibration, and how many items the pool lost to a given holdout."""
+    if isinstance(labeled, ColumnCensus):  # it is the pool's: a given holdout is read row by row
+        return *column_survey.split_pool(config, labeled), 0
+    if labeled is pool:
+        return *_split_pool(config, labeled), 0
+    holdout_ids, calibration_ids = _split_holdout(config, labeled)
+    held_out = holdout_ids | calibration_ids
+    if isinstance(pool, ColumnCensus):
+        left, num_overlap = column_survey.without_overlap(config, pool, held_out)
+        return left, holdout_ids, calibration_ids, num_overlap
+    pool_ids, num_overlap = _without_overlap(config, pool, held_out)
+    return pool_ids, holdout_ids, calibration_ids, num_overlap
+
+
+def stream_items(config: CampaignConfig, name: SourceName, ids: Set[str], num_rows: int) -> Iterator[Item]:
     """Read a source again and yield the items with these ids, each once, in the order of the source.
 
     Args:
@@ -162,6 +179,19 @@ def _rows(
             yield *parsed, row
 
 
+def _pool_census(config: CampaignConfig, columnar_bytes: int) -> tuple[Census | ColumnCensus, Problems]:
+    problems, use = Problems(), label_use(config, "pool")
+    try:
+        if column_survey.is_columnar(config, use, columnar_bytes):
+            if census := column_survey.gather(config, use, problems):
+                return census, problems
+            problems = Problems()
+    except ActiveLoRAError as error:  # a source that is not there: the other one is still read
+        problems.add(error)
+        return Census(make_task(config.task), problems), problems
+    return _census(config, "pool", problems), problems
+
+
 def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
     task, column = make_task(config.task), config.data.columns.label
     census = Census(task, problems, config.data.contradictions == "drop")
@@ -190,12 +220,7 @@ def _split_pool(config: CampaignConfig, pool: Census) -> tuple[Ids, Ids, Ids]:
     labels = pool.labeled(ids)
     needed = data.holdout_size + data.calibration_size
     if needed > len(labels) or needed >= len(ids):
-        raise DataError(
-            f"{len(ids)} different items, {len(labels)} of them with a label, are too few to split off a holdout of "
-            f"{data.holdout_size} and a calibration split of {data.calibration_size} and leave a pool",
-            where=data.pool.path,
-            remedy="Give labelled rows as `data.holdout`, or lower `data.holdout_size` or `data.calibration_size`.",
-        )
+        raise too_few(config, len(ids), len(labels))
     holdout = _split_off(config, labels, data.holdout_size, "holdout")
     rest = {item_id: label for item_id, label in labels.items() if item_id not in holdout}
     calibration = _draw_calibration(config, rest)
@@ -232,21 +257,19 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
     """Return the pool's ids without those of a given holdout, and how many were taken out."""
     left = [item_id for item_id in pool if item_id not in held_out]
     if not left:
-        raise DataError(
-            f"nothing is left in the pool: all of its {len(pool)} different items are in the holdout too",
-            where=config.data.pool.path,
-            remedy="Give `data.pool` other rows than `data.holdout`, or leave `data.holdout` out.",
-        )
+        raise nothing_left(config, len(pool))
     return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
 
 
-def _contradictions(pool: Census, labeled: Census) -> Iterator[str]:
+def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus) -> Iterator[str]:
     for source, census in {"data.pool": pool, "data.holdout": labeled}.items():
         if census.num_contradictions and (source == "data.pool" or labeled is not pool):
             yield f"{source}: items left out because their rows carry different labels: {census.num_contradictions}"
 
 
-def _warnings(config: CampaignConfig, pool: Census, labeled: Census, holdout_ids: Ids) -> Iterator[str]:
+def _warnings(
+    config: CampaignConfig, pool: Census | ColumnCensus, labeled: Census | ColumnCensus, holdout_ids: Ids
+) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
     if len(counts) < 2:
         yield "every holdout item has the same label: accuracy and calibration will say little"

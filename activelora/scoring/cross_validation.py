@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.training import Trainer, example
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.predict import Predictor
 
@@ -57,6 +58,11 @@ class FoldJob:
     def seed(self, name: str, *parts: str | int) -> int:
         """Return the seed of a named draw in this fold."""
         return self.campaign.seed(name, self.name, *parts)
+
+    def among(self, indices: Sequence[int]) -> FoldJob:
+        """Return the job on some of its items and labels only."""
+        items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
+        return replace(self, items=items, labels=labels)
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step. See :meth:`activelora.modeling.posterior.FitJob.train`."""
@@ -96,7 +102,7 @@ def held_out_log_probs(
         implementation.fit(job)
         with implementation.load(folder, Setting(base, encoder, config, job.seed("mask"))) as posterior:
             first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
-            engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+            engine = Engine(base, encoder, first_top_layer, batch_tokens(config.scoring, base))
             log_probs_NKC = Predictor(engine, posterior).log_probs(
                 [items[item_id] for item_id in held_out], config.evaluation.num_samples, "predicting held-out items"
             )

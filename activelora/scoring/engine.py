@@ -10,6 +10,7 @@ Letters: N items, K samples, C answers, B batch, P prefix tokens, T tokens, D fe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,20 @@ from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
-from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.encoding import Encoder
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
-from activelora.modeling.split import SplitDecoder, expand_cache
+from activelora.modeling.split import SplitDecoder
+from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
-from activelora.scoring.layout import Chunk, Row, batches, rows_of, shared_prefix
+from activelora.scoring.batch_size import Halving
+from activelora.scoring.layout import Chunk, Listing, Row
+from activelora.scoring.trunk import Trunk, for_batch
 
 CHUNK_ITEMS = 512
-"""Items whose trunk states are held at once; any value gives the same scores."""
+"""Items whose trunk states are held at once."""
+CHUNKS_WITHOUT_TRUNK = 64
+"""So many times more items where only token ids are held: a sample's weights are merged once a chunk."""
 
 
 Read = Callable[[int, list[Row], torch.Tensor, int], None]
@@ -43,13 +49,33 @@ class Engine:
         encoder: Turns items into token ids.
         first_top_layer: L0, below which all samples agree.
         batch_tokens: Token budget of a batch, padding included.
+        kept: Where the trunk's states are kept across runs, if anywhere.
     """
 
-    def __init__(self, base: BaseModel, encoder: Encoder, first_top_layer: int, batch_tokens: int) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        encoder: Encoder,
+        first_top_layer: int,
+        batch_tokens: int,
+        kept: TrunkStates | None = None,
+    ) -> None:
         self.base = base
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
+        self._halving = Halving()
+        self._trunk = Trunk(self._split, base.device, kept, self._halving)
+        self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
+
+    def among(self, roster: Sequence[Item]) -> Engine:
+        """Return an engine for items that are some of these, fewer every round.
+
+        What the trunk makes of an item then does not depend, to the last bit, on which others are left.
+        """
+        engine = copy(self)
+        engine._roster = roster
+        return engine
 
     def log_probs(
         self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
@@ -93,19 +119,32 @@ class Engine:
         description: str,
         embeddings_ND: NDArray[np.float32] | None,
     ) -> NDArray[np.float64]:
-        encoded = self.encoder.encode(items)
-        num_answers = max((len(item.answer_ids) for item in encoded), default=0)
-        result = np.full((len(encoded), len(samples), num_answers), -np.inf)
+        listing = self._listing(items)
+        wanted = listing.wanted
+        num_answers = max((len(item.answer_ids) for item in wanted), default=0)
+        result = np.full((len(wanted), len(samples), num_answers), -np.inf)
 
         def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
             self._read(result[:, index], rows, final_BTD, prefix_length)
 
-        self.run(encoded, sampler, samples, description, read, embeddings_ND)
+        self.run(listing, sampler, samples, description, read, embeddings_ND)
         return result - _log_sum_exp(result)
+
+    def _listing(self, items: Sequence[Item]) -> Listing:
+        """Return the items with the company that they are to be run in."""
+        if self._roster is None or self._split.first_top_layer == 0:
+            encoded = self.encoder.encode(items)
+            return Listing(encoded, range(len(encoded)), keep=True)
+        roster, width = self._roster, self.encoder.rows_per_item
+        first = {item.item_id: index * width for index, item in enumerate(items)}
+        if missing := set(first).difference(item.item_id for item in roster):
+            raise ValueError(f"{len(missing)} items are none of those that the engine was told of: {min(missing)}")
+        places = [first[item.item_id] + row if item.item_id in first else -1 for item in roster for row in range(width)]
+        return Listing(self.encoder.encode(roster), places, keep=True)
 
     def run(
         self,
-        encoded: list[EncodedItem],
+        listing: Listing,
         sampler: Sampler,
         samples: Sequence[int | None],
         description: str,
@@ -115,27 +154,28 @@ class Engine:
         """Run all items under all samples, and let their final states be read.
 
         Args:
-            encoded: N items.
+            listing: N items.
             sampler: Puts a sample into effect.
             samples: K sample numbers.
             description: For the progress display.
             read: Is given every batch, once a sample.
             embeddings_ND: The sums over the samples are added to it; None leaves them out.
         """
-        chunks = [self._chunk(encoded, begin) for begin in range(0, len(encoded), CHUNK_ITEMS)]
-        passes = (done for chunk in chunks for done in self._score(chunk, sampler, samples, read, embeddings_ND))
-        total = sum(len(chunk.batches) for chunk in chunks) * (1 + len(samples))
+        size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
+        starts = range(0, len(listing.encoded), size)
+        found = (listing.chunk(at, at + size, self.encoder.scoring, self.batch_tokens) for at in starts)
+        chunks = [chunk for chunk in found if chunk is not None]
+        passes = (
+            done for chunk in chunks for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND)
+        )
+        total = sum(len(chunk.company) + len(chunk.batches) * len(samples) for chunk in chunks)
         for _ in track(passes, description, total):
             pass
-
-    def _chunk(self, encoded: list[EncodedItem], begin: int) -> Chunk:
-        rows = rows_of(encoded[begin : begin + CHUNK_ITEMS], begin, self.encoder.scoring)
-        prefix_length = shared_prefix(rows)
-        return Chunk(rows, prefix_length, batches(rows, prefix_length, self.batch_tokens))
 
     def _score(
         self,
         chunk: Chunk,
+        keep: bool,
         sampler: Sampler,
         samples: Sequence[int | None],
         read: Read,
@@ -145,34 +185,25 @@ class Engine:
 
         Yields after every batch.
         """
-        prefix, states = None, []
         with torch.no_grad():
-            trunk_cache = DynamicCache() if chunk.prefix_length else None
-            if trunk_cache is not None:
-                prefix = self._split.trunk(self._tensor([chunk.rows[0].ids[: chunk.prefix_length]]), trunk_cache)
-            for batch in chunk.batches:
-                ids = self._tensor([chunk.rows[i].ids[chunk.prefix_length :] for i in batch])
-                states.append(self._split.trunk(ids, _for_batch(trunk_cache, len(batch))))
-                yield
+            prefix, states = yield from self._trunk.states(chunk, keep)
         for index, sample in enumerate(samples):
             with sampler.activate(sample), torch.no_grad():
                 top_cache = DynamicCache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
-                    final_BTD = self._split.top(hidden, _for_batch(top_cache, len(batch)))
+                    final_BTD = self._top(hidden, top_cache)
                     rows = [chunk.rows[i] for i in batch]
                     read(index, rows, final_BTD, chunk.prefix_length)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
 
-    def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
-        """Pad on the right: causal attention keeps padding from reaching any token that counts."""
-        length = max(len(row) for row in ids)
-        padded = np.zeros((len(ids), length), dtype=np.int64)
-        for index, row in enumerate(ids):
-            padded[index, : len(row)] = row
-        return torch.from_numpy(padded).to(self.base.device)
+    def _top(self, hidden: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
+        def some(rows: slice) -> torch.Tensor:
+            return self._split.top(hidden[rows], for_batch(cache, len(hidden[rows])))
+
+        return self._halving.run(some, hidden.shape[0], hidden.shape[1])
 
     def _read(
         self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int
@@ -231,11 +262,6 @@ def _pool_hidden(
     if prefix_BTD is not None:
         total_BD = total_BD + prefix_BTD[0].float().sum(dim=0)
     embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
-
-
-def _for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:
-    """Return a batch's own copy of the prefix's cache, if there is one (an empty trunk caches nothing)."""
-    return expand_cache(cache, batch_size) if cache is not None and cache.layers else None
 
 
 def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

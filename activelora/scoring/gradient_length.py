@@ -36,6 +36,7 @@ from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
 from activelora.progress import track
+from activelora.scoring.batch_size import batch_tokens
 from activelora.uncertainty.gradient_length import FloatArray, expected_length, head_lengths
 
 GRADIENT_BYTES = 256 << 20
@@ -58,7 +59,7 @@ def expected_gradient_lengths(
     encoded = Encoder(base.tokenizer, config.task).encode(items)
     with round_adapter(campaign, base, round_) as adapted:
         # As many rows as a training step has: what training needs for its backward pass, this needs too.
-        gradients = Gradients(base, adapted, config.scoring.batch_tokens, config.training.batch_size)
+        gradients = Gradients(base, adapted, batch_tokens(config.scoring, base), config.training.batch_size)
         if config.acquisition.gradient == "head":
             lengths_NC = head_lengths(probs_NC, gradients.hidden_norms(encoded))
         else:

@@ -5,6 +5,7 @@ Letters: N items, C answers, T tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,7 +19,7 @@ class Row:
     """One row to run: the prompt, and for scoring by text the answer after it.
 
     Attributes:
-        item: Index of the item.
+        item: Index of the item among the results; −1 for one that is company only.
         answer: Index of the answer, or None if all are read off the last position; by the chain rule, number of the row
             among the item's.
         ids: Token ids to run.
@@ -50,18 +51,57 @@ class Chunk:
     Attributes:
         rows: The rows.
         prefix_length: P, how many leading tokens they share.
-        batches: Indices of rows, in batches of like lengths.
+        batches: Indices of rows that are wanted, in batches of like lengths.
+        company: Indices of all rows in such batches, whether they are wanted or not: as the trunk runs them.
     """
 
     rows: list[Row]
     prefix_length: int
     batches: list[list[int]]
+    company: list[list[int]]
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """The leading tokens that all rows share."""
+        return self.rows[0].ids[: self.prefix_length]
+
+    def ids(self, batch: list[int]) -> list[tuple[int, ...]]:
+        """Return the token ids of a batch's rows after the prefix."""
+        return [self.rows[index].ids[self.prefix_length :] for index in batch]
 
 
-def rows_of(items: list[EncodedItem], first: int, scoring: Scoring) -> list[Row]:
-    """Return the rows to run for some items, the first of which has this index."""
+@dataclass(frozen=True)
+class Listing:
+    """Items to run.
+
+    Attributes:
+        encoded: The items, and any that are only to keep them company in the trunk.
+        places: Index of each among the results; −1 for one that is company only.
+        keep: Whether the same items will be run again, so that their trunk states are worth keeping.
+    """
+
+    encoded: list[EncodedItem]
+    places: Sequence[int]
+    keep: bool
+
+    @property
+    def wanted(self) -> list[EncodedItem]:
+        """The items that are wanted, in the results' order."""
+        order = sorted((place, index) for index, place in enumerate(self.places) if place >= 0)
+        return [self.encoded[index] for _, index in order]
+
+    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int) -> Chunk | None:
+        """Return some of the items as a chunk, or None where none of them is wanted."""
+        places = self.places[begin:end]
+        if max(places, default=-1) < 0:
+            return None
+        return chunk_of(rows_of(self.encoded[begin:end], places, scoring), batch_tokens)
+
+
+def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -> list[Row]:
+    """Return the rows to run for some items with these indices."""
     rows = []
-    for index, item in enumerate(items, first):
+    for index, item in zip(places, items, strict=True):
         if scoring == "chain":
             rows += [
                 Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
@@ -102,9 +142,19 @@ def shared_prefix(rows: list[Row]) -> int:
     return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
 
 
-def batches(rows: list[Row], prefix_length: int, batch_tokens: int) -> list[list[int]]:
-    """Return row indices in batches of like lengths whose padded size stays within the budget."""
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].ids), i))
+def chunk_of(rows: list[Row], batch_tokens: int) -> Chunk:
+    """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
+    prefix_length = shared_prefix(rows)
+    company = batches(rows, range(len(rows)), prefix_length, batch_tokens)
+    wanted = [index for index, row in enumerate(rows) if row.item >= 0]
+    if len(wanted) == len(rows):
+        return Chunk(rows, prefix_length, company, company)
+    return Chunk(rows, prefix_length, batches(rows, wanted, prefix_length, batch_tokens), company)
+
+
+def batches(rows: list[Row], indices: Sequence[int], prefix_length: int, batch_tokens: int) -> list[list[int]]:
+    """Return some rows' indices in batches of like lengths whose padded size stays within the budget."""
+    order = sorted(indices, key=lambda i: (-len(rows[i].ids), i))
     batches: list[list[int]] = []
     room = 0
     for index in order:

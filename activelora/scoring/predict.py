@@ -21,6 +21,8 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Posterior, Setting
 from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
+from activelora.modeling.trunk_states import kept_states
+from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
@@ -53,16 +55,22 @@ class Predictor:
         base = load_base(config.model)
         encoder = Encoder(base.tokenizer, config.task)
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
+        kept = kept_states(config.resources.trunk_cache_gb)
+        tokens = batch_tokens(config.scoring, base)
         if round_ == 0:
-            engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+            engine = Engine(base, encoder, first_top_layer, tokens, kept)
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
             setting = Setting(base, encoder, config, campaign.seed("mask", round_))
             with _posterior(campaign, round_, setting) as posterior:
-                engine = Engine(base, encoder, first_top_layer, config.scoring.batch_tokens)
+                engine = Engine(base, encoder, first_top_layer, tokens, kept)
                 yield cls(engine, posterior)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
+
+    def among(self, roster: Sequence[Item]) -> Predictor:
+        """Return a predictor for items that are some of these: :meth:`activelora.scoring.engine.Engine.among`."""
+        return Predictor(self._engine.among(roster), self._posterior)
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"

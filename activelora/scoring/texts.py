@@ -20,8 +20,11 @@ from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
 from activelora.scoring.engine import Engine
-from activelora.scoring.layout import Row
+from activelora.scoring.layout import Listing, Row
 from activelora.uncertainty.text_measures import TokenScores
+
+MIN_WRITING_TOKENS = 4096
+"""Per batch, prompts and answers: a step writes one token a row, and needs many rows to pay."""
 
 
 def write_answers(
@@ -44,7 +47,7 @@ def write_answers(
     for index in sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index)):
         if room < 1:
             batches.append([])
-            room = max(1, engine.batch_tokens // (len(prompts[index]) + max_tokens))
+            room = max(1, max(engine.batch_tokens, MIN_WRITING_TOKENS) // (len(prompts[index]) + max_tokens))
         batches[-1].append(index)
         room -= 1
     answers: dict[int, tuple[int, ...]] = {}
@@ -93,7 +96,8 @@ def rescore(
             scores[row.item].log_probs_KT[index] = log_probs_TV.gather(1, targets[:, None])[:, 0].cpu().numpy()
             scores[row.item].entropies_KT[index] = entropies_T.cpu().numpy()
 
-    engine.run(encoded, sampler, samples, description, read, embeddings_ND)
+    listing = Listing(encoded, range(len(encoded)), keep=False)  # the answers are other ones in every round
+    engine.run(listing, sampler, samples, description, read, embeddings_ND)
     for item, one in zip(items, scores, strict=True):
         one.check(f"item {item.item_id}")
     embeddings_ND /= len(samples)

@@ -189,7 +189,8 @@ class _Report:
     def _given_labels(self, labels: Manifest | None) -> dict[str, Label]:
         if labels is None:
             return {}
-        return dict(resolve([vote_rows(self.campaign.read_table(labels, "labels.parquet"))]).labels)
+        rows = vote_rows(self.campaign.read_table(labels, "labels.parquet"))
+        return dict(resolve([rows], self.campaign.config.labeling.adjudicators).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

@@ -37,6 +37,7 @@ def merged_weight(
     b_OR: torch.Tensor,
     scaling: float,
     mask_I: torch.Tensor | None,
+    out_OI: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return ``W + s · B · (A ∘ m)``, computed in float32 and returned in W's dtype.
 
@@ -46,10 +47,13 @@ def merged_weight(
         b_OR: LoRA's B.
         scaling: s = alpha / R.
         mask_I: The sample's mask, already divided by 1 − p; None for the adapter as it is.
+        out_OI: Where to write it, of W's shape and dtype; None takes new memory.
 
     Returns:
         Shape (O, I).
     """
     a = a_RI.float() if mask_I is None else a_RI.float() * mask_I.to(a_RI.device)
+    if out_OI is not None and out_OI.dtype == torch.float32:
+        return torch.addmm(weight_OI, b_OR.float(), a, alpha=scaling, out=out_OI)
     merged = torch.addmm(weight_OI.float(), b_OR.float(), a, alpha=scaling)
-    return merged.to(weight_OI.dtype)
+    return merged.to(weight_OI.dtype) if out_OI is None else out_OI.copy_(merged)

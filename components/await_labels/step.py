@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import vote_table
+from activelora.labeling.adjudication import write_adjudication
+from activelora.labeling.moments import moments_of
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import Collected, Request, make_request
+from activelora.labeling.reminder import remind_if_due
+from activelora.labeling.source import PASSED, Collected, Record, Request, State, make_request
 from activelora.labeling.waiting import STATES, Clock, Decision, decide, describe_wait, rejected_key, rejected_uri
 from activelora.labeling.worksheet import rejected_csv
 
@@ -20,8 +26,9 @@ logger = logging.getLogger(__name__)
 def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest | None:
     """Publish the batch, collect labels, and finish the round's labelling if there are enough or time is up.
 
-    Items that stay without a label go back to the pool. Nothing is held while people work: after
-    ``labeling.wait_minutes`` of polling (none by default) the wait is left to the next tick.
+    Items that stay without a label go back to the pool, but for those passed over or left to an adjudicator. Nothing is
+    held while people work: after ``labeling.wait_minutes`` of polling (none by default) the wait is left to the next
+    tick.
 
     Args:
         campaign: The campaign.
@@ -39,16 +46,18 @@ def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest
     source, request = get_source(config.source), make_request(campaign, round_)
     source.publish(request)
     leave_at = clock.now() + timedelta(minutes=config.wait_minutes)
-    num_rejected = 0
+    num_rejected, reminded = 0, ""
     while True:
-        collected = source.collect(request)
+        collected, now = source.collect(request), clock.now()
         num_rejected = _report_rejected(request, collected, num_rejected)
-        decision = decide(request, collected, clock.now())
+        write_adjudication(request, collected)
+        decision = decide(request, collected, now)
         if decision.action != "wait":
-            return _commit(request, collected.closed(), decision)
+            return _commit(request, collected.closed(), decision, now)
+        reminded = _remind(request, collected, now, reminded)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or stop_reason(campaign):
-            logger.info("waiting for %s", describe_wait(request, collected))
+            logger.info("waiting for %s", describe_wait(request, collected, now))
             return None
         clock.sleep(min(config.poll_seconds, left))
         if done := campaign.manifest(unit):
@@ -66,37 +75,70 @@ def _report_rejected(request: Request, collected: Collected, num_before: int) ->
     return num_rejected
 
 
-def _commit(request: Request, collected: Collected, decision: Decision) -> Manifest:
-    """Write labels and states. A campaign that stops is stopped first: a crash in between must not let it go on."""
+def _remind(request: Request, collected: Collected, now: datetime, before: str) -> str:
+    """Send a reminder if one is due, and return what came of it."""
+    outcome = remind_if_due(request, collected, now)
+    if outcome and outcome != before:
+        logger.log(logging.INFO if outcome.endswith("sent") else logging.WARNING, "%s", outcome)
+    return outcome or before
+
+
+def _commit(request: Request, collected: Collected, decision: Decision, now: datetime) -> Manifest:
+    """Write labels, states and the decision, and stop the campaign if the decision that counts says so.
+
+    That may be another tick's. The manifest says it too, so that a crash in between does not let the campaign go on.
+    """
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
     _record_inputs(attempt)
     records = [*collected.records, *collected.corrections]
     attempt.write_table("labels.parquet", vote_table(records))
-    attempt.write_json("states.json", dict(collected.states))
-    if decision.action == "stop":
-        stop_campaign(campaign, decision.reason)
+    late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
+    states = {**collected.states, **late}
+    attempt.write_json("states.json", states)
+    if campaign.config.labeling.skipped == "return":
+        attempt.write_json(PASSED, collected.passed)
     if collected.num_rounded:
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
-    corrected = collected.corrected(request.known)
-    num_late = len({record["item_id"] for record in collected.records if record["round"] != request.round})
-    return attempt.commit(
+    corrected = collected.corrected(request.known, campaign.config.labeling.adjudicators)
+    votes = [one for one in records if one["item_id"] not in request.known or one not in _standing(request, one)]
+    manifest = attempt.commit(
         {
             "num_labeled": collected.num_labeled,
             "num_requested": len(request.reasons),
-            "num_late": num_late,
+            "num_late": len(late),
             "num_corrected": len(corrected),
             "num_confirmed": len({record["item_id"] for record in collected.corrections} - corrected),
-            "num_votes": len(records),
+            "num_votes": len(votes),
             **({"num_rounded": collected.num_rounded} if collected.num_rounded else {}),
             "num_rejected_lines": len(collected.rejected),
         },
         {
             "source": campaign.config.labeling.source,
-            "states": {state: count for state in STATES if (count := collected.count(state))},
-            "decision": decision.reason,
+            "states": {state: count for state in STATES if (count := list(states.values()).count(state))},
+            "answered": dict(sorted(collected.answered.items())),
+            "votes": dict(sorted(Counter(one["annotator"] for one in votes).items())),
+            **_decision_details(request, decision, now),
         },
     )
+    if manifest.details.get("action") == "stop":
+        stop_campaign(campaign, manifest.details["decision"])
+    return manifest
+
+
+def _decision_details(request: Request, decision: Decision, now: datetime) -> dict[str, Any]:
+    end = moments_of(request.campaign, request.round).end
+    return {
+        "action": decision.action,
+        "decision": decision.reason,
+        "decided_at": now.isoformat(),
+        "deadline": end.isoformat() if end else None,
+    }
+
+
+def _standing(request: Request, record: Record) -> Sequence[Record]:
+    """Return the votes of earlier rounds on an item: a disputed correction records them again beside the new ones."""
+    return request.known[record["item_id"]].standing
 
 
 def _record_inputs(attempt: Attempt) -> None:

@@ -6,24 +6,33 @@ import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+import pyarrow as pa
+
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
 from activelora.pool import access
-from activelora.pool.survey import Survey, named_counts, stream_items, survey_data
+from activelora.pool.column_census import IdSet
+from activelora.pool.column_survey import LEAST_BYTES, shards
+from activelora.pool.survey import Survey, label_use, named_counts, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: Campaign) -> Manifest:
-    """Read all data once to check it and draw the splits, then again to write it, a shard at a time."""
+def run(campaign: Campaign, columnar_bytes: int = LEAST_BYTES) -> Manifest:
+    """Read all data once to check it and draw the splits, then again to write it, a shard at a time.
+
+    Args:
+        campaign: The campaign.
+        columnar_bytes: As :func:`survey_data` takes it.
+    """
     unit = Unit("ingest_pool")
     if done := campaign.manifest(unit):
         return done
     config = campaign.config
-    survey = survey_data(config)
+    survey = survey_data(config, columnar_bytes)
     for warning in survey.warnings:
         logger.warning("%s", warning)
 
@@ -50,18 +59,25 @@ def run(campaign: Campaign) -> Manifest:
 def _write_pool(attempt: Attempt, config: CampaignConfig, survey: Survey) -> tuple[int, list[Item]]:
     """Write the pool's shards. Return their number, and the items on the way that were drawn for the splits."""
     held_out: list[Item] = []
+    shard = 0
+    for shard, (items, gold) in enumerate(_shards(config, survey, held_out), 1):
+        attempt.write_table(access.items_name(shard - 1), items)
+        if _keeps_gold(config):
+            attempt.write_table(access.gold_name(shard - 1), gold)
+    return shard, held_out
+
+
+def _shards(config: CampaignConfig, survey: Survey, held_out: list[Item]) -> Iterator[tuple[pa.Table, pa.Table]]:
     ids = survey.pool_ids
+    if isinstance(ids, IdSet):
+        drawn = survey.holdout_ids | survey.calibration_ids if survey.labeled is survey.pool else frozenset[str]()
+        yield from shards(config, label_use(config, "pool"), ids, drawn, held_out)
+        return
     if survey.labeled is survey.pool:
         ids = ids | survey.holdout_ids | survey.calibration_ids
     pool = _pool_items(stream_items(config, "pool", ids, survey.pool.num_rows), survey, held_out)
-    shard = 0
     while items := list(islice(pool, config.data.shard_rows)):
-        attempt.write_table(access.items_name(shard), item_table(items))
-        if _keeps_gold(config):
-            labels = survey.pool.labeled(item.item_id for item in items)
-            attempt.write_table(access.gold_name(shard), gold_table(labels))
-        shard += 1
-    return shard, held_out
+        yield item_table(items), gold_table(survey.pool.labeled(item.item_id for item in items))
 
 
 def _pool_items(items: Iterable[Item], survey: Survey, held_out: list[Item]) -> Iterator[Item]:

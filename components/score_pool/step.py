@@ -42,11 +42,12 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     labeled = label_snapshot(campaign, round_).labels
     needs = needs_of(campaign.config.acquisition)
-    items = [item for item in shard_items(campaign, shard) if EMBEDDINGS in needs or item.item_id not in labeled]
+    roster = shard_items(campaign, shard)
+    items = [item for item in roster if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples = 0
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        table, num_samples = _table(attempt, items, needs, labeled)
+        table, num_samples = _table(attempt, items, roster, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
@@ -56,7 +57,11 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
 
 
 def _table(
-    attempt: Attempt, items: list[Item], needs: frozenset[str], labeled: Mapping[str, Label]
+    attempt: Attempt,
+    items: list[Item],
+    roster: list[Item],
+    needs: frozenset[str],
+    labeled: Mapping[str, Label],
 ) -> tuple[pa.Table, int]:
     """Predict the items, and return the table of their scores and the number of samples behind it."""
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
@@ -64,7 +69,7 @@ def _table(
         measures, prompts_ND, num_samples = _predict_texts(attempt, items)
         kept_ND = prompts_ND if EMBEDDINGS in needs else None
         return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples
-    log_probs_NKC, embeddings_ND = _predict(attempt, items, EMBEDDINGS in needs)
+    log_probs_NKC, embeddings_ND = _predict(attempt, items, roster, EMBEDDINGS in needs)
     table = score_table(
         item_ids,
         log_probs_NKC,
@@ -101,7 +106,7 @@ def _predict_texts(
 
 
 def _predict(
-    attempt: Attempt, items: list[Item], with_embeddings: bool
+    attempt: Attempt, items: list[Item], roster: list[Item], with_embeddings: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
     """Return log_probs_NKC, corrected for the label prior where asked, and embeddings_ND if they are wanted."""
     from activelora.scoring.predict import Predictor
@@ -113,7 +118,8 @@ def _predict(
     prior = campaign.read_json(evaluation, "evaluation.json")["label_prior"]
     num_samples = 0 if round_ == 0 else campaign.config.scoring.num_samples
     embeddings_ND = None
-    with Predictor.load(campaign, round_) as predictor:
+    with Predictor.load(campaign, round_) as loaded:
+        predictor = loaded.among(roster)
         if with_embeddings:
             log_probs_NKC, embeddings_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -15,7 +16,8 @@ from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import batch_size, label_manifests, planned_rounds
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
-from activelora.labeling.source import skipped_items
+from activelora.campaign.tombstones import deleted_items
+from activelora.labeling.source import withheld_items
 from activelora.tasks.registry import make_task
 from activelora.tracking.live_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.uncertainty.dynamic import base_share
@@ -64,7 +66,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
 
 
 def _unlabeled(attempt: Attempt, round_: int) -> ScoredPool:
-    """Return the items that have no label and that nobody has passed over."""
+    """Return the items that have no label and that annotators may still be asked for."""
     campaign = attempt.campaign
     for manifest in label_manifests(campaign, round_):
         attempt.reads(manifest)
@@ -74,14 +76,20 @@ def _unlabeled(attempt: Attempt, round_: int) -> ScoredPool:
     return scored_pool(
         _scores(attempt, round_, num_shards),
         base_tables,
-        excluded={*label_snapshot(campaign, round_).labels, *skipped_items(campaign, round_)},
+        excluded={
+            *label_snapshot(campaign, round_).labels,
+            *withheld_items(campaign, round_),
+            *deleted_items(campaign.store),
+        },
         label_names=make_task(campaign.config.task).label_names,
+        memory_gb=campaign.config.acquisition.memory_gb,
     )
 
 
-def _scores(attempt: Attempt, round_: int, num_shards: int) -> list[pa.Table]:
+def _scores(attempt: Attempt, round_: int, num_shards: int) -> Iterator[pa.Table]:
+    """Return the shards' tables, each read when it is asked for."""
     manifests = [attempt.reads(attempt.campaign.require(Unit("score_pool", round_, n))) for n in range(num_shards)]
-    return [attempt.campaign.read_table(manifest, "scores.parquet") for manifest in manifests]
+    return (attempt.campaign.read_table(manifest, "scores.parquet") for manifest in manifests)
 
 
 def _selection(pool: ScoredPool, picks: list[Pick]) -> pa.Table:

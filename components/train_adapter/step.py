@@ -19,13 +19,14 @@ from activelora.pool.access import find_items
 if TYPE_CHECKING:
     from activelora.modeling.base import BaseModel
     from activelora.modeling.encoding import EncodedItem
+    from activelora.modeling.parallel import Team
     from activelora.modeling.posterior import Fit
 
 logger = logging.getLogger(__name__)
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:
-    """Train the round's adapter; a killed run goes on from its last checkpoint, with the same result.
+    """Train the round's adapter, in one process or several; a killed run goes on from its last checkpoint.
 
     Args:
         campaign: The campaign.
@@ -33,19 +34,39 @@ def run(campaign: Campaign, round_: int) -> Manifest:
 
     Raises:
         DataError: No item has a label.
+        TrainingError: One of several processes failed.
     """
+    from activelora.modeling.parallel import ALONE
+    from components.train_adapter.launch import launch, processes_here
+
     unit = Unit("train_adapter", round_)
     if done := campaign.manifest(unit):
         return done
+    num_processes = processes_here(campaign.config.resources.train)
+    if num_processes == 1:
+        train(campaign, round_, ALONE)
+    else:
+        launch(campaign, unit, num_processes)
+    return campaign.require(unit)
+
+
+def train(campaign: Campaign, round_: int, team: Team) -> None:
+    """Train, as one of the processes that share each step's batch. The first one writes all that is written.
+
+    Raises:
+        DataError: No item has a label.
+    """
     begin = time.monotonic()
-    attempt = campaign.attempt(unit)
+    attempt = campaign.attempt(Unit("train_adapter", round_))
     attempt.reads(campaign.require(Unit("ingest_pool")))
     for manifest in label_manifests(campaign, round_):
         attempt.reads(manifest)
     snapshot = label_snapshot(campaign, round_)
     if not snapshot.labels:
         raise DataError("no item has a label yet", where=f"{campaign.store.uri}, round {round_}")
-    fit, base_name = _fit(attempt, snapshot)
+    if team.agree(snapshot.digest) != snapshot.digest:
+        raise DataError("the training processes have read different labels", where=campaign.store.uri)
+    fit, base_name = _fit(attempt, snapshot, team)
     metrics = {
         "num_labels": len(snapshot.labels),
         "num_steps": len(fit.losses),
@@ -60,28 +81,30 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         "constraint": config.adapter.constraint.model_dump(),
         "base_model": base_name,
         **fit.details,
+        **({"processes": team.size, "parallel": team.mode} if team.size > 1 else {}),
     }
-    return attempt.commit(metrics, details)
+    if team.leads:
+        attempt.commit(metrics, details)
 
 
-def _fit(attempt: Attempt, snapshot: LabelSnapshot) -> tuple[Fit, str]:
-    from activelora.modeling.base import load_base
+def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
     from activelora.modeling.fitting import AttemptJob
 
     campaign, round_ = attempt.campaign, attempt.unit.round
     method = get_method(campaign.config.adapter.method)
-    base = load_base(campaign.config.model)
+    base = load_to_shard(campaign.config.model) if team.shards else load_base(campaign.config.model)
     items, indices, weights = _encode(campaign, base, snapshot)
     with tempfile.TemporaryDirectory() as scratch:
         previous = None
         if round_ > 1 and campaign.config.training.warm_start:
             manifest = attempt.reads(campaign.require(Unit("train_adapter", round_ - 1)))
             previous = campaign.download_folder(manifest, "adapter", Path(scratch) / "previous")
-        job = AttemptJob(attempt, base, items, indices, weights, Path(scratch) / "adapter", previous)
+        job = AttemptJob(attempt, base, items, indices, weights, Path(scratch) / "adapter", previous, team)
         fit = method.implement().fit(job)
-        attempt.upload_folder("adapter", job.folder)
-        attempt.write_json("loss.json", fit.losses)
-        job.forget()
+        if team.leads:
+            attempt.upload_folder("adapter", job.folder)
+            attempt.write_json("loss.json", fit.losses)
+            job.forget()
     return fit, base.name
 
 

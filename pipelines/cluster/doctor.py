@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from activelora.config import CampaignConfig, ResourcesConfig
+from activelora.config_secrets import SECRET_KEYS
 from activelora.errors import ActiveLoRAError
 from components.image import Images
 from pipelines.cluster.connection import ENDPOINT_VARIABLE, find_connection
@@ -17,9 +18,11 @@ from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
 from pipelines.cluster.registry import check_image
-from pipelines.placement import CONFIG_KEYS, SECRET_KEYS
+from pipelines.cluster.training_checks import check_training
+from pipelines.pods import CONFIG_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
+_POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
 RIGHTS = (("list", "pods"), ("get", "pods/log"), ("list", "events"), ("get", "secrets"), ("get", "configmaps"))
 
 
@@ -54,6 +57,8 @@ def examine(
             ("types", lambda: _check_types(kube, resources)),
             ("rights", lambda: _check_rights(kube, namespace)),
             ("accounts", lambda: _check_named(kube, namespace, resources)),
+            ("training", lambda: check_training(kube, namespace, resources)),
+            ("priorities", lambda: _check_priorities(kube, resources)),
             ("secrets", lambda: _check_secrets(kube, namespace, resources)),
             ("nodes", lambda: check_nodes(_items(kube, "/api/v1/nodes"), resources)),
             ("MLflow", lambda: _check_mlflow(kube, namespace, config)),
@@ -168,11 +173,34 @@ def _queues(kube: Kube, namespace: str) -> list[dict[str, Any]]:
     return _items(kube, f"/apis/{version}/namespaces/{namespace}/localqueues")
 
 
+def _check_priorities(kube: Kube, resources: ResourcesConfig) -> Iterator[Finding]:
+    """Check the priority classes that the campaign names, and the policy without which Kubernetes' have no effect."""
+    found: dict[str, set[str]] = {"queue": set(), "pod": set()}
+    for one in (resources.cpu, resources.train, resources.score):
+        if one.priority_class:
+            waits = resources.queue is not None and one.accelerator_type is not None
+            found["queue" if waits else "pod"].add(one.priority_class)
+    for name in sorted(found["queue"]):
+        group = kube.get("/apis/kueue.x-k8s.io")
+        version = group["preferredVersion"]["groupVersion"] if group else "kueue.x-k8s.io/v1beta2"
+        there = kube.get(f"/apis/{version}/workloadpriorityclasses/{name}") is not None
+        yield _there(f"Kueue's priority class {name}", there, "Make that WorkloadPriorityClass, or name another.")
+    for name in sorted(found["pod"]):
+        there = kube.get(f"/apis/scheduling.k8s.io/v1/priorityclasses/{name}") is not None
+        yield _there(f"priority class {name}", there, "Make that PriorityClass, or name another.")
+    if found["pod"]:
+        there = kube.get(f"{_POLICIES}/activelora-priority") is not None
+        yield _there("priority policy", there, "Apply manifests/components/priority (Kubernetes 1.36 or newer).")
+
+
 def _check_secrets(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
     """Look at the names of the keys; the values are not read into any message."""
-    wanted: list[tuple[str, str, tuple[str, ...]]] = [("secrets", name, SECRET_KEYS) for name in resources.secrets]
+    named: dict[str, set[str]] = {name: set(SECRET_KEYS) for name in resources.secrets}
+    for variable, source in resources.secret_env.items():
+        named.setdefault(source.name, set()).add(source.key or variable)
     if resources.notify:
-        wanted.append(("secrets", resources.notify.secret, (resources.notify.key,)))
+        named.setdefault(resources.notify.secret, set()).add(resources.notify.key)
+    wanted = [("secrets", name, tuple(sorted(keys))) for name, keys in named.items()]
     wanted += [("secrets", name, (".dockerconfigjson",)) for name in resources.image_pull_secrets]
     if resources.config_map:
         wanted.append(("configmaps", resources.config_map, CONFIG_KEYS))

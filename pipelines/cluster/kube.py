@@ -1,4 +1,4 @@
-"""Reads from Kubernetes' API, with time-outs: what is there, what is not, and what this account may not see."""
+"""Kubernetes' API, with time-outs: what is there, what is not, and what this account may not see or do."""
 
 from __future__ import annotations
 
@@ -55,35 +55,85 @@ class Kube:
         """
         return self._call("GET", path, list(query.items()), None)
 
-    def may(self, verb: str, resource: str, namespace: str | None, group: str = "") -> bool:
-        """Tell whether this account may do something (SelfSubjectAccessReview).
+    def text(self, path: str, **query: str) -> str | None:
+        """Return a pod's log, or None if it is not there.
+
+        Raises:
+            ForbiddenError: This account may not see it.
+            ClusterError: There was no answer, or another error.
+        """
+        data = self._request("GET", path, list(query.items()), None)
+        return None if data is None else data.decode(errors="replace")
+
+    def create(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Create an object, unless a field of it is not known, and return it; None if there is no such type.
+
+        Raises:
+            ForbiddenError: This account may not, a quota is used up, or an admission webhook refuses it.
+            ClusterError: There was no answer, or another error; its ``status`` is 409 where it is there already.
+        """
+        return self._call("POST", path, [("fieldValidation", "Strict")], body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Merge something into an object and return it, or None if it is not there. Errors as of :meth:`create`."""
+        return self._call("PATCH", path, [], body, content_type="application/merge-patch+json")
+
+    def delete(self, path: str) -> None:
+        """Delete an object and what it owns; what is not there is as it should be. Errors as of :meth:`create`."""
+        self._call("DELETE", path, [("propagationPolicy", "Background")], None)
+
+    def may(self, verb: str, resource: str, namespace: str | None, group: str = "", account: str | None = None) -> bool:
+        """Tell whether an account may do something.
 
         Args:
             verb: For example ``list``.
             resource: Plural, with a subresource after a slash: ``pods/log``.
             namespace: None asks for the whole cluster.
             group: API group; empty is the core.
+            account: A service account of the namespace (SubjectAccessReview); None is the one that asks
+                (SelfSubjectAccessReview).
+
+        Raises:
+            ForbiddenError: This account may not ask for another one.
         """
         name, _, subresource = resource.partition("/")
         attributes = {"verb": verb, "resource": name, "group": group, "namespace": namespace or ""}
         if subresource:
             attributes["subresource"] = subresource
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        answer = self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", [], body)
+        kind = "SelfSubjectAccessReview" if account is None else "SubjectAccessReview"
+        spec: dict[str, Any] = {"resourceAttributes": attributes}
+        if account is not None:
+            spec["user"] = f"system:serviceaccount:{namespace}:{account}"
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
+        answer = self._call("POST", f"/apis/authorization.k8s.io/v1/{kind.lower()}s", [], body)
         return bool(answer and answer.get("status", {}).get("allowed"))
 
-    def _call(self, method: str, path: str, query: list[tuple[str, str]], body: Any) -> dict[str, Any] | None:
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]],
+        body: Any,
+        content_type: str = "application/json",
+    ) -> dict[str, Any] | None:
+        data = self._request(method, path, query, body, content_type)
+        content: dict[str, Any] | None = None if data is None else json.loads(data)
+        return content
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]],
+        body: Any,
+        content_type: str = "application/json",
+    ) -> bytes | None:
         try:
             answer = self._client.call_api(
                 path,
                 method,
                 query_params=query,
-                header_params=headers,
+                header_params={"Accept": "application/json", "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
@@ -93,12 +143,22 @@ class Kube:
         except ApiException as error:
             if error.status == 404:
                 return None
-            kind = ForbiddenError if error.status == 403 else ClusterError
-            raise kind(f"{method} {path} answered {error.status} {error.reason}", where=self.host) from error
+            raise self._refused(method, path, error) from error
         except (HTTPError, OSError) as error:
             raise ClusterError(f"{method} {path} got no answer: {error}", where=self.host) from error
-        content: dict[str, Any] = json.loads(answer.data)
-        return content
+        data: bytes = answer.data
+        return data
+
+    def _refused(self, method: str, path: str, error: ApiException) -> ClusterError:
+        kind = ForbiddenError if error.status == 403 else ClusterError
+        body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else error.body or ""
+        try:
+            words = json.loads(body).get("message") or error.reason
+        except (ValueError, AttributeError):
+            words = error.reason
+        refusal = kind(f"{method} {path} answered {error.status}: {words}", where=self.host)
+        refusal.status = error.status
+        return refusal
 
 
 def _load(settings: client.Configuration, context: str | None) -> None:

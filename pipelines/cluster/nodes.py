@@ -42,6 +42,11 @@ def _check_kind(check: str, nodes: list[Node], wanted: StepResources, resources:
         return ok(check, f"{len(fitting)} of {len(nodes)} nodes fit")
     number = sum(int(_allocatable(node, accelerator)) for node in fitting)
     words = f"{len(fitting)} of {len(nodes)} nodes fit, with {number} × {accelerator}"
+    if name == "train" and (pods := resources.train.num_nodes) > 1:
+        room = sum(int(_allocatable(node, accelerator)) // wanted.accelerator_count for node in fitting)
+        if room < pods:
+            remedy = "Lower resources.train.num_nodes, or add nodes. Where an autoscaler does, this is as it should be."
+            return failed(check, f"{words}: too few for {pods} pods with {wanted.accelerator_count} each", remedy)
     parallel = resources.parallel_shards * wanted.accelerator_count
     if name == "score" and number < parallel:
         remedy = f"Lower resources.parallel_shards to {number // wanted.accelerator_count}, or let them wait."

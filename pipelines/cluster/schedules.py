@@ -12,8 +12,8 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import kfp_server_api as kfp
 
@@ -39,6 +39,7 @@ class Schedule:
         pipeline: Name of the pipeline.
         version: Name of its version.
         service_account: Of the pods; None is Kubeflow's default.
+        parameters: What its runs are started with, beside the campaign.
     """
 
     campaign: str
@@ -47,6 +48,7 @@ class Schedule:
     pipeline: str
     version: str
     service_account: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -237,13 +239,14 @@ def _pause(drain: Drain, until: float) -> float:
 def _recurring_run(
     api: Api, schedule: Schedule, registered: Registered, experiment_id: str, mode: Literal["ENABLE", "DISABLE"]
 ) -> kfp.V2beta1RecurringRun:
+    parameters = {"campaign_uri": schedule.campaign_uri, **schedule.parameters}
     return kfp.V2beta1RecurringRun(
         display_name=schedule.name,
         description=f"{describe_cron(schedule.cron)}; activelora-spec: sha256:{schedule.digest}",
         experiment_id=experiment_id,
         namespace=api.namespace,
         pipeline_version_reference=registered.reference,
-        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": schedule.campaign_uri}),
+        runtime_config=kfp.V2beta1RuntimeConfig(parameters=parameters),
         service_account=schedule.service_account,
         max_concurrency="1",
         no_catchup=True,

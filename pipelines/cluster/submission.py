@@ -77,7 +77,7 @@ def submit(api: Api, campaign: str, campaign_uri: str, package: Package, service
         description=campaign_uri,
         experiment_id=experiment_of(api, campaign),
         pipeline_version_reference=registered.reference,
-        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": campaign_uri}),
+        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": campaign_uri, **package.parameters}),
         service_account=service_account,
     )
     return api.create_run(run)

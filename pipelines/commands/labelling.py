@@ -27,7 +27,7 @@ def label(
     a terminal, lines of standard input are read: a label each, or :s to skip, :u to undo, :q to leave.
     """
     from activelora.labeling.answers import Session, check_annotator
-    from activelora.labeling.desk import answered_by, asked_now
+    from activelora.labeling.desk import answered_by, asked_now, asked_of
     from activelora.labeling.registry import get_source
     from pipelines.keyboard import open_keyboard
     from pipelines.labelling import Labelling
@@ -38,6 +38,7 @@ def label(
     if not request.reasons:
         typer.echo(_nothing(campaign, request))
         return
+    request = asked_of(request, name)
     session = Session(campaign.store, name, request.task)
     source = get_source(campaign.config.labeling.source)
     try:

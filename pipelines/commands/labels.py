@@ -35,17 +35,29 @@ def export_command(
     round_: Annotated[
         int | None, typer.Option("--round", metavar="N", help="What round N trains on. Default: all labels so far.")
     ] = None,
+    annotator: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead: all that one annotator contributed.")
+    ] = None,
 ) -> None:
-    """Write the labels to a file: one item a row, with its text, its label, who gave it and when."""
+    """Write the labels to a file: one item a row, with its text, its label, who gave it and when.
+
+    With --annotator: each record and each answer of one annotator, also what was replaced or not collected.
+    """
     from activelora.campaign.labels import label_snapshot
     from activelora.campaign.store import open_store
+    from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
     campaign = open_campaign(place)
     before = collected_round(campaign, round_)
     kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
-    content = export_labels(campaign, before, kind.value)
     folder, slash, name = out.rpartition("/")
+    if annotator is not None:
+        content, number = export_contributions(campaign, annotator, kind.value)
+        open_store(folder or slash or ".").write(name, content)
+        typer.echo(f"{number} records and answers of {_printable(annotator)}: {out}")
+        return
+    content = export_labels(campaign, before, kind.value)
     open_store(folder or slash or ".").write(name, content)
     snapshot = label_snapshot(campaign, before)
     typer.echo(f"{len(snapshot.labels)} labels of {before} rounds, digest {snapshot.digest[:12]}: {out}")
@@ -112,7 +124,7 @@ def blame_command(
     from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place)
-    history = blame(label_records(campaign, num_collected(campaign)))
+    history = blame(label_records(campaign, num_collected(campaign)), campaign.config.labeling.adjudicators)
     items = find_items(campaign, list(history))
     chosen = {one for one in history if one.startswith(item) or items[one].source_id == item}
     if item and not chosen:

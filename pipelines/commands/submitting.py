@@ -49,7 +49,9 @@ def submit(
     config, uri = _campaign_at(place, campaign, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
-    if not _show_plan(transport, dry_run):
+    if _show_plan(transport, dry_run):
+        _show_train_job(config, uri, registry, tag)
+    else:
         typer.echo(f"run {run_id} of {package.version}")
         typer.echo(f"{api.endpoint}/#/runs/details/{run_id}")
 
@@ -80,7 +82,8 @@ def schedule(
     api, transport = _connect(endpoint, namespace, dry_run)
     config, uri = _campaign_at(place, campaign, creates=not dry_run)
     package = _package(config, "tick", registry, tag)
-    wanted = Schedule(config.name, uri, checked, package.name, package.version, config.resources.service_account)
+    account = config.resources.service_account
+    wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
     outcome = apply(api, wanted, register(api, package), _drain(timeout, dry_run))
     if not _show_plan(transport, dry_run):
         typer.echo(f"schedule {wanted.name}: {outcome}")
@@ -134,6 +137,7 @@ def upgrade(
             tick.package.name,
             tick.package.version,
             config.resources.service_account,
+            tick.package.parameters,
         )
         outcome = apply(api, wanted, tick, _drain(timeout, dry_run), keep_disabled=True)
     if not _show_plan(transport, dry_run):
@@ -147,12 +151,13 @@ def upgrade(
 def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
     from activelora.errors import ConfigError
-    from pipelines.cluster.packages import check_pods_reach
+    from pipelines.cluster.packages import check_pods_reach, publish_model
     from pipelines.commands.running import create_campaign
 
     if not is_campaign_file(place):
         config = _config_at(place)
         check_pods_reach(config, place)
+        publish_model(config, _say, dry=not creates)
         return config, place.rstrip("/")
     config = read_config(Path(place), [])
     if campaign is None:
@@ -160,6 +165,7 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
             "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
         )
     check_pods_reach(config, campaign)
+    publish_model(config, _say, dry=not creates)
     if creates:
         create_campaign(campaign, config, runs_here=False)
     return config, campaign.rstrip("/")
@@ -169,6 +175,16 @@ def _config_at(place: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
 
     return read_config(Path(place), []) if is_campaign_file(place) else Campaign.open(place).config
+
+
+def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:
+    """Print what a training on several nodes will start."""
+    from components.image import images
+    from pipelines.cluster.train_job_spec import job_template, job_text, make_job
+
+    if config.resources.train.num_nodes > 1:
+        template = job_template(config.resources, images(registry, tag))
+        typer.echo(job_text(make_job(template, config.name, uri, round_=1)))
 
 
 def _name_at(place: str) -> str:
@@ -195,7 +211,11 @@ def _package(config: CampaignConfig, kind: Kind, registry: str | None, tag: str 
 def _drain(timeout: float, dry_run: bool) -> Drain:
     from pipelines.cluster.schedules import Drain
 
-    return Drain(timeout_seconds=timeout, dry=dry_run, say=lambda words: typer.echo(words, err=True))
+    return Drain(timeout_seconds=timeout, dry=dry_run, say=_say)
+
+
+def _say(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 def _show_plan(transport: Transport, dry_run: bool) -> bool:

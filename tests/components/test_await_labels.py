@@ -304,7 +304,9 @@ class TestLaterRounds:
         assert [(row["item_id"], row["round"]) for row in rows[:-1]] == [(item_id, 1) for item_id in second]
         assert (rows[-1]["item_id"], rows[-1]["round"]) == (late, 0)
         assert (manifest.metrics["num_labeled"], manifest.metrics["num_late"]) == (6, 1)
-        assert late not in states_of(campaign, manifest)
+        assert states_of(campaign, manifest) == {**dict.fromkeys(second, "labeled"), late: "late"}
+        assert manifest.details["states"] == {"labeled": 5, "late": 1}
+        assert manifest.details["votes"] == {"ann": 6}
         assert num_labels(campaign, 2) == 9
 
     def test_late_answers_alone_do_not_finish_the_round(self, rounds):

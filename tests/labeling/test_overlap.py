@@ -8,7 +8,7 @@ import pytest
 from activelora.campaign.records import vote_rows
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import make_request
-from activelora.labeling.tally import tally
+from activelora.labeling.tally import Rules, tally
 from components.await_labels import step
 from tests.components.test_await_labels import after_selection, answer, states_of, with_files
 from tests.labeling.conftest import csv_of, labels_of, make_campaign, put, select
@@ -34,12 +34,12 @@ from tests.labeling.test_tally import name_of, vote
 )
 def test_two_of_each_item(votes, expected):
     for order in itertools.permutations(votes):
-        found = tally(order, name_of, 2)
+        found = tally(order, name_of, Rules(2))
         assert (found.state, set(found.votes)) == expected
 
 
 def test_with_three_wanted_two_that_disagree_are_in_progress_and_decide_nothing():
-    found = tally([vote("ann", "human"), vote("bob", "entity")], name_of, 3)
+    found = tally([vote("ann", "human"), vote("bob", "entity")], name_of, Rules(3))
     assert (found.state, dict(found.votes), list(found.rejected)) == ("in_progress", {}, [])
 
 

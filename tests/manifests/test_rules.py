@@ -43,6 +43,23 @@ def test_kubernetes_knows_every_field(overlay, version):
     assert checked > 15
 
 
+@pytest.mark.parametrize("version", ["1.37", "1.36"])
+def test_the_priority_policy_is_known_and_goes_by_the_pods_labels(version, tmp_path):
+    """It is in no overlay, because it needs Kubernetes 1.36."""
+    from pipelines.pods import POD_LABELS, PRIORITY_LABEL
+
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    found = list(yaml.safe_load_all((MANIFESTS / "components" / "priority" / "priority.yaml").read_text()))
+    for resource in found:
+        kubernetes_validate.validate(resource, version, strict=True)
+    (policy,) = [one["spec"] for one in found if one["kind"] == "MutatingAdmissionPolicy"]
+    assert policy["matchConstraints"]["objectSelector"] == {
+        "matchLabels": POD_LABELS,
+        "matchExpressions": [{"key": PRIORITY_LABEL, "operator": "Exists"}],
+    }
+    assert f'labels["{PRIORITY_LABEL}"]' in policy["mutations"][0]["jsonPatch"]["expression"]
+
+
 def test_a_wrong_field_would_be_found():
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     wrong = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}, "speck": {}}
@@ -210,6 +227,25 @@ def test_staging_and_production_need_the_same_secrets():
             for source in container.get("envFrom", ()):
                 if "secretRef" in source:
                     assert (resource["metadata"]["namespace"], source["secretRef"]["name"]) in fetched
+
+
+def test_production_fetches_what_its_campaign_names():
+    from activelora.config_secrets import NEEDED_BY, SECRET_KEYS
+    from pipelines.places import read_config
+
+    fetched = {
+        one["spec"]["target"]["name"]: {pair["secretKey"] for pair in one["spec"]["data"]}
+        for one in resources("production")
+        if one["kind"] == "ExternalSecret" and one["metadata"]["namespace"] == "kubeflow"
+    }
+    wanted = read_config(MANIFESTS / "overlays" / "production" / "campaign.yaml", []).resources
+    assert wanted.secret_env
+    for name in wanted.secrets:
+        assert set(SECRET_KEYS) <= fetched[name]
+    for variable, source in wanted.secret_env.items():
+        assert (source.key or variable) in fetched[source.name]
+    everything = set().union(*fetched.values())
+    assert set(NEEDED_BY) - {"MLFLOW_TRACKING_TOKEN"} <= everything  # a login has a name and a password, or a token
 
 
 def test_mlflow_answers_to_every_name_that_clients_use(overlay):

@@ -17,6 +17,7 @@ TEXTS = [
     "Where",
     "What is red , green and blue ?",
 ]
+CHOICES = [("fire", "blue water", "the moon"), ("the river is far", "earth"), ("human", "the first human", "green")]
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,19 @@ def adapted(request, base):
     model.eval()
     with lora.attached(model):
         yield model
+
+
+@pytest.fixture
+def questions_of(base, task_config, items):
+    """A task, its encoder and items, answered by one token, or by texts of different numbers and lengths."""
+
+    def make(kind):
+        if kind == "tokens":
+            return task_config, Encoder(base.tokenizer, task_config), items[:5]
+        task = TaskConfig(
+            kind="multiple_choice", prompt="Question: {text}\nAnswer:", answer="text", chat_template="never"
+        )
+        asked = [Item(f"item-{i}", {"text": "What is red ?"[: 6 + 3 * i]}, texts) for i, texts in enumerate(CHOICES)]
+        return task, Encoder(base.tokenizer, task), asked
+
+    return make

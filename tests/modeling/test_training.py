@@ -72,7 +72,7 @@ def test_kept_trunk_states_give_the_loss_and_gradients_of_fresh_ones(base, examp
         parameters = [*lora.a_parameters(adapted), *lora.b_parameters(adapted)]
         found = []
         for cache_bytes in (1 << 30, 0):
-            loss = AnswerLoss(base, 2, examples, cache_bytes)([0, 3, 5])
+            loss = AnswerLoss(base, 2, examples, cache_bytes=cache_bytes)([0, 3, 5])
             found.append([loss, *torch.autograd.grad(loss, parameters)])
     assert any(gradient.abs().max() > 1e-3 for gradient in found[0][1:])
     for kept, fresh in zip(*found, strict=True):

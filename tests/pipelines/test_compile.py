@@ -15,7 +15,8 @@ import yaml
 from activelora import __version__
 from activelora.config import ResourcesConfig
 from components.image import images
-from pipelines.compile import compile_pipelines
+from pipelines.compile import compile_pipelines, compile_text
+from pipelines.steering import parameters_of
 
 GOLDEN = Path(__file__).with_name("graph.json")
 RESOURCES = ResourcesConfig.model_validate(
@@ -34,6 +35,11 @@ RESOURCES = ResourcesConfig.model_validate(
         "secrets": ["s3-keys"],
     }
 )
+STEER = {
+    "train_accelerator": "nvidia.com/gpu",
+    "train_accelerator_count": "2",
+    "train_node_selector": {"pool": "a100"},
+}
 STEPS = ("ingest-pool", "train-adapter", "evaluate-adapter", "score-pool", "select-batch", "await-labels")
 CPU_IMAGE, GPU_IMAGE = images().cpu, images().gpu
 
@@ -142,7 +148,7 @@ def test_shards_fan_out_and_rounds_do_not(folder):
 def test_the_campaign_goes_through_its_planned_rounds(folder):
     parameters = Compiled(folder / "campaign.yaml").spec["root"]["inputDefinitions"]["parameters"]
     assert parameters["rounds"]["defaultValue"] == [0, 1, 2, 3, 4]
-    assert set(parameters) == {"campaign_uri", "rounds"}
+    assert set(parameters) == {"campaign_uri", "rounds", *STEER}
 
 
 def test_nothing_is_cached(compiled):
@@ -175,12 +181,58 @@ def test_only_steps_with_an_accelerator_get_the_gpu_image(tick):
 
 def test_resources_come_from_the_campaign(tick):
     train = tick.executor("train-adapter")["resources"]
-    assert train["accelerator"]["resourceType"] == "nvidia.com/gpu"
-    assert train["accelerator"]["resourceCount"] == "2"
+    assert train["accelerator"]["resourceType"] == "{{$.inputs.parameters['pipelinechannel--train_accelerator']}}"
+    assert (
+        train["accelerator"]["resourceCount"] == "{{$.inputs.parameters['pipelinechannel--train_accelerator_count']}}"
+    )
     assert train["resourceMemoryLimit"] == "60Gi"
     assert tick.executor("score-pool")["resources"]["resourceMemoryLimit"] == "16Gi"
     assert "accelerator" not in tick.executor("score-pool")["resources"]
     assert tick.executor("select-batch")["resources"]["resourceCpuLimit"] == "1"
+
+
+def test_accelerators_are_parameters_with_the_campaigns_values(compiled):
+    """A text for the number: KFP's driver reads parameters of pods as texts."""
+    parameters = compiled.spec["root"]["inputDefinitions"]["parameters"]
+    given = {name: one["defaultValue"] for name, one in parameters.items() if name.startswith(("train_", "score_"))}
+    assert given == STEER
+    assert parameters["train_accelerator_count"]["parameterType"] == "STRING"
+
+
+def dangling(compiled: Compiled) -> list[str]:
+    """Return the inputs that a task, or its pod, refers to and its surroundings do not have."""
+    inputs = {name: one.get("inputDefinitions", {}) for name, one in compiled.components.items()}
+    inputs["root"] = compiled.spec["root"].get("inputDefinitions", {})
+    found = []
+    for dag, content in compiled.dags().items():
+        there = set(inputs[dag].get("parameters", {}))
+        for name, task in content["tasks"].items():
+            given = task.get("inputs", {}).get("parameters", {})
+            wanted = {one["componentInputParameter"] for one in given.values() if "componentInputParameter" in one}
+            executor = compiled.components[task["componentRef"]["name"]].get("executorLabel")
+            selector = compiled.pods.get(executor, {}).get("nodeSelector", {}).get("nodeSelectorJson")
+            wanted |= {selector["componentInputParameter"]} if selector else set()
+            placeholders = re.findall(r"inputs\.parameters\['([^']+)'\]", json.dumps(compiled.executors.get(executor)))
+            found += [f"{dag}/{name}: {one}" for one in wanted - there]
+            found += [f"{dag}/{name}: {one}" for one in set(placeholders) - set(given)]
+    return found
+
+
+def test_what_a_task_refers_to_is_handed_down_to_it(compiled, full):
+    """KFP 2.17 by itself forgets an accelerator's parameter at a condition or a loop; the run would fail there."""
+    assert dangling(compiled) == []
+    assert dangling(full) == []
+
+
+def test_registered_pipelines_are_the_same_whatever_the_accelerators():
+    more = RESOURCES.model_copy(
+        update={"train": RESOURCES.train.model_copy(update={"accelerator_count": 8, "node_selector": {"pool": "h100"}})}
+    )
+    texts = {compile_text(one, 4, images(), loop=False) for one in (RESOURCES, more)}
+    assert len(texts) == 1
+    parameters = next(yaml.safe_load_all(texts.pop()))["root"]["inputDefinitions"]["parameters"]
+    assert all(set(parameters[name]) == {"parameterType"} for name in STEER)  # required: a run must be told
+    assert parameters_of(more) == {**STEER, "train_accelerator_count": "8", "train_node_selector": {"pool": "h100"}}
 
 
 def test_accelerator_pods_get_shared_memory_nodes_and_tolerations(tick):
@@ -188,7 +240,8 @@ def test_accelerator_pods_get_shared_memory_nodes_and_tolerations(tick):
     assert pod["emptyDirMounts"] == [
         {"medium": "Memory", "mountPath": "/dev/shm", "sizeLimit": "8Gi", "volumeName": "shm"}
     ]
-    assert pod["nodeSelector"] == {"labels": {"pool": "a100"}}
+    selector = {"componentInputParameter": "pipelinechannel--train_node_selector"}
+    assert pod["nodeSelector"] == {"nodeSelectorJson": selector}
     assert pod["tolerations"] == [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}]
     assert "emptyDirMounts" not in tick.pods["exec-score-pool"]
 
@@ -333,6 +386,13 @@ FULL = ResourcesConfig.model_validate(
         "run_timeout_seconds": 86400,
         "run_ttl_seconds": 3600,
         "notify": {"secret": "webhook"},
+        "secret_env": {
+            "HF_TOKEN": {"name": "hub", "key": "token"},
+            "MLFLOW_TRACKING_USERNAME": {"name": "mlflow-login", "key": "user"},
+            "MLFLOW_TRACKING_PASSWORD": {"name": "mlflow-login"},
+            "LABEL_STUDIO_API_KEY": {"name": "label-studio"},
+            "MY_OWN_API_KEY": {"name": "own", "key": "a.b-c", "steps": ["select_batch", "plan"]},
+        },
     }
 )
 
@@ -374,9 +434,12 @@ def test_pods_that_run_models_share_the_cache(full):
 
 
 def test_without_a_claim_each_pod_has_a_volume_of_its_own(tmp_path):
-    resources = ResourcesConfig.model_validate({"model_cache": {"size": "5Gi", "storage_class": "fast"}})
-    compile_pipelines(resources, 1, tmp_path, images())
-    (volume,) = Compiled(tmp_path / "tick.yaml").pods["exec-score-pool"]["genericEphemeralVolume"]
+    cache = {"size": "5Gi", "storage_class": "fast", "uri": "s3://bucket/models"}
+    compile_pipelines(ResourcesConfig.model_validate({"model_cache": cache}), 1, tmp_path, images())
+    compiled = Compiled(tmp_path / "tick.yaml")
+    environment = {one["name"]: one["value"] for one in compiled.executor("score-pool")["env"]}
+    assert environment["ACTIVELORA_MODEL_CACHE"] == "s3://bucket/models"
+    (volume,) = compiled.pods["exec-score-pool"]["genericEphemeralVolume"]
     assert (volume["size"], volume["storageClassName"], volume["mountPath"]) == ("5Gi", "fast", "/cache")
 
 
@@ -396,20 +459,57 @@ def test_no_loop_stands_in_the_exit_handler_itself(full):
     assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
 
 
-def test_the_webhook_is_given_to_the_exit_task_alone(full):
-    given = {
-        name: secret["keyToEnv"]
-        for name, pod in full.pods.items()
-        for secret in pod["secretAsEnv"]
-        if secret["secretName"] == "webhook"
+def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
+    given = {}
+    for name, pod in full.pods.items():
+        for secret in pod["secretAsEnv"]:
+            for pair in secret["keyToEnv"]:
+                given.setdefault((pair["envVar"], secret["secretName"], pair["secretKey"]), set()).add(
+                    name.removeprefix("exec-")
+                )
+    s3 = {(key, "s3-keys", key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    everyone = {name.removeprefix("exec-") for name in full.pods}
+    assert all(given.pop(one) == everyone for one in s3)
+    assert given == {
+        ("HF_TOKEN", "hub", "token"): {"ingest-pool", "train-adapter", "evaluate-adapter", "score-pool"},
+        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): plans(full),
+        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): plans(full),
+        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): {
+            name for name in everyone if name.startswith("await-labels")
+        },
+        ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", *plans(full)},
+        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", "await-labels", "await-labels-2"},
     }
-    assert given == {"exec-tell-the-end": [{"envVar": "ACTIVELORA_WEBHOOK_URL", "secretKey": "WEBHOOK_URL"}]}
+
+
+def plans(compiled):
+    found = {name.removeprefix("exec-") for name in compiled.pods if name.startswith("exec-plan")}
+    assert len(found) >= 3
+    return found
 
 
 def test_runs_end_and_are_cleaned_up(full):
     (settings,) = [one["platforms"]["kubernetes"] for one in yaml.safe_load_all(full.text) if "platforms" in one]
     config = settings["pipelineConfig"]
     assert (config["activeDeadlineSeconds"], config["resourceTtlOnCompletion"]) == (86400, 3600)
+
+
+def test_pods_say_how_important_they_are(tmp_path):
+    resources = ResourcesConfig.model_validate(
+        {
+            "queue": "gpu-queue",
+            "cpu": {"priority_class": "low"},
+            "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"},
+            "score": {"priority_class": "high"},  # without an accelerator: not in the queue
+        }
+    )
+    compile_pipelines(resources, 1, tmp_path, images())
+    pods = Compiled(tmp_path / "tick.yaml").pods
+    own, kueue = "activelora.dev/priority-class", "kueue.x-k8s.io/priority-class"
+    given = {name: {key: pod["podMetadata"]["labels"].get(key) for key in (own, kueue)} for name, pod in pods.items()}
+    assert given["exec-train-adapter"] == {own: None, kueue: "high"}
+    assert given["exec-score-pool"] == {own: "high", kueue: None}
+    assert given["exec-plan"] == {own: "low", kueue: None}
 
 
 def test_images_are_pinned_by_digest_where_the_environment_says_so(tmp_path, monkeypatch):

@@ -47,6 +47,25 @@ def by_lines(run, monkeypatch):
     return by_lines
 
 
+def test_an_adjudicator_is_asked_what_the_others_could_not_decide(tmp_path, run, monkeypatch):
+    rules = {"source": "terminal", "annotators_per_item": 2, "adjudicators": ["eve"]}
+    place = make_campaign(tmp_path, rows=ROWS, labeling=rules, batch=3)
+    select(place)
+
+    def by(name, text):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        code, out, err = run("label", place.store.uri, "--annotator", name)
+        assert code == 0, err
+        return out
+
+    assert "0 answers stored for eve" in by("eve", "1\n")
+    by("ann", "1\n1\n1\n")
+    by("bob", "1\n2\n2\n")
+    assert "0 answers stored for cat" in by("cat", "q\n")
+    assert "2 answers stored for eve" in by("eve", "3\n3\n3\n")
+    assert labelled(place.store.uri)[1] == ["labeled"] * 3
+
+
 def test_lines_label_skip_undo_quit_and_resume(place, by_lines):
     out = by_lines(place, "1\nnonsense\n2\nu\n3\ns\n?\nq\n")
     assert "2 answers stored" not in out

@@ -117,3 +117,21 @@ def test_what_cannot_be(campaign, run):
     assert code == 1
     assert "bad.csv:2 nope: this campaign has asked for no item `nope`" in err
     assert not any("bad.csv" in key for key in campaign.store.list("inbox/"))
+
+
+def test_a_deleted_item_is_not_trained_on_and_is_in_no_report(campaign, run):
+    from activelora.campaign.ledger import num_collected
+    from activelora.pool.access import find_items
+
+    round_ = num_collected(campaign)
+    before = label_snapshot(campaign, round_).labels
+    item_id = min(before)
+    text = find_items(campaign, [item_id])[item_id].fields["text"]
+    code, out, err = run("delete-item", "tiny.yaml", item_id[:10], "--reason", "asked to")
+    assert code == 0, err
+    assert f"{item_id} is deleted: 1 pool files" in out
+    assert text.encode() not in campaign.store.read("report.html")
+    assert set(label_snapshot(campaign, round_).labels) == {*before} - {item_id}
+    fill_in(campaign, round_, 4)
+    assert run("tick", "tiny.yaml")[0] == 0
+    assert campaign.require(Unit("train_adapter", round_ + 1)).metrics["num_labels"] == len(before) + 3

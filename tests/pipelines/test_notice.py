@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from pipelines.notice import NoticeError, send, tell_at
-
-
-class Hook(BaseHTTPRequestHandler):
-    statuses: list[int]
-    got: list[dict]
-
-    def do_POST(self) -> None:
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        type(self).got.append(content)
-        self.send_response(type(self).statuses.pop(0) if type(self).statuses else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+from activelora.webhook import NoticeError, send
+from pipelines.notice import tell_at
+from tests.webhook_server import webhook
 
 
 @pytest.fixture
 def hook():
-    handler = type("OneHook", (Hook,), {"statuses": [], "got": []})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    handler.url = f"http://127.0.0.1:{server.server_address[1]}/secret-path"
-    yield handler
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with webhook() as handler:
+        yield handler
 
 
 def test_the_end_is_recorded_and_sent(new_campaign, hook, monkeypatch):
@@ -79,3 +57,10 @@ def test_a_webhook_that_refuses_is_an_error_without_its_url(hook, statuses, trie
 def test_only_http():
     with pytest.raises(NoticeError, match="not an http"):
         send("file:///etc/passwd", {})
+
+
+@pytest.mark.parametrize("place", ["[broken", "127.0.0.1:port", "a b"])
+def test_what_is_no_url_is_an_error_without_it(place):
+    with pytest.raises(NoticeError, match="webhook") as caught:
+        send(f"http://{place}/secret-path", {}, pause_seconds=0.001)
+    assert "secret-path" not in str(caught.value)

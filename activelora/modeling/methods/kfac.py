@@ -5,7 +5,7 @@ A layer's generalised Gauss-Newton matrix over its weight (O × I) is taken as `
 one for every column of a square root of the softmax's Hessian. It is exact for one token, or where all tokens' inputs
 are the same. The prior adds ``δ·1``.
 
-Letters: O outputs, I inputs, M vectors, Q kept directions, K samples, C classes, B batch.
+Letters: O outputs, I inputs, M vectors, Q kept directions, K samples, C classes, B batch, G precisions.
 """
 
 from __future__ import annotations
@@ -106,6 +106,19 @@ class LayerCurvature:
         shrink_QQ = (self.eigenvalues() + precision).rsqrt() - precision**-0.5
         drawn_KOI: torch.Tensor = noise_KOI * precision**-0.5 + u_OQ @ (kept_KQQ * shrink_QQ) @ v_IQ.T
         return drawn_KOI
+
+    def score_covariances(self, slopes_COI: torch.Tensor, precisions_G: torch.Tensor) -> torch.Tensor:
+        """Return J·(H + δ)^-1·Jᵀ for each δ, shape (G, C, C), in double precision.
+
+        Args:
+            slopes_COI: J: what each of C scores gains from each entry of the weight.
+            precisions_G: Values of δ, in double precision.
+        """
+        kept_CQ = (self.outputs.vectors_DQ.T @ slopes_COI @ self.inputs.vectors_DQ).flatten(1).double()
+        slopes_CP = slopes_COI.flatten(1).double()
+        change_GQ = 1.0 / (self.eigenvalues().flatten().double() + precisions_G[:, None]) - 1.0 / precisions_G[:, None]
+        prior_GCC = (slopes_CP @ slopes_CP.T) / precisions_G[:, None, None]
+        return prior_GCC + (kept_CQ * change_GQ[:, None, :]) @ kept_CQ.T
 
 
 def log_evidence(

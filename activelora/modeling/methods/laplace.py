@@ -1,11 +1,11 @@
 """Laplace-LoRA (Yang et al. 2024, arXiv 2308.13111): a Gaussian around the trained adapter, from its loss's curvature.
 
 The posterior over A and B is N(θ, (H + δ)^-1): H is the Kronecker-factored Gauss-Newton matrix of the answers' scores
-(:mod:`activelora.modeling.methods.kfac`), each A and B a layer of its own, and δ the prior precision of the highest
-marginal likelihood. The predictive is linearised: ``scores_k = scores(θ) + J·(θ_k − θ)``, with one draw θ_k for all
-items, so that samples agree over the pool, and one softmax. The scores' distribution for an item is then
-N(scores(θ), J·(H + δ)^-1·Jᵀ). An answer's score is what the task's softmax is over: its token's logit, or for answers
-by text the mean log-likelihood of its tokens.
+(:mod:`activelora.modeling.methods.kfac`), each A and B a layer of its own, and δ the prior precision
+(:mod:`activelora.modeling.methods.laplace_prior`). The predictive is linearised:
+``scores_k = scores(θ) + J·(θ_k − θ)``, with one draw θ_k for all items, so that samples agree over the pool, and one
+softmax. The scores' distribution for an item is then N(scores(θ), J·(H + δ)^-1·Jᵀ). An answer's score is what the
+task's softmax is over: its token's logit, or for answers by text the mean log-likelihood of its tokens.
 
 Letters: N items, K samples, C answers, B items of a batch, R rows, I inputs, O outputs.
 """
@@ -25,20 +25,14 @@ from safetensors.torch import load_file, save_file
 
 from activelora.modeling import lora
 from activelora.modeling.methods.answer_scores import AnswerScores
-from activelora.modeling.methods.kfac import (
-    Factor,
-    LayerCurvature,
-    Spectrum,
-    log_evidence,
-    softmax_hessian_root,
-)
+from activelora.modeling.methods.kfac import LayerCurvature, Spectrum
+from activelora.modeling.methods.laplace_prior import choose_precision, fit_curvature
 from activelora.modeling.methods.mc_dropout import begin
 from activelora.modeling.posterior import Fit, FitJob, Prediction, Setting
 from activelora.modeling.sampling import SampledPosterior, weight_sampler
 from activelora.modeling.trainee import PlainTrainee
 from activelora.progress import track
 from activelora.seeding import derive_seed
-from activelora.tasks.registry import make_task
 
 if TYPE_CHECKING:
     from activelora.campaign.records import Item
@@ -47,8 +41,6 @@ if TYPE_CHECKING:
 POSTERIOR_FILE = "posterior.safetensors"
 """The factors' spectra under each weight's name in the adapter's file, and the prior precision."""
 _PRECISION = "prior_precision"
-_LOWEST, _HIGHEST = 1e-4, 1e8
-Curvature = Mapping[str, LayerCurvature]
 
 
 class Laplace:
@@ -56,18 +48,15 @@ class Laplace:
 
     @staticmethod
     def fit(job: FitJob) -> Fit:
-        """Train one adapter, compute its curvature on the labels, fit the prior precision, and save all three."""
-        settings = job.config.adapter.laplace
+        """Train one adapter, compute its curvature on the labels, choose the prior precision, and save all three."""
         with lora.attached(begin(job)) as adapted:
-            losses = job.train(PlainTrainee(adapted, job.config.adapter.constraint), job.seed("train"))
+            losses = job.train(PlainTrainee(adapted, job.config.adapter.constraint), job.seed("train"), "all")
             torch.manual_seed(job.seed("curvature"))
-            curvature, log_likelihood = fit_curvature(job, adapted)
-            square_norm = sum(float(weight.data.square().sum()) for weight in lora.weights_by_name(adapted).values())
-            precision = settings.prior_precision or best_precision(log_likelihood, square_norm, curvature)
+            fitted = fit_curvature(job, adapted)
             lora.save(adapted, job.folder)
-        save_file(_tensors(curvature, precision), job.folder / POSTERIOR_FILE)
-        evidence = log_evidence(log_likelihood, square_norm, _eigenvalues(curvature), precision)
-        return Fit(losses, {_PRECISION: precision, "log_marginal_likelihood": evidence})
+        precision, found = choose_precision(job, fitted)
+        save_file(_tensors(fitted.layers, precision), job.folder / POSTERIOR_FILE)
+        return Fit(losses, {_PRECISION: precision, **found})
 
     @staticmethod
     @contextmanager
@@ -129,57 +118,7 @@ class LaplacePosterior:
         return layer.draw(noise_KOI.to(layer.inputs.vectors_DQ), self._precision)
 
 
-def fit_curvature(job: FitJob, adapted: PeftModel) -> tuple[dict[str, LayerCurvature], float]:
-    """Return every weight's factors on the labelled items, and the labels' log-likelihood in nats."""
-    scores = AnswerScores(job.base, adapted, job.items, make_task(job.config.task).scores_text)
-    rank = job.config.adapter.laplace.factor_rank
-    weights = lora.weights_by_name(adapted)
-    inputs = {name: Factor(weight.shape[1], rank, weight.device) for name, weight in weights.items()}
-    outputs = {name: Factor(weight.shape[0], rank, weight.device) for name, weight in weights.items()}
-    log_likelihood, num_tokens = 0.0, 0
-    batches = scores.batches(job.config.training.batch_size)
-    for batch in track(batches, "curvature of the loss", len(batches)):
-        scores_BC = scores.run(batch)
-        labels_B = torch.tensor([job.labels[item] for item in batch], device=scores_BC.device)
-        log_probs_BC = torch.log_softmax(scores_BC.detach(), dim=1)
-        log_likelihood += float(log_probs_BC.gather(1, labels_B[:, None]).sum())
-        num_tokens += scores.num_tokens
-        for name, factor in inputs.items():
-            factor.add(scores.inputs(name))
-        root_BCC = softmax_hessian_root(log_probs_BC.exp())
-        finite_BC = scores_BC.masked_fill(~torch.isfinite(scores_BC), 0.0)
-        for column in range(root_BCC.shape[2]):
-            scores.differentiate((finite_BC * root_BCC[:, :, column]).sum())
-            for name, factor in outputs.items():
-                factor.add(scores.gradients(name))
-    return {
-        name: LayerCurvature(_scaled(inputs[name].spectrum(), 1.0 / num_tokens), outputs[name].spectrum())
-        for name in weights
-    }, log_likelihood
-
-
-def best_precision(log_likelihood: float, square_norm: float, curvature: Curvature) -> float:
-    """Return the prior precision δ of the highest marginal likelihood, between 1e-4 and 1e8."""
-    from scipy.optimize import minimize_scalar
-
-    values = [torch.cat([one.flatten() for one in _eigenvalues(curvature)])]
-
-    def loss(log_precision: float) -> float:
-        return -log_evidence(log_likelihood, square_norm, values, float(np.exp(log_precision)))
-
-    bounds = (np.log(_LOWEST), np.log(_HIGHEST))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
-
-
-def _eigenvalues(curvature: Curvature) -> list[torch.Tensor]:
-    return [layer.eigenvalues() for layer in curvature.values()]
-
-
-def _scaled(spectrum: Spectrum, by: float) -> Spectrum:
-    return Spectrum(spectrum.values_Q * by, spectrum.vectors_DQ)
-
-
-def _tensors(curvature: Curvature, precision: float) -> dict[str, torch.Tensor]:
+def _tensors(curvature: Mapping[str, LayerCurvature], precision: float) -> dict[str, torch.Tensor]:
     tensors = {_PRECISION: torch.tensor(precision, dtype=torch.float64)}
     for name, layer in curvature.items():
         for side, spectrum in (("inputs", layer.inputs), ("outputs", layer.outputs)):

@@ -17,6 +17,7 @@ _METHODS = (
         summary="one LoRA adapter B·A with STAR's constraint on B; samples by Monte-Carlo dropout",
         implementation=f"{_HERE}.mc_dropout:McDropout",
         same_samples=rules.needs_dropout,
+        parallel=("ddp", "fsdp"),
     ),
     AdapterMethod(
         name="ensemble",
@@ -24,6 +25,7 @@ _METHODS = (
         implementation=f"{_HERE}.ensemble:Ensemble",
         conflicts=rules.ensemble,
         options=("ensemble",),
+        parallel=("ddp",),
     ),
     AdapterMethod(
         name="blob",

@@ -37,6 +37,13 @@ def laplace(config: CampaignConfig) -> Iterator[Conflict]:
     yield from weight_samples(config)
     if config.task.kind in ("generation", "regression", "multi_label"):
         yield _no_task(config, "it linearises the scores of one answer among several")
+    settings = config.adapter.laplace
+    if settings.prior_precision is None and settings.prior_from == "held_out" and config.acquisition.batch_size < 2:
+        yield Conflict(
+            "adapter.laplace.prior_from",
+            "`held_out` holds some labels out, and `acquisition.batch_size` is 1",
+            "Ask for 2 labels a round or more, or set `adapter.laplace.prior_precision`.",
+        )
 
 
 def _no_task(config: CampaignConfig, why: str) -> Conflict:

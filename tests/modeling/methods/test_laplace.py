@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from activelora.campaign.records import Item
-from activelora.config import CampaignConfig, TaskConfig
+from activelora.config import CampaignConfig
 from activelora.modeling import lora
-from activelora.modeling.encoding import Encoder
-from activelora.modeling.methods import laplace
+from activelora.modeling.methods import laplace, laplace_prior
 from activelora.modeling.methods.answer_scores import AnswerScores
-from activelora.modeling.methods.kfac import Factor, LayerCurvature, log_evidence
 from activelora.modeling.posterior import Setting
 from activelora.modeling.sampling import UnmergedSamples
 from activelora.modeling.training import first_adapted
 from activelora.scoring.engine import Engine
-
-CHOICES = [("fire", "blue water", "the moon"), ("the river is far", "earth"), ("human", "the first human", "green")]
 
 
 @dataclass
@@ -44,18 +39,9 @@ def settings(task, **adapter):
     )
 
 
-@pytest.fixture
-def by_text():
-    return TaskConfig(kind="multiple_choice", prompt="Question: {text}\nAnswer:", answer="text", chat_template="never")
-
-
 @pytest.fixture(params=["tokens", "text"])
-def questions(request, base, task_config, items, by_text):
-    """An encoder and items, answered by one token, or by texts of different numbers and lengths."""
-    if request.param == "tokens":
-        return task_config, Encoder(base.tokenizer, task_config), items[:5]
-    asked = [Item(f"item-{i}", {"text": "What is red ?"[: 6 + 3 * i]}, choices) for i, choices in enumerate(CHOICES)]
-    return by_text, Encoder(base.tokenizer, by_text), asked
+def questions(request, questions_of):
+    return questions_of(request.param)
 
 
 def curved(base, adapted, questions, folder: Path, rank=200, precision=50.0):
@@ -65,7 +51,7 @@ def curved(base, adapted, questions, folder: Path, rank=200, precision=50.0):
     job = Job(base, config, encoder.encode(asked), [0] * len(asked))
     for weight in lora.weights_by_name(adapted).values():
         weight.requires_grad_(True)
-    curvature, log_likelihood = laplace.fit_curvature(job, adapted)
+    curvature, log_likelihood, _ = laplace_prior.fit_curvature(job, adapted)
     laplace.save_file(laplace._tensors(curvature, precision), folder / laplace.POSTERIOR_FILE)
     setting = Setting(base, encoder, config, seed=5)
     return laplace.LaplacePosterior(adapted, folder, setting), curvature, log_likelihood
@@ -172,18 +158,3 @@ def test_samples_spread_around_the_adapter_s_own_answer_and_repeat(base, adapted
     np.testing.assert_allclose(fewer, found.log_probs_NKC[:, :2], atol=1e-6)
     tight, _, _ = curved(base, adapted, questions, tmp_path, precision=1e12)
     np.testing.assert_allclose(tight.predict(engine, asked, 2, False, "test").log_probs_NKC[:, :1], plain, atol=1e-3)
-
-
-def test_the_best_prior_precision_has_the_highest_evidence():
-    torch.manual_seed(0)
-    inputs, outputs = Factor(6, 9, torch.device("cpu")), Factor(3, 9, torch.device("cpu"))
-    inputs.add(torch.randn(10, 6))
-    outputs.add(torch.randn(10, 3))
-    curvature = {"layer": LayerCurvature(inputs.spectrum(), outputs.spectrum())}
-
-    def evidence(precision):
-        return log_evidence(-5.0, 2.0, [curvature["layer"].eigenvalues()], precision)
-
-    best = laplace.best_precision(-5.0, 2.0, curvature)
-    assert evidence(best) > evidence(1.0)
-    assert all(evidence(best) >= evidence(other) for other in np.geomspace(1e-4, 1e8, 200))

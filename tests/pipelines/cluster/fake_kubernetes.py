@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,8 @@ class FakeKubernetes:
         forbidden: Paths that answer 403.
         denied: Pairs of a verb and a resource that access reviews deny.
         reviews: The access reviews that were asked.
+        requests: ``METHOD path?query`` of every request.
+        extension: Answers before the table does, or leaves it to the table with None.
     """
 
     def __init__(self) -> None:
@@ -36,19 +38,23 @@ class FakeKubernetes:
         self.forbidden: set[str] = set()
         self.denied: set[tuple[str, str]] = set()
         self.reviews: list[dict] = []
+        self.requests: list[str] = []
+        self.extension: Callable[[str, str, bytes], tuple[int, Any] | None] | None = None
 
     def put_keys(self, kind: str, name: str, *keys: str) -> None:
         self.objects[f"{RUNS}/{kind}/{name}"] = {"metadata": {"name": name}, "data": dict.fromkeys(keys, "c2VjcmV0")}
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
-        if method == "POST" and path.endswith("/selfsubjectaccessreviews"):
+        if path in self.forbidden:
+            return 403, {"kind": "Status", "reason": "Forbidden", "message": f"{path} is forbidden", "code": 403}
+        if self.extension and (found := self.extension(method, path, body)):
+            return found
+        if method == "POST" and path.endswith("subjectaccessreviews"):
             review = json.loads(body)
             self.reviews.append(review)
             asked = review["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
             return 201, {**review, "status": {"allowed": (asked["verb"], resource) not in self.denied}}
-        if path in self.forbidden:
-            return 403, {"kind": "Status", "reason": "Forbidden", "code": 403}
         if path in self.objects:
             return 200, self.objects[path]
         return 404, {"kind": "Status", "reason": "NotFound", "code": 404}
@@ -72,15 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.fake.requests.append(f"{self.command} {self.path}")
         status, content = self.fake.answer(self.command, urlsplit(self.path).path, body)
-        data = json.dumps(content).encode()
+        data = content.encode() if isinstance(content, str) else json.dumps(content).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/plain" if isinstance(content, str) else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = _handle
+    do_GET = do_POST = do_PATCH = do_DELETE = _handle
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""

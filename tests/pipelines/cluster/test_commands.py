@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
-from activelora.config import CampaignConfig
+from activelora.config import CampaignConfig, ModelConfig
+from activelora.errors import ProblemsError
 from pipelines.cli import main
+from pipelines.cluster.packages import check_pods_reach
 
 DOCUMENT = {
     "name": "tickets",
@@ -121,7 +124,8 @@ def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3
     assert main(["submit", s3_file, "--campaign", s3_uri]) == 0
     assert Campaign.open(s3_uri).config.name == "tickets"
     (run,) = kfp.runs.values()
-    assert run["runtime_config"]["parameters"] == {"campaign_uri": s3_uri}
+    assert run["runtime_config"]["parameters"]["campaign_uri"] == s3_uri
+    assert run["runtime_config"]["parameters"]["train_accelerator_count"] == "1"
     assert run["service_account"] == "activelora-steps"
     capsys.readouterr()
     assert main(["submit", s3_uri, "--loop"]) == 0  # by its URI alone, as settings are kept there
@@ -142,6 +146,27 @@ def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
     assert main(["unschedule", s3_file, "--timeout", "0.05"]) == 0
     assert "removed" in capsys.readouterr().out
     assert kfp.recurring == {}
+
+
+def test_another_number_of_gpus_needs_no_new_pipeline(s3_file, endpoint, kfp, s3_uri, tmp_path):
+    document = yaml.safe_load(Path(s3_file).read_text())
+    command = ["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *", "--timeout", "0.05"]
+    assert main(command) == 0
+    same = {"accelerator_type": "nvidia.com/gpu", "cpu": "4", "memory": "32Gi"}  # as the defaults
+    document["resources"]["train"] = {**same, "accelerator_count": 4, "node_selector": {"gpu": "h100"}}
+    Path(s3_file).write_text(yaml.safe_dump(document))
+    assert main(command) == 0
+    assert len(kfp.versions) == 1
+    (recurring,) = kfp.recurring.values()
+    assert recurring["runtime_config"]["parameters"] == {
+        "campaign_uri": s3_uri,
+        "train_accelerator": "nvidia.com/gpu",
+        "train_accelerator_count": "4",
+        "train_node_selector": {"gpu": "h100"},
+        "score_accelerator": "nvidia.com/gpu",
+        "score_accelerator_count": "1",
+        "score_node_selector": {},
+    }
 
 
 def test_terminated_while_it_waits_it_enables_the_schedule_again(s3_file, endpoint, kfp, s3_uri):
@@ -184,6 +209,41 @@ def test_the_built_in_model_is_refused_for_pods(tmp_path, capsys, kfp):
     err = capsys.readouterr().err
     assert "model.base" in err
     assert "Name a hub id: HuggingFaceTB/SmolLM2-135M-Instruct" in err
+    assert "resources.model_cache.uri" in err
+
+
+def test_the_built_in_model_is_published_for_pods(s3_file, endpoint, kfp, s3_uri, capsys, tmp_path, monkeypatch):
+    from activelora.modeling.published import find, place_in
+
+    monkeypatch.setenv("ACTIVELORA_CACHE", str(tmp_path / "cache"))
+    model = tmp_path / "cache" / "models" / "smollm2-135m-instruct"
+    model.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (model / name).write_text("{}")  # submit does not load it
+    document = yaml.safe_load(Path(s3_file).read_text())
+    del document["model"]
+    document["resources"]["model_cache"] = {"uri": f"{s3_uri}/models"}
+    uri = place_in(f"{s3_uri}/models", "smollm2-135m-instruct", None)
+    Campaign.create(s3_uri, CampaignConfig.model_validate(document))
+    assert main(["submit", s3_uri, "--dry-run"]) == 0
+    assert f"would publish smollm2-135m-instruct at {uri}" in capsys.readouterr().err
+    assert find(uri) is None
+    assert main(["submit", s3_uri]) == 0
+    assert {file.name for file in find(uri).files} == {"config.json", "model.safetensors"}
+    (text,) = kfp.uploads
+    executors = next(yaml.safe_load_all(text))["deploymentSpec"]["executors"]
+    environment = {one["name"]: one["value"] for one in executors["exec-train-adapter"]["container"]["env"]}
+    assert environment["ACTIVELORA_MODEL_CACHE"] == f"{s3_uri}/models"
+
+
+def test_a_folder_is_pushed_and_then_named(tiny_model_path, s3_uri, capsys):
+    for words in ("published", "already there"):
+        assert main(["model", "push", str(tiny_model_path), f"{s3_uri}/tiny"]) == 0
+        assert words in capsys.readouterr().out
+    config = CampaignConfig.model_validate({**DOCUMENT, "model": {"base": f"{s3_uri}/tiny"}})
+    check_pods_reach(config, s3_uri)
+    with pytest.raises(ProblemsError, match="activelora model push"):
+        check_pods_reach(config.model_copy(update={"model": ModelConfig(base=str(tiny_model_path))}), s3_uri)
 
 
 @pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 0 6 * * *"]])

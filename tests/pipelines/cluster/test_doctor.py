@@ -101,7 +101,7 @@ def fake(tmp_path, monkeypatch):
 @pytest.fixture
 def found(fake, kfp, registry, tmp_path):
     def found(**sections):
-        config = make_config(resources=RESOURCES, **{"tracking": {"enabled": True}, **sections})
+        config = make_config(**{"resources": RESOURCES, "tracking": {"enabled": True}, **sections})
         images = Images(f"{registry}/activelora-cpu:1.0", f"{registry}/activelora-gpu:1.0")
         findings = list(examine(config, "kubeflow", images, campaign_uri=str(tmp_path), endpoint=kfp.url))
         return {one.check: one for one in findings}
@@ -146,6 +146,34 @@ def test_a_secret_with_a_wrong_key(found, fake):
     assert (finding.state, finding.words) == ("failed", "lacks AWS_SECRET_ACCESS_KEY")
 
 
+def test_every_secret_that_a_pod_gets_is_looked_at(found, fake):
+    own = {
+        "HF_TOKEN": {"name": "hub", "key": "token"},
+        "MLFLOW_TRACKING_TOKEN": {"name": "activelora-s3"},
+        "LABEL_STUDIO_API_KEY": {"name": "labels"},
+    }
+    fake.put_keys("secrets", "hub", "Token")
+    fake.put_keys("secrets", "labels", "LABEL_STUDIO_API_KEY")
+    findings = found(resources={**RESOURCES, "secret_env": own})
+    assert (findings["secret hub"].state, findings["secret hub"].words) == ("failed", "lacks token")
+    assert findings["secret activelora-s3"].words == "lacks MLFLOW_TRACKING_TOKEN"
+    assert findings["secret labels"].words == "has LABEL_STUDIO_API_KEY"
+    assert not any("c2VjcmV0" in f"{one.words}{one.remedy}" for one in findings.values())
+
+
+def test_priorities_need_their_class_and_the_policy(found, fake):
+    own = {"cpu": {"priority_class": "low"}, "train": {"accelerator_type": "nvidia.com/gpu", "priority_class": "high"}}
+    findings = found(resources={**RESOURCES, **own})
+    checks = ("priority class low", "priority policy", "Kueue's priority class high")
+    assert [findings[check].state for check in checks] == ["failed"] * 3
+    assert "manifests/components/priority" in findings["priority policy"].remedy
+    fake.objects["/apis/scheduling.k8s.io/v1/priorityclasses/low"] = {}
+    fake.objects["/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies/activelora-priority"] = {}
+    fake.objects["/apis/kueue.x-k8s.io/v1beta2/workloadpriorityclasses/high"] = {}
+    findings = found(resources={**RESOURCES, **own})
+    assert [findings[check].state for check in checks] == ["ok"] * 3
+
+
 def test_types_that_are_not_installed(found, fake):
     fake.objects["/apis"] = {"groups": []}
     findings = found()
@@ -162,6 +190,64 @@ def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
     assert findings["nodes"].state == "warning"
     assert "403" in findings["nodes"].words
     assert findings["MLflow"].state == "ok"
+
+
+TRAINJOBS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trainjobs.trainer.kubeflow.org"
+RUNTIME = "/apis/trainer.kubeflow.org/v1alpha1/clustertrainingruntimes/torch-distributed"
+SEVERAL = {**RESOURCES, "train": {"num_nodes": 2, "accelerator_type": "nvidia.com/gpu", "accelerator_count": 2}}
+
+
+def train_job_type(*fields):
+    spec = {"properties": {"spec": {"properties": {name: {} for name in fields}}}}
+    return {"spec": {"versions": [{"name": "v1alpha1", "schema": {"openAPIV3Schema": spec}}]}}
+
+
+@pytest.fixture
+def with_trainer(fake):
+    fake.objects |= {TRAINJOBS: train_job_type("trainer", "runtimePatches", "activeDeadlineSeconds"), RUNTIME: {}}
+    return fake
+
+
+def test_training_on_several_nodes_is_looked_at_where_it_is_asked_for(found, with_trainer):
+    assert "TrainJob" not in found()
+    findings = found(resources=SEVERAL)
+    named = ("TrainJob", "runtime torch-distributed", "rights of activelora-steps")
+    assert [findings[name].state for name in named] == ["ok", "ok", "ok"]
+    asked = [one["spec"] for one in with_trainer.reviews if one["kind"] == "SubjectAccessReview"]
+    assert {one["user"] for one in asked} == {"system:serviceaccount:kubeflow:activelora-steps"}
+    assert {one["resourceAttributes"]["verb"] for one in asked} == {"get", "create", "patch", "delete", "list"}
+
+
+def test_a_cluster_that_cannot_train_on_several_nodes(found, with_trainer):
+    with_trainer.denied = {("create", "trainjobs")}
+    del with_trainer.objects[RUNTIME]
+    with_trainer.objects[TRAINJOBS] = train_job_type("trainer", "podTemplateOverrides")
+    findings = found(resources=SEVERAL)
+    assert "older than 2.2" in findings["TrainJob"].words
+    assert findings["runtime torch-distributed"].state == "failed"
+    assert findings["rights of activelora-steps"].words == "it may not create trainjobs in kubeflow"
+    assert "components/trainer" in findings["rights of activelora-steps"].remedy
+    del with_trainer.objects[TRAINJOBS]
+    finding = found(resources=SEVERAL)["TrainJob"]
+    assert (finding.state, finding.words) == ("failed", "Kubeflow Trainer is not installed")
+
+
+def test_the_rights_of_others_may_be_hidden(found, with_trainer):
+    with_trainer.forbidden = {"/apis/authorization.k8s.io/v1/subjectaccessreviews", TRAINJOBS}
+    findings = found(resources=SEVERAL)
+    assert findings["rights of activelora-steps"].state == "warning"
+    assert findings["TrainJob"].words == "Kubeflow Trainer is not installed"
+    with_trainer.objects["/apis/trainer.kubeflow.org/v1alpha1"] = {}
+    assert found(resources=SEVERAL)["TrainJob"].state == "warning"
+
+
+def test_nodes_for_a_training_on_several_of_them(found, with_trainer):
+    """Two pods of two GPUs fit one node of four; the pod that starts them needs none."""
+    assert found(resources=SEVERAL)["nodes for resources.train"].state == "ok"
+    more = {**SEVERAL, "train": {**SEVERAL["train"], "num_nodes": 3}}
+    finding = found(resources=more)["nodes for resources.train"]
+    assert finding.state == "failed"
+    assert "3 pods with 2 each" in finding.words
 
 
 def test_the_pipelines_api_is_asked_as_the_other_commands_do(found, kfp):

@@ -1,0 +1,71 @@
+"""Arrays that are gathered shard by shard and lie in a temporary file where they are large.
+
+The file has no name and goes with the process, however that ends. Letters: N rows of the result, P rows of a part.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK_BYTES = 64_000_000
+
+
+class Parts:
+    """Parts of one array along its first axis.
+
+    Args:
+        most_bytes: What may lie in memory, all parts together; and so much of the result.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._parts: list[NDArray[Any]] = []
+        self._num_bytes = 0
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any part."""
+        return bool(self._parts)
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Take in a part, of the same shape as the others but for its first and its last axis."""
+        self._num_bytes += part.nbytes
+        if self._num_bytes > self._most_bytes and part.size:
+            in_file = mapped(part.shape, part.dtype)
+            in_file[:] = part
+            part = in_file
+        self._parts.append(part)
+
+    def rows(self, rows_N: NDArray[np.int64], padding: float = 0.0) -> NDArray[Any]:
+        """Return rows of the whole in the order given, the last axis padded to the widest part."""
+        width = max(part.shape[-1] for part in self._parts)
+        shape = (len(rows_N), *self._parts[0].shape[1:-1], width)
+        dtype = self._parts[0].dtype
+        is_large = int(np.prod(shape)) * dtype.itemsize > self._most_bytes
+        found = mapped(shape, dtype) if is_large else np.empty(shape, dtype=dtype)
+        places = np.full(sum(map(len, self._parts)), -1, dtype=np.int64)
+        places[rows_N] = np.arange(len(rows_N))
+        begin = 0
+        for part in self._parts:
+            places_P = places[begin : begin + len(part)]
+            found[places_P[places_P >= 0], ..., : part.shape[-1]] = part[places_P >= 0]
+            found[places_P[places_P >= 0], ..., part.shape[-1] :] = padding
+            begin += len(part)
+        return found
+
+
+def mapped(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array in a temporary file without a name."""
+    with tempfile.TemporaryFile(prefix="activelora-") as file:
+        return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
+
+
+def blocks(array: NDArray[Any]) -> Iterator[slice]:
+    """Yield slices of an array's first axis that are small in memory."""
+    size = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+    for begin in range(0, len(array), size):
+        yield slice(begin, min(begin + size, len(array)))

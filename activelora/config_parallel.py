@@ -1,0 +1,57 @@
+"""Which settings go with training in several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from activelora.config_resources import TrainResources
+from activelora.config_rules import Conflict
+
+if TYPE_CHECKING:
+    from activelora.config import CampaignConfig
+
+
+def num_processes(train: TrainResources) -> int:
+    """Return the training processes of a pod."""
+    return train.num_processes or (train.accelerator_count if train.accelerator_type else 1)
+
+
+def parallel(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield what keeps a campaign from training in as many processes as it asks for."""
+    from activelora.modeling.methods.registry import METHODS
+
+    train = config.resources.train
+    size = train.num_nodes * num_processes(train)
+    if size == 1:
+        return
+    method = METHODS.get(config.adapter.method)
+    if method is not None and train.parallel not in method.parallel:
+        ways = " or ".join(method.parallel)
+        yield Conflict(
+            "resources.train.parallel" if ways else _cause(train),
+            f"adapter.method `{method.name}` trains "
+            + (f"in several processes by {ways} only" if ways else f"in one process, and this asks for {size}"),
+            f"Set it to {ways}, or the method to lora." if ways else "Set it to 1, or the method to lora.",
+        )
+    if train.parallel == "fsdp" and config.model.quantization != "none":
+        yield Conflict(
+            "resources.train.parallel",
+            f"`fsdp` cannot split a base model in {config.model.quantization}",
+            "Set it to ddp, or model.quantization to none.",
+        )
+    if size > config.training.batch_size:
+        yield Conflict(
+            "training.batch_size",
+            f"a batch of {config.training.batch_size} cannot be split over {size} training processes",
+            f"Set it to {size} or more, or lower resources.train.{_cause(train).rpartition('.')[2]}.",
+        )
+
+
+def _cause(train: TrainResources) -> str:
+    """Return the setting that makes them several."""
+    if train.num_nodes > 1:
+        return "resources.train.num_nodes"
+    if train.num_processes is not None:
+        return "resources.train.num_processes"
+    return "resources.train.accelerator_count"

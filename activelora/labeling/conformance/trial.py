@@ -1,0 +1,86 @@
+"""A small campaign that waits for labels, made without a model: what the checks of label sources stand on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.campaign.records import SELECTION_SCHEMA, Item, vote_table
+from activelora.config_file import parse_config
+from activelora.labeling.source import Collected, Request, make_request
+from activelora.pool.access import gold_name, items_name
+from activelora.pool.content import item_id
+from activelora.pool.tables import gold_table, item_table
+
+LABELS = ("entity", "human", "number")
+NUM_ROUNDS, BATCH_SIZE = 3, 4
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A campaign whose rounds select :data:`BATCH_SIZE` items each.
+
+    Attributes:
+        campaign: The campaign.
+        items: Its pool, in the order in which it is selected.
+    """
+
+    campaign: Campaign
+    items: tuple[Item, ...]
+
+    def request(self, round_: int) -> Request:
+        """Select a round's batch, unless that was done, and return what it asks for."""
+        if self.campaign.manifest(Unit("select_batch", round_)) is None:
+            chosen = self.items[round_ * BATCH_SIZE : (round_ + 1) * BATCH_SIZE]
+            rows = [
+                {"item_id": item.item_id, "position": place, "score": None, "reason": "for a check"}
+                for place, item in enumerate(chosen)
+            ]
+            attempt = self.campaign.attempt(Unit("select_batch", round_))
+            attempt.write_table("selection.parquet", pa.Table.from_pylist(rows, schema=SELECTION_SCHEMA))
+            attempt.commit()
+        return make_request(self.campaign, round_)
+
+    def close(self, round_: int, collected: Collected) -> None:
+        """End a round's labelling with what was collected, as await_labels does."""
+        attempt = self.campaign.attempt(Unit("await_labels", round_))
+        attempt.write_table("labels.parquet", vote_table([*collected.records, *collected.corrections]))
+        attempt.write_json("states.json", dict(collected.states))
+        attempt.commit()
+
+    def contents(self) -> dict[str, bytes]:
+        """Return everything in the campaign's store."""
+        store = self.campaign.store
+        return {key: store.read(key) for key in store.list("")}
+
+
+def begin(folder: Path, labeling: dict[str, Any]) -> Trial:
+    """Make a campaign with its pool taken in.
+
+    Args:
+        folder: Where it lives.
+        labeling: The section ``labeling`` of its file.
+    """
+    document = {
+        "name": "conformance",
+        "task": {"prompt": "{text}", "labels": LABELS},
+        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}},
+        "acquisition": {"strategy": "random", "batch_size": BATCH_SIZE},
+        "labeling": labeling,
+    }
+    campaign = Campaign.create(str(folder / "campaign"), parse_config(document, where="the conformance check"))
+    texts = [f"question {number}: <b>who</b> is it? = \u00fc" for number in range(NUM_ROUNDS * BATCH_SIZE)]
+    items = tuple(Item(item_id({"text": text}, ()), {"text": text}) for text in texts)
+    attempt = campaign.attempt(Unit("ingest_pool"))
+    attempt.write_table(items_name(0), item_table(items))
+    has_gold = labeling.get("source") == "oracle"
+    if has_gold:
+        gold = {item.item_id: number % len(LABELS) for number, item in enumerate(items)}
+        attempt.write_table(gold_name(0), gold_table(gold))
+    attempt.commit(details={"num_shards": 1, "has_gold": has_gold})
+    return Trial(campaign, items)

@@ -1,0 +1,1 @@
+"""Labels from people who work in Label Studio."""

@@ -1,0 +1,162 @@
+"""Asking the model about a batch: several at a time, each answer stored before the next request of its thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Literal
+
+from activelora.campaign.records import Item
+from activelora.errors import LabelError
+from activelora.labeling.llm.endpoint import Endpoint, Reply
+from activelora.labeling.llm.ledger import Claim, Ledger, price
+from activelora.labeling.llm.prompt import messages
+from activelora.labeling.llm.verdict import judge
+from activelora.labeling.source import Request
+from activelora.progress import track
+
+logger = logging.getLogger(__name__)
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+MAX_ITEMS_IN_VAIN = 3
+"""After so many items in a row that fail with all retries the endpoint is taken for down, until the next tick."""
+POLL_SECONDS = 0.05
+_OVERHEAD_TOKENS = 64
+"""More tokens than an endpoint adds to two messages for their roles and limits."""
+
+
+def reserve_of(request: Request, item: Item) -> float:
+    """Return the most that one request about an item can cost: a token is at least one byte."""
+    config = request.campaign.config.labeling.llm
+    num_bytes = sum(len(one["content"].encode(errors="replace")) for one in messages(request, item))
+    return price(num_bytes + _OVERHEAD_TOKENS, config.max_answer_tokens, config.price_in, config.price_out)
+
+
+@dataclass
+class Asking:
+    """One go at all items of a batch that the model has not answered.
+
+    Attributes:
+        request: What the round asks for.
+        ledger: What was asked before.
+        ended: Why it ended before its end: ``capped``, ``down``, or nothing.
+    """
+
+    request: Request
+    ledger: Ledger
+    ended: Literal["", "capped", "down"] = ""
+    _stop: Event = field(default_factory=Event, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
+    _num_in_vain: int = field(default=0, init=False)
+    _num_under_way: int = field(default=0, init=False)
+    _num_answered: int = field(default=0, init=False)
+
+    def run(self, items: Sequence[Item]) -> None:
+        """Ask about each item until it has its votes, the cap is reached or the endpoint is down.
+
+        Raises:
+            LabelError: The endpoint refuses everything.
+        """
+        config = self.request.campaign.config.labeling.llm
+        endpoint = Endpoint(config)
+        threads = ThreadPoolExecutor(config.concurrency)
+        try:
+            futures = [threads.submit(self._ask_item, endpoint, item) for item in items]
+            for future in track(futures, f"asking {config.model}", len(futures)):
+                future.result()
+        finally:
+            self._stop.set()
+            threads.shutdown(cancel_futures=True)
+
+    def _ask_item(self, endpoint: Endpoint, item: Item) -> None:
+        config = self.request.campaign.config.labeling.llm
+        body = endpoint.body(messages(self.request, item))
+        reserve = reserve_of(self.request, item)
+        num_failed = 0
+        while not self._stop.is_set():
+            num_asked = self.ledger.num_asked(item.item_id)
+            if self._is_done(item):
+                return
+            claim = self._claim(item, reserve, num_asked)
+            if claim == "elsewhere" or claim == "capped":
+                return
+            if claim == "changed":
+                continue
+            reply = self._send(endpoint, body, claim, item)
+            if reply.outcome != "failed":
+                self._succeeded()
+                continue
+            num_failed += 1
+            logger.debug("%s: %s", item.item_id, reply.text)
+            if num_failed > config.retries:
+                self._failed(reply)
+                return
+            wait = min(FIRST_WAIT_SECONDS * 2 ** (num_failed - 1), LONGEST_WAIT_SECONDS)
+            self._stop.wait(wait if reply.wait_seconds is None else reply.wait_seconds)
+
+    def _claim(self, item: Item, reserve: float, num_asked: int) -> Claim | Literal["capped", "elsewhere", "changed"]:
+        """Claim a request. At the cap, wait for those under way: they will cost less than they reserve."""
+        while True:
+            with self._lock:
+                is_last = self._num_under_way == 0
+                claim = self.ledger.claim(item.item_id, self.request.round, reserve, num_asked)
+                if isinstance(claim, Claim):
+                    self._num_under_way += 1
+            if claim != "capped":
+                return claim
+            if is_last:
+                self._end("capped")
+            if self._stop.wait(POLL_SECONDS):
+                return claim
+
+    def _send(self, endpoint: Endpoint, body: bytes, claim: Claim, item: Item) -> Reply:
+        """Send a request and store its end.
+
+        Raises:
+            LabelError: The endpoint refuses everything.
+        """
+        try:
+            try:
+                reply = endpoint.ask(body, claim.stem)
+                if reply.outcome == "refused" and not self._num_answered and not self._answered_before():
+                    # Nothing was ever answered: it is the settings that are wrong, not the item.
+                    raise LabelError(
+                        f"the model's endpoint refuses the first request: {reply.text}",
+                        where=f"labeling.llm.url: {self.request.campaign.config.labeling.llm.url}",
+                        remedy="Check labeling.llm: model, max_tokens_field, temperature.",
+                    )
+            except LabelError as error:
+                self.ledger.settle(claim, item.item_id, Reply("failed", error.problem, may_cost=False))
+                raise
+            self.ledger.settle(claim, item.item_id, reply)
+        finally:
+            with self._lock:
+                self._num_under_way -= 1
+        return reply
+
+    def _is_done(self, item: Item) -> bool:
+        num_votes = self.request.campaign.config.labeling.llm.votes
+        return judge(self.request.task, item, self.ledger.done(item.item_id), num_votes).state != "waiting"
+
+    def _answered_before(self) -> bool:
+        return any(one.outcome == "answered" for item_id in self.request.reasons for one in self.ledger.done(item_id))
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            self._num_answered += 1
+            self._num_in_vain = 0
+
+    def _failed(self, reply: Reply) -> None:
+        with self._lock:
+            self._num_in_vain += 1
+            is_down = self._num_in_vain >= MAX_ITEMS_IN_VAIN
+        logger.warning("the model did not answer, with all retries: %s", reply.text)
+        if is_down:
+            self._end("down")
+
+    def _end(self, reason: Literal["capped", "down"]) -> None:
+        with self._lock:
+            self.ended = self.ended or reason
+        self._stop.set()

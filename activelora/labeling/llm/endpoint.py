@@ -1,0 +1,164 @@
+"""One request to an endpoint that speaks OpenAI's chat completions, with every way it can end."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from activelora.config_llm import LLMConfig
+from activelora.errors import LabelError
+from activelora.labeling.keys import visible_line
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+TOKEN_VARIABLE = "ACTIVELORA_LLM_TOKEN"  # noqa: S105 - the name of a variable
+MAX_REPLY_BYTES = 1 << 20
+MAX_WAIT_SECONDS = 60.0
+"""A server's Retry-After is heeded up to this."""
+CONNECT_SECONDS = 10.0
+Outcome = Literal["answered", "refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """How a request ended.
+
+    Attributes:
+        outcome: ``answered``; ``refused``: this item will never be answered (400, 413, 422); ``failed``: it may be
+            answered if it is asked again.
+        text: What the model wrote; or what went wrong.
+        tokens_in: Tokens of the question, as the server counts; None where it does not tell.
+        tokens_out: Tokens of the answer.
+        may_cost: Whether the server may charge for it.
+        wait_seconds: How long the server wants to be left alone; None where it does not tell.
+    """
+
+    outcome: Outcome
+    text: str
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    may_cost: bool = True
+    wait_seconds: float | None = None
+
+
+class Endpoint:
+    """A chat completions endpoint. Threads may share one.
+
+    Args:
+        config: Where it is, and which model is asked.
+    """
+
+    def __init__(self, config: LLMConfig) -> None:
+        import urllib3
+
+        self._config = config
+        self._url = f"{config.url}/chat/completions"
+        self._pool = urllib3.PoolManager(
+            maxsize=config.concurrency,
+            retries=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, config.timeout_seconds), read=config.timeout_seconds),
+        )
+
+    def body(self, messages: list[dict[str, str]]) -> bytes:
+        """Return the request's body."""
+        config = self._config
+        document = {
+            "model": config.model,
+            "messages": messages,
+            "temperature": config.temperature,
+            config.max_tokens_field: config.max_answer_tokens,
+        }
+        return json.dumps(document, ensure_ascii=False).encode(errors="replace")
+
+    def ask(self, body: bytes, key: str) -> Reply:
+        """Send one request and wait for its end, ``timeout_seconds`` at most (and one more pause of the server).
+
+        Args:
+            body: From :meth:`body`.
+            key: Names this request, for servers that heed ``Idempotency-Key``.
+
+        Raises:
+            LabelError: The endpoint refuses everything: address, model or token are wrong.
+        """
+        from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        if token := os.environ.get(TOKEN_VARIABLE, "").strip():
+            headers["Authorization"] = f"Bearer {token}"
+        deadline = time.monotonic() + self._config.timeout_seconds
+        try:
+            response = self._pool.request(
+                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            try:
+                content = _read(response, deadline)
+            finally:
+                response.close()
+        except (NewConnectionError, NameResolutionError) as error:
+            return Reply("failed", f"no connection: {type(error).__name__}", may_cost=False)
+        except (HTTPError, OSError) as error:
+            return Reply("failed", f"the connection broke or was too slow: {type(error).__name__}")
+        return self._judge(response, content)
+
+    def _judge(self, response: BaseHTTPResponse, content: bytes | None) -> Reply:
+        status = response.status
+        if status == 200:
+            return _completion(content)
+        said = visible_line(_message(content)[:300])
+        if status in (400, 413, 422):
+            return Reply("refused", f"HTTP {status}: {said}", may_cost=False)
+        if status in (408, 409, 425, 429) or status >= 500:
+            return Reply("failed", f"HTTP {status}: {said}", may_cost=False, wait_seconds=_wait(response))
+        remedy = f"Check labeling.llm.url and model, and the token in {TOKEN_VARIABLE}."
+        raise LabelError(f"the model's endpoint answers HTTP {status}: {said}", where=self._url, remedy=remedy)
+
+
+def _read(response: BaseHTTPResponse, deadline: float) -> bytes | None:
+    """Return the content, or None if it is too long or too slow: a server may send a byte now and then for ever."""
+    parts, size = [], 0
+    while part := response.read1(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_REPLY_BYTES or time.monotonic() > deadline:
+            return None
+    return b"".join(parts)
+
+
+def _completion(content: bytes | None) -> Reply:
+    if content is None:
+        return Reply("failed", f"the reply was too slow, or longer than {MAX_REPLY_BYTES >> 20} MiB")
+    try:
+        document = json.loads(content)
+        text = document["choices"][0]["message"]["content"]
+        usage = document.get("usage") or {}
+        tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return Reply("failed", "the reply is not a chat completion")
+    tokens_in, tokens_out = map(_count, tokens)
+    # No text is a refusal, or nothing within the limit.
+    return Reply("answered", text[:100_000] if isinstance(text, str) else "", tokens_in, tokens_out)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _message(content: bytes | None) -> str:
+    try:
+        document = json.loads(content or b"")
+        error = document["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return (content or b"").decode(errors="replace").strip() or "no explanation"
+
+
+def _wait(response: BaseHTTPResponse) -> float | None:
+    try:
+        seconds = float(response.headers.get("Retry-After", ""))
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), MAX_WAIT_SECONDS) if seconds == seconds else None

@@ -1,0 +1,200 @@
+"""Several processes that train one adapter: each takes its part of every batch, and all make the same step.
+
+What the processes compute together is what one process computes, but for rounding: the loss is the mean over the whole
+batch, however unevenly it is split, and dropout draws one mask for the whole batch, of which each process takes its
+rows. accelerate makes the process group, wraps the model for DDP and scales mixed precision. FSDP is torch's own
+``fully_shard``: accelerate 1.15 leaves its FSDP plugin out of account on CPUs, without a word.
+
+Letters: B batch, T tokens, D features.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.utils import InitProcessGroupKwargs
+from peft import PeftModel
+from torch import distributed, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from activelora.config_resources import Parallelism
+from activelora.modeling.lora import ADAPTER_NAME, lora_layers
+
+Value = TypeVar("Value")
+TIMEOUT = datetime.timedelta(minutes=30)
+"""A process that waits longer for the others gives up: the first one may be writing to a slow store meanwhile."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process's part of some examples that are computed together.
+
+    Attributes:
+        indices: Its examples. At least one, for every process must take part in every exchange.
+        weight: Its share of the examples; 0 where there were too few, and the one it has counts nothing.
+        first: Place of its first example among all.
+        num_rows: How many there are in all.
+        num_tokens: Length of the longest of all.
+    """
+
+    indices: list[int]
+    weight: float
+    first: int
+    num_rows: int
+    num_tokens: int
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train together.
+
+    Attributes:
+        rank: This process, from 0.
+        size: How many there are.
+        mode: ``ddp``: each holds the whole model. ``fsdp``: each holds a part of every layer, base model included.
+    """
+
+    rank: int = 0
+    size: int = 1
+    mode: Parallelism = "ddp"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    @property
+    def shards(self) -> bool:
+        """Whether each process holds a part of the model only."""
+        return self.size > 1 and self.mode == "fsdp"
+
+    def agree(self, value: Value | None) -> Value:
+        """Return the first process's value in all of them."""
+        if self.size == 1:
+            return cast(Value, value)
+        values = [value if self.leads else None]
+        distributed.broadcast_object_list(values, src=0)
+        return cast(Value, values[0])
+
+    def total(self, value: torch.Tensor) -> float:
+        """Return the sum of a scalar over the processes."""
+        value = value.detach()
+        if self.size > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+        return float(value)
+
+    def part(self, indices: Sequence[int], lengths: Sequence[int]) -> Part:
+        """Return this process's part of some examples: neighbours, as evenly as can be.
+
+        Args:
+            indices: The examples.
+            lengths: Of all examples, in tokens, by index.
+        """
+        count = len(indices)
+        begin, end = (count * rank // self.size for rank in (self.rank, self.rank + 1))
+        longest = max(lengths[index] for index in indices)
+        if begin == end:
+            return Part(list(indices[:1]), 0.0, 0, count, longest)
+        return Part(list(indices[begin:end]), (end - begin) / count, begin, count, longest)
+
+    def wrap(self, module: nn.Module, layers: Sequence[nn.Module], accelerator: Accelerator) -> nn.Module:
+        """Return a module whose backward pass averages gradients over the processes.
+
+        Args:
+            module: Computes the loss; holds all parameters.
+            layers: What FSDP gathers one after another; the rest is gathered at once.
+            accelerator: Of the training run.
+        """
+        if self.size == 1:
+            return module
+        if self.mode == "ddp":
+            return cast(nn.Module, accelerator.prepare_model(module))
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        mesh = init_device_mesh(accelerator.device.type, (self.size,))
+        for layer in layers:
+            fully_shard(layer, mesh=mesh)
+        fully_shard(module, mesh=mesh)
+        return module
+
+
+ALONE = Team()
+"""One process, as everywhere but in distributed training."""
+
+
+def join(mode: Parallelism) -> Team:
+    """Join the processes that torchrun has started beside this one, on GPUs where there are any."""
+    timeout = InitProcessGroupKwargs(timeout=TIMEOUT).to_kwargs()
+    state = PartialState(cpu=not torch.cuda.is_available(), **timeout)
+    return Team(state.process_index, state.num_processes, mode)
+
+
+def leave() -> None:
+    """Leave them, when all is done."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Return all of a tensor of which each process may hold a part. All processes must call it."""
+    tensor = tensor.detach()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def split_like(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return a whole tensor as another one of its shape is held: on its device, and in part where that is."""
+    tensor = tensor.to(like.device)
+    if isinstance(like, DTensor):
+        return distribute_tensor(tensor, like.device_mesh, like.placements)
+    return tensor
+
+
+@dataclass
+class SharedDropout:
+    """Dropout masks that are drawn for all examples of all processes, as one process would draw them.
+
+    Attributes:
+        part: This process's part of the examples under way.
+    """
+
+    part: Part = field(default_factory=lambda: Part([], 0.0, 0, 0, 0))
+
+    @contextmanager
+    def installed(self, adapted: PeftModel) -> Iterator[None]:
+        """Put it in the place of LoRA's own dropout. The generators of all processes must be in step."""
+        before: dict[Any, nn.Module] = {}
+        for layer in lora_layers(adapted).values():
+            module = layer.lora_dropout[ADAPTER_NAME]
+            if isinstance(module, nn.Dropout):
+                before[layer] = module
+                layer.lora_dropout[ADAPTER_NAME] = _RowDropout(module.p, self)
+        try:
+            yield
+        finally:
+            for layer, module in before.items():
+                layer.lora_dropout[ADAPTER_NAME] = module
+
+
+class _RowDropout(nn.Module):
+    def __init__(self, probability: float, shared: SharedDropout) -> None:
+        super().__init__()
+        self._probability = probability
+        self._shared = shared
+
+    def forward(self, x_BTD: torch.Tensor) -> torch.Tensor:
+        """Drop entries: those that are dropped where all rows are together and padded to the longest."""
+        if not self.training:
+            return x_BTD
+        part = self._shared.part
+        ones = x_BTD.new_ones(part.num_rows, part.num_tokens, x_BTD.shape[-1])
+        mask = nn.functional.dropout(ones, self._probability)
+        own = mask[part.first : part.first + len(x_BTD), : x_BTD.shape[1]]
+        return x_BTD * own.contiguous()

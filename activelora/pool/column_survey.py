@@ -1,0 +1,220 @@
+"""Large pools: read, split and written by columns, with the same items, splits and files as row by row.
+
+Only sound data go this way to the end. Where rows contradict each other and that is a problem, or where anything is
+not what this path is made for, :func:`gather` says so, and the pool is read row by row, which finds the words for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, Item
+from activelora.config import CampaignConfig
+from activelora.errors import DataError, ProblemsError
+from activelora.pool.chunks import Chunk, ChunkReader
+from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Places
+from activelora.pool.columns import OddRowsError, id_texts
+from activelora.pool.content import LabelUse
+from activelora.pool.files import find_files
+from activelora.pool.problems import Problems
+from activelora.pool.split import largest_remainder, nothing_left, too_few
+from activelora.progress import track
+from activelora.seeding import derive_seed
+from activelora.tasks.registry import make_task
+
+Ids = frozenset[str]
+LEAST_BYTES = 32_000_000
+"""Smaller pools are read row by row, which takes seconds."""
+
+
+def is_columnar(config: CampaignConfig, labels: LabelUse, least_bytes: int) -> bool:
+    """Tell whether the pool is large, and of the kind that can be read by columns.
+
+    Raises:
+        ActiveLoRAError: It is not there.
+    """
+    source, task = config.data.pool, make_task(config.task)
+    if source.path.startswith(("hf://", "builtin:")) or task.needs_choices:
+        return False
+    if task.form != "choice" and labels != "ignored":
+        return False
+    num_bytes = 0
+    for file in find_files(source, config.data.folder):
+        with file.open() as opened:
+            num_bytes += opened.seek(0, 2)
+    return num_bytes >= least_bytes
+
+
+def gather(config: CampaignConfig, labels: LabelUse, problems: Problems) -> ColumnCensus | None:
+    """Read the pool once; return None if it must be read row by row.
+
+    Args:
+        config: The campaign's settings.
+        labels: How gold labels are used.
+        problems: Where problems go. If nothing is returned, they are of no use.
+    """
+    gathering = Gathering()
+    try:
+        for chunk in track(_chunks(config, labels, problems), "reading the pool", None):
+            gathering.add(chunk)
+    except (OddRowsError, ProblemsError):
+        return None
+    if gathering.sample is None:
+        return None
+    census = gathering.census()
+    is_contradicted = census.num_contradictions and config.data.contradictions == "refuse"
+    return None if is_contradicted or census.has_twofold_ids else census
+
+
+def split_pool(config: CampaignConfig, census: ColumnCensus) -> tuple[IdSet, Ids, Ids]:
+    """Return pool, holdout and calibration as :func:`activelora.pool.survey.survey_data` draws them from the pool.
+
+    Raises:
+        DataError: There are too few items.
+    """
+    data = config.data
+    places = _limited(config, census, np.flatnonzero(census.is_kept_P))
+    labeled = places[census.labels_P[places] >= 0]
+    if (needed := data.holdout_size + data.calibration_size) > len(labeled) or needed >= len(places):
+        raise too_few(config, len(places), len(labeled))
+    holdout = _stratified(config, census, labeled, data.holdout_size, "holdout")
+    rest = np.setdiff1d(labeled, holdout, assume_unique=True)
+    calibration = _stratified(config, census, rest, data.calibration_size, "calibration")
+    is_in_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
+    is_in_P[places] = True
+    is_in_P[holdout] = is_in_P[calibration] = False
+    return IdSet(census, is_in_P), _texts(census, holdout), _texts(census, calibration)
+
+
+def without_overlap(config: CampaignConfig, census: ColumnCensus, held_out: Collection[str]) -> tuple[IdSet, int]:
+    """Return the pool without the items of a given holdout, and how many were taken out.
+
+    Raises:
+        DataError: Nothing is left.
+    """
+    is_left_P = census.is_kept_P.copy()
+    is_left_P[list(census.find(held_out).values())] = False
+    num_overlap = len(census) - int(is_left_P.sum())
+    if not is_left_P.any():
+        raise nothing_left(config, len(census))
+    is_in_P = np.zeros_like(is_left_P)
+    is_in_P[_limited(config, census, np.flatnonzero(is_left_P))] = True
+    return IdSet(census, is_in_P), num_overlap
+
+
+def shards(
+    config: CampaignConfig, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Read the pool again and yield the tables of items and of gold labels, a shard at a time.
+
+    Args:
+        config: The campaign's settings.
+        labels: How gold labels were used in the survey.
+        pool: The pool's items.
+        held_out: Ids of items that were drawn from the pool's source for the splits.
+        items: Takes those items.
+
+    Raises:
+        DataError: The source has changed since it was surveyed.
+    """
+    size, waiting = config.data.shard_rows, 0
+    parts: list[tuple[pa.Table, pa.Table]] = []
+    for part in _selected(config, labels, pool, held_out, items):
+        parts.append(part)
+        waiting += len(part[0])
+        while waiting >= size:
+            yield _first_rows(parts, size)
+            waiting -= size
+    if waiting:
+        yield _first_rows(parts, waiting)
+
+
+def _selected(
+    config: CampaignConfig, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    census, problems, begin, number = pool.census, Problems(), 0, 0
+    drawn = {place: item_id for item_id, place in census.find(held_out).items()}
+    is_drawn_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
+    is_drawn_P[list(drawn)] = True
+    for number, chunk in enumerate(track(_chunks(config, labels, problems), "writing the pool", None), 1):
+        if number > len(census.checksums) or census.checksums[number - 1] != chunk.checksum:
+            raise _changed(config)
+        first, last = np.searchsorted(census.first_rows_P, [begin, begin + len(chunk)])
+        places = np.arange(first, last)
+        rows = census.first_rows_P[places] - begin
+        for place, row in zip(places[is_drawn_P[places]], rows[is_drawn_P[places]], strict=True):
+            items.append(chunk.item(int(row), drawn[int(place)]))
+        chosen = pool.is_in_P[places]
+        yield _tables(census, chunk, rows[chosen], places[chosen])
+        begin += len(chunk)
+    problems.refuse()
+    if number != len(census.checksums):
+        raise _changed(config)
+
+
+def _tables(census: ColumnCensus, chunk: Chunk, rows: NDArray[np.int64], places: Places) -> tuple[pa.Table, pa.Table]:
+    ids, taken = id_texts(census.ids_PB[places]), pa.array(rows)
+    num, names = len(rows), list(chunk.fields)
+    columns = [texts.take(taken) for texts in chunk.fields.values()]
+    values = columns[0]
+    if len(columns) > 1:
+        values = pa.concat_arrays(columns).take(
+            pa.array(np.arange(num * len(names)).reshape(len(names), num).T.ravel())
+        )
+    keys = pa.DictionaryArray.from_arrays(np.tile(np.arange(len(names)), num), names).cast(pa.string())
+    offsets = pa.array(np.arange(0, num * len(names) + 1, len(names), dtype=np.int32))
+    fields = pa.MapArray.from_arrays(offsets, keys, values)
+    own_ids = pa.nulls(num, pa.string()) if chunk.source_ids is None else chunk.source_ids.take(taken)
+    choices = pa.nulls(num, pa.list_(pa.string()))
+    items = pa.Table.from_arrays([ids, own_ids, fields, choices], schema=ITEM_SCHEMA)
+    labels = census.labels_P[places]
+    gold = [ids, pa.array(labels, mask=labels < 0), pa.nulls(num, pa.string())]
+    return items, pa.Table.from_arrays(gold, schema=GOLD_SCHEMA)
+
+
+def _first_rows(parts: list[tuple[pa.Table, pa.Table]], size: int) -> tuple[pa.Table, pa.Table]:
+    """Take that many rows off the front of some tables."""
+    whole = [pa.concat_tables([part[side] for part in parts]) for side in (0, 1)]
+    parts[:] = [(whole[0].slice(size), whole[1].slice(size))]
+    items, gold = (table.slice(0, size).combine_chunks() for table in whole)
+    return items, gold
+
+
+def _chunks(config: CampaignConfig, labels: LabelUse, problems: Problems) -> Iterator[Chunk]:
+    files = find_files(config.data.pool, config.data.folder)
+    return ChunkReader(config, labels, problems).read(files)
+
+
+def _changed(config: CampaignConfig) -> DataError:
+    return DataError(
+        "the data changed while it was read",
+        where=config.data.pool.path,
+        remedy="Run again when nothing writes to it.",
+    )
+
+
+def _limited(config: CampaignConfig, census: ColumnCensus, places: Places) -> Places:
+    limit = config.data.pool.limit
+    if limit is None:
+        return places
+    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
+    return np.sort(census.smallest(places, census.keys(seed, places), limit))
+
+
+def _stratified(config: CampaignConfig, census: ColumnCensus, places: Places, size: int, name: str) -> Places:
+    if size == 0:
+        return places[:0]
+    labels = census.labels_P[places]
+    keys = census.keys(derive_seed(config.seed, "ingest_pool", name), places)
+    values, counts = np.unique(labels, return_counts=True)
+    quotas = largest_remainder(dict(zip(values.tolist(), counts.tolist(), strict=True)), size)
+    parts = [census.smallest(places[labels == label], keys[labels == label], quota) for label, quota in quotas.items()]
+    return np.sort(np.concatenate(parts))
+
+
+def _texts(census: ColumnCensus, places: Places) -> Ids:
+    return frozenset(id_texts(census.ids_PB[places]).to_pylist())

@@ -1,0 +1,73 @@
+"""Monte-Carlo dropout scoring, K = 8: ours, the plain peft + transformers loop, baal, and one plain forward pass."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.measuring import measure
+from benchmarks.result import Row
+from benchmarks.scoring_arms import Case
+
+SUMMARY = (
+    "SmolLM2-135M, LoRA of rank 8 on all linear layers, Monte-Carlo dropout of K = 8 samples over real items; CPU "
+    "seconds of one thread, all sides in turn in one process."
+)
+NOTES = (
+    "peft: the plain loop over padded batches of 16, adapters unmerged, full logits. baal: its MC modules around the "
+    "same model. One forward pass: the same batches without an adapter, once. These sides run one sample over some of "
+    "the items, and their time counts K × items as often, for their passes are all alike. Agreement: the largest "
+    "difference in log-probability from the padded, unmerged computation with the same masks.",
+    "Useful share: floating-point operations of the linear layers on real tokens that the mathematics needs, per "
+    "second, against matmuls of the model's own shapes.",
+)
+SAMPLES = 8
+ITEMS = int(os.environ.get("ACTIVELORA_BENCHMARK_ITEMS", "500"))
+"""Items that ours scores; the other sides take an eighth of them, at least 16."""
+THIRD = 10
+LAYOUTS: dict[str, tuple[bool, int | None]] = {
+    "shared prefix": (True, None),
+    "no prefix": (False, None),
+    "no prefix, adapters on the last third": (False, THIRD),
+}
+
+
+def run(repetitions: int) -> Iterator[Row]:
+    """Compare on both data sets in three layouts."""
+    for data in ("trec6", "agnews"):
+        for layout, (prefix, last_layers) in LAYOUTS.items():
+            slow = max(16, ITEMS // 8 // 16 * 16)
+            case = Case(data, prefix, last_layers, ITEMS, slow, SAMPLES)
+            with_baal = importlib.util.find_spec("baal") is not None
+            found = measure(
+                "benchmarks.scoring_arms:compare", case=asdict(case), repetitions=repetitions, with_baal=with_baal
+            ).value
+            yield from _rows(f"{data}, {ITEMS} items, {layout}", found)
+
+
+def _rows(case: str, found: dict[str, Any]) -> Iterator[Row]:
+    seconds = found["seconds"]
+    ours = seconds["ours"]
+    middle = sorted(ours)[len(ours) // 2]
+    rate = found["gflop"] / middle
+    figures = {
+        "ours_seconds": middle,
+        "prefix_tokens": found["prefix"],
+        "items_per_second": ITEMS / middle,
+        "useful_share": rate / found["matmul_gflops"],
+        "merging_share": found["merge_seconds"] / middle,
+        "tokeniser_share": found["tokenise_seconds"] / middle,
+    }
+    names = {"peft": f"peft {importlib.metadata.version('peft')} + transformers, K passes"}
+    if "baal" in seconds:
+        names["baal"] = "baal, K passes"
+    names["forward"] = "one plain forward pass"
+    for side, name in names.items():
+        ratios = tuple(other / own for other, own in zip(seconds[side], ours, strict=True))
+        agrees = found["difference"] <= 1e-4
+        agreement = f"log-probabilities differ by at most {found['difference']:.1e}"
+        yield Row(case, name, ratios, agreement, agrees, figures if side == "peft" else {})

@@ -1,0 +1,50 @@
+"""All that one annotator contributed."""
+
+import csv
+import io
+import json
+
+from activelora.labeling.answers import Session
+from activelora.labeling.contributions import contributions, export_contributions
+from activelora.labeling.source import make_request
+from components.await_labels import step as await_labels
+from tests.labeling.conftest import csv_of, make_campaign, put, select
+
+
+def test_records_and_answers_of_one_annotator_and_of_nobody_else(tmp_path):
+    campaign = make_campaign(tmp_path, batch=3)
+    ids = select(campaign)
+    request = make_request(campaign, 0)
+    put(campaign, "a.csv", csv_of((ids[0], "human", "ann"), (ids[1], "entity", "bob")))
+    session = Session(campaign.store, "ann", request.task)
+    session.answer(request.items[ids[1]], 0)
+    session.answer(request.items[ids[2]], None)
+    assert await_labels.run(campaign, 0) is not None
+    put(campaign, "late.csv", csv_of((ids[0], "number", "ann"), (ids[0], "number", "bob")))
+    rows = contributions(campaign, "ann")
+    found = {(row["item_id"], row["kind"], row["label"], row["collected_in"]) for row in rows}
+    assert found == {
+        (ids[0], "record", "human", 0),
+        (ids[1], "record", "entity", 0),
+        (ids[0], "answer", "human", None),
+        (ids[0], "answer", "number", None),
+        (ids[1], "answer", "entity", None),
+        (ids[2], "answer", "skip", None),
+    }
+    content, number = export_contributions(campaign, "ann", "jsonl")
+    assert [json.loads(line) for line in content.decode().splitlines()] == rows
+    content, _ = export_contributions(campaign, "ann", "csv")
+    assert len(list(csv.DictReader(io.StringIO(content.decode())))) == number == 6
+    assert export_contributions(campaign, "nobody", "jsonl") == (b"", 0)
+
+
+def test_the_command(tmp_path, capsys):
+    from pipelines.cli import main
+
+    campaign = make_campaign(tmp_path, batch=3)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "human", "ann")))
+    out = tmp_path / "ann.jsonl"
+    assert main(["labels", "export", campaign.store.uri, "--annotator", "ann", "--out", str(out)]) == 0
+    assert "1 records and answers of ann" in capsys.readouterr().out
+    assert json.loads(out.read_text())["item_id"] == ids[0]

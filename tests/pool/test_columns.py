@@ -1,0 +1,212 @@
+"""Reading by columns against reading row by row: the same items, labels, problems, splits and files."""
+
+import hashlib
+import io
+import json
+import os
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from activelora.campaign.campaign import Campaign
+from activelora.errors import DataError, ProblemsError
+from activelora.pool import columns
+from activelora.pool.chunks import ChunkReader
+from activelora.pool.column_census import ColumnCensus
+from activelora.pool.column_survey import is_columnar
+from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
+from activelora.pool.files import SourceFile
+from activelora.pool.formats import READERS
+from activelora.pool.problems import Problems
+from activelora.pool.survey import survey_data
+from activelora.seeding import item_draw
+from activelora.tasks.registry import make_task
+from components.ingest_pool.step import run
+from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
+from tests.pool.test_survey import splits, write
+
+TWO_COLUMNS = {"kind": "classification", "labels": ["sport", "politics"], "prompt": "{title}: {text}\nTopic:"}
+EXAMPLES = int(os.environ.get("ACTIVELORA_EXAMPLES", "50"))
+TEXTS = st.text(st.sampled_from('ab "\\/\t\r\n\x01\x1c\x1f\x7f\x85\xa0é\u0301\u212bß\U0001f600,{}[]'), max_size=6)
+
+
+def by_rows(config, files, use):
+    """What the slow path makes of files: rows in words, and problems."""
+    problems, task = Problems(), make_task(config.task)
+    parser, wanted = (
+        RowParser(task, config.data.columns, use, problems),
+        wanted_columns(task, config.data.columns, use),
+    )
+    found = []
+    for file in files:
+        for row in READERS[file.format](file.open(), file.name, wanted, problems):
+            if parsed := parser.parse(row):
+                item, label = parsed
+                found.append((item.item_id, dict(item.fields), item.source_id, -1 if label is None else label))
+    return found, said(problems)
+
+
+def by_columns(config, files, use, chunk_bytes):
+    problems, found = Problems(), []
+    for chunk in ChunkReader(config, use, problems, chunk_bytes).read(files):
+        ids = columns.id_texts(columns.digests(columns.contents(chunk.fields), 10)).to_pylist()
+        for row, id_ in enumerate(ids):
+            item = chunk.item(row, id_)
+            found.append((id_, dict(item.fields), item.source_id, int(chunk.labels[row])))
+    return found, said(problems)
+
+
+def said(problems):
+    try:
+        problems.refuse()
+    except ProblemsError as error:
+        return str(error)
+    return ""
+
+
+def file_of(data, kind="jsonl"):
+    return SourceFile(f"data.{kind}", kind, lambda: io.BytesIO(data))
+
+
+@st.composite
+def lines(draw):
+    """JSON lines, some of them broken by a few bytes."""
+    label = st.sampled_from(["sport", "politics", "sport", 1, 0, " politics", "", None, True, 1.0, "chess", "0"])
+    row = {"text": draw(TEXTS), "title": draw(TEXTS), "label": draw(label)}
+    row |= draw(st.sampled_from([{}, {"id": "n1"}, {"x": {"y": [1, {"z": None}]}}, {"x": "2026-01-01"}]))
+    line = json.dumps(row, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    if draw(st.integers(0, 4)) == 0:
+        place = draw(st.integers(0, len(line)))
+        broken = st.sampled_from(
+            [b"\xff", b"\x00", b"\n", b"}", b"{", b'"', b"\\ud800", b"\\u0000", b'"text":"twice",', b"NaN", b" "]
+        )
+        line = line[:place] + draw(broken) + line[place + draw(st.integers(0, 2)) :]
+    return line
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(lines(), min_size=1, max_size=8), st.sampled_from([b"\n", b"\r\n"]), st.integers(1, 300))
+@example([b'{"text":"a","title":"b","label":"sport"}{"text":"c","title":"d","label":"sport"}'], b"\n", 300)
+@example([b'{"text":"a","title":"b","x":{"y":1}', b'{"text":"a","title":"b","label":0}'], b"\n", 300)
+@example([b'{"text":"a","title":"b","label":0,"te\\u0078t":"twice"}'], b"\n", 300)
+@example([b'\xef\xbb\xbf{"text":"a","title":"b","label":0}', b""], b"\n", 300)
+@example([b'{"text":"a","title":"b","label":01}', b'{"text":"a","title":"b","label":0,}'], b"\n", 300)
+@pytest.mark.parametrize("use", ["required", "optional", "ignored"])
+def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk_bytes):
+    config = make_config(TWO_COLUMNS)
+    files = [file_of(end.join(content) + end)]
+    assert by_columns(config, files, use, chunk_bytes) == by_rows(config, files, use)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(TEXTS.filter(str.strip), min_size=1, max_size=20))
+def test_texts_are_normalised_and_hashed_as_one_by_one(texts):
+    expected = [as_text(text, "", "") for text in texts]
+    found = columns.normalised(pa.array(texts))
+    assert found.to_pylist() == expected
+    ids = columns.id_texts(columns.digests(columns.contents({"b": found, "a\n": found}), 10)).to_pylist()
+    assert ids == [item_id({"b": text, "a\n": text}, ()) for text in expected]
+
+
+def test_digests_are_sha256():
+    texts = pa.array(["", "é", "x" * 1000])
+    expected = [hashlib.sha256(text.encode()).digest() for text in texts.to_pylist()]
+    assert [row.tobytes() for row in columns.digests(texts, 32)] == expected
+    assert columns.digests(texts[:0], 8).shape == (0, 8)
+
+
+def test_a_draw_is_item_draw(tmp_path, make_config):
+    write(tmp_path, pool=rows(50))
+    census = survey_data(make_config(), 0).pool
+    assert isinstance(census, ColumnCensus)
+    keys = census.keys(7, np.arange(50))
+    assert [key / 2**53 for key in keys.tolist()] == [item_draw(7, id_) for id_ in census]
+    assert {id_: census.label(id_) for id_ in census} == census.labeled(census)
+
+
+DATA = [
+    {},
+    {"calibration_size": 7},
+    {"pool": {"path": "pool.jsonl", "limit": 40}},
+    {"holdout": {"path": "holdout.jsonl"}, "calibration_size": 3},
+    {"holdout": {"path": "holdout.jsonl"}, "pool": {"path": "pool.jsonl", "limit": 30}},
+    {"columns": {"id": "text"}},
+    {"contradictions": "drop"},
+]
+
+
+@pytest.mark.parametrize("data", DATA, ids=str)
+@pytest.mark.parametrize("source", ["oracle", "files"])
+def test_the_step_writes_the_same_bytes(tmp_path, make_config, data, source):
+    contradicted = [rows(1)[0] | {"label": "politics"}] if "contradictions" in data else []
+    write(tmp_path, pool=[*rows(90), *rows(20), *contradicted], holdout=rows(30, 80))
+    config = make_config(source=source, shard_rows=32, **data)
+    slow, fast = survey_data(config), survey_data(config, 0)
+    assert isinstance(fast.pool, ColumnCensus)
+    assert splits(slow) == splits(fast)
+    assert slow.pool_ids | fast.holdout_ids == fast.pool_ids | slow.holdout_ids
+    assert slow.warnings == fast.warnings
+    first, second = (run(Campaign.create(str(tmp_path / str(least)), config), least) for least in (10**9, 0))
+    assert {name: file.sha256 for name, file in first.files.items()} == {
+        name: file.sha256 for name, file in second.files.items()
+    }
+    assert (first.metrics, first.details) == (second.metrics, second.details)
+
+
+@pytest.mark.parametrize(("ending", "write_as"), [("csv", csv_text), ("parquet", parquet)])
+def test_other_formats(tmp_path, make_config, ending, write_as):
+    (tmp_path / f"pool.{ending}").write_bytes(write_as(rows(60) + rows(9)))
+    config = make_config(pool={"path": f"pool.{ending}"})
+    fast = survey_data(config, 0)
+    assert isinstance(fast.pool, ColumnCensus)
+    assert splits(survey_data(config)) == splits(fast)
+    assert fast.pool.num_duplicates == 9
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [*rows(30), rows(1)[0] | {"label": "politics"}],  # a contradiction
+        [*rows(30), {"text": "wrong", "label": "chess"}, {"text": " ", "label": "sport"}],
+        [{"text": f"t{n}", "label": f"l{n}"} for n in range(30)],  # more than are shown
+        rows(3),  # too few
+    ],
+)
+def test_problems_are_told_in_the_same_words(tmp_path, make_config, content):
+    write(tmp_path, pool=content)
+    with pytest.raises(ProblemsError) as slow:
+        survey_data(make_config())
+    with pytest.raises(ProblemsError) as fast:
+        survey_data(make_config(), 0)
+    assert str(fast.value) == str(slow.value)
+
+
+def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):
+    write(tmp_path, pool=[*({**row, "id": str(n)} for n, row in enumerate(rows(30))), {**rows(1, 40)[0], "id": "7"}])
+    config = make_config(columns={"id": "id"})
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=r"the id '7' stands for another item at .*pool.jsonl:8"):
+            survey_data(config, least)
+
+
+def test_data_that_change_between_the_two_readings_are_refused(tmp_path, make_config):
+    from activelora.pool.column_survey import shards
+
+    write(tmp_path, pool=rows(60))
+    config = make_config(holdout={"path": "pool.jsonl"})
+    write(tmp_path, pool=rows(60), other=rows(60, 100))
+    survey = survey_data(make_config(), 0)
+    write(tmp_path, pool=rows(59) + rows(1, 99))
+    with pytest.raises(DataError, match="the data changed while it was read"):
+        list(shards(config, "required", survey.pool_ids, frozenset(), []))
+
+
+def test_what_is_not_made_for_columns_is_read_row_by_row(tmp_path, make_config):
+    (tmp_path / "pool.jsonl").write_bytes(jsonl(rows(5)))
+    assert not is_columnar(make_config(CHOICE_TASK), "required", 0)
+    assert not is_columnar(make_config(pool={"path": "builtin:aws-requests"}), "required", 0)
+    assert is_columnar(make_config(), "required", 0)
+    assert not is_columnar(make_config(), "required", 10**6)
