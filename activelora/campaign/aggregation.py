@@ -9,12 +9,13 @@ from __future__ import annotations
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from statistics import median_low
-from typing import Any, Literal
+from typing import Any
 
 from activelora.campaign.records import Label
+from activelora.config_labeling import AggregationRule
 
-Rule = Literal["majority", "median", "dawid_skene", "one_coin"]
 Distribution = Mapping[Label, float]
 """Label → how far it is believed; positive, sums to 1 but for rounding."""
 NUM_ITERATIONS = 100
@@ -24,7 +25,7 @@ NEGLIGIBLE = 1e-6
 """Labels that are believed less are left out."""
 
 
-def aggregate(votes: Sequence[Mapping[str, Any]], rule: Rule) -> dict[str, Distribution]:
+def aggregate(votes: Sequence[Mapping[str, Any]], rule: AggregationRule) -> dict[str, Distribution]:
     """Return what each item's votes come to.
 
     ``majority``: the share of the votes. ``median``: all on the lower median of numeric labels. ``dawid_skene``: the
@@ -58,11 +59,16 @@ def _shares(labels: Sequence[Label]) -> Distribution:
     return {label: counts[label] / len(labels) for label in sorted(counts)}
 
 
-def _posterior(votes: Sequence[Mapping[str, Any]], rule: Rule) -> dict[str, Distribution]:
+def _posterior(votes: Sequence[Mapping[str, Any]], rule: AggregationRule) -> dict[str, Distribution]:
+    rows = sorted((vote["item_id"], vote["annotator"], vote["label"]) for vote in votes)
+    return dict(_estimate(tuple(rows), rule))
+
+
+@lru_cache(maxsize=16)  # steps look at the same votes several times, and EM over many takes seconds
+def _estimate(rows: tuple[tuple[str, str, int], ...], rule: AggregationRule) -> Mapping[str, Distribution]:
     import numpy as np
     import pandas as pd
 
-    rows = sorted((vote["item_id"], vote["annotator"], vote["label"]) for vote in votes)
     table = pd.DataFrame(rows, columns=["task", "worker", "label"])
     with warnings.catch_warnings():
         # crowd-kit 1.4 calls pandas in ways that pandas 3 deprecates; the results are right (see the tests).
@@ -78,7 +84,7 @@ def _posterior(votes: Sequence[Mapping[str, Any]], rule: Rule) -> dict[str, Dist
     return dict(sorted(found.items()))
 
 
-def _fit(rule: Rule, table: Any) -> Any:
+def _fit(rule: AggregationRule, table: Any) -> Any:
     """Return P(label | votes): a row an item, a column a label."""
     from crowdkit.aggregation import DawidSkene, OneCoinDawidSkene
 

@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from activelora.campaign.records import Label
+from activelora.labeling.source import Ballot, Collected, Request
 
 AGREEMENT_FILE = "agreement.json"
 """The file of await_labels with :meth:`Agreement.as_json`."""
@@ -107,6 +108,30 @@ def measure(
             gold_accuracy=right / asked if asked else None,
         )
     return Agreement(krippendorff_alpha(units, level), fleiss_kappa(units), len(units), reports)
+
+
+def round_agreement(request: Request, collected: Collected, labels: Mapping[str, Label]) -> Agreement | None:
+    """Measure a round; None if one annotator answered alone, and no gold question was asked.
+
+    Args:
+        request: What was asked for.
+        collected: What came.
+        labels: The labels that count, this round's included.
+    """
+    ballots = collected.ballots or [Ballot(one["item_id"], one["annotator"], one["label"]) for one in collected.records]
+    own = [one for one in ballots if one.item_id in request.reasons]
+    asked = [one for one in ballots if one.item_id in request.gold and one.label is not None]
+    if not asked and len({one.annotator for one in own}) < 2:
+        return None
+    right = Counter(one.annotator for one in asked if one.label == request.gold[one.item_id].label)
+    total = Counter(one.annotator for one in asked)
+    return measure(
+        [one._asdict() for one in own if one.label is not None],
+        labels,
+        "interval" if request.task.form == "number" else "nominal",
+        Counter(one.annotator for one in own if one.label is None),
+        {name: (right[name], total[name]) for name in total},
+    )
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Label]], level: Level = "nominal") -> float | None:

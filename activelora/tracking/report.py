@@ -190,7 +190,8 @@ class _Report:
         if labels is None:
             return {}
         rows = vote_rows(self.campaign.read_table(labels, "labels.parquet"))
-        return dict(resolve([rows], self.campaign.config.labeling.adjudicators).labels)
+        config = self.campaign.config.labeling
+        return dict(resolve([rows], config.adjudicators, config.aggregation).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

@@ -88,6 +88,7 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
 
 
 def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
+    from activelora.modeling.base import load_base, load_to_shard
     from activelora.modeling.fitting import AttemptJob
 
     campaign, round_ = attempt.campaign, attempt.unit.round

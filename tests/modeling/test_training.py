@@ -203,3 +203,10 @@ def test_a_method_brings_its_optimisers_and_its_part_of_the_loss(base, examples)
         assert float(trainee.penalty(0, 1).detach()) < 0.95 * before
         assert any(parameter.abs().max() > 0 for parameter in trainee.b)
     assert max(losses) < before
+
+
+def test_soft_labels_weigh_the_losses_of_the_labels(base, encoder, items):
+    item, shares = encoder.encode(items)[0], {0: 0.25, 1: 0.75}
+    each = [AnswerLoss(base, 0, [example(item, label)])([0]).item() for label in shares]
+    both = AnswerLoss(base, 0, [example(item, label, share) for label, share in shares.items()])([0, 1])
+    assert both.item() * 2 == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-5)
