@@ -15,7 +15,7 @@ from benchmarks.measuring import Clock, Measured, NotInstalledError, measure
 from benchmarks.result import Row
 
 SUMMARY = (
-    "ingest_pool over JSON lines of some 100 bytes, 2 % of them duplicates: parsed, normalised, hashed, deduplicated, "
+    "ingest_pool over JSON lines of some 90 bytes, 1 % of them duplicates: parsed, normalised, hashed, deduplicated, "
     "split, and written as shards. Two threads; CPU seconds of all threads and processes, and wall-clock seconds."
 )
 NOTES = (
