@@ -69,6 +69,9 @@ class AcquisitionConfig(Section):
     """For `cal`: an item is compared with this many nearest labelled items."""
     typical_neighbors: Positive = 20
     """For `typiclust`: an item is typical if this many nearest items of its cluster are near. More are smoother."""
+    sample: Positive = 20_000
+    """For `typiclust` and `probcover`: of more items than this, so many drawn at random stand for all where
+    neighbours are sought. More are more exact, and slower with the square."""
     radius: Annotated[float, Field(gt=0.0)] | None = None
     """For `probcover`: an item covers all others within this distance, in units of the embeddings. None chooses
     it by `purity`."""
