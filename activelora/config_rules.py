@@ -51,6 +51,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
     rules = (
         _adapter,
         _sampling,
+        _two_stage,
         _gradient,
         _class_floor,
         _budget,
@@ -87,6 +88,21 @@ def _method(config: CampaignConfig) -> AdapterMethod | None:
     from activelora.modeling.methods.registry import METHODS  # which needs this module
 
     return METHODS.get(config.adapter.method)
+
+
+def _two_stage(config: CampaignConfig) -> Iterator[Conflict]:
+    if config.scoring.two_stage is None:
+        return
+    if config.task.kind == "generation":
+        yield Conflict(
+            "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
+        )
+    if config.adapter.method == "ensemble":
+        yield Conflict(
+            "scoring.two_stage",
+            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
+            "Leave it out, or choose another adapter.method.",
+        )
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:

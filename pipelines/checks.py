@@ -47,6 +47,7 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
     named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
     _check_metrics(config, findings)
     _check_reminders(config, findings)
+    _check_model_token(config, findings)
     _tell_processes(config, findings)
     if problems.run(_check_task, config):
         if all(named):
@@ -101,7 +102,7 @@ def _check_source(config: CampaignConfig) -> None:
     from activelora.labeling.registry import get_source
 
     get_source(config.labeling.source)
-    if config.labeling.source == "label_studio":
+    if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
         _check_label_studio(config)
     inbox = config.labeling.inbox
     if config.labeling.source == "files" and inbox:
@@ -132,6 +133,15 @@ def _check_reminders(config: CampaignConfig, findings: Findings) -> None:
         findings.warnings.append(
             f"labeling.remind_hours: {WEBHOOK_VARIABLE} is not set here and resources.notify names no secret: nobody "
             "would be reminded"
+        )
+
+
+def _check_model_token(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.labeling.llm.endpoint import TOKEN_VARIABLE
+
+    if config.labeling.source == "llm" and not os.environ.get(TOKEN_VARIABLE, "").strip():
+        findings.warnings.append(
+            f"labeling.llm: {TOKEN_VARIABLE} is not set here: requests would go to {config.labeling.llm.url} without one"
         )
 
 

@@ -20,6 +20,7 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.label_order import group_by_length
 from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
@@ -187,7 +188,12 @@ class Trainer:
         return np.array([orders[place // count][place % count] for place in places], dtype=np.int64)
 
     def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return np.random.default_rng(derive_seed(self._seed, "epoch", epoch)).permutation(len(self._examples))
+        generator = np.random.default_rng(derive_seed(self._seed, "epoch", epoch))
+        order = generator.permutation(len(self._examples))
+        if not self._config.group_by_length:
+            return order
+        lengths_N = np.array([len(one.ids) for one in self._examples])
+        return group_by_length(order, lengths_N, self._config.batch_size, generator)
 
 
 def first_adapted(adapted: PeftModel) -> int:

@@ -37,6 +37,8 @@ class Bench:
             about ``unknown`` items.
         annotator: Who is recorded; None where that is whoever answers.
         timeout_seconds: The longest that one call may take.
+        cache: Beginning of the keys in the campaign's store where the source keeps what it could ask for again; None
+            for none. Collecting must not change anything else.
     """
 
     source: Source
@@ -46,6 +48,7 @@ class Bench:
     can: frozenset[str] = field(default=ALL)
     annotator: str | None = None
     timeout_seconds: float = 60.0
+    cache: str | None = None
 
     def begin(self, folder: Path, **labeling: Any) -> Trial:
         """Return a campaign that waits for the labels of its first batch."""

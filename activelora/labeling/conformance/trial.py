@@ -53,10 +53,10 @@ class Trial:
         attempt.write_json("states.json", dict(collected.states))
         attempt.commit()
 
-    def contents(self) -> dict[str, bytes]:
-        """Return everything in the campaign's store."""
+    def contents(self, but: str | None = None) -> dict[str, bytes]:
+        """Return everything in the campaign's store, but what begins so."""
         store = self.campaign.store
-        return {key: store.read(key) for key in store.list("")}
+        return {key: store.read(key) for key in store.list("") if but is None or not key.startswith(but)}
 
 
 def begin(folder: Path, labeling: dict[str, Any]) -> Trial:
