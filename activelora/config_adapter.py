@@ -133,5 +133,8 @@ class TrainingConfig(Section):
     """Clip the gradient's norm to this."""
     warm_start: bool = False
     """Start from the last round's adapter instead of a fresh one. Faster, but keeps early mistakes."""
+    soft_labels: bool = False
+    """Learn what share of the annotators gave each label, instead of the one label that won: an item that two of three
+    call spam counts two thirds as spam. With `labeling.aggregation`, what it believes of each label."""
     checkpoint_every_steps: Positive = 25
     """A killed training step goes on from its last checkpoint, with the same result."""

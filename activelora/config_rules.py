@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from activelora import config_privacy
+from activelora.config_annotators import annotator_conflicts
 from activelora.config_label_studio import label_studio_conflicts
 from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
@@ -65,7 +66,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _gates,
         parallel,
     )
-    own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    own = [Conflict(*one) for one in (*labeling_conflicts(config.labeling), *annotator_conflicts(config))]
     if config.labeling.source == "label_studio":
         own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
     return [*(conflict for rule in rules for conflict in rule(config)), *own]

@@ -233,3 +233,10 @@ def test_training_by_length_repeats_and_learns(base, examples):
     again, _ = train(base, examples, config)
     assert all(torch.equal(left, right) for left, right in zip(first, again, strict=True))
     assert np.mean(losses[-4:]) < 0.5
+
+
+def test_soft_labels_weigh_the_losses_of_the_labels(base, encoder, items):
+    item, shares = encoder.encode(items)[0], {0: 0.25, 1: 0.75}
+    each = [AnswerLoss(base, 0, [example(item, label)])([0]).item() for label in shares]
+    both = AnswerLoss(base, 0, [example(item, label, share) for label, share in shares.items()])([0, 1])
+    assert both.item() * 2 == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-5)
