@@ -17,6 +17,10 @@ class ScoringConfig(Section):
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
     `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""
+    two_stage: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Score in two stages: one pass without sampling, and K samples only for this share of the items, those of the
+    highest predictive entropy. The others keep the pass's score. The manifest tells the estimated recall: the share of
+    the true top that was sampled. None samples all."""
     batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
     on a GPU, by its memory. Where memory runs out, batches are halved."""
@@ -65,6 +69,9 @@ class AcquisitionConfig(Section):
     """For `cal`: an item is compared with this many nearest labelled items."""
     typical_neighbors: Positive = 20
     """For `typiclust`: an item is typical if this many nearest items of its cluster are near. More are smoother."""
+    sample: Positive = 20_000
+    """For `typiclust` and `probcover`: of more items than this, so many drawn at random stand for all where
+    neighbours are sought. More are more exact, and slower with the square."""
     radius: Annotated[float, Field(gt=0.0)] | None = None
     """For `probcover`: an item covers all others within this distance, in units of the embeddings. None chooses
     it by `purity`."""

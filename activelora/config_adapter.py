@@ -122,6 +122,9 @@ class TrainingConfig(Section):
     """AdamW's decay on A and B alike. STAR's constraint is separate."""
     batch_size: Positive = 8
     """Labels per optimiser step."""
+    group_by_length: bool = False
+    """Put labels of like lengths into a batch, within windows of eight shuffled batches: less padding, so faster where
+    lengths differ much. Batches are then a little less random."""
     gradient_accumulation: Positive = 1
     """Split each step's labels into this many passes, for less memory."""
     gradient_checkpointing: bool = False
@@ -130,5 +133,8 @@ class TrainingConfig(Section):
     """Clip the gradient's norm to this."""
     warm_start: bool = False
     """Start from the last round's adapter instead of a fresh one. Faster, but keeps early mistakes."""
+    soft_labels: bool = False
+    """Learn what share of the annotators gave each label, instead of the one label that won: an item that two of three
+    call spam counts two thirds as spam. With `labeling.aggregation`, what it believes of each label."""
     checkpoint_every_steps: Positive = 25
     """A killed training step goes on from its last checkpoint, with the same result."""

@@ -15,6 +15,7 @@ from activelora.config_task import TaskConfig
 
 Hours = Annotated[float, Field(gt=0.0)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+AggregationRule = Literal["majority", "median", "dawid_skene", "one_coin"]
 SkippedRule = Literal["never", "return", "adjudicate"]
 
 
@@ -49,6 +50,11 @@ class LabelingConfig(Section):
     their mistakes independently."""
     label_studio: LabelStudioConfig = LabelStudioConfig()
     """For `label_studio`: the server, and what annotators see there."""
+    aggregation: AggregationRule = "majority"
+    """How several annotators' labels become one. `majority`. `median`: of numbers (regression). `dawid_skene`:
+    annotators are believed as far as they agree with the others, by a confusion matrix for each, estimated from all
+    votes of the campaign (classification, yes or no); it needs some dozens of answers each. `one_coin`: the same with
+    one number for each, how often they are right. Where annotators are weighed, a tie decides too."""
     min_agreement: Fraction = 0.0
     """Share of an item's labels that the winning one needs: with 0.75, two against one do not decide, and the item
     goes to an adjudicator. A tie never decides."""
@@ -59,6 +65,9 @@ class LabelingConfig(Section):
     """What becomes of an item that everybody asked has passed over. `never`: it is not asked for again. `return`: it
     goes back to the pool, and a new answer is wanted if it is selected again. `adjudicate`: it waits for an
     adjudicator. What an adjudicator passes over is skipped."""
+    gold_questions: Annotated[int, Field(ge=0)] = 0
+    """So many holdout items, whose labels are known, are asked for among each round's others, to measure each
+    annotator. Their answers are never trained on. For sources where people answer."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Hours | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from activelora import config_privacy
+from activelora.config_annotators import annotator_conflicts
 from activelora.config_label_studio import label_studio_conflicts
 from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
 
@@ -51,6 +52,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
     rules = (
         _adapter,
         _sampling,
+        _two_stage,
         _gradient,
         _class_floor,
         _budget,
@@ -64,7 +66,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _gates,
         parallel,
     )
-    own = [Conflict(*one) for one in labeling_conflicts(config.labeling)]
+    own = [Conflict(*one) for one in (*labeling_conflicts(config.labeling), *annotator_conflicts(config))]
     if config.labeling.source == "label_studio":
         own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
     return [*(conflict for rule in rules for conflict in rule(config)), *own]
@@ -87,6 +89,21 @@ def _method(config: CampaignConfig) -> AdapterMethod | None:
     from activelora.modeling.methods.registry import METHODS  # which needs this module
 
     return METHODS.get(config.adapter.method)
+
+
+def _two_stage(config: CampaignConfig) -> Iterator[Conflict]:
+    if config.scoring.two_stage is None:
+        return
+    if config.task.kind == "generation":
+        yield Conflict(
+            "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
+        )
+    if config.adapter.method == "ensemble":
+        yield Conflict(
+            "scoring.two_stage",
+            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
+            "Leave it out, or choose another adapter.method.",
+        )
 
 
 def _sampling(config: CampaignConfig) -> Iterator[Conflict]:

@@ -67,7 +67,7 @@ def check_secret_env(secret_env: Mapping[str, SecretKeyConfig], has_s3_secrets: 
     """
     for variable, source in secret_env.items():
         if variable == WEBHOOK_VARIABLE:
-            raise ValueError(f"{variable} is given by resources.notify, to the one pod that needs it")
+            raise ValueError(f"{variable} is given by resources.notify, to the pods that need it")
         if variable in SECRET_KEYS and has_s3_secrets:
             raise ValueError(f"{variable} is given by resources.secrets too; keep one of the two")
         if variable not in NEEDED_BY and not is_secret_name(variable):

@@ -24,24 +24,33 @@ BENCHMARKS: dict[str, str] = {
     "core_set": "benchmarks.core_set",
     "badge": "benchmarks.badge",
     "batch_bald": "benchmarks.batch_bald",
+    "ingest": "benchmarks.ingest",
     "scoring": "benchmarks.scoring",
     "inbox": "benchmarks.inbox",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 
 
-def run(name: str, repetitions: int) -> Result:
-    """Run one benchmark."""
+def run(name: str, repetitions: int, results: Path | None) -> Result:
+    """Run one benchmark.
+
+    Args:
+        name: The benchmark.
+        repetitions: Of each comparison.
+        results: Folder to write to after every row, so that a run that is broken off keeps what it has.
+    """
     module = importlib.import_module(BENCHMARKS[name])
-    rows, loads = [], [load()]
+    rows, loads, notes = [], [load()], tuple(getattr(module, "NOTES", ()))
     compute: Callable[[int], list[Row]] = module.run
     for row in compute(repetitions):
         rows.append(row)
         loads.append(load())
+        if results is not None:
+            write(Result(name, module.SUMMARY, machine_line(loads), tuple(rows), notes), results)
         print(
             f"{name}: {row.case}, {row.peer or 'alone'}: {row.spread} {dict(row.figures)} {row.agreement}", flush=True
         )
-    return Result(name, module.SUMMARY, machine_line(loads), tuple(rows), tuple(getattr(module, "NOTES", ())))
+    return Result(name, module.SUMMARY, machine_line(loads), tuple(rows), notes)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,10 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     found: list[str] = []
     for name in options.only or BENCHMARKS:
-        result = run(name, options.repetitions)
-        found += regressions(result, read(name, options.results) if options.compare else None)
-        if not options.compare:
-            write(result, options.results)
+        kept = read(name, options.results) if options.compare else None
+        result = run(name, options.repetitions, None if options.compare else options.results)
+        found += regressions(result, kept)
         print(f"\n{markdown(result)}", flush=True)
     print("\n".join(found), file=sys.stderr)
     return 1 if found else 0

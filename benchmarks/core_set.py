@@ -103,6 +103,7 @@ def _million() -> Iterator[Row]:
     curves: dict[str, Measured] = {}
     for size in SIZES:
         curves[f"{size:,}"] = measure("benchmarks.core_set:ours", threads=2, **(MILLION | {"num": size}))
+    _plot(curves)
     whole = curves[f"{SIZES[-1]:,}"]
     yield _alone("1,000,000 × 384, b 1,000, two threads", whole, "", 8.0)
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +113,6 @@ def _million() -> Iterator[Row]:
     same = sum(one == two for one, two in zip(mapped.value["picks"], whole.value["picks"], strict=True))
     agreement = f"{same} of {MILLION['batch']} picks as from memory"
     yield _alone("the same, embeddings in a memory-mapped file", mapped, agreement, 8.0, same == MILLION["batch"])
-    _plot(curves)
 
 
 def _alone(case: str, found: Measured, agreement: str, most_gb: float, agrees: bool = True) -> Row:

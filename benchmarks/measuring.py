@@ -29,7 +29,7 @@ class Clock:
 
     Attributes:
         seconds: Wall-clock time.
-        cpu_seconds: Time of all threads of this process.
+        cpu_seconds: Time of all threads of this process and of its children that have ended.
     """
 
     def __init__(self) -> None:
@@ -40,17 +40,17 @@ class Clock:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Count the time spent inside."""
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), _cpu_seconds()
         self._begin = cpu
         try:
             yield
         finally:
             self.seconds += time.perf_counter() - wall
-            self.cpu_seconds += time.process_time() - cpu
+            self.cpu_seconds += _cpu_seconds() - cpu
 
     def so_far(self) -> float:
         """Return the CPU seconds since the clock was last started."""
-        return time.process_time() - self._begin
+        return _cpu_seconds() - self._begin
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,11 @@ def machine_line(loads: list[float]) -> str:
 def load() -> float:
     """Return the load of the last minute."""
     return os.getloadavg()[0]
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _peak_gb() -> float:

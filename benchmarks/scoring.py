@@ -24,11 +24,14 @@ NOTES = (
     "difference in log-probability from the padded, unmerged computation with the same masks.",
     "Useful share: floating-point operations of the linear layers on real tokens that the mathematics needs, per "
     "second, against matmuls of the model's own shapes.",
+    "The last row has the rank correlation over items between one mask a sample for all items, as ours, and peft's "
+    "fresh mask for every token.",
 )
 SAMPLES = 8
 ITEMS = int(os.environ.get("ACTIVELORA_BENCHMARK_ITEMS", "500"))
 """Items that ours scores; the other sides take an eighth of them, at least 16."""
 THIRD = 10
+CORRELATED_ITEMS, CORRELATED_SAMPLES = 200, 64
 LAYOUTS: dict[str, tuple[bool, int | None]] = {
     "shared prefix": (True, None),
     "no prefix": (False, None),
@@ -46,10 +49,15 @@ def run(repetitions: int) -> Iterator[Row]:
             found = measure(
                 "benchmarks.scoring_arms:compare", case=asdict(case), repetitions=repetitions, with_baal=with_baal
             ).value
-            yield from _rows(f"{data}, {ITEMS} items, {layout}", found)
+            yield from comparison(f"{data}, {ITEMS} items, {layout}", ITEMS, found)
+    num_items = min(ITEMS, CORRELATED_ITEMS)
+    case = Case("trec6", False, THIRD, num_items, 16, CORRELATED_SAMPLES)
+    found = measure("benchmarks.scoring_arms:mask_correlation", case=asdict(case)).value
+    yield Row(f"trec6, {num_items} items, K = {CORRELATED_SAMPLES}: fixed masks and masks per token", figures=found)
 
 
-def _rows(case: str, found: dict[str, Any]) -> Iterator[Row]:
+def comparison(case: str, num_items: int, found: dict[str, Any]) -> Iterator[Row]:
+    """Yield a row for each side that :func:`benchmarks.scoring_arms.compare` timed beside ours."""
     seconds = found["seconds"]
     ours = seconds["ours"]
     middle = sorted(ours)[len(ours) // 2]
@@ -57,7 +65,7 @@ def _rows(case: str, found: dict[str, Any]) -> Iterator[Row]:
     figures = {
         "ours_seconds": middle,
         "prefix_tokens": found["prefix"],
-        "items_per_second": ITEMS / middle,
+        "items_per_second": num_items / middle,
         "useful_share": rate / found["matmul_gflops"],
         "merging_share": found["merge_seconds"] / middle,
         "tokeniser_share": found["tokenise_seconds"] / middle,

@@ -36,17 +36,17 @@ TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "trec6": (
         "Question: {text}\nAnswer type:",
         "You route questions to the team that can answer them. Read the question and decide what kind of answer it "
-        "asks for: a description is a meaning, a reason or a manner; an entity is a thing such as an animal, a color or a "
-        "food; an abbreviation is a short form or what it stands for; a human is a person or a group; a number is a "
-        "count, a date or a price; a location is a place. Answer with one word.\n",
+        "asks for: a description is a meaning, a reason or a manner; an entity is a thing such as an animal, a "
+        "color or a food; an abbreviation is a short form or what it stands for; a human is a person or a group; a "
+        "number is a count, a date or a price; a location is a place. Answer with one word.\n",
         ("description", "entity", "abbreviation", "human", "number", "location"),
     ),
     "agnews": (
         "News: {text}\nTopic:",
         "You route news to the desk that writes about them. Read the text and decide what it is about: world is "
         "politics, war and diplomacy between countries; sports is games, players and clubs; business is companies, "
-        "markets, prices and the economy; technology is computers, science, software and the internet. Where two of them fit, choose "
-        "the one that the first sentence is about. Answer with one word.\n",
+        "markets, prices and the economy; technology is computers, science, software and the internet. Where two of "
+        "them fit, choose the one that the first sentence is about. Answer with one word.\n",
         ("world", "sports", "business", "technology"),
     ),
 }

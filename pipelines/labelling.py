@@ -75,7 +75,7 @@ class Labelling:
 
     def _left(self) -> list[str]:
         states = self._collected.states if self._collected else {}
-        return [one for one in self.request.reasons if one not in self._mine and states.get(one) not in _DONE]
+        return [one for one in self.request.asked if one not in self._mine and states.get(one) not in _DONE]
 
     def _look(self) -> None:
         if self._collected is None or time.monotonic() - self._looked_at >= LOOK_SECONDS:
@@ -137,7 +137,7 @@ class Labelling:
     def _show(self, menu: Menu, num_left: int) -> None:
         request, item = self.request, menu.item
         num_skipped = sum(state == "skipped" for state in self._mine.values())
-        total = len(request.reasons)
+        total = len(request.asked)
         head = f"round {request.round}, {total - num_left + 1} of {total}"
         typer.echo(f"\n--- {head}{f', {num_skipped} skipped' if num_skipped else ''} " + "-" * 40)
         for name, text in request.shown(item).items():

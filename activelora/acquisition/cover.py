@@ -48,13 +48,16 @@ class Cover:
         self._source_ND = points_ND
         self._num_hot = hot or min(max(num // HOT_SHARE, HOT_LEAST), HOT_MOST)
         # Distances do not change with the origin, and near the points' middle float32 is most precise.
-        self._middle_D = _mean(points_ND)
+        self._mean_D = _mean(points_ND)
+        self._middle_D = self._mean_D.astype(np.float32)
         self._norms_N = np.empty(num)
         self._bounds_N = np.full(num, np.inf, dtype=np.float32)
         self._seen_N = np.zeros(num, dtype=np.int32)
         self._free_N = np.ones(num, dtype=np.bool_)
         self._centers = _Growing(self._num_features)
-        self._centers.extend(centers_MD.astype(np.float32) - self._middle_D)
+        self._centers.extend(centers_MD - self._middle_D)
+        self._exact_centers = _Growing(self._num_features)
+        self._exact_centers.extend(centers_MD)
         self._hot: Rows = np.empty(0, dtype=np.int64)
         self._hot_points_BD = np.empty((0, self._num_features), dtype=np.float32)
         self._measure_all()
@@ -65,13 +68,15 @@ class Cover:
         While there is no centre: the point nearest to the points' mean, and its distance to that.
         """
         if not len(self._centers):
-            row = int(np.where(self._free_N, self._norms_N, np.inf).argmin())
-            return row, float(np.sqrt(self._norms_N[row]))
+            rows = np.flatnonzero(self._norms_N <= self._norms_N.min() + self._slack)
+            exact = self._exact(rows, self._mean_D[None])
+            best = int(exact.argmin())
+            return int(rows[best]), float(np.sqrt(exact[best]))
         highest = self._settle()
         if highest == 0.0:
             return int(np.flatnonzero(self._free_N & (self._bounds_N == 0.0))[0]), 0.0
         rows = np.flatnonzero(self._free_N & (self._bounds_N >= highest - self._slack))
-        exact = self._exact(rows)
+        exact = self._exact(rows, self._exact_centers.between(0)[0])
         best = int(exact.argmax())
         return int(rows[best]), float(np.sqrt(exact[best]))
 
@@ -80,6 +85,7 @@ class Cover:
         self._free_N[row] = False
         is_first = not len(self._centers)
         self._centers.extend(self._points(np.array([row])))
+        self._exact_centers.extend(self._source_ND[row : row + 1])
         if is_first:
             self._measure_all()
         elif len(self._hot):
@@ -163,10 +169,10 @@ class Cover:
         self._bounds_N[rows] = np.minimum(self._bounds_N[rows], squared_B)
         self._seen_N[rows] = np.maximum(self._seen_N[rows], len(self._centers) if seen is None else seen)
 
-    def _exact(self, rows: Rows) -> FloatArray:
-        """Return squared distances to the nearest centre in float64."""
-        centers_MD = self._centers.between(0)[0].astype(np.float64)
-        points = (self._points(rows[place : place + 1])[0].astype(np.float64) for place in range(len(rows)))
+    def _exact(self, rows: Rows, centers_MD: Float32Array | FloatArray) -> FloatArray:
+        """Return squared distances to the nearest centre in float64, from the points as they were given."""
+        centers_MD = centers_MD.astype(np.float64)
+        points = (self._source_ND[row].astype(np.float64) for row in rows)
         return np.array([((centers_MD - point_D) ** 2).sum(axis=1).min() for point_D in points])
 
 
@@ -208,11 +214,11 @@ def _blocks(num: int, size: int) -> Iterator[slice]:
         yield slice(begin, min(begin + size, num))
 
 
-def _mean(points_ND: Float32Array) -> Float32Array:
+def _mean(points_ND: Float32Array) -> FloatArray:
     total_D = np.zeros(points_ND.shape[1])
     for block in _blocks(len(points_ND), max(1, BLOCK_NUMBERS // points_ND.shape[1])):
         total_D += points_ND[block].sum(axis=0, dtype=np.float64)
-    return np.asarray(total_D / len(points_ND), dtype=np.float32)
+    return total_D / len(points_ND)
 
 
 def _squared_norms(points_ND: Float32Array) -> FloatArray:

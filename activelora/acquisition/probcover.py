@@ -10,7 +10,8 @@ distances to the nearest item of another cluster.
 
 No neighbour lists are kept: when items become covered, those near them lose them from their counts. Every item is
 covered once, so that all in all two passes over the N² distances are made, and one for δ, in blocks of bounded memory.
-Letters: N unlabelled items, L labelled items, D features, B items of a block.
+Of a pool of more than ``sample`` items, so many drawn at random stand for the whole: as what is to be covered, and as
+what is picked from. Letters: N unlabelled items, L labelled items, D features, B items of a block.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.clusters import kmeans
+from activelora.acquisition.clusters import kmeans, sample
 from activelora.acquisition.distances import BLOCK_NUMBERS, Points
 from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
@@ -32,6 +33,7 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.progress import track
+from activelora.seeding import derive_seed
 
 ROUNDING = 1e-9
 """Share by which the radius stays below the distance that would make one ball too many impure."""
@@ -43,6 +45,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not len(order) or num < 1:
         return []
     points_ND, config = ordered(embeddings(pool), order), context.config
+    rows = sample(len(order), max(num, config.sample), derive_seed(context.seed, "probcover"))
+    points_ND, order = points_ND[rows], order[rows]
     require_memory(context, "the clustering of `probcover`", 3 * 8e-9 * points_ND.size)
     num_classes = max(2, pool.mean_probs_NC.shape[1])
     radius = config.radius or pure_radius(points_ND, kmeans(points_ND, num_classes, context.seed), config.purity)
@@ -138,6 +142,6 @@ STRATEGY = Strategy(
     "probcover",
     "number of items newly covered within a radius: greedy cover of the pool, for cold start",
     select,
-    options=("radius", "purity"),
+    options=("radius", "purity", "sample"),
     needs=frozenset({EMBEDDINGS}),
 )

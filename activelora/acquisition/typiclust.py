@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.clusters import kmeans
+from activelora.acquisition.clusters import FIT_MOST, kmeans, sample
 from activelora.acquisition.distances import Points
 from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
+from activelora.acquisition.spill import blocks
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -36,10 +37,12 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not len(order) or num < 1:
         return []
     labeled_LD, points_ND = labeled_embeddings(pool), ordered(embeddings(pool), order)
-    require_memory(context, "the clustering of `typiclust`", 3 * 8e-9 * points_ND.size)
+    config = context.config
+    num_wide = min(len(points_ND), FIT_MOST) * points_ND.shape[1]
+    require_memory(context, "the clustering of `typiclust`", 8e-9 * points_ND.size + 3 * 8e-9 * num_wide)
     everything_ND = np.concatenate([points_ND, labeled_LD])
     clusters = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
-    queues = _Queues(everything_ND, clusters, len(points_ND), context.config.typical_neighbors)
+    queues = _Queues(everything_ND, clusters, len(points_ND), config.typical_neighbors, config.sample)
     picks: list[Pick] = []
     while len(picks) < min(num, len(points_ND)):
         row, score, size, covered = queues.take()
@@ -49,13 +52,16 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return picks
 
 
-def typicality(points_MD: Float32Array, neighbors: int) -> FloatArray:
+def typicality(points_MD: Float32Array, neighbors: int, most: int = 1 << 62) -> FloatArray:
     """Return typicality_M = 1 / (mean distance to the nearest other points); a single point has 0.
 
     Args:
         points_MD: The members of a cluster.
         neighbors: k; all others, if there are fewer.
+        most: Of more members than this, neighbours are sought among so many drawn at random, the same for all.
     """
+    if len(points_MD) > most:
+        return _sampled_typicality(points_MD, neighbors, most)
     neighbors = min(neighbors, len(points_MD) - 1)
     if neighbors < 1:
         return np.zeros(len(points_MD))
@@ -65,8 +71,28 @@ def typicality(points_MD: Float32Array, neighbors: int) -> FloatArray:
         squared_BM[np.arange(len(squared_BM)), np.arange(rows.start, rows.stop)] = -1.0  # the point itself comes first
         nearest_Bk = np.partition(squared_BM, neighbors, axis=1)[:, : neighbors + 1]
         mean_M[rows] = np.sqrt(np.sort(nearest_Bk, axis=1)[:, 1:]).mean(axis=1)
-    inverse_M: FloatArray = 1.0 / np.maximum(np.round(mean_M, DECIMALS), 10.0**-DECIMALS)
-    return inverse_M
+    return _inverse(mean_M)
+
+
+def _sampled_typicality(points_MD: Float32Array, neighbors: int, most: int) -> FloatArray:
+    drawn = sample(len(points_MD), most, seed=0)
+    others, mean_M = Points(points_MD[drawn]), np.empty(len(points_MD))
+    neighbors = min(neighbors, most - 1)
+    for block in blocks(points_MD):
+        points = Points(points_MD[block], others.middle_D)
+        for rows in points.blocks(most):
+            squared_BM = points.squared(rows, others)
+            own = np.arange(block.start + rows.start, block.start + rows.stop)
+            places = np.searchsorted(drawn, own).clip(max=most - 1)
+            here = np.flatnonzero(drawn[places] == own)
+            squared_BM[here, places[here]] = np.inf  # a point is no neighbour of its own
+            nearest_Bk = np.partition(squared_BM, neighbors - 1, axis=1)[:, :neighbors]
+            mean_M[own] = np.sqrt(np.sort(nearest_Bk, axis=1)).mean(axis=1)
+    return _inverse(mean_M)
+
+
+def _inverse(mean_M: FloatArray) -> FloatArray:
+    return np.asarray(1.0 / np.maximum(np.round(mean_M, DECIMALS), 10.0**-DECIMALS), dtype=np.float64)
 
 
 class _Queues:
@@ -77,11 +103,15 @@ class _Queues:
         clusters_N: Their clusters.
         num_free: How many are unlabelled.
         neighbors: k.
+        most: As :func:`typicality` takes it.
     """
 
-    def __init__(self, points_ND: Float32Array, clusters_N: NDArray[np.int64], num_free: int, neighbors: int) -> None:
+    def __init__(
+        self, points_ND: Float32Array, clusters_N: NDArray[np.int64], num_free: int, neighbors: int, most: int
+    ) -> None:
         self._points_ND = points_ND
         self._neighbors = neighbors
+        self._most = most
         self._members = [np.flatnonzero(clusters_N == cluster) for cluster in range(int(clusters_N.max()) + 1)]
         self._free = [members[members < num_free] for members in self._members]
         self._covered = [int((members >= num_free).sum()) for members in self._members]
@@ -100,7 +130,7 @@ class _Queues:
 
     def _rank(self, cluster: int) -> list[tuple[int, float]]:
         members, free = self._members[cluster], self._free[cluster]
-        scores = typicality(self._points_ND[members], self._neighbors)[: len(free)]
+        scores = typicality(self._points_ND[members], self._neighbors, self._most)[: len(free)]
         order = np.argsort(-scores, kind="stable")
         return [(int(free[place]), float(scores[place])) for place in order]
 
@@ -109,6 +139,6 @@ STRATEGY = Strategy(
     "typiclust",
     "1 / mean distance to its neighbours: the most typical of each cluster without labels",
     select,
-    options=("typical_neighbors",),
+    options=("typical_neighbors", "sample"),
     needs=frozenset({EMBEDDINGS}),
 )

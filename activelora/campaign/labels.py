@@ -12,10 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from activelora.campaign.aggregation import Distribution, aggregate, winner
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
 from activelora.campaign.tombstones import deleted_items
+from activelora.config_labeling import AggregationRule
 
 Record = dict[str, Any]
 
@@ -25,17 +27,20 @@ class LabelSnapshot:
     """What was known about the labels when a round began.
 
     The rule: for each item the latest round that brought records about it counts, so that a correction replaces what
-    it corrects. Within that round each annotator has one vote, the latest. The majority wins; a tie goes to the
-    smallest label index. Where adjudicators voted, only their votes count.
+    it corrects. Within that round each annotator has one vote, the latest. The majority wins, or what
+    ``labeling.aggregation`` believes most; a tie goes to the smallest label index. Where adjudicators voted, only their
+    votes count.
 
     Attributes:
         records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
         labels: One label for each item, by item id in ascending order.
+        shares: How far each label of an item is believed, or the share of its votes; the same items.
         digest: Of the votes without their times: equal snapshots train equal adapters.
     """
 
     records: pa.Table
     labels: Mapping[str, Label]
+    shares: Mapping[str, Distribution]
     digest: str
 
 
@@ -45,7 +50,8 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    return resolve(label_records(campaign, before_round), campaign.config.labeling.adjudicators)
+    config = campaign.config.labeling
+    return resolve(label_records(campaign, before_round), config.adjudicators, config.aggregation)
 
 
 def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
@@ -61,12 +67,15 @@ def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
     return [[record for record in records if record["item_id"] not in deleted] for records in rounds]
 
 
-def resolve(rounds: Iterable[list[Record]], adjudicators: Collection[str] = ()) -> LabelSnapshot:
+def resolve(
+    rounds: Iterable[list[Record]], adjudicators: Collection[str] = (), rule: AggregationRule = "majority"
+) -> LabelSnapshot:
     """Apply the rule of :class:`LabelSnapshot`.
 
     Args:
         rounds: The records that each round brought, in the order of the rounds.
         adjudicators: The campaign's.
+        rule: How the annotators' votes are combined.
     """
     latest: dict[str, dict[str, Record]] = {}
     for records in rounds:
@@ -79,9 +88,14 @@ def resolve(rounds: Iterable[list[Record]], adjudicators: Collection[str] = ()) 
     items = sorted(latest)
     counted = [latest[item][annotator] for item in items for annotator in sorted(latest[item])]
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
+    shares = aggregate(counted, rule)
+    for item in items:
+        if rulings := [vote for vote in latest[item].values() if vote["annotator"] in adjudicators]:
+            shares[item] = aggregate(rulings, "majority")[item]
     return LabelSnapshot(
         records=vote_table(counted),
-        labels={item: decide_label(latest[item].values(), adjudicators) for item in items},
+        labels={item: winner(shares[item]) for item in items},
+        shares=shares,
         digest=hashlib.sha256(json.dumps(identity).encode()).hexdigest(),
     )
 

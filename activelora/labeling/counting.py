@@ -13,8 +13,8 @@ from activelora.campaign.records import Label
 from activelora.errors import LabelError
 from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer
-from activelora.labeling.source import CLOSED, Collected, Known, Record, Rejected, Request, State
-from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, tally
+from activelora.labeling.source import CLOSED, Ballot, Collected, Known, Record, Rejected, Request, State
+from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, unsafe_cell
 from activelora.tasks.regression import Regression
 from activelora.tasks.task import Task
@@ -54,6 +54,8 @@ def count_answers(
         else:
             rejected.append(found)
             spoiled.add(answer.item_id)
+    ballots = _ballots(request, votes)
+    votes = {item_id: own for item_id, own in votes.items() if item_id not in request.gold}
     tallies = {
         item_id: _tally(request, item_id, votes[item_id], is_closed=seen.get(item_id) == "deleted")
         for item_id in sorted(votes)
@@ -82,7 +84,15 @@ def count_answers(
             if states[item_id] == "skipped"
             for vote in votes.get(item_id, ())
         ),
+        ballots=ballots,
     )
+
+
+def _ballots(request: Request, votes: Mapping[str, Sequence[Vote]]) -> list[Ballot]:
+    """Return each annotator's answer to what this round asks for; of different ones the latest, if that is known."""
+    asked = (item_id for item_id in request.asked if item_id in votes)
+    found = ((item_id, name, latest(own)) for item_id in asked for name, own in by_annotator(votes[item_id]).items())
+    return [Ballot(item_id, name, vote.label) for item_id, name, vote in found if vote is not None]
 
 
 def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:

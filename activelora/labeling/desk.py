@@ -49,7 +49,9 @@ def asked_of(request: Request, annotator: str) -> Request:
     if annotator not in labeling.adjudicators:
         reasons = {one: why for one, why in request.reasons.items() if collected.states[one] != "adjudication"}
         return replace(request, reasons=reasons)
-    return replace(request, reasons={one: f"answers so far: {said}" for one, said in collected.disputes.items()})
+    return replace(
+        request, gold={}, reasons={one: f"answers so far: {said}" for one, said in collected.disputes.items()}
+    )
 
 
 def answered_by(request: Request, annotator: str) -> dict[str, str]:

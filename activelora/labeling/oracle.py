@@ -80,8 +80,9 @@ def _overlapping(request: Request, gold: dict[str, Label], num_annotators: int) 
     """Return each annotator's answers, by item, and who decides where they do not."""
     config = request.campaign.config.labeling
     votes: dict[str, dict[str, Label]] = {item_id: {} for item_id in request.reasons}
+    needed = (config.min_agreement, config.aggregation == "majority")
     for number in count(1):
-        open_ = [item_id for item_id in votes if not is_decided([*votes[item_id].values()], config.min_agreement)]
+        open_ = [item_id for item_id in votes if not is_decided([*votes[item_id].values()], *needed)]
         if number > num_annotators and (not open_ or config.adjudicators):
             break
         asked = gold if number <= num_annotators else {item_id: gold[item_id] for item_id in open_}

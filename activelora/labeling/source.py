@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import decide_label, label_records, resolve
@@ -14,6 +14,7 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.tombstones import deleted_items
 from activelora.labeling.discretion import shown_fields
+from activelora.labeling.gold import GoldQuestion, gold_questions, mixed
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
@@ -67,6 +68,7 @@ class Request:
         items: The content of all of these.
         passed: Answers that passed an item over in an earlier round and sent it back to the pool, as
             :attr:`Collected.passed`: they do not answer for it again.
+        gold: Gold questions of this round and earlier ones: see :mod:`activelora.labeling.gold`.
     """
 
     campaign: Campaign
@@ -77,6 +79,16 @@ class Request:
     known: Mapping[str, Known]
     items: Mapping[str, Item]
     passed: Set[tuple[str, ...]] = frozenset()
+    gold: Mapping[str, GoldQuestion] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What people are shown, in order, item id → why: :attr:`reasons`, and this round's gold questions among them.
+
+        A source that asks people asks for these. It need not know which of them are gold questions.
+        """
+        gold = [item_id for item_id, one in self.gold.items() if one.round == self.round]
+        return mixed(dict(self.reasons), gold, self.campaign.seed("gold", self.round)) if gold else dict(self.reasons)
 
     @property
     def item_ids(self) -> list[str]:
@@ -112,6 +124,14 @@ class Rejected:
     reason: str
 
 
+class Ballot(NamedTuple):
+    """What one annotator says of one item; None passes it over."""
+
+    item_id: str
+    annotator: str
+    label: Label | None
+
+
 @dataclass(frozen=True)
 class Collected:
     """What a label source knows at one moment.
@@ -130,6 +150,7 @@ class Collected:
             labelled ones whose correction is disputed.
         passed: The answers that pass over this round's items in state ``skipped``, each by what tells it from
             others: item, annotator, place and time.
+        ballots: Each annotator's answer to this round's items and gold questions, whether it counts or not.
     """
 
     records: list[Record]
@@ -141,6 +162,7 @@ class Collected:
     answered: Mapping[str, int] = field(default_factory=dict)
     disputes: Mapping[str, str] = field(default_factory=dict)
     passed: list[tuple[str, ...]] = field(default_factory=list)
+    ballots: Sequence[Ballot] = ()
 
     @property
     def num_labeled(self) -> int:
@@ -224,9 +246,10 @@ def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
         earlier |= {row["item_id"]: past for row in _selection(campaign, past)}
     gone = {*known, *reasons, *deleted}
     earlier = {item_id: past for item_id, past in earlier.items() if item_id not in gone}
-    items = find_items(campaign, {*reasons, *earlier, *known})
+    gold = gold_questions(campaign, round_)
+    items = find_items(campaign, {*reasons, *earlier, *known}) | {item_id: one.item for item_id, one in gold.items()}
     passed = _passed(campaign, round_)
-    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items, passed)
+    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items, passed, gold)
 
 
 PASSED = "passed.json"
@@ -266,7 +289,7 @@ def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
         for record in brought:
             brought_in[record["item_id"]] = past
             records[record["item_id"]].append(record)
-    snapshot = resolve(rounds, campaign.config.labeling.adjudicators)
+    snapshot = resolve(rounds, campaign.config.labeling.adjudicators, campaign.config.labeling.aggregation)
     standing: dict[str, list[Record]] = defaultdict(list)
     for record in vote_rows(snapshot.records):
         standing[record["item_id"]].append(record)

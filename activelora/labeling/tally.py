@@ -45,17 +45,25 @@ class Rules:
         min_agreement: The share of the labels given that the winning one needs.
         adjudicators: Names whose answers overrule those of others.
         skipped: What becomes of an item that everybody passed over.
+        needs_majority: Whether a tie decides nothing: not where annotators are weighed (``labeling.aggregation``).
     """
 
     num_annotators: int = 1
     min_agreement: float = 0.0
     adjudicators: frozenset[str] = frozenset()
     skipped: SkippedRule = "never"
+    needs_majority: bool = True
 
     @classmethod
     def of(cls, config: LabelingConfig) -> Rules:
         """Return the rules of a campaign."""
-        return cls(config.annotators_per_item, config.min_agreement, frozenset(config.adjudicators), config.skipped)
+        return cls(
+            config.annotators_per_item,
+            config.min_agreement,
+            frozenset(config.adjudicators),
+            config.skipped,
+            config.aggregation == "majority",
+        )
 
 
 PLAIN = Rules()
@@ -129,7 +137,7 @@ def tally(votes: Sequence[Vote], name_of: NameOf, rules: Rules = PLAIN) -> Tally
 def _by_majority(counted: Mapping[str, Vote], rejected: Sequence[Rejected], rules: Rules) -> Tally:
     """Return what the answers of annotators come to who are no adjudicators."""
     labels = {annotator: vote for annotator, vote in counted.items() if vote.label is not None}
-    decided = is_decided([vote.label for vote in labels.values()], rules.min_agreement)
+    decided = is_decided([vote.label for vote in labels.values()], rules.min_agreement, rules.needs_majority)
     if counted and len(counted) < rules.num_annotators:
         return Tally("in_progress", labels if decided else {}, rejected)
     if decided:
@@ -141,9 +149,11 @@ def _by_majority(counted: Mapping[str, Vote], rejected: Sequence[Rejected], rule
     return Tally("adjudication" if rules.adjudicators else "conflicting", rejected=rejected)
 
 
-def is_decided(labels: Sequence[Any], min_agreement: float) -> bool:
-    """Tell whether one of the labels has more votes than any other, and the share that it needs."""
-    return has_majority(labels) and max(Counter(labels).values()) >= min_agreement * len(labels) - 1e-9
+def is_decided(labels: Sequence[Any], min_agreement: float, needs_majority: bool = True) -> bool:
+    """Tell whether one of the labels has more votes than any other, if it needs that, and the share that it needs."""
+    if not (has_majority(labels) if needs_majority else labels):
+        return False
+    return max(Counter(labels).values()) >= min_agreement * len(labels) - 1e-9
 
 
 def by_annotator(votes: Iterable[Vote]) -> dict[str, list[Vote]]:

@@ -45,12 +45,12 @@ def to_label_csv(request: Request) -> bytes:
     fields = request.task.columns
     names = [f"item.{field}" if field.casefold() in _OWN_COLUMNS else field for field in fields]
     labeling = request.campaign.config.labeling
-    source_ids = {item_id: shown_source_id(labeling, request.items[item_id]) for item_id in request.reasons}
+    source_ids = {item_id: shown_source_id(labeling, request.items[item_id]) for item_id in request.asked}
     with_source = any(source_id is not None for source_id in source_ids.values())
     with_choices = request.task.needs_choices
     header = ["item_id", *["source_id"] * with_source, *names, *["choices"] * with_choices]
     rows = []
-    for item_id, reason in request.reasons.items():
+    for item_id, reason in request.asked.items():
         item = request.items[item_id]
         shown = request.shown(item)
         row = [item_id, *[source_ids[item_id] or ""] * with_source, *(shown[field] for field in fields)]
@@ -62,7 +62,7 @@ def to_label_csv(request: Request) -> bytes:
 def to_label_jsonl(request: Request) -> bytes:
     """Return the round's items as JSONL, in the order of the selection, with ``label`` and ``annotator`` null."""
     lines = []
-    for item_id, reason in request.reasons.items():
+    for item_id, reason in request.asked.items():
         item = request.items[item_id]
         document = {
             "item_id": item_id,

@@ -120,6 +120,8 @@ class FixedNoise:
         if self._kind == "sequence":
             return self._table(1, rank, z.device)[0]
         if z.dim() == 3:
+            if (given := self._clock.positions) is not None:
+                return self._table(int(given.max()) + 1, rank, z.device)[given.to(z.device)]
             begin = self._clock.num_before
             return self._table(begin + z.shape[1], rank, z.device)[begin : begin + z.shape[1]]
         if rows is None:
@@ -142,9 +144,11 @@ class Clock:
 
     Attributes:
         num_before: P.
+        positions: Each token's position, shape (B, T), where the pass is told; None where they follow P.
     """
 
     num_before: int = 0
+    positions: torch.Tensor | None = None
 
     @contextmanager
     def watching(self, decoder: nn.Module) -> Iterator[None]:
@@ -158,6 +162,7 @@ class Clock:
     def _note(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         cache = kwargs.get("past_key_values")
         self.num_before = 0 if cache is None else int(cache.get_seq_length())
+        self.positions = kwargs.get("position_ids")
 
 
 class ContextSamples:

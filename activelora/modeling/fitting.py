@@ -26,6 +26,7 @@ class AttemptJob:
         base: The base model.
         items: The labelled items, sorted by id.
         labels: Their labels.
+        weights: How much each counts.
         folder: Where the method writes.
         previous: What it wrote in the last round, for a warm start.
         team: The processes that train together. Each has a folder of its own, and only the first one's is kept.
@@ -35,6 +36,7 @@ class AttemptJob:
     base: BaseModel
     items: Sequence[EncodedItem]
     labels: Sequence[int]
+    weights: Sequence[float]
     folder: Path
     previous: Path | None = None
     team: Team = ALONE
@@ -51,11 +53,11 @@ class AttemptJob:
     def among(self, indices: Sequence[int]) -> AttemptJob:
         """Return the job on some of its items and labels only."""
         items, labels = [self.items[index] for index in indices], [self.labels[index] for index in indices]
-        return replace(self, items=items, labels=labels)
+        return replace(self, items=items, labels=labels, weights=[self.weights[index] for index in indices])
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
-        examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
+        examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
         kept = kept_states(self.config.resources.trunk_cache_gb)
         trainer = Trainer(self.base, trainee, examples, self.config.training, seed, kept, self.team)
         checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name, self.team)

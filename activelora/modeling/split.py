@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -20,6 +20,22 @@ from transformers import DynamicCache, PreTrainedModel
 from activelora.modeling.trunk_states import states_key
 
 logger = logging.getLogger(__name__)
+
+
+class Layout(NamedTuple):
+    """What plain causal attention does not say.
+
+    Attributes:
+        mask: Added to the attention's scores, shape (B, 1, T, P + T).
+        positions: Each token's position in its text, shape (B, T).
+    """
+
+    mask: torch.Tensor
+    positions: torch.Tensor
+
+    def rows(self, rows: slice) -> Layout:
+        """Return that of some rows."""
+        return Layout(self.mask[rows], self.positions[rows])
 
 
 class SplitDecoder:
@@ -43,12 +59,26 @@ class SplitDecoder:
         """Return the key of the trunk's states: :func:`activelora.modeling.trunk_states.states_key`."""
         return states_key(self._decoder, self.first_top_layer, groups)
 
-    def trunk(self, input_ids_BT: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+    @property
+    def limits_attention(self) -> bool:
+        """Whether a mask of its own is not for this model: it attends to a window only, or by a kernel without one."""
+        config = self._decoder.config
+        windowed = getattr(config, "sliding_window", None) is not None
+        return windowed or getattr(config, "_attn_implementation", None) not in ("sdpa", "eager")
+
+    def whole(self, input_ids_BT: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
+        """Return the final hidden states (B, T, D) of the undivided decoder."""
+        return self._run({"input_ids": input_ids_BT}, None, layout)
+
+    def trunk(
+        self, input_ids_BT: torch.Tensor, cache: DynamicCache | None = None, layout: Layout | None = None
+    ) -> torch.Tensor:
         """Run the layers below the first adapted one, without gradients.
 
         Args:
             input_ids_BT: Token ids, padded on the right.
             cache: Keys and values of a shared prefix; is extended.
+            layout: Where attention is not plainly causal.
 
         Returns:
             Hidden states (B, T, D); with an empty trunk the token ids, unchanged, for :meth:`top`.
@@ -56,21 +86,27 @@ class SplitDecoder:
         if self.first_top_layer == 0:
             return input_ids_BT
         with torch.no_grad(), self._only(0, self.first_top_layer, nn.Identity()):
-            return self._run({"input_ids": input_ids_BT}, cache)
+            return self._run({"input_ids": input_ids_BT}, cache, layout)
 
-    def top(self, hidden: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+    def top(
+        self, hidden: torch.Tensor, cache: DynamicCache | None = None, layout: Layout | None = None
+    ) -> torch.Tensor:
         """Run the adapted layers and the final norm on what :meth:`trunk` returned.
 
         Returns:
             Final hidden states (B, T, D).
         """
         if self.first_top_layer == 0:
-            return self._run({"input_ids": hidden}, cache)
+            return self._run({"input_ids": hidden}, cache, layout)
         with self._only(self.first_top_layer, len(self._layers), self._norm):
-            return self._run({"inputs_embeds": hidden}, cache)
+            return self._run({"inputs_embeds": hidden}, cache, layout)
 
-    def _run(self, inputs: dict[str, torch.Tensor], cache: DynamicCache | None) -> torch.Tensor:
+    def _run(
+        self, inputs: dict[str, torch.Tensor], cache: DynamicCache | None, layout: Layout | None = None
+    ) -> torch.Tensor:
         # Padding is on the right and attention is causal: no token that counts ever sees a padded one.
+        if layout is not None:
+            inputs = {**inputs, "attention_mask": layout.mask, "position_ids": layout.positions}
         output = self._decoder(**inputs, past_key_values=cache, use_cache=cache is not None)
         hidden: torch.Tensor = output.last_hidden_state
         return hidden

@@ -20,6 +20,7 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.label_order import group_by_length
 from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
@@ -38,10 +39,12 @@ class Example:
     Attributes:
         ids: Token ids to run: the prompt, and the answer but for its last token.
         targets: The answer's ids, predicted at the last positions.
+        weight: How much it counts: with soft labels an item has an example for each label, which share a weight of 1.
     """
 
     ids: tuple[int, ...]
     targets: tuple[int, ...]
+    weight: float = 1.0
 
 
 @dataclass
@@ -57,10 +60,10 @@ class Progress:
     losses: list[float] = field(default_factory=list)
 
 
-def example(item: EncodedItem, label: int) -> Example:
+def example(item: EncodedItem, label: int, weight: float = 1.0) -> Example:
     """Return the training example of an item and its label."""
     answer = item.answer_ids[label]
-    return Example(item.prompt_ids + answer[:-1], answer)
+    return Example(item.prompt_ids + answer[:-1], answer, weight)
 
 
 def num_steps(num_labels: int, config: TrainingConfig) -> int:
@@ -187,7 +190,12 @@ class Trainer:
         return np.array([orders[place // count][place % count] for place in places], dtype=np.int64)
 
     def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return np.random.default_rng(derive_seed(self._seed, "epoch", epoch)).permutation(len(self._examples))
+        generator = np.random.default_rng(derive_seed(self._seed, "epoch", epoch))
+        order = generator.permutation(len(self._examples))
+        if not self._config.group_by_length:
+            return order
+        lengths_N = np.array([len(one.ids) for one in self._examples])
+        return group_by_length(order, lengths_N, self._config.batch_size, generator)
 
 
 def first_adapted(adapted: PeftModel) -> int:
@@ -247,7 +255,7 @@ class AnswerLoss(nn.Module):
                 layer.training = False
 
     def forward(self, indices: list[int]) -> torch.Tensor:
-        """Return the loss of some examples, in nats: the mean over examples of the mean over answer tokens."""
+        """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
         final_BTD = self._split.top(self._inputs(indices))
         head = self._base.model.get_output_embeddings()
         hidden: list[torch.Tensor] = []
@@ -262,7 +270,7 @@ class AnswerLoss(nn.Module):
             sequences += [row] * len(one.targets)
             positions += range(begin, len(one.ids))
             targets += one.targets
-            weights += [1.0 / (len(one.targets) * len(indices))] * len(one.targets)
+            weights += [one.weight / (len(one.targets) * len(indices))] * len(one.targets)
         device = final_BTD.device
         where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
         logits = project(head, torch.cat(hidden), where).float()

@@ -85,9 +85,7 @@ class ColumnCensus:
             gathering.sample,
             tuple(gathering.checksums),
         )
-        self._place_R = _places(ids_RB)
-        self.first_rows_P = np.full(int(self._place_R.max()) + 1, self.num_rows)
-        np.minimum.at(self.first_rows_P, self._place_R, np.arange(self.num_rows))
+        self._place_R, self.first_rows_P = _places(ids_RB)
         self.ids_PB = ids_RB[self.first_rows_P]
         self.labels_P = np.full(len(self.first_rows_P), -1, dtype=np.int64)
         labeled = np.flatnonzero(labels_R >= 0)[::-1]
@@ -103,10 +101,6 @@ class ColumnCensus:
         order = np.argsort(keys_R, kind="stable")
         is_same = keys_R[order][1:] == keys_R[order][:-1]
         self.has_twofold_ids = bool((is_same & (np.diff(self._place_R[order]) != 0)).any())
-
-    def forget_rows(self) -> None:
-        """Give back the memory of what is known row by row."""
-        self._place_R = np.empty(0, dtype=np.int64)
 
     @property
     def num_duplicates(self) -> int:
@@ -152,8 +146,9 @@ class ColumnCensus:
         wanted = {key: id_ for id_ in ids if (key := _bytes_of(id_)) is not None}
         if not wanted:
             return {}
-        heads = np.array([int.from_bytes(key[:8]) for key in wanted], dtype=np.uint64)
-        near = np.flatnonzero(np.isin(_heads(self.ids_PB), heads))
+        heads = np.sort(np.array([int.from_bytes(key[:8]) for key in wanted], dtype=np.uint64))
+        heads_P = _heads(self.ids_PB)
+        near = np.flatnonzero(heads[np.searchsorted(heads, heads_P).clip(max=len(heads) - 1)] == heads_P)
         return {wanted[key]: int(place) for place in near if (key := self.ids_PB[place].tobytes()) in wanted}
 
     def keys(self, seed: int, places: Places) -> NDArray[np.int64]:
@@ -209,10 +204,11 @@ class IdSet(Set[str]):
         return frozenset(it)
 
 
-def _places(ids_RB: Bytes) -> Places:
-    """Return every row's item, items numbered as they are first met."""
-    order = np.argsort(_heads(ids_RB), kind="stable")
-    heads, tails = _heads(ids_RB)[order], np.ascontiguousarray(ids_RB[:, 8:]).view(">u2").ravel()[order]
+def _places(ids_RB: Bytes) -> tuple[Places, Places]:
+    """Return every row's item, items numbered as they are first met, and every item's first row."""
+    heads = _heads(ids_RB)
+    order = np.argsort(heads, kind="stable")
+    heads, tails = heads[order], np.ascontiguousarray(ids_RB[:, 8:]).view(">u2").ravel()[order]
     is_new = np.ones(len(order), dtype=np.bool_)
     is_new[1:] = heads[1:] != heads[:-1]
     # Equal heads with other tails: sort these few runs by tail, too.
@@ -225,11 +221,12 @@ def _places(ids_RB: Bytes) -> Places:
         is_new[begin + 1 : end] = tails[begin + 1 : end] != tails[begin : end - 1]
     group = np.cumsum(is_new) - 1
     first_rows = order[is_new]  # the sort is stable: the first row of a group comes first
-    rank = np.empty(len(first_rows), dtype=np.int64)
-    rank[np.argsort(first_rows)] = np.arange(len(first_rows))
+    is_first_R = np.zeros(len(order), dtype=np.bool_)
+    is_first_R[first_rows] = True
+    rank_R = np.cumsum(is_first_R) - 1
     places = np.empty(len(order), dtype=np.int64)
-    places[order] = rank[group]
-    return places
+    places[order] = rank_R[first_rows][group]
+    return places, np.flatnonzero(is_first_R)
 
 
 def _heads(bytes_NB: Bytes) -> NDArray[np.uint64]:

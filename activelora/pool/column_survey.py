@@ -82,11 +82,11 @@ def split_pool(config: CampaignConfig, census: ColumnCensus) -> tuple[IdSet, Ids
     if (needed := data.holdout_size + data.calibration_size) > len(labeled) or needed >= len(places):
         raise too_few(config, len(places), len(labeled))
     holdout = _stratified(config, census, labeled, data.holdout_size, "holdout")
-    rest = np.setdiff1d(labeled, holdout, assume_unique=True)
-    calibration = _stratified(config, census, rest, data.calibration_size, "calibration")
     is_in_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_in_P[places] = True
-    is_in_P[holdout] = is_in_P[calibration] = False
+    is_in_P[holdout] = False
+    calibration = _stratified(config, census, labeled[is_in_P[labeled]], data.calibration_size, "calibration")
+    is_in_P[calibration] = False
     return IdSet(census, is_in_P), _texts(census, holdout), _texts(census, calibration)
 
 
@@ -210,8 +210,8 @@ def _stratified(config: CampaignConfig, census: ColumnCensus, places: Places, si
         return places[:0]
     labels = census.labels_P[places]
     keys = census.keys(derive_seed(config.seed, "ingest_pool", name), places)
-    values, counts = np.unique(labels, return_counts=True)
-    quotas = largest_remainder(dict(zip(values.tolist(), counts.tolist(), strict=True)), size)
+    counts = np.bincount(labels)
+    quotas = largest_remainder({label: int(counts[label]) for label in np.flatnonzero(counts).tolist()}, size)
     parts = [census.smallest(places[labels == label], keys[labels == label], quota) for label, quota in quotas.items()]
     return np.sort(np.concatenate(parts))
 

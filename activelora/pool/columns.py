@@ -1,6 +1,6 @@
 """Columns of text, normalised and hashed many rows at a time: the same results as :mod:`activelora.pool.content`.
 
-What is rare (text that is not ASCII) is done by that module's own function, value by value.
+What is rare (accents that stand by themselves, symbols) is done by that module's own function, value by value.
 Letters: N rows, B bytes of a digest.
 """
 
@@ -24,6 +24,11 @@ Bytes = NDArray[np.uint8]
 ID_BYTES = 10
 _WHITE = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f "
 """What Python strips off ASCII text."""
+_ODD = np.zeros(256, dtype=np.bool_)
+_ODD[0xCC:] = True
+_ODD[[0xD0, 0xD1, *range(0xE4, 0xEA), 0xEB, 0xEC]] = False
+"""First bytes of characters that NFC may change or that may join the one before, and of rare white space. Without them,
+Latin, Cyrillic, Chinese characters and Korean syllables stay as they are (a test goes through all of them)."""
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
@@ -42,18 +47,15 @@ def normalised(texts: pa.Array) -> pa.Array:
     codes = codes_of(texts)
     if (codes == 0).any():
         raise OddRowsError
-    is_ascii = None if (codes < 128).all() else pc.string_is_ascii(texts)
-    if is_ascii is not None:
-        odd = texts.filter(pc.invert(is_ascii)).to_pylist()
-        plain = pc.if_else(is_ascii, texts, "")
-    else:
-        plain = texts
+    plain, is_odd_N = texts, _rows_with(texts, _ODD[codes])
+    if is_odd_N is not None:
+        odd = texts.filter(is_odd_N).to_pylist()
+        plain = pc.if_else(is_odd_N, "", texts)
     if (codes == ord("\r")).any():
         plain = pc.replace_substring(pc.replace_substring(plain, "\r\n", "\n"), "\r", "\n")
-    plain = pc.ascii_trim(plain, characters=_WHITE)
-    if is_ascii is not None:
-        mended = pa.array([normal_text(text) for text in odd], pa.string())
-        plain = pc.replace_with_mask(plain, pc.invert(is_ascii), mended)
+    plain = pc.ascii_trim(plain, _WHITE) if (codes < 128).all() else pc.utf8_trim(plain, _WHITE + "\x85\xa0")
+    if is_odd_N is not None:
+        plain = pc.replace_with_mask(plain, is_odd_N, pa.array([normal_text(text) for text in odd], pa.string()))
     if len(plain) and pc.max(pc.utf8_length(plain)).as_py() > MAX_TEXT_CHARS:
         raise OddRowsError
     return plain
@@ -76,13 +78,18 @@ def digests(texts: pa.Array, num_bytes: int) -> Bytes:
     """Return the first bytes of every text's sha256, (N, B). On all cores, where DuckDB is installed."""
     if not len(texts):
         return np.empty((0, num_bytes), dtype=np.uint8)
-    if _has_duckdb():
-        table = pa.table({"content": texts})
-        relation = _connection().from_arrow(table).project(f"unhex(left(sha256(content), {2 * num_bytes})) as digest")
-        found = relation.to_arrow_table()["digest"].combine_chunks()
-        return np.frombuffer(found.buffers()[2], dtype=np.uint8)[: len(texts) * num_bytes].reshape(-1, num_bytes)
-    joined = b"".join(hashlib.sha256(text).digest()[:num_bytes] for text in texts.cast(pa.binary()).to_pylist())
-    return np.frombuffer(joined, dtype=np.uint8).reshape(-1, num_bytes)
+    joined = (_by_duckdb if _has_duckdb() else _by_hashlib)(texts, num_bytes)
+    return np.frombuffer(joined, dtype=np.uint8)[: len(texts) * num_bytes].reshape(-1, num_bytes)
+
+
+def _by_duckdb(texts: pa.Array, num_bytes: int) -> Any:
+    table = pa.table({"content": texts})
+    relation = _connection().from_arrow(table).project(f"unhex(left(sha256(content), {2 * num_bytes})) as digest")
+    return relation.to_arrow_table()["digest"].combine_chunks().buffers()[2]
+
+
+def _by_hashlib(texts: pa.Array, num_bytes: int) -> bytes:
+    return b"".join(hashlib.sha256(text).digest()[:num_bytes] for text in texts.cast(pa.binary()).to_pylist())
 
 
 def id_texts(digests_NB: Bytes, before: str = "") -> pa.Array:
@@ -103,8 +110,8 @@ def _quoted(texts: pa.Array) -> pa.Array:
     codes = codes_of(texts)
     if (codes == ord("\\")).any():
         texts = pc.replace_substring(texts, "\\", "\\\\")
-    special = codes[(codes < 32) | (codes == ord('"'))]
-    for code in np.unique(special).tolist():
+    special = np.bincount(codes[(codes < 32) | (codes == ord('"'))], minlength=1)
+    for code in np.flatnonzero(special).tolist():
         texts = pc.replace_substring(texts, chr(code), _json(chr(code))[1:-1])
     return pc.binary_join_element_wise('"', texts, '"', "")
 
@@ -116,6 +123,17 @@ def codes_of(texts: pa.Array) -> Bytes:
         return np.empty(0, dtype=np.uint8)
     ends = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
     return np.frombuffer(data, dtype=np.uint8)[int(ends[0]) : int(ends[-1])]
+
+
+def _rows_with(texts: pa.Array, is_byte: NDArray[np.bool_]) -> pa.Array | None:
+    """Return which texts hold one of some bytes; None if none does."""
+    places = np.flatnonzero(is_byte)
+    if not len(places):
+        return None
+    ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    is_in_N = np.zeros(len(texts), dtype=np.bool_)
+    is_in_N[np.searchsorted(ends - ends[0], places, side="right") - 1] = True
+    return pa.array(is_in_N)
 
 
 def _json(text: str) -> str:

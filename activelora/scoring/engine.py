@@ -24,10 +24,11 @@ from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
-from activelora.modeling.split import SplitDecoder
+from activelora.modeling.split import Layout, SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.scoring.batch_size import Halving
+from activelora.scoring.branching import can_branch, layout_of
 from activelora.scoring.layout import Chunk, Listing, Row
 from activelora.scoring.trunk import Trunk, for_batch
 
@@ -64,7 +65,10 @@ class Engine:
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
         self._halving = Halving()
-        self._trunk = Trunk(self._split, base.device, kept, self._halving)
+        self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
+        self._trunk = Trunk(self._split, self._like, kept, self._halving)
+        chooses = encoder.scoring == "text" and encoder.task.form != "text"
+        self._branching = chooses and can_branch(self._split, self._like)
         self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -163,12 +167,14 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        found = (listing.chunk(at, at + size, self.encoder.scoring, self.batch_tokens) for at in starts)
+        shape = (self.encoder.scoring, self.batch_tokens, self._branching)
+        found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
             done for chunk in chunks for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND)
         )
-        total = sum(len(chunk.company) + len(chunk.batches) * len(samples) for chunk in chunks)
+        trunk_passes = sum(len(chunk.company) for chunk in chunks) if self._split.first_top_layer else 0
+        total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
         for _ in track(passes, description, total):
             pass
 
@@ -192,16 +198,17 @@ class Engine:
                 top_cache = DynamicCache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
-                    final_BTD = self._top(hidden, top_cache)
                     rows = [chunk.rows[i] for i in batch]
+                    final_BTD = self._top(hidden, top_cache, layout_of(rows, chunk.prefix_length, self._like))
                     read(index, rows, final_BTD, chunk.prefix_length)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
                     yield
 
-    def _top(self, hidden: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
+    def _top(self, hidden: torch.Tensor, cache: DynamicCache | None, layout: Layout | None) -> torch.Tensor:
         def some(rows: slice) -> torch.Tensor:
-            return self._split.top(hidden[rows], for_batch(cache, len(hidden[rows])))
+            part = None if layout is None else layout.rows(rows)
+            return self._split.top(hidden[rows], for_batch(cache, len(hidden[rows])), part)
 
         return self._halving.run(some, hidden.shape[0], hidden.shape[1])
 
@@ -211,7 +218,7 @@ class Engine:
         """Project the answer's positions and write the rows' scores."""
         head = self.base.model.get_output_embeddings()
         last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
-        if rows[0].answer is None:
+        if rows[0].answer is None and not rows[0].branches:
             hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
             width = max(len(row.targets) for row in rows)
             targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
@@ -222,9 +229,12 @@ class Engine:
             return
         for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
             begin = end + 1 - row.num_read
-            positions = torch.arange(begin, end + 1, device=hidden_TD.device) + prefix_length
+            positions = torch.tensor(row.positions_read, device=hidden_TD.device)
             where = Rows(torch.zeros_like(positions), positions)
             log_probs_TV = torch.log_softmax(project(head, hidden_TD[begin : end + 1], where).float(), dim=-1)
+            if row.branches:
+                _read_branches(scores_NC[row.item], row, log_probs_TV)
+                continue
             if row.paths:
                 _read_paths(scores_NC[row.item], row, log_probs_TV)
                 continue
@@ -246,6 +256,15 @@ def _read_paths(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Ten
     steps = log_probs_TV[places, tokens].cpu().numpy().astype(np.float64)
     begins = np.cumsum([0, *(len(ids) for _, ids in row.paths[:-1])])
     scores_C[[answer for answer, _ in row.paths]] = np.add.reduceat(steps, begins)
+
+
+def _read_branches(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Tensor) -> None:
+    """Write the mean log p of each answer's tokens: the first is read off the prompt's end, the others off its own."""
+    at = 1
+    for answer, ids in row.branches:
+        places = [0, *range(at, at + len(ids) - 1)]
+        scores_C[answer] = log_probs_TV[places, list(ids)].mean().item()
+        at += len(ids) - 1
 
 
 def _pool_hidden(

@@ -25,6 +25,7 @@ class Row:
         ids: Token ids to run.
         targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
         paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
+        branches: The item's answers, by index, that follow the prompt side by side, each without its last token.
     """
 
     item: int
@@ -32,11 +33,22 @@ class Row:
     ids: tuple[int, ...]
     targets: tuple[int, ...]
     paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    branches: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     @property
     def num_read(self) -> int:
         """How many of the last positions are projected."""
+        if self.branches:
+            return 1 + sum(len(ids) - 1 for _, ids in self.branches)
         return 1 if self.answer is None else len(self.targets)
+
+    @property
+    def positions_read(self) -> list[int]:
+        """Their positions in the text, from 0."""
+        if self.branches:
+            begin = self.num_prompt
+            return [begin - 1, *(begin + step for _, ids in self.branches for step in range(len(ids) - 1))]
+        return list(range(len(self.ids) - self.num_read, len(self.ids)))
 
     @property
     def num_prompt(self) -> int:
@@ -90,16 +102,24 @@ class Listing:
         order = sorted((place, index) for index, place in enumerate(self.places) if place >= 0)
         return [self.encoded[index] for _, index in order]
 
-    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int) -> Chunk | None:
-        """Return some of the items as a chunk, or None where none of them is wanted."""
+    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int, branching: bool = False) -> Chunk | None:
+        """Return some of the items as a chunk, or None where none of them is wanted.
+
+        Args:
+            begin: First item.
+            end: The one after the last.
+            scoring: How an answer's score comes from its tokens.
+            batch_tokens: Padded tokens of a batch, without the prefix.
+            branching: Whether answers by text share their prompt.
+        """
         places = self.places[begin:end]
         if max(places, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], places, scoring), batch_tokens)
+        return chunk_of(rows_of(self.encoded[begin:end], places, scoring, branching), batch_tokens)
 
 
-def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -> list[Row]:
-    """Return the rows to run for some items with these indices."""
+def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring, branching: bool = False) -> list[Row]:
+    """Return the rows to run for some items with these indices; see :meth:`Listing.chunk`."""
     rows = []
     for index, item in zip(places, items, strict=True):
         if scoring == "chain":
@@ -107,6 +127,9 @@ def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -
                 Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
                 for number, paths in enumerate(grouped_paths(item.answer_ids))
             ]
+        elif scoring == "text" and branching and len(item.answer_ids) > 1:
+            ids = item.prompt_ids + sum((ids[:-1] for ids in item.answer_ids), ())
+            rows.append(Row(index, None, ids, (), (), tuple(enumerate(item.answer_ids))))
         elif scoring == "text":
             rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
         else:

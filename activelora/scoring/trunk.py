@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from transformers import DynamicCache
 
-from activelora.modeling.split import SplitDecoder, expand_cache
+from activelora.modeling.split import Layout, SplitDecoder, expand_cache
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring.batch_size import Halving
+from activelora.scoring.branching import layout_of
 from activelora.scoring.layout import Chunk
 
 States = tuple[torch.Tensor | None, list[torch.Tensor]]
@@ -28,15 +29,16 @@ class Trunk:
 
     Args:
         split: The model in two parts.
-        device: Where it lives.
+        like: A tensor of its device and dtype.
         kept: Where states are kept across runs, if anywhere.
         halving: Goes on where memory runs out.
     """
 
-    def __init__(self, split: SplitDecoder, device: torch.device, kept: TrunkStates | None, halving: Halving) -> None:
+    def __init__(self, split: SplitDecoder, like: torch.Tensor, kept: TrunkStates | None, halving: Halving) -> None:
         self._split = split
         self._halving = halving
-        self._device = device
+        self._like = like
+        self._device = like.device
         self._kept = kept
 
     def states(self, chunk: Chunk, keep: bool) -> Generator[None, None, States]:
@@ -61,7 +63,9 @@ class Trunk:
         return self._batched(chunk, states_MD.to(self._device))
 
     def _key(self, chunk: Chunk) -> str:
-        return self._split.states_key([[chunk.prefix], *(chunk.ids(batch) for batch in chunk.company)])
+        groups = [[chunk.prefix], *(chunk.ids(batch) for batch in chunk.company)]
+        forks = [[len(ids) for _, ids in row.branches] for row in chunk.rows if row.branches]
+        return self._split.states_key([*groups, forks] if forks else groups)
 
     def _compute(self, chunk: Chunk) -> Generator[None, None, torch.Tensor]:
         """Return the states of the prefix and then of each row, without padding, in the order of the batches."""
@@ -71,14 +75,16 @@ class Trunk:
             parts.append(self._split.trunk(self._tensor([chunk.prefix]), cache)[0])
         for batch in chunk.company:
             ids = chunk.ids(batch)
-            hidden_BTD = self._run(self._tensor(ids), cache)
+            layout = layout_of([chunk.rows[i] for i in batch], chunk.prefix_length, self._like)
+            hidden_BTD = self._run(self._tensor(ids), cache, layout)
             parts += [hidden_TD[: len(row)] for row, hidden_TD in zip(ids, hidden_BTD, strict=True)]
             yield
         return torch.cat(parts)
 
-    def _run(self, ids_BT: torch.Tensor, cache: DynamicCache | None) -> torch.Tensor:
+    def _run(self, ids_BT: torch.Tensor, cache: DynamicCache | None, layout: Layout | None) -> torch.Tensor:
         def some(rows: slice) -> torch.Tensor:
-            return self._split.trunk(ids_BT[rows], for_batch(cache, len(ids_BT[rows])))
+            part = None if layout is None else layout.rows(rows)
+            return self._split.trunk(ids_BT[rows], for_batch(cache, len(ids_BT[rows])), part)
 
         return self._halving.run(some, *ids_BT.shape)
 

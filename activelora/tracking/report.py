@@ -16,6 +16,7 @@ from activelora.campaign.records import Label, vote_rows
 from activelora.config_file import config_digest
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
+from activelora.tracking.annotators import annotators_of
 from activelora.tracking.champion import champion
 from activelora.tracking.headline import headline_of
 from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
@@ -97,6 +98,7 @@ class _Report:
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),
+            "annotators": annotators_of(self.campaign, self.records),
             "selections": self._selections(),
             "max_items": MAX_ITEMS,
             "provenance": self._provenance(),
@@ -188,7 +190,8 @@ class _Report:
         if labels is None:
             return {}
         rows = vote_rows(self.campaign.read_table(labels, "labels.parquet"))
-        return dict(resolve([rows], self.campaign.config.labeling.adjudicators).labels)
+        config = self.campaign.config.labeling
+        return dict(resolve([rows], config.adjudicators, config.aggregation).labels)
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

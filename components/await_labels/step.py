@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
+from activelora.campaign.labels import label_records, resolve
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import vote_table
+from activelora.campaign.records import Label, vote_table
 from activelora.labeling.adjudication import write_adjudication
+from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.moments import moments_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
@@ -102,6 +104,9 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known, campaign.config.labeling.adjudicators)
     votes = [one for one in records if one["item_id"] not in request.known or one not in _standing(request, one)]
+    agreement = round_agreement(request, collected, _labels_now(request, records))
+    if agreement is not None:
+        attempt.write_json(AGREEMENT_FILE, agreement.as_json())
     manifest = attempt.commit(
         {
             "num_labeled": collected.num_labeled,
@@ -112,6 +117,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
             "num_votes": len(votes),
             **({"num_rounded": collected.num_rounded} if collected.num_rounded else {}),
             "num_rejected_lines": len(collected.rejected),
+            **(agreement.metrics if agreement is not None else {}),
         },
         {
             "source": campaign.config.labeling.source,
@@ -124,6 +130,12 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     if manifest.details.get("action") == "stop":
         stop_campaign(campaign, manifest.details["decision"])
     return manifest
+
+
+def _labels_now(request: Request, records: list[Record]) -> Mapping[str, Label]:
+    """Return the labels that count with this round's votes."""
+    campaign, config = request.campaign, request.campaign.config.labeling
+    return resolve([*label_records(campaign, request.round), records], config.adjudicators, config.aggregation).labels
 
 
 def _decision_details(request: Request, decision: Decision, now: datetime) -> dict[str, Any]:

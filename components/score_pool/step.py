@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,11 @@ from activelora.scoring.table import score_table, text_score_table, unscored_tab
 from activelora.tasks.registry import make_task
 from activelora.tasks.regression import Regression
 from activelora.uncertainty.label_prior import correct, fitted
+from activelora.uncertainty.measures import MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
+
+if TYPE_CHECKING:
+    from activelora.scoring.two_stage import Plan
 
 
 def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
@@ -45,15 +50,15 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
     roster = shard_items(campaign, shard)
     items = [item for item in roster if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
-    num_samples = 0
+    num_samples, staged = 0, dict[str, float]()
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        table, num_samples = _table(attempt, items, roster, needs, labeled)
+        table, num_samples, staged = _table(attempt, items, roster, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
     num_scored = sum(item_id not in labeled for item_id in item_ids)
     seconds = time.monotonic() - begin
-    return attempt.commit({"num_scored": num_scored, "num_samples": num_samples, "seconds": seconds})
+    return attempt.commit({"num_scored": num_scored, "num_samples": num_samples, **staged, "seconds": seconds})
 
 
 def _table(
@@ -62,14 +67,14 @@ def _table(
     roster: list[Item],
     needs: frozenset[str],
     labeled: Mapping[str, Label],
-) -> tuple[pa.Table, int]:
-    """Predict the items, and return the table of their scores and the number of samples behind it."""
+) -> tuple[pa.Table, int, dict[str, float]]:
+    """Predict the items; return the table of their scores, the number of samples, and metrics of two-stage scoring."""
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
     if task.form == "text":
         measures, prompts_ND, num_samples = _predict_texts(attempt, items)
         kept_ND = prompts_ND if EMBEDDINGS in needs else None
-        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples
-    log_probs_NKC, embeddings_ND = _predict(attempt, items, roster, EMBEDDINGS in needs)
+        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples, {}
+    log_probs_NKC, embeddings_ND, staged = _predict(attempt, items, roster, labeled, EMBEDDINGS in needs)
     table = score_table(
         item_ids,
         log_probs_NKC,
@@ -79,7 +84,7 @@ def _table(
         labeled=labeled,
         gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
     )
-    return table, log_probs_NKC.shape[1]
+    return table, log_probs_NKC.shape[1], staged
 
 
 def _predict_texts(
@@ -106,27 +111,45 @@ def _predict_texts(
 
 
 def _predict(
-    attempt: Attempt, items: list[Item], roster: list[Item], with_embeddings: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """Return log_probs_NKC, corrected for the label prior where asked, and embeddings_ND if they are wanted."""
+    attempt: Attempt, items: list[Item], roster: list[Item], labeled: Mapping[str, Label], with_embeddings: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, dict[str, float]]:
+    """Return log_probs_NKC, corrected for the label prior where asked, embeddings_ND if wanted, and metrics."""
     from activelora.scoring.predict import Predictor
+    from activelora.scoring.two_stage import predict
 
     campaign, round_ = attempt.campaign, attempt.unit.round
+    config = campaign.config
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     evaluation = attempt.reads(campaign.require(Unit("evaluate_adapter", round_)))
     prior = campaign.read_json(evaluation, "evaluation.json")["label_prior"]
-    num_samples = 0 if round_ == 0 else campaign.config.scoring.num_samples
-    embeddings_ND = None
+
+    def adjust(log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
+        if prior is None:
+            return log_probs_NKC
+        return correct(log_probs_NKC, fitted(np.array(prior), log_probs_NKC.shape[-1]))
+
+    num_samples = 0 if round_ == 0 else config.scoring.num_samples
     with Predictor.load(campaign, round_) as loaded:
         predictor = loaded.among(roster)
+        if config.scoring.two_stage is not None and num_samples > 0:
+            candidates = [index for index, item in enumerate(items) if item.item_id not in labeled]
+            plan = _plan(campaign, config.scoring.two_stage, adjust)
+            staged = predict(predictor, items, candidates, num_samples, plan, with_embeddings)
+            return staged.log_probs_NKC, staged.embeddings_ND, staged.metrics
         if with_embeddings:
             log_probs_NKC, embeddings_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
-        else:
-            log_probs_NKC = predictor.log_probs(items, num_samples, "scoring the pool")
-    if prior is not None:
-        log_probs_NKC = correct(log_probs_NKC, fitted(np.array(prior), log_probs_NKC.shape[-1]))
-    return log_probs_NKC, embeddings_ND
+            return adjust(log_probs_NKC), embeddings_ND, {}
+        return adjust(predictor.log_probs(items, num_samples, "scoring the pool")), None, {}
+
+
+def _plan(campaign: Campaign, share: float, adjust: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Plan:
+    """Return how two-stage scoring goes; its recall is of the measures that the strategy reads."""
+    from activelora.scoring.two_stage import FIRST_MEASURE, Plan
+
+    acquisition = campaign.config.acquisition
+    measures = sorted(measures_read(acquisition) & MEASURES.keys()) or [FIRST_MEASURE]
+    return Plan(share, acquisition.batch_size, measures, campaign.seed("two_stage"), adjust)
 
 
 def _gradient_lengths(attempt: Attempt, items: list[Item], log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

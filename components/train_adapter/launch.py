@@ -80,6 +80,7 @@ def launch(campaign: Campaign, unit: Unit, num_processes: int) -> None:
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
+            local_addr="localhost",  # a container's own name may mean nothing to it
             max_restarts=0,  # the next tick is the retry, and goes on from the checkpoint
             logs_specs=DefaultLogsSpecs(log_dir=scratch),
         )

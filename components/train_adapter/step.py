@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.campaign import Attempt, Campaign
-from activelora.campaign.labels import label_snapshot
+from activelora.campaign.labels import LabelSnapshot, label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Label
 from activelora.errors import DataError
 from activelora.modeling.methods.registry import get_method
 from activelora.pool.access import find_items
@@ -68,7 +66,7 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
         raise DataError("no item has a label yet", where=f"{campaign.store.uri}, round {round_}")
     if team.agree(snapshot.digest) != snapshot.digest:
         raise DataError("the training processes have read different labels", where=campaign.store.uri)
-    fit, base_name = _fit(attempt, snapshot.labels, team)
+    fit, base_name = _fit(attempt, snapshot, team)
     metrics = {
         "num_labels": len(snapshot.labels),
         "num_steps": len(fit.losses),
@@ -89,20 +87,20 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
         attempt.commit(metrics, details)
 
 
-def _fit(attempt: Attempt, labels: Mapping[str, Label], team: Team) -> tuple[Fit, str]:
+def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
     from activelora.modeling.base import load_base, load_to_shard
     from activelora.modeling.fitting import AttemptJob
 
     campaign, round_ = attempt.campaign, attempt.unit.round
     method = get_method(campaign.config.adapter.method)
     base = load_to_shard(campaign.config.model) if team.shards else load_base(campaign.config.model)
-    items, indices = _encode(campaign, base, labels)
+    items, indices, weights = _encode(campaign, base, snapshot)
     with tempfile.TemporaryDirectory() as scratch:
         previous = None
         if round_ > 1 and campaign.config.training.warm_start:
             manifest = attempt.reads(campaign.require(Unit("train_adapter", round_ - 1)))
             previous = campaign.download_folder(manifest, "adapter", Path(scratch) / "previous")
-        job = AttemptJob(attempt, base, items, indices, Path(scratch) / "adapter", previous, team)
+        job = AttemptJob(attempt, base, items, indices, weights, Path(scratch) / "adapter", previous, team)
         fit = method.implement().fit(job)
         if team.leads:
             attempt.upload_folder("adapter", job.folder)
@@ -111,11 +109,19 @@ def _fit(attempt: Attempt, labels: Mapping[str, Label], team: Team) -> tuple[Fit
     return fit, base.name
 
 
-def _encode(campaign: Campaign, base: BaseModel, labels: Mapping[str, Label]) -> tuple[list[EncodedItem], list[int]]:
-    """Return what is to be learned from the labelled items, sorted by id: questions as token ids, and answers."""
+def _encode(
+    campaign: Campaign, base: BaseModel, snapshot: LabelSnapshot
+) -> tuple[list[EncodedItem], list[int], list[float]]:
+    """Return what is to be learned, sorted by item id: questions as token ids, answers, and how much each counts."""
     from activelora.modeling.encoding import Encoder
 
-    found = find_items(campaign, list(labels))
-    items = [found[item_id] for item_id in sorted(labels)]
+    found = find_items(campaign, list(snapshot.labels))
     encoder = Encoder(base.tokenizer, campaign.config.task)
-    return encoder.encode_labelled(items, [labels[item.item_id] for item in items])
+    soft = campaign.config.training.soft_labels
+    lessons = [
+        (found[item_id], label, share)
+        for item_id in sorted(snapshot.labels)
+        for label, share in (snapshot.shares[item_id] if soft else {snapshot.labels[item_id]: 1.0}).items()
+    ]
+    items, indices = encoder.encode_labelled([item for item, _, _ in lessons], [label for _, label, _ in lessons])
+    return items, indices, [share for _, _, share in lessons for _ in range(encoder.rows_per_item)]

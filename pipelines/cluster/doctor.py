@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
 from activelora.config import CampaignConfig, ResourcesConfig
-from activelora.config_secrets import SECRET_KEYS
 from activelora.errors import ActiveLoRAError
 from components.image import Images
 from pipelines.cluster.connection import ENDPOINT_VARIABLE, find_connection
@@ -17,12 +15,10 @@ from pipelines.cluster.errors import ClusterError
 from pipelines.cluster.findings import Finding, failed, ok, warning
 from pipelines.cluster.kube import ForbiddenError, Kube
 from pipelines.cluster.nodes import check_nodes
+from pipelines.cluster.objects import APPLY, check_named, check_priorities, check_secrets, items_at
 from pipelines.cluster.registry import check_image
 from pipelines.cluster.training_checks import check_training
-from pipelines.pods import CONFIG_KEYS
 
-APPLY = "Apply manifests/ (see manifests/README.md)."
-_POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
 RIGHTS = (("list", "pods"), ("get", "pods/log"), ("list", "events"), ("get", "secrets"), ("get", "configmaps"))
 
 
@@ -56,17 +52,18 @@ def examine(
             ("namespace", lambda: _check_namespace(kube, namespace)),
             ("types", lambda: _check_types(kube, resources)),
             ("rights", lambda: _check_rights(kube, namespace)),
-            ("accounts", lambda: _check_named(kube, namespace, resources)),
+            ("accounts", lambda: check_named(kube, namespace, resources)),
             ("training", lambda: check_training(kube, namespace, resources)),
-            ("priorities", lambda: _check_priorities(kube, resources)),
-            ("secrets", lambda: _check_secrets(kube, namespace, resources)),
-            ("nodes", lambda: check_nodes(_items(kube, "/api/v1/nodes"), resources)),
+            ("priorities", lambda: check_priorities(kube, resources)),
+            ("secrets", lambda: check_secrets(kube, namespace, resources)),
+            ("nodes", lambda: check_nodes(items_at(kube, "/api/v1/nodes"), resources)),
             ("MLflow", lambda: _check_mlflow(kube, namespace, config)),
         )
         for name, check in checks:
             yield from _guarded(name, check)
     yield _check_pipelines(endpoint)
     yield _check_storage(campaign_uri)
+    yield from _check_model(config)
     used = {
         images.gpu if one.accelerator_type else images.cpu for one in (resources.cpu, resources.train, resources.score)
     }
@@ -145,80 +142,6 @@ def _check_rights(kube: Kube, namespace: str) -> Iterator[Finding]:
         yield ok("rights", "this account may see all that is looked at here")
 
 
-def _check_named(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
-    """Check service account, volume claim and queue, where the campaign names them."""
-    place = f"/api/v1/namespaces/{namespace}"
-    if account := resources.service_account:
-        there = kube.get(f"{place}/serviceaccounts/{account}") is not None
-        yield _there(f"service account {account}", there, APPLY)
-    if resources.model_cache and (claim := resources.model_cache.claim):
-        found = kube.get(f"{place}/persistentvolumeclaims/{claim}")
-        yield _there(f"volume claim {claim}", found is not None, "Make it, or leave model_cache.claim out.")
-        if found is not None and "ReadWriteMany" not in found["spec"].get("accessModes", ()):
-            yield warning(
-                f"volume claim {claim}",
-                "is not ReadWriteMany",
-                "Pods on several nodes cannot share it: use one that is.",
-            )
-    if resources.queue:
-        names = [one["metadata"]["name"] for one in _queues(kube, namespace)]
-        yield _there(f"queue {resources.queue}", resources.queue in names, "Apply manifests/components/kueue.")
-
-
-def _queues(kube: Kube, namespace: str) -> list[dict[str, Any]]:
-    group = kube.get("/apis/kueue.x-k8s.io")
-    if group is None:
-        return []
-    version = group["preferredVersion"]["groupVersion"]
-    return _items(kube, f"/apis/{version}/namespaces/{namespace}/localqueues")
-
-
-def _check_priorities(kube: Kube, resources: ResourcesConfig) -> Iterator[Finding]:
-    """Check the priority classes that the campaign names, and the policy without which Kubernetes' have no effect."""
-    found: dict[str, set[str]] = {"queue": set(), "pod": set()}
-    for one in (resources.cpu, resources.train, resources.score):
-        if one.priority_class:
-            waits = resources.queue is not None and one.accelerator_type is not None
-            found["queue" if waits else "pod"].add(one.priority_class)
-    for name in sorted(found["queue"]):
-        group = kube.get("/apis/kueue.x-k8s.io")
-        version = group["preferredVersion"]["groupVersion"] if group else "kueue.x-k8s.io/v1beta2"
-        there = kube.get(f"/apis/{version}/workloadpriorityclasses/{name}") is not None
-        yield _there(f"Kueue's priority class {name}", there, "Make that WorkloadPriorityClass, or name another.")
-    for name in sorted(found["pod"]):
-        there = kube.get(f"/apis/scheduling.k8s.io/v1/priorityclasses/{name}") is not None
-        yield _there(f"priority class {name}", there, "Make that PriorityClass, or name another.")
-    if found["pod"]:
-        there = kube.get(f"{_POLICIES}/activelora-priority") is not None
-        yield _there("priority policy", there, "Apply manifests/components/priority (Kubernetes 1.36 or newer).")
-
-
-def _check_secrets(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
-    """Look at the names of the keys; the values are not read into any message."""
-    named: dict[str, set[str]] = {name: set(SECRET_KEYS) for name in resources.secrets}
-    for variable, source in resources.secret_env.items():
-        named.setdefault(source.name, set()).add(source.key or variable)
-    if resources.notify:
-        named.setdefault(resources.notify.secret, set()).add(resources.notify.key)
-    wanted = [("secrets", name, tuple(sorted(keys))) for name, keys in named.items()]
-    wanted += [("secrets", name, (".dockerconfigjson",)) for name in resources.image_pull_secrets]
-    if resources.config_map:
-        wanted.append(("configmaps", resources.config_map, CONFIG_KEYS))
-    for kind, name, keys in wanted:
-        found = kube.get(f"/api/v1/namespaces/{namespace}/{kind}/{name}")
-        check = f"{kind[:-1]} {name}"
-        missing = sorted(set(keys) - set((found or {}).get("data") or ()))
-        if found is None:
-            remedy = f"Make it with the keys {', '.join(keys)}. {APPLY}"
-            yield failed(check, f"is not in {namespace}", remedy)
-        elif missing and kind == "secrets":
-            yield failed(check, f"lacks {', '.join(missing)}", "Add the keys, spelled exactly so.")
-        elif missing:
-            yield warning(check, f"lacks {', '.join(missing)}", "Right where the cloud's defaults do.")
-        else:
-            yield ok(check, f"has {', '.join(keys)}")
-
-
 def _check_mlflow(kube: Kube, namespace: str, config: CampaignConfig) -> Iterator[Finding]:
     tracking, uri = config.tracking, config.tracking.uri
     if not tracking.enabled:
@@ -241,7 +164,7 @@ def _check_mlflow(kube: Kube, namespace: str, config: CampaignConfig) -> Iterato
 
 def _check_service(kube: Kube, service: str, namespace: str) -> Finding:
     """Look for ready pods behind a Service: its name means nothing outside of the cluster."""
-    slices = _items(
+    slices = items_at(
         kube,
         f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
         labelSelector=f"kubernetes.io/service-name={service}",
@@ -282,10 +205,26 @@ def _check_storage(campaign_uri: str | None) -> Finding:
     return ok("storage", f"{campaign_uri} can be listed from here")
 
 
-def _there(check: str, is_there: bool, remedy: str) -> Finding:
-    return ok(check, "is there") if is_there else failed(check, "is not there", remedy)
+def _check_model(config: CampaignConfig) -> Iterator[Finding]:
+    """Look for a model that pods fetch from an object store."""
+    from activelora.modeling.builtin import NAME
+    from activelora.modeling.published import find, place_in
 
-
-def _items(kube: Kube, path: str, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (kube.get(path, **query) or {}).get("items") or []
-    return found
+    base, cache = config.model.base, config.resources.model_cache
+    if base.startswith("s3://"):
+        place, remedy = base, "Publish it with: activelora model push FOLDER s3://bucket/prefix."
+    elif cache is not None and cache.uri is not None:
+        place = place_in(cache.uri, base, config.model.revision)
+        remedy = f"{'`activelora submit`' if base == NAME else 'The first run'} publishes it."
+    else:
+        return
+    try:
+        found = find(place)
+    except ActiveLoRAError as error:
+        yield failed("model", f"{place}: {error.problem}", error.remedy or "Check bucket, endpoint and keys.")
+        return
+    if found is not None:
+        yield ok("model", f"{place} holds {found.name}, {sum(file.size for file in found.files) / 1e6:.0f} MB")
+    else:
+        state = failed if base == place else warning
+        yield state("model", f"{place} holds no model yet", remedy)

@@ -27,10 +27,13 @@ LABELED = 4
 def campaign_of(tmp_path, tiny_model_path):
     """Return a maker of campaigns in round 1: four items have a label, and the adapter is trained."""
 
-    def make(**acquisition):
+    def make(scoring=None, **acquisition):
         write_rows(tmp_path, 60, "classification")
         campaign = make_campaign(
-            tmp_path, tiny_model_path, acquisition={"batch_size": 5, **acquisition}, scoring={"num_samples": 3}
+            tmp_path,
+            tiny_model_path,
+            acquisition={"batch_size": 5, **acquisition},
+            scoring=scoring or {"num_samples": 3},
         )
         for round_ in (0, 1):
             if round_ == 1:
@@ -134,3 +137,17 @@ def test_gradient_lengths_are_those_of_the_rounds_adapter(campaign_of, gradient)
                 lengths_NC = gradients.adapter_lengths(encoded)
         expected_N = (probs_NC * lengths_NC).sum(axis=1)
         np.testing.assert_allclose([row["expected_gradient_length"] for row in table], expected_N, rtol=1e-4)
+
+
+def test_two_stages_sample_what_can_be_selected_and_tell_their_recall(campaign_of):
+    campaign = campaign_of(strategy="entropy", scoring={"num_samples": 3, "two_stage": 0.2})
+    _, base_metrics = scores_of(campaign, 0)
+    assert "two_stage_recall" not in base_metrics, "the base model has one sample anyway"
+    table, metrics = scores_of(campaign, 1)
+    num_candidates = len(shard_items(campaign, 0)) - LABELED
+    assert table.num_rows == num_candidates
+    assert metrics["two_stage_sampled"] == np.ceil(0.2 * num_candidates)
+    assert 0.0 <= metrics["two_stage_recall"] <= 1.0
+    sampled = sum(value > 1e-12 for value in table["bald"].to_pylist())
+    assert sampled <= metrics["two_stage_sampled"] + metrics["two_stage_audited"]
+    assert select_batch.run(campaign, 1).metrics["num_selected"] == 5

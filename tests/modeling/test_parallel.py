@@ -103,6 +103,12 @@ VARIANTS = {
 }
 
 
+def losses_of(folder, steps_before=None):
+    found = json.loads((folder / "losses.json").read_text())
+    assert steps_before is None or found["steps_before"] == steps_before
+    return found["losses"]
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
     """DDP and FSDP, in one start of torchrun: with dropout, uneven parts, a last batch that wraps, and constraints."""
@@ -116,6 +122,9 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
         for name, variant in VARIANTS.items()
         for mode in ("ddp", "fsdp")
     ]
+    stopped = {**runs[1], "name": "fsdp-stopped", "stop_at": 4}
+    stopped["training"] = {**stopped["training"], "checkpoint_every_steps": 2}
+    runs.append(stopped)
     (tmp_path / "runs.json").write_text(json.dumps({"model": str(tiny_model_path), "runs": runs}))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command += ["-m", "tests.modeling.parallel_runs", str(tmp_path)]
@@ -126,7 +135,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
     for run in runs:
         (alone,) = tmp_path.glob(f"{run['name']}-1-*")
         first, second = sorted(tmp_path.glob(f"{run['name']}-2-*"))
-        expected, *found = (json.loads((one / "losses.json").read_text()) for one in (alone, first, second))
+        expected, *found = (losses_of(one) for one in (alone, first, second))
         assert len(expected) == 7
         assert expected[-1] < expected[0]
         assert found[0] == found[1]
@@ -142,3 +151,4 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
             logits.append(PeftModel.from_pretrained(model, one)(input_ids=ids).logits)
             assert not torch.allclose(logits[-1], fresh, atol=1e-2)
         torch.testing.assert_close(*logits, atol=1e-3, rtol=1e-3)
+    assert losses_of(tmp_path / "fsdp-stopped-2-0", steps_before=4) == losses_of(tmp_path / "fsdp-all-2-0")

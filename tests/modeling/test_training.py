@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.label_order import group_by_length
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import AnswerLoss, Trainer, example, num_steps, rate_at
 
@@ -203,3 +204,39 @@ def test_a_method_brings_its_optimisers_and_its_part_of_the_loss(base, examples)
         assert float(trainee.penalty(0, 1).detach()) < 0.95 * before
         assert any(parameter.abs().max() > 0 for parameter in trainee.b)
     assert max(losses) < before
+
+
+def test_grouping_by_length_keeps_every_example_and_pads_less():
+    rng = np.random.default_rng(0)
+    for count, size in ((100, 8), (7, 8), (64, 8), (65, 4)):
+        lengths_N = rng.integers(5, 200, count)
+        order_N = rng.permutation(count)
+        grouped = group_by_length(order_N, lengths_N, size, np.random.default_rng(1))
+        assert sorted(grouped) == list(range(count))
+        np.testing.assert_array_equal(grouped, group_by_length(order_N, lengths_N, size, np.random.default_rng(1)))
+
+        def padded(order, lengths_N=lengths_N, size=size):
+            parts = [lengths_N[order[begin : begin + size]] for begin in range(0, len(order), size)]
+            return sum(len(part) * part.max() for part in parts)
+
+        assert padded(grouped) <= padded(order_N)
+        if count >= 64:
+            assert padded(grouped) < 0.85 * padded(order_N)
+            batches = grouped[: count // size * size].reshape(-1, size)
+            means = lengths_N[batches[:8]].mean(axis=1)
+            assert (np.diff(means) < 0).any(), "batches do not go from short to long"
+
+
+def test_training_by_length_repeats_and_learns(base, examples):
+    config = TrainingConfig(epochs=30, learning_rate=5e-3, batch_size=4, group_by_length=True)
+    first, losses = train(base, examples, config)
+    again, _ = train(base, examples, config)
+    assert all(torch.equal(left, right) for left, right in zip(first, again, strict=True))
+    assert np.mean(losses[-4:]) < 0.5
+
+
+def test_soft_labels_weigh_the_losses_of_the_labels(base, encoder, items):
+    item, shares = encoder.encode(items)[0], {0: 0.25, 1: 0.75}
+    each = [AnswerLoss(base, 0, [example(item, label)])([0]).item() for label in shares]
+    both = AnswerLoss(base, 0, [example(item, label, share) for label, share in shares.items()])([0, 1])
+    assert both.item() * 2 == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-5)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import unicodedata
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,10 @@ from tests.pool.test_survey import splits, write
 
 TWO_COLUMNS = {"kind": "classification", "labels": ["sport", "politics"], "prompt": "{title}: {text}\nTopic:"}
 EXAMPLES = int(os.environ.get("ACTIVELORA_EXAMPLES", "50"))
-TEXTS = st.text(st.sampled_from('ab "\\/\t\r\n\x01\x1c\x1f\x7f\x85\xa0é\u0301\u212bß\U0001f600,{}[]'), max_size=6)
+TEXTS = st.text(
+    st.sampled_from('ab "\\/\t\r\n\x01\x1c\x1f\x7f\x85\xa0é\u0301\u212bß\U0001f600,{}[]й中각\u1100\u1161\u3000\u2019ǅ'),
+    max_size=6,
+)
 
 
 def by_rows(config, files, use):
@@ -111,11 +115,25 @@ def test_texts_are_normalised_and_hashed_as_one_by_one(texts):
     assert ids == [item_id({"b": text, "a\n": text}, ()) for text in expected]
 
 
+def test_characters_of_the_plain_kind_are_never_changed_by_nfc():
+    """Alone and after one another: none is the second half of a composition."""
+    characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    plain = {one for one in characters if not columns._ODD[one.encode()[0]]}
+    parts = [unicodedata.decomposition(one).split() for one in characters]
+    seconds = {chr(int(part[1], 16)) for part in parts if len(part) == 2 and part[0][0] != "<"}
+    jamo = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A8, 0x11C3))}
+    assert len(plain) > 30_000
+    assert all(unicodedata.is_normalized("NFC", one) and not unicodedata.combining(one) for one in plain)
+    assert not plain & (seconds | jamo)
+    assert {one for one in plain if one.isspace()} == {*columns._WHITE, "\x85", "\xa0"}
+
+
 def test_digests_are_sha256():
     texts = pa.array(["", "é", "x" * 1000])
     expected = [hashlib.sha256(text.encode()).digest() for text in texts.to_pylist()]
     assert [row.tobytes() for row in columns.digests(texts, 32)] == expected
     assert columns.digests(texts[:0], 8).shape == (0, 8)
+    assert bytes(columns._by_duckdb(texts, 7)) == columns._by_hashlib(texts, 7)
 
 
 def test_a_draw_is_item_draw(tmp_path, make_config):

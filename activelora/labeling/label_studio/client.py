@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,10 +39,15 @@ class Client:
         token: Legacy or personal access token.
         timeout_seconds: How long an answer may take.
         pause_seconds: Before the first repetition; doubles each time.
+
+    Attributes:
+        url: Its address.
+        server_time: The server's clock at its last answer, in whole seconds; None where it does not tell.
     """
 
     def __init__(self, url: str, token: str, timeout_seconds: float, pause_seconds: float = 0.5) -> None:
         self.url = url.rstrip("/")
+        self.server_time: datetime | None = None
         self._pause_seconds = pause_seconds
         timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds)
         self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
@@ -150,6 +157,7 @@ class Client:
                 if attempt == TRIES or not (is_safe or isinstance(error, _NEVER_SENT)):
                     raise unreachable(error, where, attempt) from error
             else:
+                self.server_time = _date(answer)
                 if 200 <= answer.status < 300:
                     return _json(answer, where)
                 if attempt == TRIES or not (answer.status == 429 or (is_safe and answer.status >= 500)):
@@ -192,6 +200,13 @@ def until_there(look: Callable[[], bool], create: Callable[[], None], pause_seco
             break  # creating once more what is there and cannot be seen would double it
     if not look():
         raise LabelStudioError("what was created does not appear", remedy="Look at the server's log.", passes=True)
+
+
+def _date(answer: urllib3.BaseHTTPResponse) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
 
 
 def _asked_pause(answer: urllib3.BaseHTTPResponse) -> float | None:

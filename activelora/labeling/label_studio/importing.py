@@ -51,7 +51,7 @@ def published_key(project: int, round_: int) -> str:
 def import_round(client: Client, request: Request, project: int) -> None:
     """Create the tasks of a round that are not there, and say so in the store."""
     campaign = campaign_id(request.campaign)
-    wanted = {external_id(campaign, request.round, item_id): item_id for item_id in request.reasons}
+    wanted = {external_id(campaign, request.round, item_id): item_id for item_id in request.asked}
     there: dict[str, list[dict[str, Any]]] = {}
 
     def look() -> bool:
@@ -62,7 +62,7 @@ def import_round(client: Client, request: Request, project: int) -> None:
     def create() -> None:
         missing = {name: item_id for name, item_id in wanted.items() if name not in there}
         missing = _take_over(client, request, project, campaign, missing)
-        for batch in _batches(request, missing):
+        for batch in batches(request, missing):
             client.post(f"/api/projects/{project}/import", batch)
 
     until_there(look, create)
@@ -138,7 +138,7 @@ def _asked_before(request: Request) -> set[str]:
     return asked
 
 
-def _batches(request: Request, missing: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
+def batches(request: Request, missing: Mapping[str, str]) -> Iterator[list[dict[str, Any]]]:
     """Yield the missing tasks in requests of a bounded size, most wanted first."""
     predictions, order = _predictions(request), _order(request)
     batch: list[dict[str, Any]] = []
@@ -159,7 +159,7 @@ def _batches(request: Request, missing: Mapping[str, str]) -> Iterator[list[dict
 
 
 def _order(request: Request) -> dict[str, int]:
-    return {item_id: number for number, item_id in enumerate(request.reasons, 1)}
+    return {item_id: number for number, item_id in enumerate(request.asked, 1)}
 
 
 def _task(request: Request, item_id: str, name: str, priority: int) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _task(request: Request, item_id: str, name: str, priority: int) -> dict[str,
         EXTERNAL_ID: name,
         "round": request.round,
         "priority": priority,
-        "reason": request.reasons[item_id],
+        "reason": request.asked[item_id],
     }
     shown_id = shown_source_id(request.campaign.config.labeling, item)
     source_id = {} if shown_id is None else {"source_id": shown_id}

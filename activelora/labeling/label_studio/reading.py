@@ -1,9 +1,10 @@
 """What people did in Label Studio, without listing everything at each look.
 
-A view of all tasks is kept beside the campaign. A look reads the tasks that changed since the newest change it knows
-(``updated_at`` moves when an annotation is created, changed or deleted), with some overlap, and puts them in the place
-of what it knew of them, so that nothing counts twice. The project's counters tell whether something is missing: then
-the ids are listed, to find deleted tasks, or everything. The view is a cache: without it all is listed once.
+A view of all tasks is kept beside the campaign. A look reads the tasks that changed since the look before
+(``updated_at`` moves when an annotation is created, changed or deleted), by the server's own clock and with some
+overlap, and puts them in the place of what it knew of them, so that nothing counts twice. The project's counters tell
+whether something is missing: then the ids are listed, to find deleted tasks, or everything. The view is a cache:
+without it all is listed once.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from activelora.labeling.label_studio.interface import CONTROL
 from activelora.labeling.label_studio.project import FOLDER, campaign_id, counters
 
 OVERLAP_SECONDS = 10.0
-"""So far before the newest change is read again: a server with several processes may show changes out of order."""
-FORMAT = 1
+"""So far before the last look is read again: a server of several processes may show changes out of order."""
+FORMAT = 2
 logger = logging.getLogger(__name__)
 
 
@@ -72,17 +73,20 @@ class View:
     Attributes:
         tasks: By id.
         difference: What the project's counter of annotations has more than the tasks, after a full listing.
+        looked_at: The server's time before the last look listed what had changed; None where it does not tell.
         num_listed: Tasks that the last look listed, for tests and the log.
     """
 
     tasks: dict[int, SeenTask] = field(default_factory=dict)
     difference: int = 0
+    looked_at: datetime | None = None
     num_listed: int = 0
 
     @property
-    def watermark(self) -> str | None:
-        """The newest change that is known."""
-        return max((task.updated_at for task in self.tasks.values()), default=None)
+    def watermark(self) -> datetime | None:
+        """The time up to which all changes are known; None where none is."""
+        newest = max((moment(task.updated_at) for task in self.tasks.values()), default=None)
+        return newest if self.looked_at is None else self.looked_at
 
     @property
     def num_annotations(self) -> int:
@@ -122,20 +126,23 @@ def look(
     Raises:
         LabelStudioError: The server cannot be asked, or the project is gone.
     """
+    counts = counters(client, campaign, project)  # which also tells a lost project from an empty one
+    now = client.server_time
     view = View() if full else load_view(campaign.store, project)
     if view.watermark is None:
         view = _full(client, campaign, project)
     else:
-        since = moment(view.watermark) - timedelta(seconds=overlap_seconds)
-        changed = _list(client, campaign, project, since)
+        changed = _list(client, campaign, project, view.watermark - timedelta(seconds=overlap_seconds))
         view.merge(changed.items())
         view.num_listed = len(changed)
-        view = _checked(client, campaign, project, view)
+        if not _agrees(view, counts):
+            view = _corrected(client, campaign, project, view)
+    view.looked_at = now
     save_view(campaign.store, project, view)
     return view
 
 
-def _checked(client: Client, campaign: Campaign, project: int, view: View) -> View:
+def _corrected(client: Client, campaign: Campaign, project: int, view: View) -> View:
     """Return the view, or a better one where the project's counters contradict it."""
     counts = counters(client, campaign, project)
     if _agrees(view, counts):
@@ -169,8 +176,6 @@ def _list(client: Client, campaign: Campaign, project: int, since: datetime | No
     if since is not None:
         text = since.isoformat().replace("+00:00", "Z")
         filters = [{"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": text}]
-    else:
-        counters(client, campaign, project)  # a listing of a lost project does not say that it is lost
     own = campaign_id(campaign)
     return {task_id: seen_task(own, task) for task_id, task in client.tasks(project, filters, fields="all").items()}
 
@@ -218,7 +223,8 @@ def load_view(store: Store, project: int) -> View:
         if document["format"] != FORMAT:
             return View()
         tasks = {int(task_id): _restored(task) for task_id, task in document["tasks"].items()}
-        return View(tasks, int(document["difference"]))
+        looked_at = document["looked_at"]
+        return View(tasks, int(document["difference"]), None if looked_at is None else moment(looked_at))
     except KeyError:
         return View()
     except (ValueError, TypeError, AttributeError):
@@ -236,6 +242,7 @@ def save_view(store: Store, project: int, view: View) -> None:
     document = {
         "format": FORMAT,
         "difference": view.difference,
+        "looked_at": None if view.looked_at is None else view.looked_at.isoformat(),
         "tasks": {str(task_id): asdict(task) for task_id, task in view.tasks.items()},
     }
     try:

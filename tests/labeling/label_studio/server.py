@@ -1,9 +1,10 @@
 """A real Label Studio server for tests: its own virtual environment in the user's cache, sqlite, no calls home.
 
-``python -m tests.labeling.label_studio.server`` installs it beforehand.
+``python -m tests.labeling.label_studio.server`` installs it beforehand, with the standard library alone.
 """
 
 import fcntl
+import http.client
 import os
 import shutil
 import signal
@@ -15,8 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import urllib3
 
 VERSION = "1.23"
 EMAIL, PASSWORD = "admin@example.com", "not-a-secret-1"
@@ -120,9 +119,14 @@ class Server:
         self.process = None
 
     def _is_up(self) -> bool:
-        with suppress(urllib3.exceptions.HTTPError):
-            return urllib3.request("GET", f"{self.url}/health", retries=False, timeout=5.0).status == 200
-        return False
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5.0)
+        try:
+            connection.request("GET", "/health")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 def _free_port() -> int:

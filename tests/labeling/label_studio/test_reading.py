@@ -11,7 +11,7 @@ from activelora.errors import ConfigError
 from activelora.labeling.label_studio.client import until_there
 from activelora.labeling.label_studio.errors import LabelStudioError
 from activelora.labeling.label_studio.importing import external_id, split_external_id
-from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, load_view, save_view, seen_task
+from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, load_view, moment, save_view, seen_task
 from activelora.labeling.label_studio.source import connect
 from activelora.labeling.label_studio.tokens import Credentials, expiry_of
 from tests.labeling.label_studio.test_interface import TASKS, config_of
@@ -40,7 +40,7 @@ def test_looks_that_overlap_come_to_the_last_state():
             view.merge(log[max(0, start - chance.randrange(6)) : end])
             start = end
         assert view.tasks == dict(log)
-        assert view.watermark == log[-1][1].updated_at
+        assert view.watermark == moment(log[-1][1].updated_at)
 
 
 def test_an_older_state_replaces_no_newer_one():
@@ -53,19 +53,20 @@ def test_an_older_state_replaces_no_newer_one():
 
 def test_a_view_is_kept_and_a_damaged_one_is_none(tmp_path):
     store = open_store(str(tmp_path))
-    view = View({7: task_at(4, "a", "b"), 8: SeenTask(-1, None, time_of(2))}, difference=2)
+    view = View({7: task_at(4, "a", "b"), 8: SeenTask(-1, None, time_of(2))}, 2, moment(time_of(9)))
     assert load_view(store, 3) == View()
     save_view(store, 3, view)
     assert load_view(store, 3) == view
+    assert load_view(store, 3).watermark == moment(time_of(9))
     assert load_view(store, 4) == View()
     [key] = store.list("labeling/")
     for damaged in (
         b"",
         b"{",
         b"[]",
-        b'{"format": 1}',
+        b'{"format": 2}',
         b'{"format": 0}',
-        b'{"format": 1, "difference": 0, "tasks": 3}',
+        b'{"format": 2, "difference": 0, "tasks": 3}',
     ):
         store.write(key, damaged)
         assert load_view(store, 3) == View()

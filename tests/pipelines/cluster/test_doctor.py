@@ -174,6 +174,23 @@ def test_priorities_need_their_class_and_the_policy(found, fake):
     assert [findings[check].state for check in checks] == ["ok"] * 3
 
 
+def test_a_model_in_an_object_store_is_looked_for(found, tiny_model_path, s3_uri):
+    from activelora.modeling.published import place_in, publish
+
+    model = {"base": f"{s3_uri}/tiny"}
+    assert found(model=model)["model"].state == "failed"
+    assert "activelora model push" in found(model=model)["model"].remedy
+    publish(tiny_model_path, f"{s3_uri}/tiny", "tiny")
+    assert "holds tiny" in found(model=model)["model"].words
+    cached = {"resources": {"model_cache": {"uri": s3_uri}}, "model": {"base": "owner/tiny"}}
+    assert (found(**cached)["model"].state, found(**cached)["model"].remedy) == (
+        "warning",
+        "The first run publishes it.",
+    )
+    publish(tiny_model_path, place_in(s3_uri, "owner/tiny", None), "owner/tiny")
+    assert found(**cached)["model"].state == "ok"
+
+
 def test_types_that_are_not_installed(found, fake):
     fake.objects["/apis"] = {"groups": []}
     findings = found()

@@ -1,0 +1,35 @@
+"""Settings about several annotators that do not go with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from activelora.config import CampaignConfig
+
+WEIGHED = {
+    "dawid_skene": ("classification", "yes_no"),
+    "one_coin": ("classification", "yes_no", "multiple_choice", "multi_label"),
+    "median": ("regression",),
+}
+"""Rule of `labeling.aggregation` → kinds of task whose labels it can combine."""
+WITH_GOLD = ("classification", "yes_no", "multiple_choice", "multi_label")
+
+
+def annotator_conflicts(config: CampaignConfig) -> Iterator[tuple[str, str, str]]:
+    """Yield what cannot be: setting, problem and remedy."""
+    kind, labeling = config.task.kind, config.labeling
+    kinds = WEIGHED.get(labeling.aggregation)
+    if kinds is not None and kind not in kinds:
+        problem = f"`{labeling.aggregation}` combines labels of {', '.join(kinds)}, and task.kind is {kind}"
+        yield "labeling.aggregation", problem, "Set it to majority, or leave it out."
+    if labeling.gold_questions and kind not in WITH_GOLD:
+        problem = f"gold questions have one right answer, and task.kind is {kind}"
+        yield "labeling.gold_questions", problem, "Leave it out."
+    if labeling.gold_questions and labeling.source == "oracle":
+        problem = "gold questions measure people, and labeling.source is `oracle`"
+        yield "labeling.gold_questions", problem, "Leave it out, or set labeling.source to where people label."
+    if config.training.soft_labels and config.adapter.method == "laplace":
+        problem = "the curvature of `laplace` is that of one label an item"
+        yield "training.soft_labels", problem, "Set it to false, or choose another adapter.method."

@@ -1,0 +1,60 @@
+"""Gold questions: holdout items, whose labels are known, among those that annotators are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.records import Item
+from activelora.pool.access import holdout
+from activelora.seeding import item_draw
+
+
+@dataclass(frozen=True)
+class GoldQuestion:
+    """A question whose answer is known.
+
+    Attributes:
+        item: The holdout item.
+        label: Its label.
+        round: The last round that asks for it.
+    """
+
+    item: Item
+    label: int
+    round: int
+
+
+def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
+    """Return the gold questions of all rounds up to one, by item id.
+
+    Each round asks for ``labeling.gold_questions`` others, in an order drawn once; when all have been asked for, it
+    begins again.
+    """
+    num = campaign.config.labeling.gold_questions
+    if num == 0:
+        return {}
+    items, labels_N = holdout(campaign)
+    seed = campaign.seed("gold")
+    order = sorted(range(len(items)), key=lambda index: (item_draw(seed, items[index].item_id), items[index].item_id))
+    found: dict[str, GoldQuestion] = {}
+    for place in range(num * (round_ + 1)):
+        index = order[place % len(order)]
+        found[items[index].item_id] = GoldQuestion(items[index], int(labels_N[index]), place // num)
+    return found
+
+
+def mixed(reasons: dict[str, str], gold: list[str], seed: int) -> dict[str, str]:
+    """Return what annotators are asked for, in order: gold questions at drawn places, with the reason of a neighbour.
+
+    Nothing tells a gold question from the others.
+    """
+    wanted, words = list(reasons), list(reasons.values())
+    if not wanted:
+        return dict(reasons)
+    places = {item_id: int(item_draw(seed, item_id) * len(wanted)) for item_id in gold}
+    asked: dict[str, str] = {}
+    for place, item_id in enumerate(wanted):
+        asked |= {one: words[place] for one in gold if places[one] == place}
+        asked[item_id] = words[place]
+    return asked

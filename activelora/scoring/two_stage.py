@@ -1,0 +1,146 @@
+"""Two-stage scoring: one pass without sampling for all items, and K samples only where they can change the selection.
+
+The second stage takes the items of the highest predictive entropy in the first. What that loses is measured in every
+run: some of the items that were left out are drawn at random and get their samples, too.
+
+Letters: N items, K samples, C answers, D features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from activelora.campaign.records import Item
+from activelora.seeding import item_draw
+from activelora.uncertainty.measures import MEASURES, mean_over_labels
+
+if TYPE_CHECKING:
+    from activelora.scoring.predict import Predictor
+
+FloatArray = NDArray[np.float64]
+FIRST_MEASURE = "predictive_entropy"
+AUDIT_SHARE = 0.05
+MIN_AUDIT, MAX_AUDIT = 20, 500
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What two-stage scoring is to do.
+
+    Attributes:
+        share: Of the candidates, that the second stage samples.
+        batch: Items that will be selected: at least as many are sampled, and recall is that of so many.
+        measures: Measures whose top the recall is of.
+        seed: Of the draw that audits.
+        adjust: Corrects log-probabilities (N, K, C), for example for the label prior.
+    """
+
+    share: float
+    batch: int
+    measures: Collection[str]
+    seed: int
+    adjust: Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What two-stage scoring found.
+
+    Attributes:
+        log_probs_NKC: Of all items; one that was not sampled has K times what the pass without sampling says.
+        embeddings_ND: Of the pass without sampling; None unless wanted.
+        metrics: ``two_stage_sampled`` and ``two_stage_audited``, numbers of items; ``two_stage_recall``, estimated.
+    """
+
+    log_probs_NKC: FloatArray
+    embeddings_ND: NDArray[np.float32] | None
+    metrics: dict[str, float]
+
+
+def predict(
+    predictor: Predictor,
+    items: Sequence[Item],
+    candidates: Sequence[int],
+    num_samples: int,
+    plan: Plan,
+    with_embeddings: bool = False,
+) -> Staged:
+    """Score items in two stages.
+
+    Args:
+        predictor: The round's model.
+        items: N items.
+        candidates: Indices of those that can be selected; the others are never sampled.
+        num_samples: K.
+        plan: How.
+        with_embeddings: Whether embeddings are wanted.
+    """
+    embeddings_ND = None
+    description = "scoring the pool, first stage"
+    if with_embeddings:
+        first_N1C, embeddings_ND = predictor.log_probs_and_embeddings(items, 0, description)
+    else:
+        first_N1C = predictor.log_probs(items, 0, description)
+    first_N1C = plan.adjust(first_N1C)
+    chosen, audited = split(items, candidates, score(FIRST_MEASURE, first_N1C), plan)
+    sampled = [*chosen, *audited]
+    description = "scoring the pool, second stage"
+    log_probs_SKC = plan.adjust(predictor.log_probs([items[i] for i in sampled], num_samples, description))
+    log_probs_NKC = np.repeat(first_N1C, log_probs_SKC.shape[1], axis=1)
+    log_probs_NKC[sampled] = log_probs_SKC
+    recall = min(
+        estimate_recall(
+            score(name, log_probs_SKC[: len(chosen)]),
+            score(name, log_probs_SKC[len(chosen) :]),
+            len(candidates) - len(chosen),
+            plan.batch,
+        )
+        for name in plan.measures
+    )
+    counts = {"two_stage_sampled": float(len(chosen)), "two_stage_audited": float(len(audited))}
+    return Staged(log_probs_NKC, embeddings_ND, counts | {"two_stage_recall": recall})
+
+
+def split(
+    items: Sequence[Item], candidates: Sequence[int], scores_N: FloatArray, plan: Plan
+) -> tuple[list[int], list[int]]:
+    """Return the indices to sample and those to audit; neither depends on the items' order."""
+    ranked = sorted(candidates, key=lambda index: (-scores_N[index], items[index].item_id))
+    num_chosen = min(len(ranked), max(plan.batch, math.ceil(plan.share * len(ranked))))
+    left = sorted(ranked[num_chosen:], key=lambda index: item_draw(plan.seed, items[index].item_id))
+    num_audited = min(max(MIN_AUDIT, round(AUDIT_SHARE * len(left))), MAX_AUDIT)
+    return sorted(ranked[:num_chosen]), sorted(left[:num_audited])
+
+
+def estimate_recall(chosen_S: FloatArray, audited_A: FloatArray, num_left: int, batch: int) -> float:
+    """Return the estimated share of the true top of the scores that was sampled.
+
+    An audited item stands for ``num_left / A`` items that were left out; the estimate is the weighted top's.
+
+    Args:
+        chosen_S: Scores of the items that were sampled.
+        audited_A: Scores of A items drawn from those that were left out.
+        num_left: How many were left out.
+        batch: Size of the top.
+    """
+    if len(audited_A) == 0:
+        return 1.0
+    scores = np.concatenate([chosen_S, audited_A])
+    weights = np.concatenate([np.ones(len(chosen_S)), np.full(len(audited_A), num_left / len(audited_A))])
+    order = np.argsort(-scores, kind="stable")
+    before = np.cumsum(weights[order]) - weights[order]
+    inside = np.clip(batch - before, 0.0, weights[order])
+    found = inside[order < len(chosen_S)].sum()
+    return float(found / inside.sum())
+
+
+def score(name: str, log_probs_NKC: FloatArray) -> FloatArray:
+    """Return a measure of items; of label sets (N, K, C, 2) the mean over labels."""
+    measure = MEASURES[name]
+    return mean_over_labels(measure, log_probs_NKC) if log_probs_NKC.ndim == 4 else measure(log_probs_NKC)
