@@ -138,7 +138,7 @@ def _check_model_token(config: CampaignConfig, findings: Findings) -> None:
 
     if config.labeling.source == "llm" and not os.environ.get(TOKEN_VARIABLE, "").strip():
         findings.warnings.append(
-            f"labeling.llm: {TOKEN_VARIABLE} is not set here: requests would go to {config.labeling.llm.url} without one"
+            f"labeling.llm: {TOKEN_VARIABLE} is not set here: requests to {config.labeling.llm.url} would carry none"
         )
 
 
