@@ -161,7 +161,9 @@ class Cover:
         """Return squared distances to the nearest of some of the centres."""
         centers_MD, norms_M = self._centers.between(begin, end)
         sums_BM = norms_B[:, None] + norms_M[None]
-        squared_BM = sums_BM - 2.0 * (points_BD @ centers_MD.T)
+        # The product's kernel may look at the rows that are not used yet: whatever it finds there is no error of ours.
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            squared_BM = sums_BM - 2.0 * (points_BD @ centers_MD.T)
         squared_BM[squared_BM <= ROUNDING * sums_BM] = 0.0
         return np.asarray(squared_BM.min(axis=1), dtype=np.float32)
 
@@ -180,8 +182,8 @@ class _Growing:
     """The centres, in an array that has room for more."""
 
     def __init__(self, num_features: int) -> None:
-        self._centers_MD = np.empty((CENTER_BLOCK, num_features), dtype=np.float32)
-        self._norms_M = np.empty(CENTER_BLOCK)
+        self._centers_MD = np.zeros((CENTER_BLOCK, num_features), dtype=np.float32)
+        self._norms_M = np.zeros(CENTER_BLOCK)
         self._num = 0
         self.largest_norm = 0.0
 
@@ -204,7 +206,7 @@ class _Growing:
 
 
 def _longer(array: NDArray[Any], size: int) -> NDArray[Any]:
-    longer = np.empty((size, *array.shape[1:]), dtype=array.dtype)
+    longer = np.zeros((size, *array.shape[1:]), dtype=array.dtype)
     longer[: len(array)] = array
     return longer
 
