@@ -34,6 +34,11 @@ METHODS: dict[str, dict[str, str]] = {
     "C-LoRA": {"adapter.method": "c_lora", "adapter.constraint.form": "none"},
     "BLoB": {"adapter.method": "blob", "adapter.constraint.form": "none"},
     "Laplace": {"adapter.method": "laplace", "adapter.constraint.form": "none"},
+    "Laplace (evidence)": {
+        "adapter.method": "laplace",
+        "adapter.constraint.form": "none",
+        "adapter.laplace.prior_from": "evidence",
+    },
 }
 """Row of the table → settings. Samples are averaged in the prediction unless `evaluation.num_samples` is 0."""
 

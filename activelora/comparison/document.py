@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from activelora import __version__
-from activelora.comparison.measured import CONTROL, Method, Run, area, common_labels, paired_differences
+from activelora.comparison.measured import CONTROL, Method, Run, area, common_labels, holdout_noise, paired_differences
 from activelora.comparison.statistics import area_weights, holm, labels_to_target, paired_test
 from activelora.comparison.words import sentence, verdict
 from activelora.errors import DataError
@@ -154,7 +154,8 @@ def _tests(runs: list[Run], control: list[Run], level: float) -> Document | None
         differences = paired_differences(runs, control, weights_R)
         if differences.size < 2:  # one seed, and a metric that is no mean over items: nothing to learn luck from
             return None
-        found = asdict(paired_test(differences, level))
+        noise = holdout_noise(runs, control, weights_R) if differences.shape[1] == 1 else 0.0
+        found = asdict(paired_test(differences, level, noise))
         tests[measure] = found | {"p_value": None if math.isnan(found["p_value"]) else found["p_value"]}
     return tests
 

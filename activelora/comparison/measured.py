@@ -152,6 +152,27 @@ def paired_differences(ours: Sequence[Run], controls: Sequence[Run], weights_R: 
     return np.array(means)[:, None]
 
 
+def holdout_noise(ours: Sequence[Run], controls: Sequence[Run], weights_R: FloatArray) -> float:
+    """Return how uncertain the mean of paired differences is by the draw of the holdout items alone: a variance.
+
+    For campaigns whose seeds have holdouts of their own: Σ_s Var_n(d_sn) / N / S². 0 for a metric that is no mean over
+    items.
+
+    Args:
+        ours: As in :func:`paired_differences`.
+        controls: The control's runs.
+        weights_R: What each round counts.
+    """
+    total = 0.0
+    for run, other in zip(ours, controls, strict=True):
+        own, others = run.item_scores(), other.item_scores()
+        if own is None or others is None or own[0] != others[0] or len(own[0]) < 2:
+            return 0.0
+        differences_N = weights_R @ (own[1] - others[1])
+        total += float(differences_N.var(ddof=1)) / len(differences_N)
+    return total / len(ours) ** 2
+
+
 def area(run: Run) -> float:
     """Return the area under the headline metric's curve: its mean over the labels spent."""
     return float(area_weights(run.num_labels) @ np.array(run.metric(run.headline.metric)))

@@ -50,7 +50,7 @@ class PairedTest:
     num_items: int
 
 
-def paired_test(differences_SN: FloatArray, level: float = 0.95) -> PairedTest:
+def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance: float = 0.0) -> PairedTest:
     """Test whether the mean of crossed paired differences is zero.
 
     With one item a seed (its mean) this is the paired t-test over seeds. With one seed nothing is known about other
@@ -59,6 +59,8 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95) -> PairedTest:
     Args:
         differences_SN: Score of the method minus score of the control, by seed and holdout item.
         level: Of the interval.
+        least_variance: What the mean's variance is at least: a few seeds can agree by chance in spite of what each of
+            them is known to be uncertain by.
 
     Raises:
         ValueError: There are no differences, one is not a number, or a single one.
@@ -72,7 +74,7 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95) -> PairedTest:
     num_seeds, num_items = differences_SN.shape
     mean = float(differences_SN.mean())
     variance, freedom = _variance_of_mean(differences_SN)
-    error = math.sqrt(variance)
+    error = math.sqrt(max(variance, least_variance))
     half = float(student.ppf((1.0 + level) / 2.0, freedom)) * error if error > 0 else 0.0
     if num_seeds == 1:
         p_value = math.nan

@@ -6,8 +6,8 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.comparison.measured import Method, Run
-from components.evaluate_adapter.judges import SET_SCHEMA
+from activelora.comparison.measured import Method, Run, holdout_noise
+from components.evaluate_adapter.judges import CHOICE_SCHEMA, SET_SCHEMA
 from components.evaluate_adapter.written import TEXT_SCHEMA
 from tests.pipelines.conftest import finish_step, make_config
 
@@ -30,8 +30,8 @@ def chosen(item_id, label, predicted):
 def run_of(tmp_path):
     """Return a function that makes a run of one round with these predictions."""
 
-    def build(task, rows, schema):
-        campaign = Campaign.create(str(tmp_path / "campaign"), make_config(task=task))
+    def build(task, rows, schema, name="campaign"):
+        campaign = Campaign.create(str(tmp_path / name), make_config(task=task) if task else make_config())
         finish_step(campaign, "ingest_pool")
         attempt = campaign.attempt(Unit("evaluate_adapter", 0))
         attempt.write_table("predictions.parquet", pa.Table.from_pylist(rows, schema=schema))
@@ -59,3 +59,13 @@ def test_a_set_of_labels_is_right_as_a_whole(run_of):
     ids, scores_RN = run_of(TOPICS, rows, SET_SCHEMA).item_scores()
     assert ids == ("a", "b", "c", "d")
     assert scores_RN.tolist() == [[1.0, 0.0, 1.0, 0.0]]
+
+
+def test_the_noise_of_holdouts_of_their_own_is_the_variance_of_each_seeds_mean(run_of):
+    right = np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 0]], dtype=np.float64)
+    rows = [
+        [{**chosen(f"item-{n}", 0, 0 if one else 1), "confidence": 0.5} for n, one in enumerate(row)] for row in right
+    ]
+    runs = [run_of(None, own, CHOICE_SCHEMA, name) for own, name in zip(rows, ("ours", "control"), strict=True)]
+    found = holdout_noise([runs[0]], [runs[1]], np.ones(1))
+    assert found == pytest.approx((right[0] - right[1]).var(ddof=1) / 5)

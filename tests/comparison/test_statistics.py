@@ -161,3 +161,10 @@ def test_labels_to_target():
     assert labels_to_target([0, 10, 20], [0.2, 0.6, 0.7], 0.1) == 0
     assert labels_to_target([0, 10, 20], [0.2, 0.6, 0.5], 0.6) == 10
     assert labels_to_target([0, 10, 20], [0.2, 0.6, 0.7], 0.8) is None
+
+
+def test_seeds_that_agree_by_chance_do_not_hide_what_each_is_uncertain_by():
+    found = paired_test(np.array([[-0.06], [-0.06]]), least_variance=0.02**2)
+    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, 1) * 0.02)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(3.0, 1))
+    assert paired_test(np.array([[-0.06], [0.10]]), least_variance=1e-6) == paired_test(np.array([[-0.06], [0.10]]))
