@@ -26,7 +26,7 @@ _SECRET_IN_URI = re.compile(
     re.IGNORECASE,
 )
 _SHOWN_CHARACTERS = 60
-_UNION_MEMBERS = ("tuple[", "literal[", "dict[", "[key]")
+_UNION_MEMBERS = ("constrained-int", "tuple[", "literal[", "dict[", "[key]")
 
 
 def find_secrets(node: Any, where: str, location: tuple[str, ...] = ()) -> Iterator[ConfigError]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from activelora.config_conflict import Conflict
 from activelora.config_resources import TrainResources
-from activelora.config_rules import Conflict
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig

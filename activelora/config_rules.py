@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from activelora import config_privacy
-from activelora.config_annotators import annotator_conflicts
-from activelora.config_label_studio import label_studio_conflicts
-from activelora.config_labeling import confusion_matrix, fixed_labels, labeling_conflicts
+from activelora.config_conflict import Conflict
+from activelora.config_labeling import fixed_labels
+from activelora.config_labeling_rules import labeling_rules
+from activelora.config_parallel import parallel
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -28,27 +28,9 @@ DISAGREEMENT = frozenset(
 )
 """Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
-_ONE = "Keep one of the two."
-
-
-class Conflict(NamedTuple):
-    """A setting that another one rules out.
-
-    Attributes:
-        key: The setting, dotted.
-        problem: What cannot be, and why.
-        remedy: What to change.
-    """
-
-    key: str
-    problem: str
-    remedy: str
-
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings of different sections."""
-    from activelora.config_parallel import parallel  # which needs this module
-
     rules = (
         _adapter,
         _sampling,
@@ -58,18 +40,13 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _budget,
         _split,
         _labels,
-        _noise,
-        _llm,
-        _privacy,
         _steps,
         _plateau,
         _gates,
         parallel,
+        labeling_rules,
     )
-    own = [Conflict(*one) for one in (*labeling_conflicts(config.labeling), *annotator_conflicts(config))]
-    if config.labeling.source == "label_studio":
-        own += [Conflict(*one) for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind)]
-    return [*(conflict for rule in rules for conflict in rule(config)), *own]
+    return [conflict for rule in rules for conflict in rule(config)]
 
 
 def _adapter(config: CampaignConfig) -> Iterator[Conflict]:
@@ -236,54 +213,6 @@ def _labels(config: CampaignConfig) -> Iterator[Conflict]:
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
-
-
-def _noise(config: CampaignConfig) -> Iterator[Conflict]:
-    labeling, task = config.labeling, config.task
-    given = {"oracle_error_rate": labeling.oracle_error_rate > 0, "oracle_confusion": labeling.oracle_confusion}
-    if labeling.source != "oracle":
-        for name in (name for name, value in given.items() if value):
-            yield Conflict(
-                f"labeling.{name}",
-                f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
-                "Leave it out.",
-            )
-        return
-    if task.kind in ("multi_label", "generation"):
-        for name in (name for name, value in given.items() if value):
-            yield Conflict(
-                f"labeling.{name}",
-                f"mistakes are simulated where an item has one label out of several, and this is {task.kind}",
-                "Leave it out.",
-            )
-        return
-    if labeling.oracle_confusion is None:
-        return
-    key = "labeling.oracle_confusion"
-    if labeling.oracle_error_rate > 0:
-        yield Conflict(key, "labeling.oracle_error_rate is given too, and both say how often answers are wrong", _ONE)
-    labels = fixed_labels(task)
-    if labels is None:
-        yield Conflict(
-            key,
-            f"a {task.kind} task has no fixed list of labels that could be confused",
-            "Use labeling.oracle_error_rate.",
-        )
-        return
-    try:
-        confusion_matrix(labeling.oracle_confusion, labels)
-    except ValueError as error:
-        yield Conflict(key, str(error), "Give each label a row of probabilities that sum to 1.")
-
-
-def _llm(config: CampaignConfig) -> Iterator[Conflict]:
-    for name, problem, remedy in config.labeling.llm.problems(config.labeling.source):
-        yield Conflict(f"labeling.llm{name and '.'}{name}", problem, remedy)
-
-
-def _privacy(config: CampaignConfig) -> Iterator[Conflict]:
-    for name, problem, remedy in config_privacy.problems(config.labeling.withhold, config.labeling.redact, config.task):
-        yield Conflict(f"labeling.{name}", problem, remedy)
 
 
 def _steps(config: CampaignConfig) -> Iterator[Conflict]:

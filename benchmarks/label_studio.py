@@ -1,8 +1,8 @@
 """Label Studio with 5,000 tasks and 20,000 annotations: what publishing, a look and a full listing cost.
 
 ``LABEL_STUDIO_API_KEY=... python -m benchmarks.label_studio --url URL --folder FOLDER --server-pid PID`` against a
-server of your own on Linux. The campaign is kept in the folder and its project on the server, and used again by the
-next run.
+server of your own on Linux. The campaign is kept in the folder and its project on the server; the next run
+measures looks only.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def _measure(meter: Meter, client: Client, request: Request, project: int) -> No
     campaign, source = request.campaign, LabelStudioSource()
     if not int(counters(client, campaign, project)["task_number"] or 0):
         meter.row("import, with annotations", lambda: _fill(client, request, project))
-    meter.row("publish, where all is there", lambda: source.publish(request))
-    meter.row("full listing", lambda: look(client, campaign, project, full=True), lambda view: view.num_listed)
+        meter.row("publish, where all is there", lambda: source.publish(request))
+        meter.row("full listing", lambda: look(client, campaign, project, full=True), lambda view: view.num_listed)
     task = min(look(client, campaign, project).tasks)
     for _ in range(REPETITIONS):
         time.sleep(OVERLAP_SECONDS + 1)

@@ -16,6 +16,6 @@ compile() {
         --no-emit-package torch --constraints <(echo "torch==$torch_version+cpu") \
         --custom-compile-command images/lock.sh "${torch[@]}" "$@"
 }
-compile ../pyproject.toml requirements.in --extra hub --overrides overrides.txt -o requirements.lock "$@"
+compile ../pyproject.toml requirements.in --extra hub --extra scale --overrides overrides.txt -o requirements.lock "$@"
 compile gpu.in --no-deps --constraints requirements.lock -o gpu.lock "$@"
 compile build-tools.in -o build-tools.lock "$@"

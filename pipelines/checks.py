@@ -110,9 +110,12 @@ def _check_source(config: CampaignConfig) -> None:
 
 
 def _check_label_studio(config: CampaignConfig) -> None:
+    """Try the address and the token, unless the token is known to the cluster alone."""
+    from activelora.labeling.label_studio.errors import TOKEN_VARIABLE
     from activelora.labeling.label_studio.source import check_server
 
-    check_server(config.labeling)
+    if os.environ.get(TOKEN_VARIABLE) or TOKEN_VARIABLE not in config.resources.secret_env:
+        check_server(config.labeling)
 
 
 def _check_metrics(config: CampaignConfig, findings: Findings) -> None:

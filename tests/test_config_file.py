@@ -1,5 +1,7 @@
 """Malformed campaign files: each gets one clear message."""
 
+import re
+
 import pytest
 
 from activelora.config_file import load_config, parse_config
@@ -280,3 +282,24 @@ def test_documents_that_are_no_mapping():
     for document in (None, [], "x", 3):
         with pytest.raises(ProblemsError, match="is not a mapping of settings"):
             parse_config(document, where="x")
+
+
+@pytest.mark.parametrize(("value", "words"), [("many", "a valid integer"), ("3", "greater than or equal to 64")])
+def test_a_setting_that_is_a_number_or_auto_is_named_as_in_the_file(write, value, words):
+    (found,) = problems(write(f"{GOOD}scoring: {{batch_tokens: {value}}}\n"))
+    assert f"`scoring.batch_tokens` must be {words}" in found
+    assert load_config(write(f"{GOOD}scoring: {{batch_tokens: auto}}\n")).scoring.batch_tokens == "auto"
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("adapter: {method: ensemble}", "runs all its members"),
+        ("task: {kind: generation, prompt: 'Q: {text}'}", "one stage only"),
+    ],
+)
+def test_two_stages_where_they_save_nothing_are_refused(write, section, words):
+    name = section.partition(":")[0]
+    document = GOOD if name not in GOOD else re.sub(rf"(?ms)^{name}:.*?(?=^\w|\Z)", "", GOOD)
+    found = problems(write(f"{document}{section}\nscoring: {{two_stage: 0.3}}\n"))
+    assert any("`scoring.two_stage`" in one and words in one for one in found)

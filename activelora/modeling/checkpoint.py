@@ -75,7 +75,8 @@ class Checkpoints:
         tensors = {}
         for index, (parameter, optimizer) in enumerate(self._parameters()):
             tensors[f"{index:05d}.parameter"] = parameter.data
-            for name, value in optimizer.state[parameter].items():
+            # In one order in all processes: each tensor is put together from all of them.
+            for name, value in sorted(optimizer.state[parameter].items()):
                 if value is not None:  # SGD without momentum
                     tensors[f"{index:05d}.optimizer.{name}"] = value
         return {name: whole(tensor).cpu().contiguous() for name, tensor in tensors.items()}

@@ -150,10 +150,10 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def split_like(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return a whole tensor as another one of its shape is held: on its device, and in part where that is."""
+    """Return a whole tensor, which every process has, as another one is held: on its device, and in part if that is."""
     tensor = tensor.to(like.device)
-    if isinstance(like, DTensor):
-        return distribute_tensor(tensor, like.device_mesh, like.placements)
+    if isinstance(like, DTensor):  # nothing is sent: processes may come here with their tensors in different orders
+        return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
     return tensor
 
 

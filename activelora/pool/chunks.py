@@ -1,8 +1,8 @@
-"""Files read many rows at a time: the fast path of JSONL, CSV and Parquet, with the same rows as the readers give.
+"""Files read many rows at a time: the fast path of JSONL and Parquet, with the same rows as the readers give.
 
 A chunk is a few megabytes of whole lines. If its bytes are of the plain kind, Arrow reads it, on all cores. What is
 plain is decided before, narrowly, so that Arrow and Python's own parsers cannot differ. Any other chunk goes through
-the readers of :mod:`activelora.pool.formats`, row by row, and so do its problems, with file and line.
+the readers of :mod:`activelora.pool.formats`, row by row, and so do its problems, with file and line. So does CSV.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from activelora.errors import DataError, LabelError
 from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
-from activelora.pool.formats import READERS, Row, read_jsonl
+from activelora.pool.formats import MAX_LINE_BYTES, READERS, Row, read_jsonl
 from activelora.pool.problems import Problems
 from activelora.tasks.registry import make_task
 
 CHUNK_BYTES = 16_000_000
-BATCH_ROWS = 50_000
+BATCH_ROWS = 5_000
 _BOM = b"\xef\xbb\xbf"
 _MAGIC = (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"PK\x03\x04", b"PAR1")
 _LONG_LINE = 4000
@@ -121,13 +121,12 @@ class ChunkReader:
         line = 1
         for data in _whole_lines(file, self._chunk_bytes):
             try:
-                yield self._chunk(self._json_table(data))
+                yield self._chunk(self._json_table(data.removeprefix(_BOM) if line == 1 else data))
             except (OddRowsError, pa.ArrowInvalid):
                 yield from self._rows(read_jsonl(io.BytesIO(data), name, self._wanted, self._problems, line))
             line += data.count(b"\n")
 
     def _json_table(self, data: bytes) -> pa.Table:
-        data = data.removeprefix(_BOM)
         lines = _plain_lines(data)
         bare = lines.ends - (lines.last == ord("\r"))
         codes = np.frombuffer(data, dtype=np.uint8)
@@ -145,8 +144,12 @@ class ChunkReader:
             present = parquet.schema_arrow.names
             if not {*self._wanted.required} <= {*present}:
                 raise OddRowsError
-            columns = [name for name in (*self._texts, self._label) if name in present]
-            for batch in parquet.iter_batches(batch_size=BATCH_ROWS, columns=list(dict.fromkeys(columns))):
+            wanted = (*self._texts, self._label)
+            columns = list(dict.fromkeys(name for name in wanted if name in present))
+            groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
+            row_bytes = sum(group.total_byte_size for group in groups) // max(1, parquet.metadata.num_rows) + 1
+            size = min(max(1, self._chunk_bytes // row_bytes), 10 * BATCH_ROWS)
+            for batch in parquet.iter_batches(batch_size=size, columns=list(dict.fromkeys(columns))):
                 table = pa.Table.from_batches([batch])
                 table.validate(full=True)
                 yield self._chunk(table)
@@ -245,6 +248,8 @@ def _whole_lines(file: BinaryIO, size: int) -> Iterator[bytes]:
         rest = data[end:]
         if end:
             yield data[:end]
+        elif len(data) > 2 * max(size, MAX_LINE_BYTES):
+            raise OddRowsError
     if rest:
         yield rest
 

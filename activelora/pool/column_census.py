@@ -42,7 +42,7 @@ class Gathering:
             self._own_ids.append(digests(chunk.source_ids, OWN_ID_BYTES))
         self.checksums.append(chunk.checksum)
         self.longest_chars = max(self.longest_chars, chunk.longest_chars)
-        if self.sample is None:
+        if self.sample is None and len(chunk):
             self.sample = chunk.item(0, id_texts(ids[:1])[0].as_py())
 
     def census(self) -> ColumnCensus:

@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activelora.campaign.campaign import Campaign
@@ -87,14 +88,15 @@ def launch(campaign: Campaign, unit: Unit, num_processes: int) -> None:
         try:
             elastic_launch(config, sys.executable)(*command)
         except ChildFailedError as error:
-            raise _failed(error, num_processes, campaign.store.uri) from None
+            raise failed(error, num_processes, campaign.store.uri) from None
         except SignalException as error:
             if error.sigval is signal.SIGINT:
                 raise KeyboardInterrupt from None
             raise SystemExit(128 + int(error.sigval)) from None
 
 
-def _failed(error: ChildFailedError, num_processes: int, where: str) -> TrainingError:
+def failed(error: ChildFailedError, num_processes: int, where: str) -> TrainingError:
+    """Return the error that says which process failed first, and why."""
     rank, failure = error.get_first_failure()
     return TrainingError(
         f"training process {rank + 1} of {num_processes} {_reason(failure)}",
@@ -107,12 +109,10 @@ def _reason(failure: ProcessFailure) -> str:
     """Return why a process failed: its own last words, or what killed it."""
     if failure.exitcode < 0:
         return f"was killed by {failure.signal_name()}, by hand or because memory ran out"
+    if not Path(failure.error_file).is_file():  # torch puts a placeholder there
+        return f"ended with exit code {failure.exitcode}"
     message: Any = failure.message
-    if isinstance(message, dict):
-        message = message.get("message", "")
-    if failure.error_file_data.get("message"):
-        return f"failed: {message}"
-    return f"ended with exit code {failure.exitcode}"
+    return f"failed: {message.get('message', '') if isinstance(message, dict) else message}"
 
 
 @contextmanager

@@ -100,7 +100,8 @@ def test_what_it_costs_when_idle_is_as_written():
     production, kind = asked("production"), asked("kind")
     text = " ".join(PAGE.split("\n## What it costs when idle\n")[1].split())
     assert f"ask for {production[0]} CPUs and {production[1]} GiB" in text
-    assert f"for {kind[0]} CPUs and {kind[1]} GiB" in text
+    assert f"on kind MLflow, Label Studio and development's Postgres and SeaweedFS ask for {kind[0]} CPUs and" in text
+    assert f"and {kind[1]} GiB" in text
 
 
 def test_files_that_the_page_names_are_there():

@@ -1,7 +1,7 @@
 """Trains with the settings of a file in as many processes as torchrun has started, or in this one alone.
 
 ``python -m tests.modeling.parallel_runs FOLDER``: FOLDER/runs.json names a model and the runs; each run's losses and
-adapter go into FOLDER/<name>-<size>-<rank>. A run with `stop_at` is stopped there, and goes on from its checkpoint.
+adapter go into FOLDER/<name>-<size>-<rank>. A run with `stops_at` is stopped there, and goes on from its checkpoints.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class StoppedError(Exception):
 
 def train(folder: Path, model: str, run: dict, team: Team) -> None:
     """Do one run, and write what it found."""
-    if "stop_at" in run:
+    for step in run.get("stops_at", ()):
         with suppress(StoppedError):
-            _train(folder, model, run, team, run["stop_at"])
+            _train(folder, model, run, team, step)
     _train(folder, model, run, team, None)
 
 

@@ -122,7 +122,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
         for name, variant in VARIANTS.items()
         for mode in ("ddp", "fsdp")
     ]
-    stopped = {**runs[1], "name": "fsdp-stopped", "stop_at": 4}
+    stopped = {**runs[1], "name": "fsdp-stopped", "stops_at": [2, 4]}
     stopped["training"] = {**stopped["training"], "checkpoint_every_steps": 2}
     runs.append(stopped)
     (tmp_path / "runs.json").write_text(json.dumps({"model": str(tiny_model_path), "runs": runs}))

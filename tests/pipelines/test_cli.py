@@ -52,7 +52,8 @@ def test_help_names_every_command_and_loads_nothing_slow():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
     making = ("demo", "init", "check", "schema", "run", "tick", "compile", "list")
-    for command in (*making, "status", "forecast", "report", "stop", "compare", "diagnose", "labels"):
+    labelling = ("diagnose", "labels", "label", "wake", "delete-item")
+    for command in (*making, *labelling, "status", "forecast", "report", "stop", "compare"):
         assert f" {command} " in done.stdout
 
 
@@ -152,6 +153,17 @@ def test_check_sums_up_what_it_found(run, campaign_file):
     assert facts["holdout"].startswith("10 items (")
     assert facts["budget"] == "8 labels in 2 rounds"
     assert "GiB in float32" in facts["memory"]
+
+
+def test_check_says_that_a_model_would_be_asked_without_a_token(run, campaign_file, monkeypatch):
+    monkeypatch.delenv("ACTIVELORA_LLM_TOKEN", raising=False)
+    section = {"url": "http://localhost:9/v1", "model": "m", "price_in": 0, "price_out": 0, "max_cost": 0}
+    file = campaign_file(labeling={"source": "llm", "llm": section})
+    code, _, err = run("check", file)
+    assert code == 0, err
+    assert "ACTIVELORA_LLM_TOKEN is not set here" in " ".join(err.split())
+    monkeypatch.setenv("ACTIVELORA_LLM_TOKEN", "a-token-for-tests")
+    assert "ACTIVELORA_LLM_TOKEN" not in run("check", file)[2]
 
 
 def test_check_compares_the_budget_with_the_pool(run, campaign_file):

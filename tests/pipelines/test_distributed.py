@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import signal
@@ -15,13 +14,15 @@ import time
 
 import psutil
 import pytest
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.multiprocessing.errors.error_handler import ErrorHandler
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config_resources import ResourcesConfig, TrainResources
-from activelora.errors import ConfigError
+from activelora.errors import ConfigError, StoreError
 from components.image import images
-from components.train_adapter.launch import TrainingError, launch, processes_here
+from components.train_adapter.launch import TrainingError, failed, processes_here
 from components.train_adapter.step import run
 from pipelines.cluster.kube import Kube
 from pipelines.cluster.train_job_spec import job_template
@@ -32,6 +33,7 @@ from tests.pipelines.cluster.fake_kubernetes import running_fake_kubernetes
 from tests.pipelines.cluster.fake_trainer import COMPLETE, FAILED, NAMESPACE, RUNNING, FakeTrainer
 from tests.pipelines.tiny import tiny_config
 
+pytestmark = pytest.mark.timeout(600)  # seconds, but for machines with other things to do
 UNIT = Unit("train_adapter", 1)
 TRAINING = {"epochs": 60, "batch_size": 3, "learning_rate": 0.002, "checkpoint_every_steps": 5}
 TWO = {"train": {"num_processes": 2}}
@@ -149,6 +151,7 @@ def test_killed_and_run_again_it_ends_as_if_nothing_had_been(by_two_nodes, campa
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_fails_the_step(campaign):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     before = {one.pid for one in psutil.Process().children()}
 
     def workers():
@@ -166,17 +169,28 @@ def test_a_process_that_is_killed_fails_the_step(campaign):
     assert "goes on from the last checkpoint" in error.value.remedy
     assert workers() == []
     assert campaign.manifest(UNIT) is None
-
-
-@pytest.mark.slow
-def test_an_error_of_a_process_is_told_in_its_words(campaign, caplog):
-    caplog.set_level(logging.INFO)
-    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(TrainingError, match=r"of 2 failed: .*await_labels round 1 is not done yet"):
-        launch(campaign, Unit("train_adapter", 3), 2)
-    assert "training in 2 processes (ddp)" in caplog.text
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert "TORCHELASTIC_SIGNALS_TO_HANDLE" not in os.environ
+
+
+def failure(folder, exitcode, error=None):
+    """Return what the launcher raises when a process has ended so; an error is what `record` has written down."""
+    file = folder / "error.json"
+    if error is not None:
+        handler = ErrorHandler()
+        os.environ["TORCHELASTIC_ERROR_FILE"] = str(file)
+        handler.record_exception(error)
+    return ChildFailedError("worker", {1: ProcessFailure(1, 4711, exitcode, str(file))})
+
+
+def test_why_a_process_failed_is_told_in_its_own_words(tmp_path):
+    assert failed(failure(tmp_path, 1), 2, "here").problem == "training process 2 of 2 ended with exit code 1"
+    killed = failed(failure(tmp_path, -signal.SIGKILL), 2, "here")
+    assert killed.problem.startswith("training process 2 of 2 was killed by SIGKILL")
+    error = StoreError("await_labels round 0 is not done yet", where="s3://b/c", remedy="Run it.")
+    told = failed(failure(tmp_path, 1, error), 2, "here")
+    assert told.problem == f"training process 2 of 2 failed: StoreError: {error}"
+    assert told.where == "here"
 
 
 def test_processes_on_a_machine_without_a_gpu(monkeypatch):

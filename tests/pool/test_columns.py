@@ -97,6 +97,7 @@ def lines(draw):
 @example([b'{"text":"a","title":"b","x":{"y":1}', b'{"text":"a","title":"b","label":0}'], b"\n", 300)
 @example([b'{"text":"a","title":"b","label":0,"te\\u0078t":"twice"}'], b"\n", 300)
 @example([b'\xef\xbb\xbf{"text":"a","title":"b","label":0}', b""], b"\n", 300)
+@example([b'{"text":"a","title":"b","label":0}', b'\xef\xbb\xbf{"text":"c","title":"b","label":0}'], b"\n", 30)
 @example([b'{"text":"a","title":"b","label":01}', b'{"text":"a","title":"b","label":0,}'], b"\n", 300)
 @pytest.mark.parametrize("use", ["required", "optional", "ignored"])
 def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk_bytes):

@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from activelora.campaign.campaign import Campaign
@@ -174,7 +174,7 @@ def _full(client: Client, campaign: Campaign, project: int) -> View:
 def _list(client: Client, campaign: Campaign, project: int, since: datetime | None) -> dict[int, SeenTask]:
     filters = []
     if since is not None:
-        text = since.isoformat().replace("+00:00", "Z")
+        text = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # the one form that every server takes
         filters = [{"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": text}]
     own = campaign_id(campaign)
     return {task_id: seen_task(own, task) for task_id, task in client.tasks(project, filters, fields="all").items()}

@@ -59,6 +59,9 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=27)
 
+    def close(self) -> None:
+        self._socket.close(timeout=5)
+
     def screenshot(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
@@ -73,7 +76,11 @@ def open_page(chromium: str, width: int = 1280, height: int = 800) -> Iterator[P
     with (profile / "log").open("wb") as log:
         process = subprocess.Popen([*command, "about:blank"], stdout=log, stderr=log)
     try:
-        yield Page(_address(profile, process))
+        page = Page(_address(profile, process))
+        try:
+            yield page
+        finally:
+            page.close()
     finally:
         process.kill()
         process.wait()
