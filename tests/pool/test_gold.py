@@ -37,4 +37,9 @@ def test_only_the_oracle_and_its_measure_read_the_pools_gold_labels():
 
 
 def test_only_ingest_pool_writes_them():
-    assert users("gold_name") <= {"activelora/pool/access.py", "components/ingest_pool/step.py"}
+    assert users("gold_name") <= {
+        "activelora/pool/access.py",
+        "activelora/pool/deletion.py",  # removes them with their items
+        "activelora/labeling/conformance/trial.py",  # makes a small pool for the checks of label sources
+        "components/ingest_pool/step.py",
+    }
