@@ -90,14 +90,16 @@ def predict(
     first_N1C = plan.adjust(first_N1C)
     chosen, audited = split(items, candidates, score(FIRST_MEASURE, first_N1C), plan)
     sampled = [*chosen, *audited]
+    run = sampled or [0]  # where nothing can be selected, too, the number of samples is that of other shards
     description = "scoring the pool, second stage"
-    log_probs_SKC = plan.adjust(predictor.log_probs([items[i] for i in sampled], num_samples, description))
+    log_probs_SKC = plan.adjust(predictor.log_probs([items[i] for i in run], num_samples, description))
     log_probs_NKC = np.repeat(first_N1C, log_probs_SKC.shape[1], axis=1)
-    log_probs_NKC[sampled] = log_probs_SKC
+    # The sampled items may all have fewer answers than others; what is beyond those is −inf already.
+    log_probs_NKC[:, :, : log_probs_SKC.shape[2]][run] = log_probs_SKC
     recall = min(
         estimate_recall(
             score(name, log_probs_SKC[: len(chosen)]),
-            score(name, log_probs_SKC[len(chosen) :]),
+            score(name, log_probs_SKC[len(chosen) : len(sampled)]),
             len(candidates) - len(chosen),
             plan.batch,
         )

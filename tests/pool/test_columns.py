@@ -106,6 +106,14 @@ def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk
     assert by_columns(config, files, use, chunk_bytes) == by_rows(config, files, use)
 
 
+@pytest.mark.parametrize("nested", [b"[" * 1200 + b"]" * 1200, b'{"y":' * 500 + b"0" + b"}" * 500])
+def test_what_is_nested_deeply_is_read_as_row_by_row(make_config, nested):
+    """Not within hypothesis, which raises Python's limit of recursion."""
+    config = make_config(TWO_COLUMNS)
+    files = [file_of(b'{"text":"a","title":"b","label":0,"x":' + nested + b"}\n" + b'{"text":"c","title":"d","label":1}')]
+    assert by_columns(config, files, "required", 9000) == by_rows(config, files, "required")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TEXTS.filter(str.strip), min_size=1, max_size=20))
 def test_texts_are_normalised_and_hashed_as_one_by_one(texts):
