@@ -142,7 +142,7 @@ class ChunkReader:
         try:
             parquet = pq.ParquetFile(file)
             present = parquet.schema_arrow.names
-            if not {*self._wanted.required} <= {*present}:
+            if not {*self._wanted.required} <= {*present} or len({*present}) < len(present):
                 raise OddRowsError
             wanted = (*self._texts, self._label)
             columns = list(dict.fromkeys(name for name in wanted if name in present))
