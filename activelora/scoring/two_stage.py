@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from activelora.campaign.records import Item
 from activelora.seeding import item_draw
-from activelora.uncertainty.measures import MEASURES, mean_over_labels
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES, mean_over_labels
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor
@@ -39,6 +39,7 @@ class Plan:
         measures: Measures whose top the recall is of.
         seed: Of the draw that audits.
         adjust: Corrects log-probabilities (N, K, C), for example for the label prior.
+        values_C: The numbers that a regression's answers stand for; None for other tasks.
     """
 
     share: float
@@ -46,6 +47,7 @@ class Plan:
     measures: Collection[str]
     seed: int
     adjust: Callable[[FloatArray], FloatArray]
+    values_C: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def predict(
     log_probs_NKC[:, :, : log_probs_SKC.shape[2]][run] = log_probs_SKC
     recall = min(
         estimate_recall(
-            score(name, log_probs_SKC[: len(chosen)]),
-            score(name, log_probs_SKC[len(chosen) : len(sampled)]),
+            score(name, log_probs_SKC[: len(chosen)], plan.values_C),
+            score(name, log_probs_SKC[len(chosen) : len(sampled)], plan.values_C),
             len(candidates) - len(chosen),
             plan.batch,
         )
@@ -142,7 +144,9 @@ def estimate_recall(chosen_S: FloatArray, audited_A: FloatArray, num_left: int, 
     return float(found / inside.sum())
 
 
-def score(name: str, log_probs_NKC: FloatArray) -> FloatArray:
-    """Return a measure of items; of label sets (N, K, C, 2) the mean over labels."""
+def score(name: str, log_probs_NKC: FloatArray, values_C: FloatArray | None = None) -> FloatArray:
+    """Return a measure of items, as score_pool has it; of label sets (N, K, C, 2) the mean over labels."""
+    if values_C is not None and name in NUMBER_MEASURES:
+        return NUMBER_MEASURES[name](log_probs_NKC, values_C)
     measure = MEASURES[name]
     return mean_over_labels(measure, log_probs_NKC) if log_probs_NKC.ndim == 4 else measure(log_probs_NKC)
