@@ -111,7 +111,9 @@ def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk
 def test_what_is_nested_deeply_is_read_as_row_by_row(make_config, nested):
     """Not within hypothesis, which raises Python's limit of recursion."""
     config = make_config(TWO_COLUMNS)
-    files = [file_of(b'{"text":"a","title":"b","label":0,"x":' + nested + b"}\n" + b'{"text":"c","title":"d","label":1}')]
+    files = [
+        file_of(b'{"text":"a","title":"b","label":0,"x":' + nested + b"}\n" + b'{"text":"c","title":"d","label":1}')
+    ]
     assert by_columns(config, files, "required", 9000) == by_rows(config, files, "required")
 
 
@@ -249,7 +251,7 @@ def test_data_that_change_between_the_two_readings_are_refused(tmp_path, make_co
     survey = survey_data(make_config(), 0)
     for content in (jsonl(rows(59) + rows(1, 99)), b"", b"PAR1"):
         (tmp_path / "pool.jsonl").write_bytes(content)
-        with pytest.raises((DataError, ProblemsError), match="the data changed while it was read|is a Parquet file"):
+        with pytest.raises((DataError, ProblemsError), match=r"the data changed while it was read|is a Parquet file"):
             list(shards(config, "required", survey.pool_ids, frozenset(), []))
 
 
