@@ -58,7 +58,7 @@ class Encoder:
         self.task = make_task(config)
         self.task_config = config
         self.scores_text = self.task.scores_text
-        self.num_cut = 0
+        self._cut: set[int] = set()
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
         self._uses_chat = _uses_chat(tokenizer, config)
@@ -73,6 +73,11 @@ class Encoder:
             self._check_end()
         elif not self.scores_text:
             self._check_answers()
+
+    @property
+    def num_cut(self) -> int:
+        """How many different prompts were too long and were cut; scoring encodes some of them several times."""
+        return len(self._cut)
 
     def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
         """Encode items; prompts that are too long are cut before the template's closing words.
@@ -130,7 +135,7 @@ class Encoder:
                 where="task.prompt",
                 remedy="Raise task.max_prompt_tokens or shorten the prompt.",
             )
-        self.num_cut += 1
+        self._cut.add(hash(text))
         return tuple(ids[: self._max_tokens - num_tail] + ids[len(ids) - num_tail :])
 
     def _ids(self, text: str) -> list[int]:

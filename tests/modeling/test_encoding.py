@@ -31,6 +31,8 @@ def test_long_prompts_lose_the_item_s_end_and_keep_the_closing_words(base, task_
     assert text.startswith("Question: the moon the moon")
     assert text.endswith("Answer type:")
     assert encoder.num_cut == 1
+    encoder.encode([Item("a", {"text": "the moon " * 200}), Item("b", {"text": "the earth " * 200})])
+    assert encoder.num_cut == 2
 
 
 def test_closing_words_longer_than_the_limit_are_refused(base, task_config):
