@@ -11,6 +11,7 @@ Letters: N items, K samples, C answers, G precisions, O outputs, I inputs of a m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from peft import PeftModel
 
-from activelora.errors import DataError
+from activelora.errors import DataError, ModelError
 from activelora.modeling import lora
 from activelora.modeling.methods.answer_scores import AnswerScores
 from activelora.modeling.methods.kfac import Factor, LayerCurvature, Spectrum, log_evidence, softmax_hessian_root
@@ -104,7 +105,11 @@ def held_out_precision(job: FitJob) -> tuple[float, float]:
 
 
 def fit_curvature(job: FitJob, adapted: PeftModel) -> Curvature:
-    """Compute every weight's factors on the labelled items."""
+    """Compute every weight's factors on the labelled items.
+
+    Raises:
+        ModelError: The adapter's scores are not numbers.
+    """
     scores = AnswerScores(job.base, adapted, job.items, make_task(job.config.task).scores_text)
     rank = job.config.adapter.laplace.factor_rank
     weights = lora.weights_by_name(adapted)
@@ -117,6 +122,12 @@ def fit_curvature(job: FitJob, adapted: PeftModel) -> Curvature:
         labels_B = torch.tensor([job.labels[item] for item in batch], device=scores_BC.device)
         log_probs_BC = torch.log_softmax(scores_BC.detach(), dim=1)
         log_likelihood += float(log_probs_BC.gather(1, labels_B[:, None]).sum())
+        if not math.isfinite(log_likelihood):
+            raise ModelError(
+                "the scores of the labels are not numbers, so that they have no curvature",
+                where="adapter.method: laplace",
+                remedy="The adapter has diverged: lower `training.learning_rate`, or set `model.dtype: float32`.",
+            )
         num_tokens += scores.num_tokens
         for name, factor in inputs.items():
             factor.add(scores.inputs(name))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from activelora.errors import DataError
+from activelora.errors import DataError, ModelError
 from activelora.modeling import lora
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.methods import laplace_prior
@@ -171,6 +171,14 @@ def test_what_needs_no_second_training_does_none(base, encoder, task_config, ite
     assert job.trained == []
     assert set(found) == {"log_marginal_likelihood"}
     assert precision == (expected or laplace_prior.evidence_precision(fitted))
+
+
+def test_an_adapter_that_has_diverged_is_named(base, adapted, encoder, task_config, items):
+    job = TrainingJob(base, settings(task_config), encoder.encode(items), [0] * len(items))
+    parameter = next(iter(lora.b_parameters(adapted)))
+    parameter.data.fill_(torch.nan)
+    with pytest.raises(ModelError, match=r"labels are not numbers.*diverged.*training\.learning_rate"):
+        laplace_prior.fit_curvature(job, adapted)
 
 
 def test_one_label_is_refused_with_the_remedy():
