@@ -136,4 +136,5 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # pip and the server must not outlive it
     prepare()
