@@ -44,12 +44,14 @@ def wake(
     try:
         server = WakeServer((host, port), HEADER, secret, bell.ring, lambda: bell.is_alive)
     except OSError as error:
+        bell.close()
         raise ConfigError(f"cannot listen: {error.strerror}", where=f"{host}:{port}") from error
     with server:
         logger.info("listening at http://%s:%d%s", *server.server_address[:2], HOOK_PATH)
         try:
             server.serve_forever(poll_interval=0.2)
         finally:
+            bell.close(timeout_seconds=0.0)  # first: else it may start another tick when this one has stopped
             tick.stop()
             bell.close()
             logger.info("stopped")
