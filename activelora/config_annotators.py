@@ -30,6 +30,9 @@ def annotator_conflicts(config: CampaignConfig) -> Iterator[tuple[str, str, str]
     if labeling.gold_questions and labeling.source == "oracle":
         problem = "gold questions measure people, and labeling.source is `oracle`"
         yield "labeling.gold_questions", problem, "Leave it out, or set labeling.source to where people label."
+    if labeling.gold_questions and labeling.source == "llm" and labeling.llm.people.source is None:
+        problem = "gold questions measure people, and labeling.llm.people names nobody"
+        yield "labeling.gold_questions", problem, "Leave it out, or set labeling.llm.people.source."
     if config.training.soft_labels and config.adapter.method == "laplace":
         problem = "the curvature of `laplace` is that of one label an item"
         yield "training.soft_labels", problem, "Set it to false, or choose another adapter.method."

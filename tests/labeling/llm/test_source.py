@@ -378,6 +378,7 @@ WRONG = {
     "labeling.llm.votes": {"votes": 3},
     "labeling.llm.people.below": {"people": {"source": "files", "below": 0.5}},
     "labeling.llm.people.source": {"people": {"share": 0.5}},
+    "labeling.label_studio.url": {"people": {"source": "label_studio"}},
 }
 
 
@@ -390,6 +391,15 @@ def test_settings_that_cannot_be(key, tmp_path, chat):
     document["labeling"]["source"] = "files"
     with pytest.raises(ProblemsError, match="it belongs to the `llm` label source"):
         parse_config(document, where="test")
+
+
+def test_gold_questions_need_people(tmp_path, chat):
+    document = make_campaign(tmp_path).config.model_dump(mode="json")
+    document["labeling"] = {**llm(chat), "gold_questions": 1}
+    with pytest.raises(ProblemsError, match=r"labeling.gold_questions.*names nobody"):
+        parse_config(document, where="test")
+    document["labeling"] = {**llm(chat, {"source": "files"}), "gold_questions": 1}
+    parse_config(document, where="test")
 
 
 def test_a_url_holds_no_secret():
