@@ -2,15 +2,20 @@
 
 import csv
 import io
+import json
+from datetime import datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from activelora.campaign.labels import label_snapshot, resolve
+from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
 from activelora.labeling.agreement import AGREEMENT_FILE
+from activelora.labeling.exchange import export_labels
 from activelora.labeling.gold import gold_questions, mixed
 from activelora.labeling.source import make_request
+from activelora.labeling.waiting import Clock
 from activelora.pool.access import holdout
 from activelora.tracking.report import render_report
 from components.await_labels import step
@@ -28,6 +33,12 @@ def start(folder, batch=5, **labeling):
     ids = select(campaign)
     assert step.run(campaign, 0) is None
     return campaign, ids
+
+
+def after(campaign, hours):
+    """A clock so many hours after the selection."""
+    now = datetime.fromisoformat(campaign.require(Unit("select_batch", 0)).finished_at) + timedelta(hours=hours)
+    return Clock(now=lambda: now)
 
 
 def answer(campaign, annotator, given, name=None):
@@ -143,6 +154,49 @@ def test_late_answers_to_gold_questions_are_no_errors(tmp_path):
     manifest = step.run(campaign, 1)
     assert manifest.metrics["num_rejected_lines"] == 0
     assert set(labels_of(campaign, manifest)) == set(more)
+
+
+def test_adjudicators_see_no_gold_questions(tmp_path):
+    campaign, ids = start(tmp_path, gold_questions=3, annotators_per_item=2, adjudicators=["eve"])
+    for name, label in (("ann", "human"), ("bob", "number")):
+        answer(campaign, name, dict.fromkeys(ids[:2], label))
+    assert step.run(campaign, 0) is None
+    sheet = campaign.store.read("labeling/round-0000/to_adjudicate.csv").decode("utf-8-sig")
+    assert sorted(row["item_id"] for row in csv.DictReader(io.StringIO(sheet, newline=""))) == sorted(ids[:2])
+
+
+def test_a_label_that_nobody_gave_is_exported(tmp_path):
+    """Ann and bob agree; cat, who always says the same, answers one item alone, and is not believed."""
+    campaign, ids = start(tmp_path, batch=13, annotators_per_item=3, aggregation="dawid_skene", deadline_hours=1)
+    for name in ("ann", "bob"):
+        answer(campaign, name, {item: LABELS[2 if n < 8 else n % 2] for n, item in enumerate(ids[:12])})
+    answer(campaign, "cat", dict.fromkeys(ids, LABELS[0]))
+    assert step.run(campaign, 0, after(campaign, 2)) is not None
+    rows = {row["item_id"]: row for row in map(json.loads, export_labels(campaign, 1, "jsonl").decode().splitlines())}
+    alone = rows[ids[12]]
+    assert (alone["label"], alone["annotator"], alone["source"], alone["num_votes"]) == (LABELS[2], "", "files", 1)
+
+
+def test_a_vote_that_does_not_move_the_median_corrects_nothing(tmp_path):
+    task = {"kind": "regression", "prompt": "{text}", "minimum": 0, "maximum": 10, "step": 1}
+    number = [{"text": f"question {n}", "label": str(n)} for n in range(12)]
+    (tmp_path / "numbers.jsonl").write_text(
+        "".join(json.dumps({**row, "text": row["text"] + "!"}) + "\n" for row in number[:3])
+    )
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "numbers.jsonl"}}
+    labeling = {"source": "files", "annotators_per_item": 3, "aggregation": "median"}
+    campaign = make_campaign(tmp_path, batch=1, rows=number, task=task, data=data, labeling=labeling)
+    [first] = select(campaign)
+    for name, label in (("ann", "2"), ("bob", "5"), ("cat", "8")):
+        answer(campaign, name, {first: label})
+    assert step.run(campaign, 0) is not None
+    [second] = select(campaign, 1)
+    for name in ("ann", "bob", "cat"):
+        answer(campaign, name, {second: "1"}, f"{name}-1.csv")
+    answer(campaign, "cat", {first: "9"}, "new.csv")
+    manifest = step.run(campaign, 1)
+    assert label_snapshot(campaign, 2).labels[first] == label_snapshot(campaign, 1).labels[first]
+    assert (manifest.metrics["num_corrected"], manifest.metrics["num_confirmed"]) == (0, 1)
 
 
 def test_mixing_keeps_the_order_and_shows_no_reason_of_its_own():
