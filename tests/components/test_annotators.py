@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -12,12 +12,15 @@ from activelora.campaign.labels import label_snapshot, resolve
 from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
 from activelora.labeling.agreement import AGREEMENT_FILE
+from activelora.labeling.deletion import delete_item
 from activelora.labeling.exchange import export_labels
 from activelora.labeling.gold import gold_questions, mixed
 from activelora.labeling.source import make_request
 from activelora.labeling.waiting import Clock
 from activelora.pool.access import holdout
-from activelora.tracking.report import render_report
+from activelora.tracking.annotators import annotators_of
+from activelora.tracking.history import read_history
+from activelora.tracking.report import _Report, render_report
 from components.await_labels import step
 from tests.labeling.conftest import LABELS, csv_of, labels_of, make_campaign, put, select
 
@@ -156,6 +159,56 @@ def test_late_answers_to_gold_questions_are_no_errors(tmp_path):
     assert set(labels_of(campaign, manifest)) == set(more)
 
 
+def test_an_answer_to_a_gold_question_that_comes_again_is_counted_once(tmp_path):
+    campaign, ids = start(tmp_path, gold_questions=9)  # all of the holdout, in each round
+    gold = [item for item in asked(campaign) if item not in ids]
+    answer(campaign, "ann", dict.fromkeys([*ids, *gold], "human"))
+    assert step.run(campaign, 0).metrics["gold_accuracy"] == pytest.approx(1 / 3)
+    more = select(campaign, 1)
+    answer(campaign, "bob", dict.fromkeys(more, "human"))
+    now = datetime.now(UTC).isoformat()
+    put(campaign, "cat.csv", csv_of((gold[0], "human", "cat", now), header="item_id,label,annotator,labeled_at"))
+    found = campaign.read_json(step.run(campaign, 1), AGREEMENT_FILE)
+    assert {name: report["num_gold"] for name, report in found["annotators"].items()} == {"bob": 0, "cat": 1}
+
+
+def test_means_over_rounds_weigh_what_they_are_means_of(tmp_path):
+    """Cat disagrees about the only shared item of round 0, and agrees about all five of round 1."""
+    campaign, ids = start(tmp_path, annotators_per_item=2, min_fraction=0.2, deadline_hours=1)
+    for name, label in (("ann", "human"), ("bob", "human"), ("cat", "number")):
+        answer(campaign, name, {ids[0]: label})
+    answer(campaign, "cat", dict.fromkeys(ids[1:], "human"), "more.csv")
+    assert step.run(campaign, 0) is not None
+    more = select(campaign, 1)
+    labels = {item: LABELS[place % 2] for place, item in enumerate(more)}
+    for name in ("ann", "cat"):
+        answer(campaign, name, labels, f"{name}-1.csv")
+    assert step.run(campaign, 1) is not None
+    rows = {row["name"]: row for row in annotators_of(campaign, read_history(campaign))["rows"]}
+    assert rows["cat"]["num_votes"] == 10
+    assert rows["cat"]["agreement"] == pytest.approx(5 / 6)
+    assert rows["cat"]["kappa"] == pytest.approx((0 * 2 + 1 * 5) / 7)
+
+
+def test_the_report_says_what_was_trained_on_and_nothing_of_deleted_items(tmp_path):
+    campaign, ids = start(tmp_path, batch=12, annotators_per_item=4, aggregation="dawid_skene")
+    votes, truth = spam(ids)
+    for name, given in votes.items():
+        answer(campaign, name, given)
+    assert step.run(campaign, 0) is not None
+    [alone] = select(campaign, 1)[:1]
+    answer(campaign, "cat", {alone: "human"}, "late.csv")
+    page = selections(campaign)
+    delete_item(campaign, ids[0], "asked to")
+    assert [row["label"] for row in page] == [truth[item] for item in ids[: len(page)]]
+    assert [row["label"] for row in selections(campaign)] == [None, *(row["label"] for row in page[1:])]
+
+
+def selections(campaign):
+    """The report's rows about round 0."""
+    return _Report(campaign, read_history(campaign))._selections()["rounds"][-1]["rows"]
+
+
 def test_adjudicators_see_no_gold_questions(tmp_path):
     campaign, ids = start(tmp_path, gold_questions=3, annotators_per_item=2, adjudicators=["eve"])
     for name, label in (("ann", "human"), ("bob", "number")):
@@ -213,6 +266,17 @@ def test_mixing_keeps_the_order_and_shows_no_reason_of_its_own():
     [
         ({"labeling": {"source": "files", "aggregation": "median"}}, "combines labels of regression"),
         ({"labeling": {"source": "oracle", "gold_questions": 2}}, "measure people"),
+        ({"labeling": {"source": "llm", "gold_questions": 2}}, "gold questions measure people"),
+        (
+            {
+                "labeling": {
+                    "source": "label_studio",
+                    "label_studio": {"url": "http://localhost", "predictions": "shown"},
+                    "gold_questions": 2,
+                }
+            },
+            "gives those away",
+        ),
         (
             {
                 "task": {"kind": "multiple_choice", "prompt": "{q}", "answer": "text"},
