@@ -119,13 +119,16 @@ def measure(
 def round_agreement(request: Request, collected: Collected, labels: Mapping[str, Label]) -> Agreement | None:
     """Measure a round; None if one annotator answered alone, and no gold question was asked.
 
+    What adjudicators say is left out: they see what the others said.
+
     Args:
         request: What was asked for.
         collected: What came.
         labels: The labels that count, this round's included.
     """
     ballots = collected.ballots or [Ballot(one["item_id"], one["annotator"], one["label"]) for one in collected.records]
-    own = [one for one in ballots if one.item_id in request.reasons]
+    adjudicators = request.campaign.config.labeling.adjudicators
+    own = [one for one in ballots if one.item_id in request.reasons and one.annotator not in adjudicators]
     asked = [one for one in ballots if one.item_id in request.gold and one.label is not None]
     if not asked and len({one.annotator for one in own}) < 2:
         return None

@@ -62,6 +62,17 @@ def test_agreement_is_measured_shown_and_sent_to_mlflow(tmp_path):
     assert "<td>cat</td>" in page
 
 
+def test_adjudicators_saw_what_others_said_and_are_no_evidence(tmp_path):
+    campaign, ids = start(tmp_path, annotators_per_item=2, adjudicators=["eve"])
+    for name, odd in (("ann", None), ("bob", ids[0])):
+        answer(campaign, name, {item: "number" if item == odd else "human" for item in ids})
+    assert step.run(campaign, 0) is None
+    answer(campaign, "eve", {ids[0]: "human"})
+    found = campaign.read_json(step.run(campaign, 0), AGREEMENT_FILE)
+    assert [(name, report["agreement"]) for name, report in found["annotators"].items()] == [("ann", 1.0), ("bob", 0.8)]
+    assert found["alpha"] == pytest.approx(0.0)
+
+
 def test_one_annotator_has_nobody_to_agree_with(tmp_path):
     campaign, ids = start(tmp_path)
     answer(campaign, "ann", dict.fromkeys(ids, "human"))
