@@ -100,7 +100,8 @@ def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, st
         if round_ > 1 and campaign.config.training.warm_start:
             manifest = attempt.reads(campaign.require(Unit("train_adapter", round_ - 1)))
             previous = campaign.download_folder(manifest, "adapter", Path(scratch) / "previous")
-        job = AttemptJob(attempt, base, items, indices, weights, Path(scratch) / "adapter", previous, team)
+        folder = Path(scratch) / "adapter"
+        job = AttemptJob(attempt, base, items, indices, weights, folder, previous, team, snapshot.digest)
         fit = method.implement().fit(job)
         if team.leads:
             attempt.upload_folder("adapter", job.folder)
