@@ -240,6 +240,16 @@ def test_the_time_of_an_earlier_try_counts(jobs, trainer, job):
     assert time.monotonic() - begin < 5
 
 
+def test_a_failure_is_told_also_where_a_pod_has_no_log(jobs, trainer, job, caplog):
+    """A pod that was evicted before its container began."""
+    trainer.script = [RUNNING, FAILED]
+    trainer.pods = {"n-0": ("Failed", "ModelError: no such model\n"), "n-1": ("Failed", None)}
+    with pytest.raises(TrainJobError, match="FailedJobs: 1 job failed.*no such model"):
+        jobs.run(job)
+    assert trainer.jobs == {}
+    assert "waiting to start" in caplog.text
+
+
 def test_a_job_that_is_deleted_by_hand(jobs, trainer, job):
     trainer.script = [RUNNING]
     timer = threading.Timer(0.1, trainer.jobs.clear)
