@@ -14,7 +14,6 @@ from pipelines.commands.submitting import EndpointOption, NamespaceOption
 if TYPE_CHECKING:
     from pipelines.wake.ticks import TickHere, TickOnKubeflow
 
-SECRET_VARIABLE = "ACTIVELORA_WAKE_SECRET"  # noqa: S105 - the name of a variable
 HEADER = "X-ActiveLoRA-Wake"
 MIN_SECRET_CHARS = 16
 logger = logging.getLogger(__name__)
@@ -67,11 +66,13 @@ def _tick(place: str, *, submit: bool, endpoint: str | None, namespace: str | No
 
 
 def _secret() -> str:
-    secret = os.environ.get(SECRET_VARIABLE, "").strip()
+    from activelora.config_secrets import WAKE_VARIABLE
+
+    secret = os.environ.get(WAKE_VARIABLE, "").strip()
     if len(secret) < MIN_SECRET_CHARS or not (secret.isascii() and secret.isprintable()):
         raise ConfigError(
             f"holds no secret of at least {MIN_SECRET_CHARS} printable ASCII characters",
-            where=SECRET_VARIABLE,
+            where=WAKE_VARIABLE,
             remedy="Make one with `openssl rand -hex 24`, and give it to the webhook too.",
         )
     return secret

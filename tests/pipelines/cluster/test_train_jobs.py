@@ -244,7 +244,7 @@ def test_a_failure_is_told_also_where_a_pod_has_no_log(jobs, trainer, job, caplo
     """A pod that was evicted before its container began."""
     trainer.script = [RUNNING, FAILED]
     trainer.pods = {"n-0": ("Failed", "ModelError: no such model\n"), "n-1": ("Failed", None)}
-    with pytest.raises(TrainJobError, match="FailedJobs: 1 job failed.*no such model"):
+    with pytest.raises(TrainJobError, match=r"FailedJobs: 1 job failed.*no such model"):
         jobs.run(job)
     assert trainer.jobs == {}
     assert "waiting to start" in caplog.text
