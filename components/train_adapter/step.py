@@ -93,9 +93,12 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
 def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
     from activelora.modeling.base import load_base, load_to_shard
     from activelora.modeling.fitting import AttemptJob
+    from activelora.modeling.locating import fetched
 
     campaign, round_ = attempt.campaign, attempt.unit.round
     method = get_method(campaign.config.adapter.method)
+    with team.first_here():  # else each process fetches the whole model, onto a disk that may hold one
+        fetched(campaign.config.model)
     base = load_to_shard(campaign.config.model) if team.shards else load_base(campaign.config.model)
     items, indices, weights = _encode(campaign, base, snapshot)
     with tempfile.TemporaryDirectory() as scratch:
