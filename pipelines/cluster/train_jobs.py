@@ -200,7 +200,7 @@ class TrainJobs:
                 lines = own
             for line in own:
                 logger.error("%s: %s", pod_name, line)
-        last = f"; the last line of its log: {lines[-1]}" if lines else ""
+        last = f"; the last line of its log: {lines[-1].strip()}" if lines else ""
         return TrainJobError(
             f"the training failed ({condition.get('reason', '')}: {condition.get('message', '')}){last}",
             where=path,
@@ -215,7 +215,7 @@ class TrainJobs:
         except ClusterError as error:
             logger.warning("%s: its log cannot be read: %s", pod, error.problem)
             return []
-        return [line for line in (log or "").splitlines() if line.strip()]
+        return [line for line in (log or "").splitlines() if any(map(str.isalnum, line))]  # not torchrun's rules
 
     def _too_late(self, path: str, job: Document) -> TrainJobError:
         states = [
