@@ -56,13 +56,18 @@ def wake(
 
 def _tick(place: str, *, submit: bool, endpoint: str | None, namespace: str | None) -> TickHere | TickOnKubeflow:
     from activelora.campaign.campaign import Campaign
-    from pipelines.wake.ticks import TickHere, TickOnKubeflow, run_in_flight
+    from pipelines.wake.ticks import TickHere, TickOnKubeflow, run_in_flight, run_of_schedule
 
     name = Campaign.open(place).config.name
     if not submit:
         return TickHere(place)
     options = [*(("--endpoint", endpoint) if endpoint else ()), *(("--namespace", namespace) if namespace else ())]
-    return TickOnKubeflow(place, lambda: run_in_flight(name, endpoint, namespace), options)
+    return TickOnKubeflow(
+        place,
+        lambda: run_in_flight(name, endpoint, namespace),
+        lambda: run_of_schedule(name, place, endpoint, namespace),
+        options,
+    )
 
 
 def _secret() -> str:
