@@ -67,7 +67,8 @@ class LabelingConfig(Section):
     adjudicator. What an adjudicator passes over is skipped."""
     gold_questions: Annotated[int, Field(ge=0)] = 0
     """So many holdout items, whose labels are known, are asked for among each round's others, to measure each
-    annotator. Their answers are never trained on. For sources where people answer."""
+    annotator. Their answers are never trained on. For sources where people answer. When all have been asked for they
+    come again; then only answers that are dated after the round began are counted."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Hours | None = None

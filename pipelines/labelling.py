@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import Enum
 
 import typer
 
@@ -18,8 +18,14 @@ from pipelines.keyboard import ENTER, Keyboard
 
 LOOK_SECONDS = 5.0
 """What others have answered meanwhile is looked up this often."""
-Command = Literal["s", "u", "q"]
 _DONE = ("labeled", "deleted")
+
+
+class Command(Enum):
+    """What ends a question without an answer. No label equals one: in a text task `q` is an answer too."""
+
+    UNDO = UNDO
+    QUIT = QUIT
 
 
 @dataclass
@@ -57,21 +63,21 @@ class Labelling:
                 return "nothing is left for you in this round"
             item = self.request.items[left[0]]
             answer = self._ask(item, len(left))
-            if answer == QUIT:
+            if answer is Command.QUIT:
                 return f"{len(left)} items are left: the same command goes on with them"
-            self._take(item, answer)
-
-    def _take(self, item: Item, answer: Label | Command | None) -> None:
-        if answer == UNDO:
-            undone = self.session.undo()
-            if undone is None:
-                typer.echo("there is nothing to take back in this session")
+            if answer is Command.UNDO:
+                self._undo()
             else:
-                self._mine.pop(undone, None)
-                self._looked_at = 0.0
-            return
-        self.session.answer(item, answer)
-        self._mine[item.item_id] = "skipped" if answer is None else "labeled"
+                self.session.answer(item, answer)
+                self._mine[item.item_id] = "skipped" if answer is None else "labeled"
+
+    def _undo(self) -> None:
+        undone = self.session.undo()
+        if undone is None:
+            typer.echo("there is nothing to take back in this session")
+        else:
+            self._mine.pop(undone, None)
+            self._looked_at = 0.0
 
     def _left(self) -> list[str]:
         states = self._collected.states if self._collected else {}
@@ -93,13 +99,13 @@ class Labelling:
         while True:
             given = self._read(menu)
             if given is None:
-                return QUIT
+                return Command.QUIT
             command = given.strip().removeprefix(":") if menu.is_typed or given.startswith(":") else given.strip()
             is_command = command in COMMANDS and (not menu.is_typed or given.strip().startswith(":"))
             if is_command and command == HELP:
                 typer.echo(_help(menu))
             elif is_command:
-                return None if command == SKIP else command
+                return None if command == SKIP else Command(command)
             elif given.strip():
                 try:
                     return menu.read(given)

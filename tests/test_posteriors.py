@@ -13,6 +13,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA
 from activelora.config_file import parse_config
+from activelora.labeling.deletion import delete_item
 from activelora.modeling.methods.registry import METHODS
 from activelora.pool.access import shard_items
 from activelora.scoring.predict import Predictor
@@ -132,6 +133,20 @@ def test_a_killed_training_ends_with_the_same_bytes(trained, labeled, num_checkp
     train_adapter.run(campaign, 1)
     assert digests(campaign) == digests(trained)
     assert not [key for key in campaign.store.list("rounds/0001/train_adapter/") if "/checkpoint-" in key]
+
+
+def test_no_checkpoint_that_learned_from_a_deleted_item_is_gone_on_with(labeled):
+    found = []
+    for is_killed in (False, True):
+        campaign = labeled("lora")
+        if is_killed:
+            with pytest.raises(KeyboardInterrupt):
+                train_adapter.run(dataclasses.replace(campaign, store=DyingStore(campaign.store, 2)), 1)
+        delete_item(campaign, shard_items(campaign, 0)[0].item_id, "asked to")
+        train_adapter.run(campaign, 1)
+        assert not [key for key in campaign.store.list("rounds/0001/train_adapter/") if "/checkpoint-" in key]
+        found.append(digests(campaign))
+    assert found[0] == found[1]
 
 
 def test_a_warm_start_goes_on_from_the_last_round(trained, labeled):

@@ -29,8 +29,9 @@ def aggregate(votes: Sequence[Mapping[str, Any]], rule: AggregationRule) -> dict
     """Return what each item's votes come to.
 
     ``majority``: the share of the votes. ``median``: all on the lower median of numeric labels. ``dawid_skene``: the
-    posterior of Dawid and Skene (1979), one confusion matrix an annotator. ``one_coin``: the same with one number an
-    annotator, how often they are right (Zhang et al. 2014).
+    posterior of Dawid and Skene (1979), one confusion matrix an annotator; what nobody said can be believed most.
+    ``one_coin``: the same with one number an annotator, how often they are right (Zhang et al. 2014), given that
+    somebody is right: an item may have fewer choices than another.
 
     Args:
         votes: One an item and annotator, with ``item_id``, ``annotator`` and ``label``. Their order does not matter.
@@ -74,9 +75,13 @@ def _estimate(rows: tuple[tuple[str, str, int], ...], rule: AggregationRule) -> 
         # crowd-kit 1.4 calls pandas in ways that pandas 3 deprecates; the results are right (see the tests).
         warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning)
         probabilities = _fit(rule, table)
+    said = pd.crosstab(table["task"], table["label"]).loc[probabilities.index, probabilities.columns]
     found: dict[str, Distribution] = {}
-    for item_id, row in zip(probabilities.index, probabilities.to_numpy(), strict=True):
+    for item_id, row, votes in zip(probabilities.index, probabilities.to_numpy(), said.to_numpy(), strict=True):
         shares = np.where(row > NEGLIGIBLE, row, 0.0)
+        if rule == "one_coin":
+            shares = np.where(votes > 0, shares, 0.0)
+            shares = shares if shares.any() else votes
         shares = np.round(shares / shares.sum(), DECIMALS)
         found[str(item_id)] = {
             int(label): float(share) for label, share in zip(probabilities.columns, shares, strict=True) if share > 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from activelora.campaign.labels import LabelSnapshot, decide_label, time_of
+from activelora.campaign.labels import LabelSnapshot, resolve, time_of
 from activelora.campaign.records import Label
+from activelora.config_labeling import AggregationRule
 
 Record = dict[str, Any]
 Effect = Literal["labels", "corrects", "confirms", "outvoted"]
@@ -47,18 +48,22 @@ class Difference:
     corrected: dict[str, tuple[Label, Label]]
 
 
-def blame(rounds: Sequence[Sequence[Record]], adjudicators: Collection[str] = ()) -> dict[str, list[Entry]]:
+def blame(
+    rounds: Sequence[list[Record]], adjudicators: Collection[str] = (), rule: AggregationRule = "majority"
+) -> dict[str, list[Entry]]:
     """Return the history of every item, by item id in ascending order, each in the order of time.
 
     Args:
         rounds: The records that each round brought, in the order of the rounds.
         adjudicators: The campaign's.
+        rule: How the annotators' votes are combined.
     """
+    labels = [resolve(rounds[: round_ + 1], adjudicators, rule).labels for round_ in range(len(rounds))]
     brought: dict[str, dict[int, list[Record]]] = {}
     for round_, records in enumerate(rounds):
         for record in records:
             brought.setdefault(record["item_id"], {}).setdefault(round_, []).append(record)
-    return {item_id: _history(brought[item_id], adjudicators) for item_id in sorted(brought)}
+    return {item_id: _history(brought[item_id], labels) for item_id in sorted(brought)}
 
 
 def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
@@ -68,13 +73,13 @@ def difference(before: LabelSnapshot, after: LabelSnapshot) -> Difference:
     return Difference(added, {item: labels for item, labels in both.items() if labels[0] != labels[1]})
 
 
-def _history(brought: dict[int, list[Record]], adjudicators: Collection[str]) -> list[Entry]:
+def _history(brought: dict[int, list[Record]], labels: Sequence[Mapping[str, Label]]) -> list[Entry]:
     entries: list[Entry] = []
     before: Label | None = None
     seen: list[Record] = []
     for round_ in sorted(brought):
         records = sorted(brought[round_], key=lambda record: (time_of(record), record["annotator"]))
-        label = decide_label({record["annotator"]: record for record in records}.values(), adjudicators)
+        label = labels[round_][records[0]["item_id"]]
         for record in (one for one in records if one not in seen):
             later = [after for after in sorted(brought) if after > round_ and record not in brought[after]]
             replaced_in = later[0] if later else None

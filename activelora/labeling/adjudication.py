@@ -27,4 +27,4 @@ def write_adjudication(request: Request, collected: Collected) -> None:
     if collected.disputes or store.exists(key):
         order = sorted(collected.disputes, key=lambda item_id: (item_id not in request.reasons, item_id))
         reasons = {item_id: f"answers so far: {collected.disputes[item_id]}" for item_id in order}
-        store.write(key, to_label_csv(replace(request, reasons=reasons)))
+        store.write(key, to_label_csv(replace(request, reasons=reasons, gold={})))

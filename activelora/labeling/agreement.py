@@ -27,7 +27,9 @@ class AnnotatorReport:
         num_skipped: Items passed over.
         agreement: Share of the answers that equal the label that counts, over items that others answered too; None
             without any.
+        num_judged: Of how many answers that is the share.
         kappa: Mean of Cohen's kappa with each other annotator, weighted by shared items; None without any.
+        num_shared: The sum of these weights: pairs of an item and another annotator.
         num_gold: Gold questions answered.
         gold_accuracy: Share of these that were answered rightly; None without any.
     """
@@ -35,7 +37,9 @@ class AnnotatorReport:
     num_votes: int
     num_skipped: int = 0
     agreement: float | None = None
+    num_judged: int = 0
     kappa: float | None = None
+    num_shared: int = 0
     num_gold: int = 0
     gold_accuracy: float | None = None
 
@@ -103,7 +107,9 @@ def measure(
             num_votes=len(given),
             num_skipped=skips.get(name, 0),
             agreement=sum(judged) / len(judged) if judged else None,
+            num_judged=len(judged),
             kappa=kappas.get(name),
+            num_shared=sum(counts[item_id] - 1 for item_id in given),
             num_gold=asked,
             gold_accuracy=right / asked if asked else None,
         )
@@ -113,13 +119,16 @@ def measure(
 def round_agreement(request: Request, collected: Collected, labels: Mapping[str, Label]) -> Agreement | None:
     """Measure a round; None if one annotator answered alone, and no gold question was asked.
 
+    What adjudicators say is left out: they see what the others said.
+
     Args:
         request: What was asked for.
         collected: What came.
         labels: The labels that count, this round's included.
     """
     ballots = collected.ballots or [Ballot(one["item_id"], one["annotator"], one["label"]) for one in collected.records]
-    own = [one for one in ballots if one.item_id in request.reasons]
+    adjudicators = request.campaign.config.labeling.adjudicators
+    own = [one for one in ballots if one.item_id in request.reasons and one.annotator not in adjudicators]
     asked = [one for one in ballots if one.item_id in request.gold and one.label is not None]
     if not asked and len({one.annotator for one in own}) < 2:
         return None

@@ -32,7 +32,8 @@ def contributions(campaign: Campaign, annotator: str) -> list[dict[str, Any]]:
         annotator: The name, exactly.
     """
     task = make_task(campaign.config.task)
-    history = blame(label_records(campaign, num_collected(campaign)))
+    config = campaign.config.labeling
+    history = blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
     own = [entry for entries in history.values() for entry in entries if entry.record["annotator"] == annotator]
     items = find_items(campaign, {entry.record["item_id"] for entry in own})
     rows = [_recorded(task, items, vars(entry)) for entry in own]

@@ -6,9 +6,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from activelora.campaign.campaign import utc_now
 from activelora.campaign.labels import time_of
+from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Label
 from activelora.errors import LabelError
 from activelora.labeling.corrections import find_news
@@ -90,8 +92,14 @@ def count_answers(
 
 def _ballots(request: Request, votes: Mapping[str, Sequence[Vote]]) -> list[Ballot]:
     """Return each annotator's answer to what this round asks for; of different ones the latest, if that is known."""
-    asked = (item_id for item_id in request.asked if item_id in votes)
-    found = ((item_id, name, latest(own)) for item_id in asked for name, own in by_annotator(votes[item_id]).items())
+    asked = {item_id: votes[item_id] for item_id in request.asked if item_id in votes}
+    again = [item_id for item_id in asked if item_id in request.gold and request.gold[item_id].again]
+    if again:
+        since = datetime.fromisoformat(request.campaign.require(Unit("select_batch", request.round)).finished_at)
+        for item_id in again:  # an earlier round has counted what is older, or may have
+            times = ((vote, vote.answer.labeled_at) for vote in asked[item_id])
+            asked[item_id] = [vote for vote, time in times if time is not None and time >= since]
+    found = ((item_id, name, latest(own)) for item_id in asked for name, own in by_annotator(asked[item_id]).items())
     return [Ballot(item_id, name, vote.label) for item_id, name, vote in found if vote is not None]
 
 

@@ -73,7 +73,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
             where="task.kind",
         )
     rounds = label_records(campaign, before_round)
-    snapshot = resolve(rounds, campaign.config.labeling.adjudicators)
+    snapshot = resolve(rounds, campaign.config.labeling.adjudicators, campaign.config.labeling.aggregation)
     labels = {item_id: int(label) for item_id, label in snapshot.labels.items()}  # fixed labels are numbers
     if num_folds < MIN_FOLDS or len(labels) < num_folds:
         raise DataError(

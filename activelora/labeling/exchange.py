@@ -96,6 +96,7 @@ def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[d
     rows = []
     for item_id, label in snapshot.labels.items():
         item, own = items[item_id], [vote for vote in votes[item_id] if vote["label"] == label]
+        latest = max(own or votes[item_id], key=time_of)  # weighed annotators can outweigh what all of them said
         rows.append(
             {
                 "item_id": item_id,
@@ -104,8 +105,8 @@ def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[d
                 "choices": list(item.choices),
                 "label": written_label(task, label, item),
                 "annotator": "; ".join(vote["annotator"] for vote in own),
-                "labeled_at": max(own, key=time_of)["labeled_at"],
-                "source": own[0]["source"],
+                "labeled_at": latest["labeled_at"],
+                "source": (own or votes[item_id])[0]["source"],
                 "num_votes": len(votes[item_id]),
             }
         )
@@ -141,8 +142,7 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     new = [replace(answer, file=key) for answer in answers]
     before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
     inbox.write(key, content)
-    adjudicators = campaign.config.labeling.adjudicators
-    corrected = [found.corrected(request.known, adjudicators) for found in (before, after)]
+    corrected = [found.corrected(request.known, campaign.config.labeling) for found in (before, after)]
     items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
     return Imported(
         key=key,

@@ -18,11 +18,13 @@ class GoldQuestion:
         item: The holdout item.
         label: Its label.
         round: The last round that asks for it.
+        again: Whether an earlier round asked for it too: then answers from before this round say nothing new.
     """
 
     item: Item
     label: int
     round: int
+    again: bool = False
 
 
 def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
@@ -40,7 +42,10 @@ def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
     found: dict[str, GoldQuestion] = {}
     for place in range(num * (round_ + 1)):
         index = order[place % len(order)]
-        found[items[index].item_id] = GoldQuestion(items[index], int(labels_N[index]), place // num)
+        item, asked_in = items[index], place // num
+        before = found.get(item.item_id)
+        again = before is not None and (before.again or before.round < asked_in)
+        found[item.item_id] = GoldQuestion(item, int(labels_N[index]), asked_in, again)
     return found
 
 

@@ -9,6 +9,7 @@ label is one that is not answered yet. Hidden files are ignored.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_ANNOTATOR_CHARS = 200
 ANONYMOUS = "unknown"
 SKIPPED = "skip"
+_HALVES = re.compile("[\ud800-\udfff]")
 NUM_READERS = 8
 """So many objects of a remote inbox are read at a time."""
 
@@ -224,9 +226,11 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
         return reject(f"its annotator's name is longer than {MAX_ANNOTATOR_CHARS} characters")
     if any("\x00" in part for part in (item_id, str(label), annotator)):
         return reject("holds NUL bytes")
+    if any(map(_HALVES.search, (item_id, str(label), annotator))):
+        return reject("holds halves of characters, which no table can hold: save it as UTF-8")
     try:
         labeled_at = _time(cells.get("labeled_at"))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return reject(f"its labeled_at {str(cells['labeled_at'])[:40]!r} is not a time such as 2026-01-31T09:30:00Z")
     return Answer(name, row.line, item_id, label, annotator, labeled_at, skipped)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import decide_label, label_records, resolve
+from activelora.campaign.labels import label_records, resolve
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.tombstones import deleted_items
+from activelora.config_labeling import LabelingConfig
 from activelora.labeling.discretion import shown_fields
 from activelora.labeling.gold import GoldQuestion, gold_questions, mixed
 from activelora.pool.access import find_items
@@ -184,12 +185,13 @@ class Collected:
         """This round's items that wait for an answer."""
         return sum(state not in CLOSED for state in self.states.values())
 
-    def corrected(self, known: Mapping[str, Known], adjudicators: Collection[str] = ()) -> Set[str]:
+    def corrected(self, known: Mapping[str, Known], config: LabelingConfig) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
-        votes: dict[str, list[Record]] = defaultdict(list)
-        for record in self.corrections:
-            votes[record["item_id"]].append(record)
-        return {item_id for item_id, own in votes.items() if decide_label(own, adjudicators) != known[item_id].label}
+        if not self.corrections:
+            return set()
+        standing = [record for one in known.values() for record in one.standing]
+        labels = resolve([standing, self.corrections], config.adjudicators, config.aggregation).labels
+        return {one["item_id"] for one in self.corrections if labels[one["item_id"]] != known[one["item_id"]].label}
 
     def count(self, state: State) -> int:
         """Return how many of this round's items are in a state."""

@@ -71,8 +71,8 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     got = f"{num_labeled} of {num_asked} items of round {request.round} are labelled"
     closed = collected.closed()
     if collected.num_open == 0 or num_labeled >= needed:
-        if num_asked and not closed.num_labeled and not request.known:
-            why = "skipped or deleted" if collected.count("deleted") else "skipped"
+        if not closed.num_labeled and not request.known:
+            why = "skipped" if num_asked and not collected.count("deleted") else "skipped or deleted"
             return Decision("stop", f"every item of round {request.round} was {why}, and nothing is labelled yet")
         return Decision("commit", got)
     end = moments_of(request.campaign, request.round).end
@@ -84,7 +84,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     passed = f"the deadline for labels{extended} passed at {shown(end)}"
     if config.on_deadline == "stop":
         return Decision("stop", f"{passed}, and {got} (labeling.on_deadline is `stop`)")
-    if not closed.num_labeled and not collected.corrected(request.known, config.adjudicators):
+    if not closed.num_labeled and not collected.corrected(request.known, config):
         return Decision("stop", f"{passed}, and not one item of round {request.round} was labelled")
     return Decision("commit", f"{passed}, and {got}")
 

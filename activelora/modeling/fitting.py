@@ -30,6 +30,7 @@ class AttemptJob:
         folder: Where the method writes.
         previous: What it wrote in the last round, for a warm start.
         team: The processes that train together. Each has a folder of its own, and only the first one's is kept.
+        digest: Of the labels: with an item deleted, no checkpoint that learned from it is gone on with.
     """
 
     attempt: Attempt
@@ -40,6 +41,7 @@ class AttemptJob:
     folder: Path
     previous: Path | None = None
     team: Team = ALONE
+    digest: str = ""
 
     @property
     def config(self) -> CampaignConfig:
@@ -60,7 +62,8 @@ class AttemptJob:
         examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
         kept = kept_states(self.config.resources.trunk_cache_gb)
         trainer = Trainer(self.base, trainee, examples, self.config.training, seed, kept, self.team)
-        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, name, self.team)
+        place = f"{self.digest[:12]}-{name}" if name else self.digest[:12]
+        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, place, self.team)
         checkpoints.restore()
         if name and trainer.progress.step == trainer.total_steps:
             return trainer.progress.losses

@@ -51,7 +51,8 @@ def blank_deleted(campaign: Campaign) -> int:
     """
     manifest = campaign.require(Unit("ingest_pool"))
     names = [items_name(shard) for shard in range(int(manifest.details["num_shards"]))]
-    names += [name for shard in range(len(names)) if (name := gold_name(shard)) in manifest.files]
+    # Labels first: until its text is blank, an item is found by the user's own id.
+    names = [name for shard in range(len(names)) if (name := gold_name(shard)) in manifest.files] + names
     changed: set[str] = set()
     for _ in range(MAX_TRIES):
         now = {name for name in names if _blank(campaign, manifest, name, deleted_items(campaign.store))}

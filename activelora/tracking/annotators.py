@@ -32,8 +32,8 @@ def _row(name: str, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "name": name,
         "num_votes": sum(one["num_votes"] for one in reports),
         "num_skipped": sum(one["num_skipped"] for one in reports),
-        "agreement": _mean(reports, "agreement", "num_votes"),
-        "kappa": _mean(reports, "kappa", "num_votes"),
+        "agreement": _mean(reports, "agreement", "num_judged"),
+        "kappa": _mean(reports, "kappa", "num_shared"),
         "num_gold": sum(one["num_gold"] for one in reports),
         "gold_accuracy": _mean(reports, "gold_accuracy", "num_gold"),
     }

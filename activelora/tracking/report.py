@@ -9,10 +9,10 @@ from importlib import resources
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.labels import resolve
+from activelora.campaign.labels import label_records, resolve
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Label, vote_rows
+from activelora.campaign.records import Label
 from activelora.config_file import config_digest
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
@@ -162,16 +162,19 @@ class _Report:
     def _selections(self) -> dict[str, Any]:
         rounds = [(record, record.selection) for record in self.records if record.selection is not None]
         shown = rounds[-MAX_SELECTED_ROUNDS:]
+        given = label_records(self.campaign, sum(record.labels is not None for record in self.records))
         return {
-            "rounds": [self._selection(record, selection) for record, selection in reversed(shown)],
+            "rounds": [self._selection(record, selection, given) for record, selection in reversed(shown)],
             "num_hidden": len(rounds) - len(shown),
         }
 
-    def _selection(self, record: RoundRecord, selection: Manifest) -> dict[str, Any]:
+    def _selection(
+        self, record: RoundRecord, selection: Manifest, records: list[list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         from activelora.pool import access
 
         rows = self.campaign.read_table(selection, "selection.parquet").to_pylist()
-        given = self._given_labels(record.labels)
+        given = self._given_labels(records[: record.round + 1]) if record.labels is not None else {}
         items = access.find_items(self.campaign, [row["item_id"] for row in rows[:MAX_ITEMS]])
         task = make_task(self.campaign.config.task)
         shown = []
@@ -186,12 +189,11 @@ class _Report:
             )
         return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
 
-    def _given_labels(self, labels: Manifest | None) -> dict[str, Label]:
-        if labels is None:
-            return {}
-        rows = vote_rows(self.campaign.read_table(labels, "labels.parquet"))
+    def _given_labels(self, records: list[list[dict[str, Any]]]) -> dict[str, Label]:
+        """Return the labels that the last of some rounds brought."""
         config = self.campaign.config.labeling
-        return dict(resolve([rows], config.adjudicators, config.aggregation).labels)
+        labels = resolve(records, config.adjudicators, config.aggregation).labels
+        return {record["item_id"]: labels[record["item_id"]] for record in records[-1]}
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store

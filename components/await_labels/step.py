@@ -102,7 +102,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         attempt.write_json(PASSED, collected.passed)
     if collected.num_rounded:
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
-    corrected = collected.corrected(request.known, campaign.config.labeling.adjudicators)
+    corrected = collected.corrected(request.known, campaign.config.labeling)
     votes = [one for one in records if one["item_id"] not in request.known or one not in _standing(request, one)]
     agreement = round_agreement(request, collected, _labels_now(request, records))
     if agreement is not None:

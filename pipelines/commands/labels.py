@@ -124,7 +124,8 @@ def blame_command(
     from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place)
-    history = blame(label_records(campaign, num_collected(campaign)), campaign.config.labeling.adjudicators)
+    config = campaign.config.labeling
+    history = blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
     items = find_items(campaign, list(history))
     chosen = {one for one in history if one.startswith(item) or items[one].source_id == item}
     if item and not chosen:

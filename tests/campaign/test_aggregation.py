@@ -104,3 +104,17 @@ def test_one_annotator_one_vote_and_no_votes(rule):
     vote = {"item_id": "x", "annotator": "ann", "label": 2}
     assert aggregate([vote], rule) == {"x": {2: 1.0}}
     assert aggregate([], rule) == {}
+
+
+def outweighed():
+    """Ann and bob agree; cat always says 0, and answers `x` alone."""
+    said = [2 if number < 8 else number % 2 for number in range(12)]
+    agreed = [(f"i{number:02}", name, label) for number, label in enumerate(said) for name in ("ann", "bob")]
+    spam = [(item, "cat", 0) for item in ("x", *(f"i{number:02}" for number in range(12)))]
+    return [{"item_id": item, "annotator": name, "label": label} for item, name, label in (*agreed, *spam)]
+
+
+def test_one_coin_believes_nothing_that_nobody_said_of_the_item():
+    """Items of multiple choice have unlike numbers of choices: a label of another item may be none of this one."""
+    assert aggregate(outweighed(), "one_coin")["x"] == {0: 1.0}
+    assert winner(aggregate(outweighed(), "dawid_skene")["x"]) == 2

@@ -60,3 +60,9 @@ def test_the_difference_of_two_snapshots():
     assert (found.added, found.corrected) == ({"c": 0}, {"a": (0, 1)})
     same = difference(last, last)
     assert (same.added, same.corrected) == ({}, {})
+
+
+def test_what_an_annotator_was_worth_follows_the_rule():
+    votes = [record("a", 1), record("a", 1, "bob"), record("a", 2, "cat"), record("a", 4, "dan"), record("a", 5, "eve")]
+    effects = {entry.record["annotator"]: entry.effect for entry in blame([votes], (), "median")["a"]}
+    assert effects == {"ann": "outvoted", "bob": "outvoted", "cat": "labels", "dan": "outvoted", "eve": "outvoted"}

@@ -2,17 +2,25 @@
 
 import csv
 import io
+import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from activelora.campaign.labels import label_snapshot, resolve
+from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
 from activelora.labeling.agreement import AGREEMENT_FILE
+from activelora.labeling.deletion import delete_item
+from activelora.labeling.exchange import export_labels
 from activelora.labeling.gold import gold_questions, mixed
 from activelora.labeling.source import make_request
+from activelora.labeling.waiting import Clock
 from activelora.pool.access import holdout
-from activelora.tracking.report import render_report
+from activelora.tracking.annotators import annotators_of
+from activelora.tracking.history import read_history
+from activelora.tracking.report import _Report, render_report
 from components.await_labels import step
 from tests.labeling.conftest import LABELS, csv_of, labels_of, make_campaign, put, select
 
@@ -28,6 +36,12 @@ def start(folder, batch=5, **labeling):
     ids = select(campaign)
     assert step.run(campaign, 0) is None
     return campaign, ids
+
+
+def after(campaign, hours):
+    """A clock so many hours after the selection."""
+    now = datetime.fromisoformat(campaign.require(Unit("select_batch", 0)).finished_at) + timedelta(hours=hours)
+    return Clock(now=lambda: now)
 
 
 def answer(campaign, annotator, given, name=None):
@@ -46,6 +60,17 @@ def test_agreement_is_measured_shown_and_sent_to_mlflow(tmp_path):
     page = render_report(campaign, {})
     assert "How far annotators agree" in page
     assert "<td>cat</td>" in page
+
+
+def test_adjudicators_saw_what_others_said_and_are_no_evidence(tmp_path):
+    campaign, ids = start(tmp_path, annotators_per_item=2, adjudicators=["eve"])
+    for name, odd in (("ann", None), ("bob", ids[0])):
+        answer(campaign, name, {item: "number" if item == odd else "human" for item in ids})
+    assert step.run(campaign, 0) is None
+    answer(campaign, "eve", {ids[0]: "human"})
+    found = campaign.read_json(step.run(campaign, 0), AGREEMENT_FILE)
+    assert [(name, report["agreement"]) for name, report in found["annotators"].items()] == [("ann", 1.0), ("bob", 0.8)]
+    assert found["alpha"] == pytest.approx(0.0)
 
 
 def test_one_annotator_has_nobody_to_agree_with(tmp_path):
@@ -145,6 +170,99 @@ def test_late_answers_to_gold_questions_are_no_errors(tmp_path):
     assert set(labels_of(campaign, manifest)) == set(more)
 
 
+def test_an_answer_to_a_gold_question_that_comes_again_is_counted_once(tmp_path):
+    campaign, ids = start(tmp_path, gold_questions=9)  # all of the holdout, in each round
+    gold = [item for item in asked(campaign) if item not in ids]
+    answer(campaign, "ann", dict.fromkeys([*ids, *gold], "human"))
+    assert step.run(campaign, 0).metrics["gold_accuracy"] == pytest.approx(1 / 3)
+    more = select(campaign, 1)
+    answer(campaign, "bob", dict.fromkeys(more, "human"))
+    now = datetime.now(UTC).isoformat()
+    put(campaign, "cat.csv", csv_of((gold[0], "human", "cat", now), header="item_id,label,annotator,labeled_at"))
+    found = campaign.read_json(step.run(campaign, 1), AGREEMENT_FILE)
+    assert {name: report["num_gold"] for name, report in found["annotators"].items()} == {"bob": 0, "cat": 1}
+
+
+def test_means_over_rounds_weigh_what_they_are_means_of(tmp_path):
+    """Cat disagrees about the only shared item of round 0, and agrees about all five of round 1."""
+    campaign, ids = start(tmp_path, annotators_per_item=2, min_fraction=0.2, deadline_hours=1)
+    for name, label in (("ann", "human"), ("bob", "human"), ("cat", "number")):
+        answer(campaign, name, {ids[0]: label})
+    answer(campaign, "cat", dict.fromkeys(ids[1:], "human"), "more.csv")
+    assert step.run(campaign, 0) is not None
+    more = select(campaign, 1)
+    labels = {item: LABELS[place % 2] for place, item in enumerate(more)}
+    for name in ("ann", "cat"):
+        answer(campaign, name, labels, f"{name}-1.csv")
+    assert step.run(campaign, 1) is not None
+    rows = {row["name"]: row for row in annotators_of(campaign, read_history(campaign))["rows"]}
+    assert rows["cat"]["num_votes"] == 10
+    assert rows["cat"]["agreement"] == pytest.approx(5 / 6)
+    assert rows["cat"]["kappa"] == pytest.approx((0 * 2 + 1 * 5) / 7)
+
+
+def test_the_report_says_what_was_trained_on_and_nothing_of_deleted_items(tmp_path):
+    campaign, ids = start(tmp_path, batch=12, annotators_per_item=4, aggregation="dawid_skene")
+    votes, truth = spam(ids)
+    for name, given in votes.items():
+        answer(campaign, name, given)
+    assert step.run(campaign, 0) is not None
+    [alone] = select(campaign, 1)[:1]
+    answer(campaign, "cat", {alone: "human"}, "late.csv")
+    page = selections(campaign)
+    delete_item(campaign, ids[0], "asked to")
+    assert [row["label"] for row in page] == [truth[item] for item in ids[: len(page)]]
+    assert [row["label"] for row in selections(campaign)] == [None, *(row["label"] for row in page[1:])]
+
+
+def selections(campaign):
+    """The report's rows about round 0."""
+    return _Report(campaign, read_history(campaign))._selections()["rounds"][-1]["rows"]
+
+
+def test_adjudicators_see_no_gold_questions(tmp_path):
+    campaign, ids = start(tmp_path, gold_questions=3, annotators_per_item=2, adjudicators=["eve"])
+    for name, label in (("ann", "human"), ("bob", "number")):
+        answer(campaign, name, dict.fromkeys(ids[:2], label))
+    assert step.run(campaign, 0) is None
+    sheet = campaign.store.read("labeling/round-0000/to_adjudicate.csv").decode("utf-8-sig")
+    assert sorted(row["item_id"] for row in csv.DictReader(io.StringIO(sheet, newline=""))) == sorted(ids[:2])
+
+
+def test_a_label_that_nobody_gave_is_exported(tmp_path):
+    """Ann and bob agree; cat, who always says the same, answers one item alone, and is not believed."""
+    campaign, ids = start(tmp_path, batch=13, annotators_per_item=3, aggregation="dawid_skene", deadline_hours=1)
+    for name in ("ann", "bob"):
+        answer(campaign, name, {item: LABELS[2 if n < 8 else n % 2] for n, item in enumerate(ids[:12])})
+    answer(campaign, "cat", dict.fromkeys(ids, LABELS[0]))
+    assert step.run(campaign, 0, after(campaign, 2)) is not None
+    rows = {row["item_id"]: row for row in map(json.loads, export_labels(campaign, 1, "jsonl").decode().splitlines())}
+    alone = rows[ids[12]]
+    assert (alone["label"], alone["annotator"], alone["source"], alone["num_votes"]) == (LABELS[2], "", "files", 1)
+
+
+def test_a_vote_that_does_not_move_the_median_corrects_nothing(tmp_path):
+    task = {"kind": "regression", "prompt": "{text}", "minimum": 0, "maximum": 10, "step": 1}
+    number = [{"text": f"question {n}", "label": str(n)} for n in range(12)]
+    (tmp_path / "numbers.jsonl").write_text(
+        "".join(json.dumps({**row, "text": row["text"] + "!"}) + "\n" for row in number[:3])
+    )
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "numbers.jsonl"}}
+    labeling = {"source": "files", "annotators_per_item": 3, "aggregation": "median"}
+    campaign = make_campaign(tmp_path, batch=1, rows=number, task=task, data=data, labeling=labeling)
+    [first] = select(campaign)
+    for name, label in (("ann", "2"), ("bob", "5"), ("cat", "8")):
+        answer(campaign, name, {first: label})
+    assert step.run(campaign, 0) is not None
+    [second] = select(campaign, 1)
+    for name in ("ann", "bob", "cat"):
+        answer(campaign, name, {second: "1"}, f"{name}-1.csv")
+    answer(campaign, "cat", {first: "9"}, "new.csv")
+    manifest = step.run(campaign, 1)
+    assert label_snapshot(campaign, 2).labels[first] == label_snapshot(campaign, 1).labels[first]
+    assert (manifest.metrics["num_corrected"], manifest.metrics["num_confirmed"]) == (0, 1)
+
+
 def test_mixing_keeps_the_order_and_shows_no_reason_of_its_own():
     reasons = {f"item-{place}": f"reason {place}" for place in range(6)}
     found = mixed(reasons, ["gold-a", "gold-b"], seed=0)
@@ -159,6 +277,17 @@ def test_mixing_keeps_the_order_and_shows_no_reason_of_its_own():
     [
         ({"labeling": {"source": "files", "aggregation": "median"}}, "combines labels of regression"),
         ({"labeling": {"source": "oracle", "gold_questions": 2}}, "measure people"),
+        ({"labeling": {"source": "llm", "gold_questions": 2}}, "gold questions measure people"),
+        (
+            {
+                "labeling": {
+                    "source": "label_studio",
+                    "label_studio": {"url": "http://localhost", "predictions": "shown"},
+                    "gold_questions": 2,
+                }
+            },
+            "gives those away",
+        ),
         (
             {
                 "task": {"kind": "multiple_choice", "prompt": "{q}", "answer": "text"},

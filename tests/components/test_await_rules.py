@@ -10,6 +10,7 @@ from activelora.campaign.label_history import blame
 from activelora.campaign.labels import label_records, label_snapshot
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
+from activelora.labeling.deletion import delete_item
 from activelora.labeling.moments import moments_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import make_request, withheld_items
@@ -170,6 +171,15 @@ class TestDeadline:
         slower = step._commit(request, collected.closed(), decision, late)
         assert slower == first
         assert stop_reason(campaign) is None
+
+
+def test_a_first_batch_that_was_deleted_ends_the_campaign(tmp_path):
+    campaign, ids = with_files(tmp_path)
+    for item_id in ids:
+        delete_item(campaign, item_id, "asked to")
+    manifest = step.run(campaign, 0)
+    assert manifest.metrics["num_labeled"] == 0
+    assert "skipped or deleted, and nothing is labelled" in stop_reason(campaign)  # there is nothing to train on
 
 
 class TestCorrectionsWithOverlap:

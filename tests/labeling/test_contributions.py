@@ -38,6 +38,17 @@ def test_records_and_answers_of_one_annotator_and_of_nobody_else(tmp_path):
     assert export_contributions(campaign, "nobody", "jsonl") == (b"", 0)
 
 
+def test_an_adjudicators_word_is_no_outvoted_one(tmp_path):
+    campaign = make_campaign(
+        tmp_path, batch=1, labeling={"source": "files", "annotators_per_item": 2, "adjudicators": ["eve"]}
+    )
+    [item] = select(campaign)
+    put(campaign, "a.csv", csv_of((item, "human", "ann"), (item, "human", "bob"), (item, "number", "eve")))
+    assert await_labels.run(campaign, 0) is not None
+    effects = [contributions(campaign, name)[0]["effect"] for name in ("ann", "bob", "eve")]
+    assert effects == ["outvoted", "outvoted", "labels"]
+
+
 def test_the_command(tmp_path, capsys):
     from pipelines.cli import main
 

@@ -1,6 +1,7 @@
 """A deleted item is gone: from the pool, worksheets, selection and training; and what stays checks out."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -111,14 +112,53 @@ def test_two_deletions_of_one_shard_and_a_crash_between(campaign):
         def write(self, key, content):
             raise KeyboardInterrupt
 
-    from dataclasses import replace
-
     with pytest.raises(KeyboardInterrupt):
         delete_item(replace(campaign, store=Dying()), first, "asked to")
     assert deleted_items(store) == {first}
     assert find_items(campaign, [first])[first].fields["text"] != ""
     delete_item(campaign, second, "asked to")  # takes out what the other has left, too
     assert {item.fields["text"] for item in find_items(campaign, [first, second]).values()} == {""}
+
+
+def test_typed_texts_with_unusual_line_ends_and_diagnoses(campaign):
+    ids = select(campaign)
+    odd = {"item_id": ids[1], "label": "one\u2028two\x85three", "annotator": "ann"}
+    lines = [json.dumps({**odd, "item_id": item_id}, ensure_ascii=False) for item_id in ids[:3]]
+    campaign.store.write("labeling/answers/a.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    suspects = [{"item_id": item_id, "source_id": f"P-{item_id}"} for item_id in ids]
+    document = {"num_labels": 5, "suspects": suspects}
+    campaign.store.write("diagnostics/round-0001.json", json.dumps(document).encode())
+    delete_item(campaign, ids[0], "asked to")
+    left = campaign.store.read("labeling/answers/a.jsonl").decode()
+    assert left == "".join(f"{line}\n" for line in lines[1:])
+    assert json.loads(campaign.store.read("diagnostics/round-0001.json")) == {**document, "suspects": suspects[1:]}
+
+
+def test_a_deletion_that_crashed_may_be_repeated_by_your_own_id(tmp_path):
+    rows = [{"text": f"question {number}", "id": f"P-{number}"} for number in range(8)]
+    given = [{"text": f"held out {number}", "label": "human", "id": f"h{number}"} for number in range(3)]
+    tmp_path.joinpath("given.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given))
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "given.jsonl"}}
+    campaign = make_campaign(tmp_path, rows=rows, data={**data, "columns": {"label": "label", "id": "id"}}, batch=8)
+    assert len(select(campaign)) == 8
+    get_source("files").publish(make_request(campaign, 0))
+    store = campaign.store
+
+    class Dying:
+        """Dies when a worksheet is to be replaced."""
+
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def write(self, key, content):
+            if key.endswith(".csv"):
+                raise KeyboardInterrupt
+            store.write(key, content)
+
+    with pytest.raises(KeyboardInterrupt):
+        delete_item(replace(campaign, store=Dying()), "P-3", "asked to")
+    delete_item(campaign, "P-3", "asked to")
+    assert "question 3" not in "".join(everything(campaign).values())
 
 
 def test_a_file_that_was_changed_otherwise_is_still_found_out(campaign):
@@ -135,3 +175,17 @@ def test_an_item_that_is_not_there(name, campaign):
     with pytest.raises(ConfigError, match=r"no item of the pool is called|items are called"):
         delete_item(campaign, name, "asked to")
     assert deleted_items(campaign.store) == frozenset()
+
+
+@pytest.mark.parametrize(("people", "num_tasks", "inbox"), [("files", None, ("a.csv",)), ("label_studio", 0, ())])
+def test_where_people_label_beside_a_model(people, num_tasks, inbox, tmp_path):
+    """What is to be deleted is there, whoever else labels."""
+    model = {"url": "http://127.0.0.1:9/v1", "model": "m", "price_in": 0, "price_out": 0, "max_cost": 0}
+    labeling = {"source": "llm", "llm": {**model, "people": {"source": people}}}
+    if people == "label_studio":
+        labeling["label_studio"] = {"url": "https://labels.example.org"}
+    campaign = make_campaign(tmp_path, labeling=labeling)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "human", "ann")))
+    done = delete_item(campaign, ids[0], "asked to")
+    assert (done.num_tasks, done.inbox) == (num_tasks, inbox)

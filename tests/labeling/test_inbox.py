@@ -135,6 +135,13 @@ BAD_LINES = {
         "is longer than 4194304 characters",
     ),
     "nul in json": ("bad.jsonl", lambda i: "\x00\x00\n", 1, "holds NUL bytes"),
+    "half a character": ("bad.jsonl", lambda i: jsonl(one_answer(i, "human", annotator="\ud800")), 1, "holds halves"),
+    "time out of the calendar": (
+        "bad.jsonl",
+        lambda i: jsonl(one_answer(i, "human", labeled_at="9999-12-31T23:59:59-14:00")),
+        1,
+        "is not a time such as",
+    ),
     "time of a wrong kind": (
         "bad.jsonl",
         lambda i: jsonl(one_answer(i, "human", labeled_at=17)),

@@ -66,6 +66,14 @@ def test_an_adjudicator_is_asked_what_the_others_could_not_decide(tmp_path, run,
     assert labelled(place.store.uri)[1] == ["labeled"] * 3
 
 
+def test_texts_that_look_like_commands_are_answers(tmp_path, by_lines):
+    task = {"kind": "generation", "prompt": "{text}"}
+    campaign = make_campaign(tmp_path, rows=ROWS, task=task, labeling={"source": "terminal"}, batch=3)
+    select(campaign)
+    assert "2 answers stored for ann" in by_lines(campaign.store.uri, "u\nq\n:q\n")
+    assert labelled(campaign.store.uri)[0] == ["u", "q"]
+
+
 def test_lines_label_skip_undo_quit_and_resume(place, by_lines):
     out = by_lines(place, "1\nnonsense\n2\nu\n3\ns\n?\nq\n")
     assert "2 answers stored" not in out
