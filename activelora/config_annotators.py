@@ -31,9 +31,10 @@ def annotator_conflicts(config: CampaignConfig) -> Iterator[tuple[str, str, str]
         problem = "gold questions measure people, and labeling.source is `oracle`"
         yield "labeling.gold_questions", problem, "Leave it out, or set labeling.source to where people label."
     if labeling.gold_questions and labeling.source == "llm" and labeling.llm.people.source is None:
-        problem = "gold questions measure people, and labeling.llm.people.source names none"
+        problem = "gold questions measure people, and labeling.llm.people.source names nobody"
         yield "labeling.gold_questions", problem, "Leave it out, or set labeling.llm.people.source."
-    if labeling.gold_questions and labeling.label_studio.predictions == "shown":
+    asks_in_label_studio = "label_studio" in (labeling.source, labeling.llm.people.source)
+    if labeling.gold_questions and asks_in_label_studio and labeling.label_studio.predictions == "shown":
         problem = "the model's answers are shown beside all items but gold questions, which gives those away"
         yield "labeling.gold_questions", problem, "Leave it out, or set labeling.label_studio.predictions to hidden."
     if config.training.soft_labels and config.adapter.method == "laplace":

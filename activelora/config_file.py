@@ -72,7 +72,10 @@ CHANGEABLE = (
     "labeling.label_studio.url",
     "labeling.label_studio.timeout_seconds",
 )
-"""Settings that cannot change a result, only where and how patiently it is computed and where it is shown."""
+"""Settings that cannot change a result, only where and how patiently it is computed and where it is shown.
+
+Other machines, and other numbers of training processes, round otherwise: the bytes may then differ, and what is learned
+not. A round that is done stays as it is."""
 
 
 def config_digest(config: CampaignConfig) -> str:

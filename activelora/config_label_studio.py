@@ -52,7 +52,7 @@ class LabelStudioConfig(Section):
 def label_studio_conflicts(config: LabelStudioConfig, task_kind: str) -> Iterator[tuple[str, str, str]]:
     """Yield what contradicts itself or is missing in the section, where it is used: setting, problem and remedy."""
     if config.url is None:
-        problem = "labeling.source is `label_studio`, and there is no address of it"
+        problem = "labels are to come from `label_studio`, and there is no address of it"
         yield "labeling.label_studio.url", problem, "Set it, for example to https://labels.example.org."
     if config.predictions != "none" and task_kind in ("multi_label", "generation"):
         problem = f"`{config.predictions}` sends one answer out of several, and scoring a {task_kind} task brings none"

@@ -22,7 +22,7 @@ def labeling_rules(config: CampaignConfig) -> Iterator[Conflict]:
     yield from _privacy(config)
     for one in (*labeling_conflicts(config.labeling), *annotator_conflicts(config)):
         yield Conflict(*one)
-    if config.labeling.source == "label_studio":
+    if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
         for one in label_studio_conflicts(config.labeling.label_studio, config.task.kind):
             yield Conflict(*one)
 

@@ -76,6 +76,8 @@ class LLMConfig(Section):
         parts = urlsplit(url)
         if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
             raise ValueError("must be http:// or https://, a host and a path, without a query")
+        if parts.username or parts.password:
+            raise ValueError("must hold no user name or password: the token is ACTIVELORA_LLM_TOKEN")
         return url.rstrip("/")
 
     def problems(self, source: str) -> Iterator[tuple[str, str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,32 @@ from activelora.config_resources import TrainResources
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
+
+
+TRAIN_VARIABLE = "ACTIVELORA_TRAIN"
+"""Tells a training pod what its pipeline was compiled with, as :func:`told_to_pods` writes it."""
+
+
+def told_to_pods(train: TrainResources) -> str:
+    """Return what a training pod must know, as JSON. Not the number of its accelerators: that is a run's parameter."""
+    told = {
+        "num_processes": train.num_processes,
+        "parallel": train.parallel,
+        "on_accelerators": train.accelerator_type is not None,
+    }
+    return json.dumps(told)
+
+
+def as_told(train: TrainResources, told: str) -> TrainResources:
+    """Return a campaign's resources as a pod has them: with all the accelerators that it got.
+
+    Args:
+        train: As the campaign was created with.
+        told: Of :func:`told_to_pods`, by the file as it is now.
+    """
+    now = json.loads(told)
+    changed = {"accelerator_type": (train.accelerator_type or "the pod's") if now.pop("on_accelerators") else None}
+    return train.model_copy(update={**now, **changed, "accelerator_count": sys.maxsize})
 
 
 def num_processes(train: TrainResources) -> int:

@@ -37,6 +37,8 @@ NEEDED_BY: dict[str, tuple[PodName, ...]] = {
 written by `plan`, and labels are asked for and collected by `await_labels`."""
 
 WEBHOOK_VARIABLE = "ACTIVELORA_WEBHOOK_URL"
+WAKE_VARIABLE = "ACTIVELORA_WAKE_SECRET"
+"""What webhooks show to `activelora wake`, and no step needs."""
 SECRET_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 """Keys of the secrets that `resources.secrets` names."""
 

@@ -21,6 +21,13 @@ class NoticeError(ActiveLoRAError):
     """The message could not be sent."""
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a refusal: followed, it would be a request without the message."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def send(url: str, content: Mapping[str, Any], *, pause_seconds: float = 1.0) -> None:
     """Post JSON to a webhook, with a time-out and a few tries. The URL is a secret and appears in no message.
 
@@ -29,14 +36,14 @@ def send(url: str, content: Mapping[str, Any], *, pause_seconds: float = 1.0) ->
     """
     if not url.startswith(("https://", "http://")):
         raise NoticeError("the webhook is not an http(s) URL", where=WEBHOOK_VARIABLE, remedy="Mend the secret.")
-    body = json.dumps(content).encode()
+    body, opener = json.dumps(content).encode(), urllib.request.build_opener(_NoRedirect)
     problem = ""
     for attempt in range(TRIES):
         if attempt:
             time.sleep(pause_seconds * 2**attempt)
         try:
             request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 - the scheme is checked
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS):  # noqa: S310 - the scheme is checked
+            with opener.open(request, timeout=TIMEOUT_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             error.close()

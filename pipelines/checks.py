@@ -105,7 +105,7 @@ def _check_source(config: CampaignConfig) -> None:
     if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
         _check_label_studio(config)
     inbox = config.labeling.inbox
-    if config.labeling.source == "files" and inbox:
+    if "files" in (config.labeling.source, config.labeling.llm.people.source) and inbox:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
 
 

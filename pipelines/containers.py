@@ -17,7 +17,7 @@ from kfp import local
 
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
-from activelora.config_secrets import WEBHOOK_VARIABLE
+from activelora.config_secrets import WAKE_VARIABLE, WEBHOOK_VARIABLE
 from components.image import REGISTRY_VARIABLE, TAG_VARIABLE, images
 from pipelines.cluster.connection import TOKEN_VARIABLE
 from pipelines.engines import EngineError
@@ -31,7 +31,7 @@ LABEL = "activelora.campaign"
 USER = "10001:10001"
 """Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
 _PASSED_ON = ("AWS_", "LABEL_STUDIO_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
-_KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE})
+_KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE, WAKE_VARIABLE})
 """Of this machine's own dealings: no step needs them but to remind of labels, which containers here do not."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")
 _MODEL_CACHE = "/tmp/activelora"  # noqa: S108 - ACTIVELORA_CACHE of the images

@@ -50,7 +50,7 @@ def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     Raises:
         EngineError: A task failed; or nothing was done although something was due, which the runner would not tell.
     """
-    pipeline = tick_pipeline(Placement(_on_this_machine(campaign.config.resources), images()))
+    pipeline = local_graph(campaign.config.resources)
     before = finished_units(campaign)
     tasks = in_containers(campaign) if runner is Runner.docker else in_subprocesses()
     run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri, tasks)
@@ -72,9 +72,10 @@ def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     return TickResult("moved", plan.round, done)
 
 
-def _on_this_machine(resources: ResourcesConfig) -> ResourcesConfig:
-    """Return what is asked for, without other nodes: there are none."""
-    return resources.model_copy(update={"train": resources.train.model_copy(update={"num_nodes": 1})})
+def local_graph(resources: ResourcesConfig) -> Graph:
+    """Return the tick pipeline for this machine: which has no other nodes and no volume for models."""
+    here = resources.model_copy(update={"train": resources.train.model_copy(update={"num_nodes": 1})})
+    return tick_pipeline(Placement(here, images(), in_pods=False))
 
 
 def run_pipeline(

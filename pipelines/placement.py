@@ -10,6 +10,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
+from activelora.config_parallel import TRAIN_VARIABLE, told_to_pods
 from activelora.config_secrets import SECRET_KEYS, WEBHOOK_VARIABLE, pods_of
 from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
 from components.image import Images
@@ -34,10 +35,12 @@ class Placement:
     Attributes:
         resources: The campaign's.
         images: What the pods run.
+        in_pods: Whether they are a cluster's. KFP's local runner gives a pod's variables to what runs on this machine.
     """
 
     resources: ResourcesConfig
     images: Images
+    in_pods: bool = True
 
     @staticmethod
     def graph(task: dsl.PipelineTask) -> dsl.PipelineTask:
@@ -62,6 +65,8 @@ class Placement:
         With several nodes, a pod that starts a TrainJob and waits needs no accelerator.
         """
         if self.resources.train.num_nodes == 1:
+            if self.in_pods:
+                task.set_env_variable(TRAIN_VARIABLE, told_to_pods(self.resources.train))
             return self._cached(self._place(task, self.resources.train, steer))
         self._place(task, self.resources.cpu)
         template = json.dumps(job_template(self.resources, self.images), separators=(",", ":"))
@@ -138,7 +143,7 @@ class Placement:
 
     def _cached(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Mount a volume for the base model's files."""
-        if cache := self.resources.model_cache:
+        if self.in_pods and (cache := self.resources.model_cache):
             _mount(task, cache)
             for name, value in CACHE_VARIABLES.items():
                 task.set_env_variable(name, value)

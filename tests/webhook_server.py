@@ -15,18 +15,26 @@ class Hook(BaseHTTPRequestHandler):
     Attributes:
         statuses: What to answer next.
         got: The messages.
+        location: Sent as the header of that name, if it is set.
         url: Where it listens; the path is a secret.
     """
 
     statuses: list[int]
     got: list[dict]
     url: str
+    location: str = ""
 
     def do_POST(self) -> None:
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).got.append(content)
         self.send_response(type(self).statuses.pop(0) if type(self).statuses else 200)
         self.send_header("Content-Length", "0")
+        if type(self).location:
+            self.send_header("Location", type(self).location)
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:

@@ -5,12 +5,16 @@ The file has no name and goes with the process, however that ends. Letters: N ro
 
 from __future__ import annotations
 
+import math
+import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from activelora.errors import ConfigError
 
 BLOCK_BYTES = 64_000_000
 
@@ -59,8 +63,22 @@ class Parts:
 
 
 def mapped(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array in a temporary file without a name."""
+    """Return an array in a temporary file without a name.
+
+    Raises:
+        ConfigError: There is no room for it.
+    """
+    num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     with tempfile.TemporaryFile(prefix="activelora-") as file:
+        try:
+            # A disk that is full when a mapped page is written kills the process without a word.
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        except OSError as error:
+            raise ConfigError(
+                f"there is no room for {num_bytes / 1e9:.1f} GB of the selection's data: {error.strerror}",
+                where=f"temporary folder {tempfile.gettempdir()}",
+                remedy="Set TMPDIR to a folder with more room, or raise `acquisition.memory_gb`.",
+            ) from error
         return np.memmap(file, dtype=dtype, mode="w+", shape=shape)
 
 

@@ -55,7 +55,7 @@ class Campaign:
 
         ``campaign.json`` is written once. Settings that cannot change a result (resources, tracking, waiting times)
         may differ from it: this object then has the given ones, and what opens the campaign by its URI alone, as
-        pods do, goes on with the stored ones.
+        pods do, goes on with the stored ones. What a pod must know of its own resources its pipeline tells it.
 
         Raises:
             ConfigError: A campaign is there that differs in a setting that can change a result.

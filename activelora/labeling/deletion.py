@@ -60,11 +60,18 @@ def delete_item(campaign: Campaign, name: str, reason: str) -> Deletion:
     """
     item_id = find_item(campaign, name).item_id
     mark_item(campaign.store, item_id, {"reason": reason, "deleted_at": utc_now()})
-    source = get_source(campaign.config.labeling.source)
+    people = _where_people_label(campaign)
+    source = None if people is None else get_source(people)
     num_tasks = source.delete_item(campaign, item_id) if isinstance(source, Deletes) else None
     sheets = tuple(_clean_sheets(campaign.store, item_id))
     num_pool_files = blank_deleted(campaign)  # last: until then the item is found by the user's own id
     return Deletion(item_id, num_pool_files, sheets, num_tasks, _in_inbox(campaign, item_id))
+
+
+def _where_people_label(campaign: Campaign) -> str | None:
+    """Return the label source that people see; beside a model, the one that it leaves items to."""
+    labeling = campaign.config.labeling
+    return labeling.llm.people.source if labeling.source == "llm" else labeling.source
 
 
 def _clean_sheets(store: Store, item_id: str) -> list[str]:
@@ -114,7 +121,7 @@ def _cleaned_csv(content: bytes, item_id: str) -> bytes:
 
 
 def _in_inbox(campaign: Campaign, item_id: str) -> tuple[str, ...]:
-    if campaign.config.labeling.source != "files":
+    if _where_people_label(campaign) != "files":
         return ()
     store = open_store(inbox_uri(campaign))
     return tuple(key for key in store.list("") if not key.endswith("/") and item_id.encode() in _content(store, key))

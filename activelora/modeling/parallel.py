@@ -82,6 +82,15 @@ class Team:
         distributed.broadcast_object_list(values, src=0)
         return cast(Value, values[0])
 
+    @contextmanager
+    def first_here(self) -> Iterator[None]:
+        """Let the first process of each machine go first: what it fetches, the others find. All must come here."""
+        if self.size == 1:
+            yield
+            return
+        with PartialState().local_main_process_first():
+            yield
+
     def total(self, value: torch.Tensor) -> float:
         """Return the sum of a scalar over the processes."""
         value = value.detach()

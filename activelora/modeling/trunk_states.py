@@ -37,6 +37,8 @@ _SUFFIX = ".states"
 _PARTIAL = ".partial-"
 _ABANDONED_SECONDS = 3600
 _NAME = "states"
+_LOOK_SHARE = 64
+"""The folder is looked through when a process has written this part of the limit: with many files that takes long."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _digests: WeakKeyDictionary[nn.Module, dict[int, str]] = WeakKeyDictionary()
 
@@ -50,12 +52,13 @@ class TrunkStates:
 
     Args:
         folder: Where the files are.
-        limit_bytes: Their size in all; processes that write at the same moment may exceed it for that moment.
+        limit_bytes: Their size in all; each process may exceed it by a 64th between two looks into the folder.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder = folder
         self._limit_bytes = limit_bytes
+        self._unseen_bytes = limit_bytes
 
     def get(self, key: str) -> torch.Tensor | None:
         """Return the states (M, D) that were kept under a key, or None."""
@@ -86,7 +89,10 @@ class TrunkStates:
                 file.write(body)
                 file.write(hashlib.sha256(body).digest())
             partial.replace(self._path(key))
-            self._shrink()
+            self._unseen_bytes += len(body) + _DIGEST_BYTES
+            if self._unseen_bytes * _LOOK_SHARE > self._limit_bytes:
+                self._shrink()
+                self._unseen_bytes = 0
         except OSError as error:
             logger.warning("trunk states cannot be kept, so that later rounds compute them again: %s", error)
             with suppress(OSError):

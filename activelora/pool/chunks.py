@@ -134,7 +134,7 @@ class ChunkReader:
             raise OddRowsError
         table = self._typed(lambda schema: _read_json(data, schema))
         # An object a line: none is broken over two, since each line begins and ends with a brace.
-        if table.num_rows != len(lines.begins) or any(_depth(field.type) > 9 for field in table.schema):
+        if table.num_rows != len(lines.begins) or any(_is_deeper(field.type, 9) for field in table.schema):
             raise OddRowsError
         return table
 
@@ -142,7 +142,7 @@ class ChunkReader:
         try:
             parquet = pq.ParquetFile(file)
             present = parquet.schema_arrow.names
-            if not {*self._wanted.required} <= {*present}:
+            if not {*self._wanted.required} <= {*present} or len({*present}) < len(present):
                 raise OddRowsError
             wanted = (*self._texts, self._label)
             columns = list(dict.fromkeys(name for name in wanted if name in present))
@@ -270,7 +270,8 @@ def _text(table: pa.Table, name: str) -> pa.Array:
     return column
 
 
-def _depth(kind: pa.DataType) -> int:
+def _is_deeper(kind: pa.DataType, most: int) -> bool:
+    """Tell whether more than so many types hold one another."""
     if pa.types.is_struct(kind):
-        return 1 + max((_depth(field.type) for field in kind), default=0)
-    return 1 + _depth(kind.value_type) if pa.types.is_list(kind) else 0
+        return most == 0 or any(_is_deeper(field.type, most - 1) for field in kind)
+    return pa.types.is_list(kind) and (most == 0 or _is_deeper(kind.value_type, most - 1))

@@ -213,8 +213,8 @@ def _places(ids_RB: Bytes) -> tuple[Places, Places]:
     is_new[1:] = heads[1:] != heads[:-1]
     # Equal heads with other tails: sort these few runs by tail, too.
     clash = np.flatnonzero(~is_new & np.concatenate([[False], tails[1:] != tails[:-1]]))
-    for place in np.unique(np.searchsorted(np.flatnonzero(is_new), clash, side="right") - 1):
-        begin = int(np.flatnonzero(is_new)[place])
+    begins = np.flatnonzero(is_new)
+    for begin in begins[np.unique(np.searchsorted(begins, clash, side="right") - 1)].tolist():
         end = begin + int((heads[begin:] == heads[begin]).sum())
         inner = np.argsort(tails[begin:end], kind="stable")
         order[begin:end], tails[begin:end] = order[begin:end][inner], tails[begin:end][inner]

@@ -123,12 +123,15 @@ def shards(
     """
     size, waiting = config.data.shard_rows, 0
     parts: list[tuple[pa.Table, pa.Table]] = []
-    for part in _selected(config, labels, pool, held_out, items):
-        parts.append(part)
-        waiting += len(part[0])
-        while waiting >= size:
-            yield _first_rows(parts, size)
-            waiting -= size
+    try:
+        for part in _selected(config, labels, pool, held_out, items):
+            parts.append(part)
+            waiting += len(part[0])
+            while waiting >= size:
+                yield _first_rows(parts, size)
+                waiting -= size
+    except OddRowsError:  # the survey found none
+        raise _changed(config) from None
     if waiting:
         yield _first_rows(parts, waiting)
 

@@ -56,6 +56,11 @@ class Halving:
     def __init__(self) -> None:
         self._most_tokens: int | None = None
 
+    @property
+    def has_halved(self) -> bool:
+        """Whether memory has run out."""
+        return self._most_tokens is not None
+
     def run(self, compute: Callable[[slice], torch.Tensor], num_rows: int, num_tokens: int) -> torch.Tensor:
         """Return the states (B, T, D) of a batch.
 

@@ -66,7 +66,7 @@ class Engine:
         self._split = SplitDecoder(base.model, first_top_layer)
         self._halving = Halving()
         self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
-        self._trunk = Trunk(self._split, self._like, kept, self._halving)
+        self._trunk = Trunk(self._split, self._like, kept)
         chooses = encoder.scoring == "text" and encoder.task.form != "text"
         self._branching = chooses and can_branch(self._split, self._like)
         self._roster: Sequence[Item] | None = None

@@ -31,12 +31,11 @@ class Trunk:
         split: The model in two parts.
         like: A tensor of its device and dtype.
         kept: Where states are kept across runs, if anywhere.
-        halving: Goes on where memory runs out.
     """
 
-    def __init__(self, split: SplitDecoder, like: torch.Tensor, kept: TrunkStates | None, halving: Halving) -> None:
+    def __init__(self, split: SplitDecoder, like: torch.Tensor, kept: TrunkStates | None) -> None:
         self._split = split
-        self._halving = halving
+        self._halving = Halving()
         self._like = like
         self._device = like.device
         self._kept = kept
@@ -58,7 +57,8 @@ class Trunk:
         states_MD = kept.get(key) if kept is not None else None
         if states_MD is None:
             states_MD = yield from self._compute(chunk)
-            if kept is not None:
+            # Halves round in another way: whoever finds states must not see what memory there was.
+            if kept is not None and not self._halving.has_halved:
                 kept.put(key, states_MD)
         return self._batched(chunk, states_MD.to(self._device))
 

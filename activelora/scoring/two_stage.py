@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from activelora.campaign.records import Item
 from activelora.seeding import item_draw
-from activelora.uncertainty.measures import MEASURES, mean_over_labels
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES, mean_over_labels
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor
@@ -39,6 +39,7 @@ class Plan:
         measures: Measures whose top the recall is of.
         seed: Of the draw that audits.
         adjust: Corrects log-probabilities (N, K, C), for example for the label prior.
+        values_C: The numbers that a regression's answers stand for; None for other tasks.
     """
 
     share: float
@@ -46,6 +47,7 @@ class Plan:
     measures: Collection[str]
     seed: int
     adjust: Callable[[FloatArray], FloatArray]
+    values_C: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,16 @@ def predict(
     first_N1C = plan.adjust(first_N1C)
     chosen, audited = split(items, candidates, score(FIRST_MEASURE, first_N1C), plan)
     sampled = [*chosen, *audited]
+    run = sampled or [0]  # where nothing can be selected, too, the number of samples is that of other shards
     description = "scoring the pool, second stage"
-    log_probs_SKC = plan.adjust(predictor.log_probs([items[i] for i in sampled], num_samples, description))
+    log_probs_SKC = plan.adjust(predictor.log_probs([items[i] for i in run], num_samples, description))
     log_probs_NKC = np.repeat(first_N1C, log_probs_SKC.shape[1], axis=1)
-    log_probs_NKC[sampled] = log_probs_SKC
+    # The sampled items may all have fewer answers than others; what is beyond those is −inf already.
+    log_probs_NKC[:, :, : log_probs_SKC.shape[2]][run] = log_probs_SKC
     recall = min(
         estimate_recall(
-            score(name, log_probs_SKC[: len(chosen)]),
-            score(name, log_probs_SKC[len(chosen) :]),
+            score(name, log_probs_SKC[: len(chosen)], plan.values_C),
+            score(name, log_probs_SKC[len(chosen) : len(sampled)], plan.values_C),
             len(candidates) - len(chosen),
             plan.batch,
         )
@@ -140,7 +144,9 @@ def estimate_recall(chosen_S: FloatArray, audited_A: FloatArray, num_left: int, 
     return float(found / inside.sum())
 
 
-def score(name: str, log_probs_NKC: FloatArray) -> FloatArray:
-    """Return a measure of items; of label sets (N, K, C, 2) the mean over labels."""
+def score(name: str, log_probs_NKC: FloatArray, values_C: FloatArray | None = None) -> FloatArray:
+    """Return a measure of items, as score_pool has it; of label sets (N, K, C, 2) the mean over labels."""
+    if values_C is not None and name in NUMBER_MEASURES:
+        return NUMBER_MEASURES[name](log_probs_NKC, values_C)
     measure = MEASURES[name]
     return mean_over_labels(measure, log_probs_NKC) if log_probs_NKC.ndim == 4 else measure(log_probs_NKC)

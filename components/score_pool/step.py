@@ -21,7 +21,7 @@ from activelora.scoring.table import score_table, text_score_table, unscored_tab
 from activelora.tasks.registry import make_task
 from activelora.tasks.regression import Regression
 from activelora.uncertainty.label_prior import correct, fitted
-from activelora.uncertainty.measures import MEASURES
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 if TYPE_CHECKING:
@@ -148,8 +148,11 @@ def _plan(campaign: Campaign, share: float, adjust: Callable[[NDArray[np.float64
     from activelora.scoring.two_stage import FIRST_MEASURE, Plan
 
     acquisition = campaign.config.acquisition
-    measures = sorted(measures_read(acquisition) & MEASURES.keys()) or [FIRST_MEASURE]
-    return Plan(share, acquisition.batch_size, measures, campaign.seed("two_stage"), adjust)
+    task = make_task(campaign.config.task)
+    values_C = np.array(task.values) if isinstance(task, Regression) else None
+    known = MEASURES.keys() if values_C is None else MEASURES.keys() | NUMBER_MEASURES.keys()
+    measures = sorted(measures_read(acquisition) & known) or [FIRST_MEASURE]
+    return Plan(share, acquisition.batch_size, measures, campaign.seed("two_stage"), adjust, values_C)
 
 
 def _gradient_lengths(attempt: Attempt, items: list[Item], log_probs_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from activelora.config import CampaignConfig
+from activelora.config_parallel import TRAIN_VARIABLE, as_told, parallel
 from activelora.config_resources import TrainResources
 from activelora.errors import ActiveLoRAError, ConfigError
 
@@ -29,6 +31,15 @@ _SIGNALS_VARIABLE = "TORCHELASTIC_SIGNALS_TO_HANDLE"
 
 class TrainingError(ActiveLoRAError):
     """One of several training processes failed, or what runs them did."""
+
+
+def train_here(config: CampaignConfig) -> TrainResources:
+    """Return the resources of a training here: the campaign's, or in a pod those that its pipeline was compiled with.
+
+    The campaign keeps those of its first day, and they may change.
+    """
+    train = config.resources.train
+    return as_told(train, told) if (told := os.environ.get(TRAIN_VARIABLE)) else train
 
 
 def processes_here(train: TrainResources) -> int:
@@ -53,15 +64,33 @@ def processes_here(train: TrainResources) -> int:
     return min(train.accelerator_count, num_gpus)
 
 
+def check_processes(config: CampaignConfig, train: TrainResources, num_processes: int) -> None:
+    """Check what `activelora check` has checked with the number of processes in the file.
+
+    Raises:
+        ConfigError: The method, or the batch size, does not go with so many.
+    """
+    asked = train.model_copy(update={"num_nodes": 1, "num_processes": num_processes})
+    resources = config.resources.model_copy(update={"train": asked})
+    for conflict in parallel(config.model_copy(update={"resources": resources})):
+        raise ConfigError(conflict.problem, where=conflict.key, remedy=conflict.remedy)
+
+
 def worker_command(train: TrainResources, campaign_uri: str, round_: int) -> list[str]:
     """Return what a training process runs, as arguments of Python."""
     return ["-m", WORKER, campaign_uri, str(round_), "--parallel", train.parallel]
 
 
-def launch(campaign: Campaign, unit: Unit, num_processes: int) -> None:
+def launch(campaign: Campaign, unit: Unit, train: TrainResources, num_processes: int) -> None:
     """Train in several processes, the first of which writes the manifest.
 
     They end with this process, even where it is killed; the next run goes on from the last checkpoint.
+
+    Args:
+        campaign: The campaign.
+        unit: train_adapter of the round.
+        train: Of :func:`train_here`.
+        num_processes: Of :func:`processes_here`.
 
     Raises:
         TrainingError: One of them failed. The others are stopped.
@@ -70,7 +99,6 @@ def launch(campaign: Campaign, unit: Unit, num_processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    train = campaign.config.resources.train
     command = [*worker_command(train, campaign.store.uri, unit.round), "--parent", str(os.getpid())]
     logger.info("training in %d processes (%s)", num_processes, train.parallel)
     with tempfile.TemporaryDirectory() as scratch, _own_signals(), _quiet_launcher():

@@ -33,20 +33,23 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         round_: The round, from 1.
 
     Raises:
+        ConfigError: There are more processes than the method, the batch size or the GPUs allow.
         DataError: No item has a label.
         TrainingError: One of several processes failed.
     """
     from activelora.modeling.parallel import ALONE
-    from components.train_adapter.launch import launch, processes_here
+    from components.train_adapter.launch import check_processes, launch, processes_here, train_here
 
     unit = Unit("train_adapter", round_)
     if done := campaign.manifest(unit):
         return done
-    num_processes = processes_here(campaign.config.resources.train)
+    resources = train_here(campaign.config)
+    num_processes = processes_here(resources)
     if num_processes == 1:
         train(campaign, round_, ALONE)
     else:
-        launch(campaign, unit, num_processes)
+        check_processes(campaign.config, resources, num_processes)
+        launch(campaign, unit, resources, num_processes)
     return campaign.require(unit)
 
 
@@ -90,9 +93,12 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
 def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
     from activelora.modeling.base import load_base, load_to_shard
     from activelora.modeling.fitting import AttemptJob
+    from activelora.modeling.locating import fetched
 
     campaign, round_ = attempt.campaign, attempt.unit.round
     method = get_method(campaign.config.adapter.method)
+    with team.first_here():  # else each process fetches the whole model, onto a disk that may hold one
+        fetched(campaign.config.model)
     base = load_to_shard(campaign.config.model) if team.shards else load_base(campaign.config.model)
     items, indices, weights = _encode(campaign, base, snapshot)
     with tempfile.TemporaryDirectory() as scratch:

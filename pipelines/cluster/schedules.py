@@ -143,6 +143,23 @@ def find(api: Api, campaign: str) -> kfp.V2beta1RecurringRun | None:
     return next((one for one in there if one.status != "DISABLED"), there[0] if there else None)
 
 
+def run_now(api: Api, campaign: str, campaign_uri: str) -> str | None:
+    """Start what the campaign's schedule runs, and return the run's id; None where it has none for this place."""
+    recurring = find(api, campaign)
+    config = recurring.runtime_config if recurring else None
+    if recurring is None or config is None or (config.parameters or {}).get("campaign_uri") != campaign_uri:
+        return None
+    run = kfp.V2beta1Run(
+        display_name=recurring.display_name,
+        description=campaign_uri,
+        experiment_id=recurring.experiment_id,
+        pipeline_version_reference=recurring.pipeline_version_reference,
+        runtime_config=config,
+        service_account=recurring.service_account,
+    )
+    return api.create_run(run)
+
+
 def cron_of(recurring: kfp.V2beta1RecurringRun) -> str:
     """Return the cron expression of a recurring run, empty if it has none."""
     schedule = recurring.trigger.cron_schedule if recurring.trigger else None

@@ -196,16 +196,26 @@ class TrainJobs:
             if pod["status"].get("phase") != "Failed":
                 continue
             pod_name = pod["metadata"]["name"]
-            log = self.kube.text(f"/api/v1/namespaces/{self.namespace}/pods/{pod_name}/log", tailLines=str(_LOG_LINES))
-            lines = [line for line in (log or "").splitlines() if line.strip()]
-            for line in lines:
+            if own := self._last_lines(pod_name):
+                lines = own
+            for line in own:
                 logger.error("%s: %s", pod_name, line)
-        last = f"; the last line of its log: {lines[-1]}" if lines else ""
+        last = f"; the last line of its log: {lines[-1].strip()}" if lines else ""
         return TrainJobError(
             f"the training failed ({condition.get('reason', '')}: {condition.get('message', '')}){last}",
             where=path,
             remedy="Mend the cause; the next run starts it again from the last checkpoint.",
         )
+
+    def _last_lines(self, pod: str) -> list[str]:
+        """Return the end of a pod's log. What cannot be read, as where no container began, hides no failure."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log"
+        try:
+            log = self.kube.text(path, tailLines=str(_LOG_LINES))
+        except ClusterError as error:
+            logger.warning("%s: its log cannot be read: %s", pod, error.problem)
+            return []
+        return [line for line in (log or "").splitlines() if any(map(str.isalnum, line))]  # not torchrun's rules
 
     def _too_late(self, path: str, job: Document) -> TrainJobError:
         states = [

@@ -14,7 +14,6 @@ from pipelines.commands.submitting import EndpointOption, NamespaceOption
 if TYPE_CHECKING:
     from pipelines.wake.ticks import TickHere, TickOnKubeflow
 
-SECRET_VARIABLE = "ACTIVELORA_WAKE_SECRET"  # noqa: S105 - the name of a variable
 HEADER = "X-ActiveLoRA-Wake"
 MIN_SECRET_CHARS = 16
 logger = logging.getLogger(__name__)
@@ -44,12 +43,14 @@ def wake(
     try:
         server = WakeServer((host, port), HEADER, secret, bell.ring, lambda: bell.is_alive)
     except OSError as error:
+        bell.close()
         raise ConfigError(f"cannot listen: {error.strerror}", where=f"{host}:{port}") from error
     with server:
         logger.info("listening at http://%s:%d%s", *server.server_address[:2], HOOK_PATH)
         try:
             server.serve_forever(poll_interval=0.2)
         finally:
+            bell.close(timeout_seconds=0.0)  # first: else it may start another tick when this one has stopped
             tick.stop()
             bell.close()
             logger.info("stopped")
@@ -57,21 +58,28 @@ def wake(
 
 def _tick(place: str, *, submit: bool, endpoint: str | None, namespace: str | None) -> TickHere | TickOnKubeflow:
     from activelora.campaign.campaign import Campaign
-    from pipelines.wake.ticks import TickHere, TickOnKubeflow, run_in_flight
+    from pipelines.wake.ticks import TickHere, TickOnKubeflow, run_in_flight, run_of_schedule
 
     name = Campaign.open(place).config.name
     if not submit:
         return TickHere(place)
     options = [*(("--endpoint", endpoint) if endpoint else ()), *(("--namespace", namespace) if namespace else ())]
-    return TickOnKubeflow(place, lambda: run_in_flight(name, endpoint, namespace), options)
+    return TickOnKubeflow(
+        place,
+        lambda: run_in_flight(name, endpoint, namespace),
+        lambda: run_of_schedule(name, place, endpoint, namespace),
+        options,
+    )
 
 
 def _secret() -> str:
-    secret = os.environ.get(SECRET_VARIABLE, "").strip()
+    from activelora.config_secrets import WAKE_VARIABLE
+
+    secret = os.environ.get(WAKE_VARIABLE, "").strip()
     if len(secret) < MIN_SECRET_CHARS or not (secret.isascii() and secret.isprintable()):
         raise ConfigError(
             f"holds no secret of at least {MIN_SECRET_CHARS} printable ASCII characters",
-            where=SECRET_VARIABLE,
+            where=WAKE_VARIABLE,
             remedy="Make one with `openssl rand -hex 24`, and give it to the webhook too.",
         )
     return secret

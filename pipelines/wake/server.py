@@ -116,8 +116,8 @@ class WakeServer(ThreadingHTTPServer):
         """Serve a connection, and cut it off when its time is up: a sender may drip a byte now and then."""
         timer = threading.Timer(self.limits.connection_seconds, _cut_off, (request,))
         timer.daemon = True
-        timer.start()
         try:
+            timer.start()
             super().process_request_thread(request, client_address)
         finally:
             timer.cancel()

@@ -1,5 +1,7 @@
 """Shortcuts for large pools make the picks of the plain algorithms, and keep to the memory that is allowed."""
 
+import resource
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from activelora.acquisition import badge, batch_bald, clusters, core_set, cover,
 from activelora.acquisition.cover import Cover
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import STRATEGIES
-from activelora.acquisition.spill import Parts
+from activelora.acquisition.spill import Parts, mapped
 from activelora.errors import ConfigError
 from activelora.scoring.table import score_table
 from tests.acquisition.conftest import context_of, drawn_embeddings, drawn_log_probs, pool_of
@@ -142,6 +144,20 @@ def test_a_strategy_that_needs_more_memory_says_so(strategy):
     pool = pool_of(drawn_log_probs(0), labeled_LD=drawn_embeddings(1, 3))
     with pytest.raises(ConfigError, match=rf"`{strategy}` .*takes .* GB of memory, and 1e-07 GB are allowed"):
         STRATEGIES[strategy].select(pool, 3, context_of(strategy, memory_gb=1e-7))
+
+
+def test_room_for_a_temporary_file_is_taken_before_it_is_mapped():
+    """A hole in the file would be filled when a page is written: on a full disk, that kills the process."""
+    array = mapped((1 << 20,), np.uint8)
+    assert array.nbytes == 1 << 20
+    assert not array.any()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(ConfigError, match=r"temporary folder .*no room for 0\.1 GB.*Set TMPDIR"):
+            mapped((10**7, 2), np.float32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_clusters_of_a_sample_take_in_all_points(monkeypatch):

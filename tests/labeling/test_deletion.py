@@ -175,3 +175,17 @@ def test_an_item_that_is_not_there(name, campaign):
     with pytest.raises(ConfigError, match=r"no item of the pool is called|items are called"):
         delete_item(campaign, name, "asked to")
     assert deleted_items(campaign.store) == frozenset()
+
+
+@pytest.mark.parametrize(("people", "num_tasks", "inbox"), [("files", None, ("a.csv",)), ("label_studio", 0, ())])
+def test_where_people_label_beside_a_model(people, num_tasks, inbox, tmp_path):
+    """What is to be deleted is there, whoever else labels."""
+    model = {"url": "http://127.0.0.1:9/v1", "model": "m", "price_in": 0, "price_out": 0, "max_cost": 0}
+    labeling = {"source": "llm", "llm": {**model, "people": {"source": people}}}
+    if people == "label_studio":
+        labeling["label_studio"] = {"url": "https://labels.example.org"}
+    campaign = make_campaign(tmp_path, labeling=labeling)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "human", "ann")))
+    done = delete_item(campaign, ids[0], "asked to")
+    assert (done.num_tasks, done.inbox) == (num_tasks, inbox)

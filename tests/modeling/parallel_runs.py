@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,10 +63,20 @@ def _train(folder: Path, model: str, run: dict, team: Team, stop_at: int | None)
     (target / "losses.json").write_text(json.dumps({"losses": losses, "steps_before": steps_before}))
 
 
+def fetch_once(folder: Path, team: Team) -> None:
+    """Do what takes time, and leaves something that the other processes of this machine need not do again."""
+    with team.first_here():
+        if not (folder / f"fetched-{team.size}").exists():
+            time.sleep(0.3)
+            (folder / f"fetched-{team.size}").touch()
+            (folder / f"fetched-{team.size}-by-{team.rank}").touch()
+
+
 def main(folder: Path) -> None:
     document = json.loads((folder / "runs.json").read_text())
     for run in document["runs"]:
         team = join(run["mode"]) if "RANK" in os.environ else ALONE
+        fetch_once(folder, team)
         train(folder, document["model"], run, team)
     leave()
 

@@ -130,6 +130,7 @@ def test_two_processes_learn_what_one_learns(tmp_path, tiny_model_path):
     command += ["-m", "tests.modeling.parallel_runs", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert [one.name for one in tmp_path.glob("fetched-2-by-*")] == ["fetched-2-by-0"]
     parallel_runs.main(tmp_path)
     ids = torch.tensor([list(range(5, 12))])
     for run in runs:

@@ -76,9 +76,22 @@ def test_what_killed_processes_left_is_removed_when_it_is_old(kept, tmp_path):
     for path in (old, fresh):
         path.write_bytes(b"half")
     os.utime(old, (0, 0))
-    kept.put("b", STATES)
+    TrunkStates(tmp_path / "trunk", limit_bytes=100_000).put("b", STATES)
     assert not old.exists()
     assert fresh.exists()
+
+
+def test_many_small_files_stay_within_the_limit_and_are_looked_through_seldom(tmp_path, monkeypatch):
+    """A look takes as long as there are files, and training keeps one a label."""
+    folder, looks = tmp_path / "trunk", []
+    monkeypatch.setattr(os, "scandir", lambda path, scan=os.scandir: (looks.append(path), scan(path))[1])
+    TrunkStates(folder, 10**6).put("0", STATES)
+    size = (folder / "0.states").stat().st_size
+    kept = TrunkStates(folder, limit_bytes=128 * size)
+    for number in range(1, 300):
+        kept.put(str(number), STATES)
+    assert len(looks) <= 1 + 1 + 300 // 2
+    assert len(list(folder.iterdir())) <= 128 + 128 // 64 + 1
 
 
 @pytest.mark.slow

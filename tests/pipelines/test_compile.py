@@ -235,6 +235,21 @@ def test_registered_pipelines_are_the_same_whatever_the_accelerators():
     assert parameters_of(more) == {**STEER, "train_accelerator_count": "8", "train_node_selector": {"pool": "h100"}}
 
 
+def test_a_training_pod_is_told_of_its_processes_and_takes_all_accelerators_that_it_gets(tmp_path):
+    """Not of the campaign's own resources: they are those of its first day, and these may have changed since."""
+    trains = (RESOURCES.train, RESOURCES.train.model_copy(update={"num_processes": 2, "parallel": "fsdp"}))
+    found = []
+    for train in trains:
+        text = compile_text(RESOURCES.model_copy(update={"train": train}), 4, images(), loop=False)
+        container = next(yaml.safe_load_all(text))["deploymentSpec"]["executors"]["exec-train-adapter"]["container"]
+        (value,) = [one["value"] for one in container["env"] if one["name"] == "ACTIVELORA_TRAIN"]
+        found.append(json.loads(value))
+    assert found == [
+        {"num_processes": None, "parallel": "ddp", "on_accelerators": True},
+        {"num_processes": 2, "parallel": "fsdp", "on_accelerators": True},
+    ]
+
+
 def test_accelerator_pods_get_shared_memory_nodes_and_tolerations(tick):
     pod = tick.pods["exec-train-adapter"]
     assert pod["emptyDirMounts"] == [
@@ -430,6 +445,7 @@ def test_pods_that_run_models_share_the_cache(full):
     for name, (mount,) in mounted.items():
         assert (mount["constant"], mount["mountPath"]) == ("models", "/cache")
         environment = {one["name"]: one["value"] for one in full.executor(name)["env"]}
+        environment.pop("ACTIVELORA_TRAIN", None)
         assert environment == {"ACTIVELORA_CACHE": "/cache/activelora", "HF_HOME": "/cache/huggingface"}
 
 

@@ -173,6 +173,7 @@ def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/somewhere/here")
     monkeypatch.setenv("ACTIVELORA_KFP_TOKEN", "a-kfp-token")
     monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", "https://somewhere/secret")
+    monkeypatch.setenv("ACTIVELORA_WAKE_SECRET", "a-wake-secret")
     campaign = Campaign.create(f"{s3_uri}/campaign", config)
     checks = [
         'test "$(id -u)" = 10001',
@@ -182,7 +183,7 @@ def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
         "! python3 -m pip --version 2>/dev/null && ! command -v gcc",
         'test "$PYTHONSAFEPATH$ACTIVELORA_LOG" = 1json',
         'test -n "$AWS_SECRET_ACCESS_KEY" && test -z "$AWS_CONFIG_FILE"',
-        'test -z "$ACTIVELORA_KFP_TOKEN$ACTIVELORA_WEBHOOK_URL"',
+        'test -z "$ACTIVELORA_KFP_TOKEN$ACTIVELORA_WEBHOOK_URL$ACTIVELORA_WAKE_SECRET"',
         "grep -q cyclonedx /opt/activelora/sbom.cdx.json",
         f"! touch {config.data.folder}/pool.jsonl 2>/dev/null && test -r {config.data.folder}/pool.jsonl",
     ]

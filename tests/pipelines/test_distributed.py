@@ -14,6 +14,7 @@ import time
 
 import psutil
 import pytest
+import torch
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.multiprocessing.errors.error_handler import ErrorHandler
 
@@ -22,7 +23,7 @@ from activelora.campaign.manifest import Unit
 from activelora.config_resources import ResourcesConfig, TrainResources
 from activelora.errors import ConfigError, StoreError
 from components.image import images
-from components.train_adapter.launch import TrainingError, failed, processes_here
+from components.train_adapter.launch import TrainingError, failed, processes_here, train_here
 from components.train_adapter.step import run
 from pipelines.cluster.kube import Kube
 from pipelines.cluster.train_job_spec import job_template
@@ -193,9 +194,28 @@ def test_why_a_process_failed_is_told_in_its_own_words(tmp_path):
     assert told.where == "here"
 
 
-def test_processes_on_a_machine_without_a_gpu(monkeypatch):
-    import torch
+def test_a_pod_trains_as_its_pipeline_says_not_as_the_campaign_began(monkeypatch, tiny_model_path, tmp_path):
+    config = tiny_config(tmp_path, tiny_model_path, resources={"train": {"num_processes": 2}})
+    monkeypatch.delenv("ACTIVELORA_TRAIN", raising=False)
+    assert train_here(config) == config.resources.train
+    for gpus in (True, False):
+        told = {"num_processes": None, "parallel": "fsdp", "on_accelerators": gpus}
+        monkeypatch.setenv("ACTIVELORA_TRAIN", json.dumps(told))
+        train = train_here(config)
+        assert train.parallel == "fsdp"
+        assert processes_here(train) == (max(1, torch.cuda.device_count()) if gpus else 1)
 
+
+def test_what_a_method_cannot_do_is_refused_in_the_pod_too(prepared, monkeypatch, tiny_model_path, tmp_path):
+    config = tiny_config(tmp_path, tiny_model_path, adapter={"method": "blob"})
+    campaign = Campaign.create(str(tmp_path / "campaign"), config)
+    told = {"num_processes": 2, "parallel": "ddp", "on_accelerators": False}
+    monkeypatch.setenv("ACTIVELORA_TRAIN", json.dumps(told))
+    with pytest.raises(ConfigError, match="`blob` trains in one process"):
+        run(campaign, 1)
+
+
+def test_processes_on_a_machine_without_a_gpu(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert processes_here(TrainResources()) == 1
@@ -204,8 +224,6 @@ def test_processes_on_a_machine_without_a_gpu(monkeypatch):
 
 
 def test_more_processes_than_gpus():
-    import torch
-
     count = torch.cuda.device_count()
     if count == 0:
         pytest.skip("this machine has no GPU")

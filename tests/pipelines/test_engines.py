@@ -45,6 +45,15 @@ def place() -> Placement:
     return Placement(ResourcesConfig(), images())
 
 
+def test_what_is_meant_for_pods_is_not_done_to_this_machine():
+    """KFP's local runner gives its tasks the variables of pods, and this machine has no volume at /cache."""
+    told = {"model_cache": {"uri": "s3://bucket/models"}, "train": {"num_nodes": 2, "num_processes": 2}}
+    graph = local.local_graph(ResourcesConfig.model_validate(told))
+    executors = graph.pipeline_spec.deployment_spec["executors"]
+    assert {one.removeprefix("exec-") for one in executors} >= {"train-adapter", "score-pool"}
+    assert all("env" not in one["container"] for one in executors.values())
+
+
 def test_a_finished_campaign_starts_no_step(make_campaign, capfd):
     campaign = make_campaign(stopping={"max_rounds": 1}, acquisition={"batch_size": 4, "strategy": "random"})
     inline.run_campaign(campaign)

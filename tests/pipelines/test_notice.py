@@ -54,6 +54,16 @@ def test_a_webhook_that_refuses_is_an_error_without_its_url(hook, statuses, trie
     assert "secret-path" not in str(caught.value)
 
 
+def test_a_webhook_that_has_moved_is_an_error_and_not_a_message_lost(hook):
+    """The client would fetch the other address without the message, and take that for success."""
+    hook.statuses += [302]
+    hook.location = f"{hook.url}/moved"
+    with pytest.raises(NoticeError, match="302") as caught:
+        send(hook.url, {"text": "x"}, pause_seconds=0.001)
+    assert len(hook.got) == 1
+    assert "secret-path" not in str(caught.value)
+
+
 def test_only_http():
     with pytest.raises(NoticeError, match="not an http"):
         send("file:///etc/passwd", {})

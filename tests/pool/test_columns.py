@@ -8,6 +8,7 @@ import unicodedata
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
 from activelora.pool import columns
 from activelora.pool.chunks import ChunkReader
-from activelora.pool.column_census import ColumnCensus
+from activelora.pool.column_census import ColumnCensus, _places
 from activelora.pool.column_survey import is_columnar
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
@@ -104,6 +105,16 @@ def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk
     config = make_config(TWO_COLUMNS)
     files = [file_of(end.join(content) + end)]
     assert by_columns(config, files, use, chunk_bytes) == by_rows(config, files, use)
+
+
+@pytest.mark.parametrize("nested", [b"[" * 1200 + b"]" * 1200, b'{"y":' * 500 + b"0" + b"}" * 500])
+def test_what_is_nested_deeply_is_read_as_row_by_row(make_config, nested):
+    """Not within hypothesis, which raises Python's limit of recursion."""
+    config = make_config(TWO_COLUMNS)
+    files = [
+        file_of(b'{"text":"a","title":"b","label":0,"x":' + nested + b"}\n" + b'{"text":"c","title":"d","label":1}')
+    ]
+    assert by_columns(config, files, "required", 9000) == by_rows(config, files, "required")
 
 
 @settings(max_examples=60, deadline=None)
@@ -203,6 +214,26 @@ def test_problems_are_told_in_the_same_words(tmp_path, make_config, content):
     assert str(fast.value) == str(slow.value)
 
 
+def test_items_whose_ids_begin_alike_are_told_apart():
+    """Of so many bytes that it never happens; here many runs of alike ones follow one another."""
+    ids_RB = np.zeros((60, 10), dtype=np.uint8)
+    ids_RB[:, 7], ids_RB[:, 9] = np.random.default_rng(0).integers(0, [[5], [4]], (2, 60))
+    first_rows = {}
+    for row, id_ in enumerate(ids_RB):
+        first_rows.setdefault(id_.tobytes(), row)
+    places_R, first_rows_P = _places(ids_RB)
+    assert first_rows_P.tolist() == list(first_rows.values())
+    assert ids_RB[first_rows_P][places_R].tolist() == ids_RB.tolist()
+
+
+def test_a_parquet_file_with_two_columns_of_one_name_is_read_row_by_row(tmp_path, make_config):
+    texts = [pa.array([row["text"] for row in rows(60)]) for _ in range(2)]
+    labels = pa.array([row["label"] for row in rows(60)])
+    pq.write_table(pa.Table.from_arrays([*texts, labels], ["text", "text", "label"]), tmp_path / "pool.parquet")
+    config = make_config(pool={"path": "pool.parquet"})
+    assert splits(survey_data(config, 0)) == splits(survey_data(config))
+
+
 def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):
     write(tmp_path, pool=[*({**row, "id": str(n)} for n, row in enumerate(rows(30))), {**rows(1, 40)[0], "id": "7"}])
     config = make_config(columns={"id": "id"})
@@ -218,9 +249,10 @@ def test_data_that_change_between_the_two_readings_are_refused(tmp_path, make_co
     config = make_config(holdout={"path": "pool.jsonl"})
     write(tmp_path, pool=rows(60), other=rows(60, 100))
     survey = survey_data(make_config(), 0)
-    write(tmp_path, pool=rows(59) + rows(1, 99))
-    with pytest.raises(DataError, match="the data changed while it was read"):
-        list(shards(config, "required", survey.pool_ids, frozenset(), []))
+    for content in (jsonl(rows(59) + rows(1, 99)), b"", b"PAR1"):
+        (tmp_path / "pool.jsonl").write_bytes(content)
+        with pytest.raises((DataError, ProblemsError), match=r"the data changed while it was read|is a Parquet file"):
+            list(shards(config, "required", survey.pool_ids, frozenset(), []))
 
 
 def test_what_is_not_made_for_columns_is_read_row_by_row(tmp_path, make_config):

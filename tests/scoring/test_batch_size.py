@@ -6,6 +6,7 @@ from activelora.config import ScoringConfig
 from activelora.errors import ModelError
 from activelora.modeling.sampling import MergedSamples
 from activelora.modeling.training import first_adapted
+from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring.batch_size import CPU_TOKENS, Halving, batch_tokens
 from activelora.scoring.engine import Engine
 
@@ -49,7 +50,7 @@ def test_other_errors_are_not_taken_for_it():
         Halving().run(broken, 4, 3)
 
 
-def test_scores_are_the_same_where_memory_ran_out(base, adapted, encoder, items):
+def test_scores_are_the_same_where_memory_ran_out(base, adapted, encoder, items, tmp_path):
     """The decoder itself refuses more than 45 tokens at a time, in trunk and top."""
     sampler = MergedSamples(adapted, 0.3, seed=9)
     expected, expected_ND = Engine(base, encoder, first_adapted(adapted), 4096).log_probs_and_embeddings(
@@ -62,7 +63,7 @@ def test_scores_are_the_same_where_memory_ran_out(base, adapted, encoder, items)
         if ids.shape[0] * ids.shape[1] > 45:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    engine = Engine(base, encoder, first_adapted(adapted), 4096)
+    engine = Engine(base, encoder, first_adapted(adapted), 4096, TrunkStates(tmp_path / "trunk", 10**7))
     hook = base.model.get_decoder().register_forward_pre_hook(refuse, with_kwargs=True)
     try:
         found, found_ND = engine.log_probs_and_embeddings(items, sampler, [None, 0], "test")
@@ -70,3 +71,4 @@ def test_scores_are_the_same_where_memory_ran_out(base, adapted, encoder, items)
         hook.remove()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(found_ND, expected_ND, atol=1e-5)
+    assert not (tmp_path / "trunk").exists(), "halves round in another way than what others expect to find"

@@ -9,7 +9,8 @@ from activelora.modeling.training import first_adapted
 from activelora.scoring.engine import Engine
 from activelora.scoring.predict import Predictor
 from activelora.scoring.two_stage import Plan, estimate_recall, predict, score, split
-from tests.modeling.conftest import LABELS, TEXTS
+from activelora.uncertainty.measures import NUMBER_MEASURES
+from tests.modeling.conftest import CHOICES, LABELS, TEXTS
 
 ITEMS = [Item(f"i{number:03d}", {"text": f"{text} {number}"}) for number in range(5) for text in TEXTS]
 ITEMS = [Item(f"i{number:03d}", item.fields) for number, item in enumerate(ITEMS)]
@@ -98,3 +99,43 @@ def test_recall_by_a_sample_is_right_on_average():
 
 def test_nothing_left_out_is_full_recall():
     assert estimate_recall(np.array([1.0, 2.0]), np.array([]), 0, 2) == 1.0
+
+
+@pytest.mark.parametrize("answer", ["letters", "text"])
+def test_sampled_items_may_have_fewer_choices_than_others(base, adapted, answer):
+    task = TaskConfig(
+        kind="multiple_choice", prompt="Question: {text}\n{choices}\nAnswer:", answer=answer, chat_template="never"
+    )
+    items = [Item(f"i{number}", {"text": text}, CHOICES[0][: 2 + (number == 0)]) for number, text in enumerate(TEXTS)]
+    encoder = Encoder(base.tokenizer, task)
+    engine = Engine(base, encoder, first_adapted(adapted), 256)
+    predictor = Predictor(engine, SampledPosterior(MergedSamples(adapted, 0.3, seed=9)))
+    staged = predict(predictor, items, range(1, len(items)), 2, plan(0.5))
+    assert staged.log_probs_NKC.shape == (len(items), 2, 3)
+    assert np.isneginf(staged.log_probs_NKC[1:, :, 2]).all()
+    np.testing.assert_allclose(np.exp(staged.log_probs_NKC).sum(axis=2), 1.0)
+
+
+def test_where_nothing_can_be_selected_the_scores_have_their_usual_shape(predictor):
+    """As in a shard all of whose items are labelled, which get embeddings only."""
+    staged = predict(predictor, ITEMS[:5], [], 3, plan(0.5), with_embeddings=True)
+    assert staged.log_probs_NKC.shape == (5, 3, len(LABELS))
+    assert np.isfinite(staged.log_probs_NKC).all()
+    assert staged.metrics == {"two_stage_sampled": 0.0, "two_stage_audited": 0.0, "two_stage_recall": 1.0}
+
+
+@pytest.mark.parametrize("measure", ["variance", "epistemic_variance"])
+def test_recall_of_a_regression_is_of_its_own_measures(base, adapted, measure):
+    """A measure of that name that looks at probabilities, not numbers, ranks otherwise."""
+    task = TaskConfig(kind="regression", prompt="Rate: {text}\nStars:", minimum=0, maximum=9, chat_template="never")
+    encoder = Encoder(base.tokenizer, task)
+    engine = Engine(base, encoder, first_adapted(adapted), 256)
+    predictor = Predictor(engine, SampledPosterior(MergedSamples(adapted, 0.3, seed=9)))
+    values_C = np.array(encoder.task.values)
+    one = Plan(0.2, 6, [measure], 1, same, values_C)
+    staged = predict(predictor, ITEMS, range(len(ITEMS)), 3, one)
+    single_N = score("predictive_entropy", predictor.log_probs(ITEMS, 0))
+    chosen, audited = split(ITEMS, range(len(ITEMS)), single_N, one)
+    scores_N = NUMBER_MEASURES[measure](staged.log_probs_NKC, values_C)
+    expected = estimate_recall(scores_N[chosen], scores_N[audited], len(ITEMS) - len(chosen), 6)
+    assert staged.metrics["two_stage_recall"] == expected

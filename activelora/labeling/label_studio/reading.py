@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -235,6 +235,14 @@ def load_view(store: Store, project: int) -> View:
 def _restored(task: dict[str, Any]) -> SeenTask:
     annotations = tuple(Annotation(**annotation) for annotation in task.pop("annotations"))
     return SeenTask(**task, annotations=annotations)
+
+
+def forget_item(store: Store, project: int, item_id: str) -> None:
+    """Take an item's answers out of what is kept."""
+    view = load_view(store, project)
+    left = {task_id: task for task_id, task in view.tasks.items() if task.item_id != item_id}
+    if len(left) < len(view.tasks):
+        save_view(store, project, replace(view, tasks=left))
 
 
 def save_view(store: Store, project: int, view: View) -> None:

@@ -24,7 +24,7 @@ from activelora.labeling.label_studio.project import (
     known_project,
     remove_spare_projects,
 )
-from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, look, moment
+from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, forget_item, look, moment
 from activelora.labeling.source import Collected, Request, State
 
 
@@ -60,11 +60,12 @@ class LabelStudioSource:
         project = known_project(request.campaign)
         if project is None:
             return count_answers(request, [], [], self.name)
+        is_published = _published(request, project) is not None  # before the look, which then shows all tasks
         view = look(client, request.campaign, project)
-        collected = self._count(client, request, project, view)
+        collected = self._count(client, request, project, view, is_published=is_published)
         if view.num_listed < len(view.tasks) and _may_end(request, collected):
             view = look(client, request.campaign, project, full=True)
-            collected = self._count(client, request, project, view)
+            collected = self._count(client, request, project, view, is_published=is_published)
         return collected
 
     def instructions(self, request: Request) -> str:
@@ -75,9 +76,13 @@ class LabelStudioSource:
     def delete_item(self, campaign: Campaign, item_id: str) -> int:
         """Delete an item's tasks with their answers, and return how many there were."""
         project = known_project(campaign)
-        return 0 if project is None else delete_tasks(connect(campaign.config.labeling), campaign, project, item_id)
+        if project is None:
+            return 0
+        num_tasks = delete_tasks(connect(campaign.config.labeling), campaign, project, item_id)
+        forget_item(campaign.store, project, item_id)
+        return num_tasks
 
-    def _count(self, client: Client, request: Request, project: int, view: View) -> Collected:
+    def _count(self, client: Client, request: Request, project: int, view: View, *, is_published: bool) -> Collected:
         names = _annotators(client, request)
         answers = [
             answer
@@ -87,7 +92,7 @@ class LabelStudioSource:
         ]
         there = {task.item_id for task in view.tasks.values()}
         seen: dict[str, State] = {}
-        if _published(request, project) is not None:
+        if is_published:
             seen |= {item_id: "deleted" for item_id in request.reasons if item_id not in there}
         seen |= dict.fromkeys(_begun(client, request, project, view), "in_progress")
         return count_answers(request, answers, [], self.name, seen)
@@ -97,7 +102,7 @@ def connect(config: LabelingConfig) -> Client:
     """Return the server that a campaign names.
 
     Raises:
-        ConfigError: There is no address, or no token in the environment.
+        ConfigError: There is no address, or no token in the environment, or one that is none.
     """
     section = config.label_studio
     if section.url is None:
@@ -109,6 +114,9 @@ def connect(config: LabelingConfig) -> Client:
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise ConfigError("there is no token for Label Studio", where=TOKEN_VARIABLE, remedy=REMEDIES[401])
+    if not token.isascii() or not token.isprintable() or " " in token:  # the HTTP client's error would show it
+        problem, remedy = "holds spaces or lines, or characters that no token has", "Set it to the token alone."
+        raise ConfigError(problem, where=TOKEN_VARIABLE, remedy=remedy)
     return Client(section.url, token, section.timeout_seconds)
 
 

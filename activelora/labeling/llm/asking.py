@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import Literal
 
@@ -21,7 +21,8 @@ from activelora.progress import track
 logger = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 MAX_ITEMS_IN_VAIN = 3
-"""After so many items in a row that fail with all retries the endpoint is taken for down, until the next tick."""
+"""After so many items in a row that fail with all retries the endpoint is taken for down, until the next tick. After so
+many that are refused before anything was ever answered, the settings are taken for wrong."""
 POLL_SECONDS = 0.05
 _OVERHEAD_TOKENS = 64
 """More tokens than an endpoint adds to two messages for their roles and limits."""
@@ -52,6 +53,7 @@ class Asking:
     _num_in_vain: int = field(default=0, init=False)
     _num_under_way: int = field(default=0, init=False)
     _num_answered: int = field(default=0, init=False)
+    _doubted: list[str] = field(default_factory=list, init=False)
 
     def run(self, items: Sequence[Item]) -> None:
         """Ask about each item until it has its votes, the cap is reached or the endpoint is down.
@@ -69,6 +71,8 @@ class Asking:
         finally:
             self._stop.set()
             threads.shutdown(cancel_futures=True)
+        if self._doubted and not self._is_answering():
+            raise self._wrong_settings()
 
     def _ask_item(self, endpoint: Endpoint, item: Item) -> None:
         config = self.request.campaign.config.labeling.llm
@@ -85,6 +89,8 @@ class Asking:
             if claim == "changed":
                 continue
             reply = self._send(endpoint, body, claim, item)
+            if reply is None:
+                return
             if reply.outcome != "failed":
                 self._succeeded()
                 continue
@@ -111,8 +117,12 @@ class Asking:
             if self._stop.wait(POLL_SECONDS):
                 return claim
 
-    def _send(self, endpoint: Endpoint, body: bytes, claim: Claim, item: Item) -> Reply:
+    def _send(self, endpoint: Endpoint, body: bytes, claim: Claim, item: Item) -> Reply | None:
         """Send a request and store its end.
+
+        Returns:
+            How it ended; None where it was refused and nothing was ever answered: it may be the settings that are wrong
+            and not the item, which is asked again once others have shown that they are right.
 
         Raises:
             LabelError: The endpoint refuses everything.
@@ -120,28 +130,38 @@ class Asking:
         try:
             try:
                 reply = endpoint.ask(body, claim.stem)
-                if reply.outcome == "refused" and not self._num_answered and not self._answered_before():
-                    # Nothing was ever answered: it is the settings that are wrong, not the item.
-                    raise LabelError(
-                        f"the model's endpoint refuses the first request: {reply.text}",
-                        where=f"labeling.llm.url: {self.request.campaign.config.labeling.llm.url}",
-                        remedy="Check labeling.llm: model, max_tokens_field, temperature.",
-                    )
             except LabelError as error:
                 self.ledger.settle(claim, item.item_id, Reply("failed", error.problem, may_cost=False))
                 raise
-            self.ledger.settle(claim, item.item_id, reply)
+            is_doubted = reply.outcome == "refused" and not self._is_answering()
+            self.ledger.settle(claim, item.item_id, replace(reply, outcome="failed") if is_doubted else reply)
         finally:
             with self._lock:
                 self._num_under_way -= 1
-        return reply
+        if is_doubted:
+            self._doubt(reply)
+        return None if is_doubted else reply
+
+    def _doubt(self, reply: Reply) -> None:
+        with self._lock:
+            self._doubted.append(reply.text)
+            is_enough = len(self._doubted) >= MAX_ITEMS_IN_VAIN and not self._num_answered
+        if is_enough:
+            raise self._wrong_settings()
+
+    def _wrong_settings(self) -> LabelError:
+        return LabelError(
+            f"the model's endpoint refuses the first requests: {self._doubted[-1]}",
+            where=f"labeling.llm.url: {self.request.campaign.config.labeling.llm.url}",
+            remedy="Check labeling.llm: model, max_tokens_field, temperature.",
+        )
 
     def _is_done(self, item: Item) -> bool:
         num_votes = self.request.campaign.config.labeling.llm.votes
         return judge(self.request.task, item, self.ledger.done(item.item_id), num_votes).state != "waiting"
 
-    def _answered_before(self) -> bool:
-        return any(one.outcome == "answered" for item_id in self.request.reasons for one in self.ledger.done(item_id))
+    def _is_answering(self) -> bool:
+        return self._num_answered > 0 or self.ledger.has_answers()
 
     def _succeeded(self) -> None:
         with self._lock:

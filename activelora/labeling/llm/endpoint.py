@@ -20,6 +20,8 @@ MAX_REPLY_BYTES = 1 << 20
 MAX_WAIT_SECONDS = 60.0
 """A server's Retry-After is heeded up to this."""
 CONNECT_SECONDS = 10.0
+_GATEWAY_GAVE_UP = (504, 524)
+"""The model behind a gateway that says so may have answered, and be paid for it."""
 Outcome = Literal["answered", "refused", "failed"]
 
 
@@ -50,12 +52,16 @@ class Endpoint:
 
     Args:
         config: Where it is, and which model is asked.
+
+    Raises:
+        LabelError: The token in the environment is none that a header can hold.
     """
 
     def __init__(self, config: LLMConfig) -> None:
         import urllib3
 
         self._config = config
+        self._token = _token()
         self._url = f"{config.url}/chat/completions"
         self._pool = urllib3.PoolManager(
             maxsize=config.concurrency,
@@ -87,8 +93,8 @@ class Endpoint:
         from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-            headers["Authorization"] = f"Bearer {token}"
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
         deadline = time.monotonic() + self._config.timeout_seconds
         try:
             response = self._pool.request(
@@ -108,13 +114,24 @@ class Endpoint:
         status = response.status
         if status == 200:
             return _completion(content)
-        said = visible_line(_message(content)[:300])
+        message = _message(content)
+        said = visible_line((message.replace(self._token, "(token)") if self._token else message)[:300])
         if status in (400, 413, 422):
             return Reply("refused", f"HTTP {status}: {said}", may_cost=False)
         if status in (408, 409, 425, 429) or status >= 500:
-            return Reply("failed", f"HTTP {status}: {said}", may_cost=False, wait_seconds=_wait(response))
+            is_unknown = status in _GATEWAY_GAVE_UP
+            return Reply("failed", f"HTTP {status}: {said}", may_cost=is_unknown, wait_seconds=_wait(response))
         remedy = f"Check labeling.llm.url and model, and the token in {TOKEN_VARIABLE}."
         raise LabelError(f"the model's endpoint answers HTTP {status}: {said}", where=self._url, remedy=remedy)
+
+
+def _token() -> str:
+    """Return the token; the HTTP client would show one that it cannot send in its error."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not (token.isascii() and token.isprintable()):
+        problem = "holds more than one line, or characters that no token has"
+        raise LabelError(problem, where=TOKEN_VARIABLE, remedy="Set it to the token alone.")
+    return token
 
 
 def _read(response: BaseHTTPResponse, deadline: float) -> bytes | None:

@@ -82,6 +82,11 @@ class Ledger:
         ends = [(key, self._records[key]) for key in sorted(self._keys_of[item_id]) if key.endswith(_DONE)]
         return [Done(key, end["outcome"], end["text"], end["at"]) for key, end in ends if end["outcome"] != "failed"]
 
+    def has_answers(self) -> bool:
+        """Tell whether the model ever answered anything, in any round."""
+        with self._lock:
+            return any(record.get("outcome") == "answered" for record in self._records.values())
+
     def has_room(self, reserve: float = 0.0, num_requests: int = 0) -> bool:
         """Tell whether the caps hold what was asked so far and so much more."""
         config = self._campaign.config.labeling.llm
@@ -173,7 +178,8 @@ class Ledger:
         if key.removesuffix(_ASKED) + _DONE in self._records:
             return False
         begun = datetime.fromisoformat(self._records[key]["at"])
-        return datetime.now(UTC) < begun + timedelta(seconds=timeout_seconds) + _LEASE_MARGIN
+        longest = timedelta(seconds=2 * timeout_seconds)  # a server that pauses may use up its time twice
+        return datetime.now(UTC) < begun + longest + _LEASE_MARGIN
 
     def _refresh(self, prefix: str) -> None:
         store = self._campaign.store
@@ -184,7 +190,8 @@ class Ledger:
             with ThreadPoolExecutor(_NUM_READERS) as threads:
                 contents = list(threads.map(store.read, fresh))
         for key, content in zip(fresh, contents, strict=True):  # sorted: claims come before their ends
-            self._add(key, json.loads(content))
+            if key.endswith(_ASKED) or _asked_key(key) in self._records:  # a listing may miss what came meanwhile
+                self._add(key, json.loads(content))
 
 
 def _asked_key(done_key: str) -> str:

@@ -93,7 +93,8 @@ class Server:
         self.data.mkdir(parents=True, exist_ok=True)
         command = [str(self.folder / "bin" / "label-studio"), "start", "-b", "--internal-host", "127.0.0.1"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LABEL_STUDIO")}
-        environment = {**kept, **_QUIET, **_USER, "LABEL_STUDIO_BASE_DATA_DIR": str(self.data)}
+        places = {"LABEL_STUDIO_BASE_DATA_DIR": str(self.data), "XDG_CONFIG_HOME": str(self.data / "config")}
+        environment = {**kept, **_QUIET, **_USER, **places}
         with (self.data / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "-p", str(self.port)],
@@ -136,4 +137,5 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # pip and the server must not outlive it
     prepare()

@@ -8,7 +8,12 @@ from activelora.labeling.label_studio.project import known_project, marked_proje
 from activelora.labeling.source import make_request
 from tests.labeling.conftest import select
 
-pytestmark = [pytest.mark.slow, pytest.mark.label_studio]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.label_studio,
+    # Python 3.12 warns of forks beside threads; the child shares no lock with the proxy's.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 
 def run_killed(proxy, number, action):

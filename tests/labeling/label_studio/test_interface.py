@@ -166,6 +166,13 @@ def test_predictions_are_refused_where_there_are_none(kind):
         config_of(TASKS[kind], predictions="shown")
 
 
+def test_predictions_that_are_shown_would_tell_gold_questions():
+    document = config_of(TASKS["yes_no"], predictions="shown").model_dump(mode="json")
+    document["labeling"]["gold_questions"] = 1
+    with pytest.raises(ValueError, match=r"labeling.gold_questions.*have no prediction"):
+        CampaignConfig.model_validate(document)
+
+
 @pytest.mark.parametrize("url", ["labels.example.org", "ftp://x", "https://u:p@x", "https://x?token=1", "https://"])
 def test_addresses_that_are_none(url):
     with pytest.raises(ValueError, match="it must"):

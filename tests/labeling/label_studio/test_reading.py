@@ -11,7 +11,16 @@ from activelora.errors import ConfigError
 from activelora.labeling.label_studio.client import until_there
 from activelora.labeling.label_studio.errors import LabelStudioError
 from activelora.labeling.label_studio.importing import external_id, split_external_id
-from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, load_view, moment, save_view, seen_task
+from activelora.labeling.label_studio.reading import (
+    Annotation,
+    SeenTask,
+    View,
+    forget_item,
+    load_view,
+    moment,
+    save_view,
+    seen_task,
+)
 from activelora.labeling.label_studio.source import connect
 from activelora.labeling.label_studio.tokens import Credentials, expiry_of
 from tests.labeling.label_studio.test_interface import TASKS, config_of
@@ -160,3 +169,20 @@ def test_what_is_missing_is_said_at_once(monkeypatch):
     monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
     with pytest.raises(ConfigError, match=r"LABEL_STUDIO_API_KEY: there is no token"):
         connect(config_of(TASKS["yes_no"], url="https://x.org").labeling)
+
+
+@pytest.mark.parametrize("token", ["first-line\nsecond-line", "first-line second", "first-line\u2026"])
+def test_a_token_that_no_header_can_hold_is_never_shown(token, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", token)
+    with pytest.raises(ConfigError, match=r"LABEL_STUDIO_API_KEY: holds spaces or lines") as caught:
+        connect(config_of(TASKS["yes_no"], url="https://x.org").labeling)
+    assert "first-line" not in str(caught.value)
+
+
+def test_what_is_known_of_a_deleted_item_is_forgotten(tmp_path):
+    store = open_store(str(tmp_path))
+    forget_item(store, 3, "one")  # nothing is known yet
+    one, other = SeenTask(0, "one", time_of(1)), SeenTask(0, "other", time_of(2))
+    save_view(store, 3, View({1: one, 2: other, 3: one}, 1, moment(time_of(9))))
+    forget_item(store, 3, "one")
+    assert load_view(store, 3) == View({2: other}, 1, moment(time_of(9)))

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from activelora.config_file import parse_config
-from activelora.errors import LabelError, ProblemsError
+from activelora.errors import ProblemsError
 from activelora.labeling.desk import asked_now
 from activelora.labeling.llm.ledger import Ledger
 from activelora.labeling.registry import get_source
@@ -154,81 +154,6 @@ def test_the_cap_may_be_raised(tmp_path, chat):
     assert collect(campaign).count("labeled") == len(ids)
 
 
-TROUBLE = {
-    "429": (429, b'{"error": {"message": "slow down"}}', {"Retry-After": "0.05"}),
-    "500": (500, b"<html>", {"Retry-After": "0"}),
-    "bad json": (200, b"{", {}),
-    "another json": (200, b'{"choices": []}', {}),
-    "cut off": (200, b"{}", {"Content-Length": "1000", "Connection": "close"}),
-}
-
-
-@pytest.mark.parametrize("case", TROUBLE)
-def test_trouble_that_passes(case, tmp_path, chat):
-    chat.behave = lambda item, number: TROUBLE[case] if number in (1, 3) else '{"label": "human"}'
-    campaign, ids = begin(tmp_path, llm(chat, concurrency=1, timeout_seconds=0.5))
-    publish(campaign)
-    assert collect(campaign).count("labeled") == len(ids)
-    assert len(chat.requests) == len(ids) + 2
-    ledger = Ledger(campaign)
-    ledger.refresh()
-    if case in ("429", "500"):
-        assert ledger.spent == pytest.approx(len(ids) * COST)  # the server says that it did not do it
-    else:
-        assert ledger.spent > (len(ids) + 2) * COST  # it may have charged for it: the reserve counts
-
-
-def test_a_slow_server_is_left_at_the_time_limit(tmp_path, chat):
-    chat.behave = lambda item, number: time.sleep(1.0) or '{"label": "human"}'
-    campaign, _ = begin(tmp_path, llm(chat, concurrency=4, timeout_seconds=0.2, retries=0), batch=4)
-    begun = time.monotonic()
-    publish(campaign)
-    assert time.monotonic() - begun < 5
-    assert collect(campaign).count("waiting") == 4
-
-
-def test_a_server_that_is_down_is_not_asked_for_ever(tmp_path, chat):
-    chat.behave = lambda item, number: (503, b"", {"Retry-After": "0"})
-    campaign, _ = begin(tmp_path, llm(chat, concurrency=1, retries=1), batch=10)
-    publish(campaign)
-    assert len(chat.requests) == 6
-    assert "the next tick asks the rest" in waiting_for(campaign, 0)
-    chat.behave = lambda item, number: '{"label": "human"}'
-    publish(campaign)
-    assert collect(campaign).count("labeled") == 10
-
-
-@pytest.mark.parametrize(("status", "word"), [(401, "no key"), (404, "no such model"), (302, "no explanation")])
-def test_settings_that_are_wrong_are_told(status, word, tmp_path, chat):
-    body = b"" if status == 302 else json.dumps({"error": {"message": word}}).encode()
-    chat.behave = lambda item, number: (status, body, {"Location": "http://127.0.0.1:9/"})
-    campaign, _ = begin(tmp_path, llm(chat))
-    with pytest.raises(LabelError, match=rf"HTTP {status}: {word}.*ACTIVELORA_LLM_TOKEN"):
-        publish(campaign)
-
-
-def test_an_item_that_is_refused_is_invalid_and_the_rest_goes_on(tmp_path, chat):
-    campaign, ids = begin(tmp_path, llm(chat, concurrency=1))
-    request = make_request(campaign, 0)
-    bad = request.items[ids[2]].fields["text"]
-    chat.behave = lambda item, number: (400, b"too long", {}) if item["text"] == bad else '{"label": "human"}'
-    publish(campaign)
-    publish(campaign)
-    assert len(chat.requests) == len(ids)
-    collected = collect(campaign)
-    assert collected.states[ids[2]] == "invalid"
-    assert collected.count("labeled") == len(ids) - 1
-    assert "the endpoint refuses it: HTTP 400: too long" in collected.rejected[0].reason
-
-
-def test_a_first_request_that_is_refused_speaks_of_the_settings(tmp_path, chat):
-    chat.behave = lambda item, number: (400, b'{"error": "unknown parameter max_tokens"}', {})
-    campaign, _ = begin(tmp_path, llm(chat, concurrency=1))
-    with pytest.raises(LabelError, match=r"unknown parameter max_tokens.*max_tokens_field"):
-        publish(campaign)
-    assert set(collect(campaign).states.values()) == {"waiting"}
-
-
 def test_answers_outside_the_task_are_invalid_and_passing_over_is_skipped(tmp_path, chat):
     campaign, ids = begin(tmp_path, llm(chat))
     request = make_request(campaign, 0)
@@ -296,6 +221,7 @@ WRONG = {
     "labeling.llm.votes": {"votes": 3},
     "labeling.llm.people.below": {"people": {"source": "files", "below": 0.5}},
     "labeling.llm.people.source": {"people": {"share": 0.5}},
+    "labeling.label_studio.url": {"people": {"source": "label_studio"}},
 }
 
 
@@ -308,3 +234,21 @@ def test_settings_that_cannot_be(key, tmp_path, chat):
     document["labeling"]["source"] = "files"
     with pytest.raises(ProblemsError, match="it belongs to the `llm` label source"):
         parse_config(document, where="test")
+
+
+def test_gold_questions_need_people(tmp_path, chat):
+    document = make_campaign(tmp_path).config.model_dump(mode="json")
+    document["labeling"] = {**llm(chat), "gold_questions": 1}
+    with pytest.raises(ProblemsError, match=r"labeling.gold_questions.*names nobody"):
+        parse_config(document, where="test")
+    document["labeling"] = {**llm(chat, {"source": "files"}), "gold_questions": 1}
+    parse_config(document, where="test")
+
+
+def test_a_url_holds_no_secret():
+    from pydantic import ValidationError
+
+    from activelora.config_llm import LLMConfig
+
+    with pytest.raises(ValidationError, match="the token is ACTIVELORA_LLM_TOKEN"):
+        LLMConfig(url="https://somebody:word@models.example.org/v1")

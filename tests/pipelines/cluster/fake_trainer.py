@@ -85,7 +85,7 @@ class FakeTrainer:
         broken: How many of the next requests get no sensible answer (500).
         removal_looks: How many looks still find a job that was deleted.
         on_create: Called with a new job.
-        pods: Pods of all jobs, with a log each.
+        pods: Pods of all jobs: phase and log. A log of None is refused, as of a container that never started.
         events: Warnings.
     """
 
@@ -98,7 +98,7 @@ class FakeTrainer:
         self.broken = 0
         self.removal_looks = 0
         self.on_create: Callable[[dict], None] = lambda job: None
-        self.pods: dict[str, tuple[str, str]] = {}
+        self.pods: dict[str, tuple[str, str | None]] = {}
         self.events: list[dict] = []
         self._looks: dict[str, int] = {}
         kubernetes.extension = self.answer
@@ -125,7 +125,8 @@ class FakeTrainer:
                 ]
             }
         if path.startswith(f"{PODS}/") and path.endswith("/log"):
-            return 200, self.pods[path.split("/")[-2]][1]
+            log = self.pods[path.split("/")[-2]][1]
+            return (400, _status(400, "container node is waiting to start")) if log is None else (200, log)
         if path == EVENTS:
             return 200, {"items": self.events}
         return None

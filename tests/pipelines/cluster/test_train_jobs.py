@@ -213,10 +213,13 @@ def test_a_job_that_does_not_go_away(jobs, trainer, job):
 
 def test_a_failed_training_says_why_and_leaves_nothing(jobs, trainer, job, caplog):
     trainer.script = [RUNNING, FAILED]
-    trainer.pods = {"n-0": ("Failed", "loading\n\nModelError: no such model\n"), "n-1": ("Running", "fine\n")}
+    trainer.pods = {
+        "n-0": ("Failed", "loading\n\n  ModelError: no such model\n  \n=======\n"),
+        "n-1": ("Running", "fine\n"),
+    }
     with pytest.raises(TrainJobError, match="FailedJobs: 1 job failed") as error:
         jobs.run(job)
-    assert "ModelError: no such model" in error.value.problem
+    assert "the last line of its log: ModelError: no such model" in error.value.problem  # torchrun rules off its table
     assert trainer.jobs == {}
     assert "n-0: loading" in [record.getMessage() for record in caplog.records]
 
@@ -238,6 +241,16 @@ def test_the_time_of_an_earlier_try_counts(jobs, trainer, job):
     with pytest.raises(TrainJobError, match="job_timeout_seconds"):
         jobs.run(job)
     assert time.monotonic() - begin < 5
+
+
+def test_a_failure_is_told_also_where_a_pod_has_no_log(jobs, trainer, job, caplog):
+    """A pod that was evicted before its container began."""
+    trainer.script = [RUNNING, FAILED]
+    trainer.pods = {"n-0": ("Failed", "ModelError: no such model\n"), "n-1": ("Failed", None)}
+    with pytest.raises(TrainJobError, match=r"FailedJobs: 1 job failed.*no such model"):
+        jobs.run(job)
+    assert trainer.jobs == {}
+    assert "waiting to start" in caplog.text
 
 
 def test_a_job_that_is_deleted_by_hand(jobs, trainer, job):

@@ -13,8 +13,9 @@ from activelora.campaign.manifest import Unit
 from pipelines.cluster.api import Api
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.packages import Package
-from pipelines.cluster.submission import submit
-from pipelines.wake.ticks import TickOnKubeflow, run_in_flight
+from pipelines.cluster.schedules import Drain, Schedule, apply
+from pipelines.cluster.submission import register, submit
+from pipelines.wake.ticks import TickOnKubeflow, run_in_flight, run_of_schedule
 from tests.labeling.conftest import make_campaign, select
 from tests.pipelines.cluster.conftest import TEXT
 from tests.pipelines.cluster.kfp_server import running_kfp_server
@@ -65,6 +66,28 @@ def test_it_does_not_start_without_a_secret(secret, tmp_path, run, monkeypatch):
 
 def test_no_run_is_started_beside_another():
     assert TickOnKubeflow("s3://bucket/campaign", lambda: True).start() is False
+
+
+def test_a_run_is_what_the_schedule_would_have_run(monkeypatch):
+    """Not what the campaign's first settings say: resources may have changed since."""
+    for name in ("ACTIVELORA_KFP_TOKEN", "KF_PIPELINES_SA_TOKEN_PATH", "ACTIVELORA_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+    with running_kfp_server() as server:
+        assert run_of_schedule("tickets", "s3://bucket/tickets", server.url, None) is None
+        api = Api(Connection(server.url))
+        registered = register(api, Package("tickets-tick", "tickets-tick-aaa", "words", TEXT))
+        parameters = {"train_accelerator_count": "4"}
+        place = ("s3://bucket/tickets", "0 0 6 * * *", "tickets-tick", "tickets-tick-aaa")
+        apply(api, Schedule("tickets", *place, "steps", parameters), registered, Drain())
+        assert run_of_schedule("tickets", "s3://bucket/another", server.url, None) is None
+        start = TickOnKubeflow(
+            "s3://bucket/tickets", lambda: False, lambda: run_of_schedule("tickets", place[0], server.url, None)
+        )
+        assert start.start() is True
+        (run,) = server.runs.values()
+    assert run["runtime_config"] == {"parameters": {"campaign_uri": place[0], **parameters}}
+    assert run["pipeline_version_reference"]["pipeline_version_id"] == registered.version_id
+    assert run["service_account"] == "steps"
 
 
 def test_what_is_in_flight_is_asked_of_kubeflow(monkeypatch):
