@@ -79,7 +79,9 @@ def count_answers(
         num_rounded=_num_rounded(request.task, (vote for one in tallies.values() for vote in one.votes.values())),
         unfinished=_records(request, source, asked, tallies, "in_progress"),
         answered=Counter(name for item_id in request.reasons for name in by_annotator(votes.get(item_id, ()))),
-        disputes={item_id: tallies[item_id].dispute for item_id in tallies if tallies[item_id].dispute},
+        disputes={
+            item_id: one.dispute for item_id, one in tallies.items() if one.dispute and states.get(item_id) != "deleted"
+        },
         passed=sorted(
             _identity(vote.answer)
             for item_id in request.reasons

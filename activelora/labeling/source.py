@@ -187,11 +187,9 @@ class Collected:
 
     def corrected(self, known: Mapping[str, Known], config: LabelingConfig) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
-        if not self.corrections:
-            return set()
-        standing = [record for one in known.values() for record in one.standing]
-        labels = resolve([standing, self.corrections], config.adjudicators, config.aggregation).labels
-        return {one["item_id"] for one in self.corrections if labels[one["item_id"]] != known[one["item_id"]].label}
+        standing = [record for one in known.values() for record in one.standing] if self.corrections else []
+        now = resolve([standing, self.corrections], config.adjudicators, config.aggregation).labels
+        return {one for one in {record["item_id"] for record in self.corrections} if now[one] != known[one].label}
 
     def count(self, state: State) -> int:
         """Return how many of this round's items are in a state."""

@@ -6,11 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import ValidationError
 
 from activelora.campaign.labels import label_snapshot, resolve
 from activelora.campaign.manifest import Unit
-from activelora.config import CampaignConfig
 from activelora.labeling.agreement import AGREEMENT_FILE
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.exchange import export_labels
@@ -270,40 +268,3 @@ def test_mixing_keeps_the_order_and_shows_no_reason_of_its_own():
     assert set(found) - set(reasons) == {"gold-a", "gold-b"}
     assert set(found.values()) <= set(reasons.values())
     assert mixed({}, ["gold-a"], seed=0) == {}
-
-
-@pytest.mark.parametrize(
-    ("sections", "words"),
-    [
-        ({"labeling": {"source": "files", "aggregation": "median"}}, "combines labels of regression"),
-        ({"labeling": {"source": "oracle", "gold_questions": 2}}, "measure people"),
-        ({"labeling": {"source": "llm", "gold_questions": 2}}, "gold questions measure people"),
-        (
-            {
-                "labeling": {
-                    "source": "label_studio",
-                    "label_studio": {"url": "http://localhost", "predictions": "shown"},
-                    "gold_questions": 2,
-                }
-            },
-            "gives those away",
-        ),
-        (
-            {
-                "task": {"kind": "multiple_choice", "prompt": "{q}", "answer": "text"},
-                "labeling": {"aggregation": "dawid_skene"},
-            },
-            "combines labels of classification, yes_no",
-        ),
-        ({"training": {"soft_labels": True}, "adapter": {"method": "laplace"}}, "one label an item"),
-    ],
-)
-def test_settings_that_do_not_go_together(sections, words):
-    document = {
-        "name": "test",
-        "task": {"prompt": "{text}", "labels": LABELS},
-        "data": {"pool": {"path": "p.jsonl"}, "holdout": {"path": "h.jsonl"}},
-        **sections,
-    }
-    with pytest.raises(ValidationError, match=words):
-        CampaignConfig.model_validate(document)

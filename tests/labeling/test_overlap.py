@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 import pytest
 
 from activelora.campaign.records import vote_rows
+from activelora.labeling.counting import count_answers
+from activelora.labeling.inbox import Answer
 from activelora.labeling.registry import get_source
 from activelora.labeling.source import make_request
 from activelora.labeling.tally import Rules, tally
@@ -122,3 +124,14 @@ def test_simulated_ties_are_broken_by_one_more_annotator(tmp_path):
 def test_one_simulated_annotator_is_as_ever(tmp_path):
     _, votes = oracle_votes(tmp_path, 1, oracle_error_rate=0.3)
     assert all(list(own) == ["oracle"] for own in votes.values())
+
+
+def test_nobody_has_to_decide_about_an_item_that_was_deleted_where_people_label(tmp_path):
+    rules = {"source": "files", "annotators_per_item": 2, "adjudicators": ["eve"]}
+    campaign = make_campaign(tmp_path, labeling=rules)
+    ids, request = select(campaign), make_request(campaign, 0)
+    pairs = itertools.product(ids[:2], (("ann", "human"), ("bob", "entity")))
+    answers = [Answer(f"{name}.csv", 2, item_id, label, name, None) for item_id, (name, label) in pairs]
+    found = count_answers(request, answers, [], seen={ids[0]: "deleted"})
+    assert [found.states[item_id] for item_id in ids[:3]] == ["deleted", "adjudication", "waiting"]
+    assert list(found.disputes) == [ids[1]]
