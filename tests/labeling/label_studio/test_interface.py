@@ -169,7 +169,7 @@ def test_predictions_are_refused_where_there_are_none(kind):
 def test_predictions_that_are_shown_would_tell_gold_questions():
     document = config_of(TASKS["yes_no"], predictions="shown").model_dump(mode="json")
     document["labeling"]["gold_questions"] = 1
-    with pytest.raises(ValueError, match=r"labeling.gold_questions.*have no prediction"):
+    with pytest.raises(ValueError, match=r"labeling.gold_questions.*gives those away"):
         CampaignConfig.model_validate(document)
 
 
