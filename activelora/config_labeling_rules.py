@@ -30,21 +30,13 @@ def labeling_rules(config: CampaignConfig) -> Iterator[Conflict]:
 def _noise(config: CampaignConfig) -> Iterator[Conflict]:
     labeling, task = config.labeling, config.task
     given = {"oracle_error_rate": labeling.oracle_error_rate > 0, "oracle_confusion": labeling.oracle_confusion}
+    problem = ""
     if labeling.source != "oracle":
-        for name in (name for name, value in given.items() if value):
-            yield Conflict(
-                f"labeling.{name}",
-                f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`",
-                "Leave it out.",
-            )
-        return
-    if task.kind in ("multi_label", "generation"):
-        for name in (name for name, value in given.items() if value):
-            yield Conflict(
-                f"labeling.{name}",
-                f"mistakes are simulated where an item has one label out of several, and this is {task.kind}",
-                "Leave it out.",
-            )
+        problem = f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`"
+    elif task.kind in ("multi_label", "generation"):
+        problem = f"mistakes are simulated where an item has one label out of several, and this is {task.kind}"
+    if problem:
+        yield from (Conflict(f"labeling.{name}", problem, "Leave it out.") for name, value in given.items() if value)
         return
     if labeling.oracle_confusion is None:
         return

@@ -7,19 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from activelora.campaign.manifest import StepName
 from activelora.config_section import Section
 from activelora.log_lines import is_secret_name
 
-PodName = Literal[
-    "ingest_pool",
-    "train_adapter",
-    "evaluate_adapter",
-    "score_pool",
-    "select_batch",
-    "await_labels",
-    "plan",
-    "tell_the_end",
-]
+PodName = Literal[StepName, "plan", "tell_the_end"]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """Of a Kubernetes object."""
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]

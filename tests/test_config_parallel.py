@@ -56,7 +56,10 @@ def test_what_does(method):
 
 
 def test_one_process_is_never_refused():
-    make_config(adapter={"method": "c_lora"}, training={"batch_size": 1}, resources={"train": {"parallel": "fsdp"}})
+    config = make_config(
+        adapter={"method": "c_lora"}, training={"batch_size": 1}, resources={"train": {"parallel": "fsdp"}}
+    )
+    assert config.resources.train.parallel == "fsdp"
 
 
 def test_the_setting_that_makes_them_several_is_named():

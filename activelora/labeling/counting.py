@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -63,12 +63,7 @@ def count_answers(
         for item_id in sorted(votes)
     }
     rejected += [one for item_id in tallies for one in tallies[item_id].rejected]
-    states: dict[str, State] = {}
-    for item_id in request.reasons:
-        state = tallies[item_id].state if item_id in tallies else "waiting"
-        if state == "waiting":
-            state = "invalid" if item_id in spoiled else seen.get(item_id, "waiting")
-        states[item_id] = "deleted" if seen.get(item_id) == "deleted" and state not in CLOSED else state
+    states = {item_id: _state(item_id, tallies, spoiled, seen) for item_id in request.reasons}
     rejected.sort(key=lambda one: (one.file, one.line or 0, one.item_id, one.reason))
     asked = [item_id for item_id in (*request.reasons, *sorted(request.earlier)) if item_id in tallies]
     return Collected(
@@ -90,6 +85,14 @@ def count_answers(
         ),
         ballots=ballots,
     )
+
+
+def _state(item_id: str, tallies: Mapping[str, Tally], spoiled: Collection[str], seen: Mapping[str, State]) -> State:
+    """Return an item's state: by its answers, else by what the source knows of it."""
+    state = tallies[item_id].state if item_id in tallies else "waiting"
+    if state == "waiting":
+        state = "invalid" if item_id in spoiled else seen.get(item_id, "waiting")
+    return "deleted" if seen.get(item_id) == "deleted" and state not in CLOSED else state
 
 
 def _ballots(request: Request, votes: Mapping[str, Sequence[Vote]]) -> list[Ballot]:

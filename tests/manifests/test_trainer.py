@@ -22,6 +22,7 @@ def resources():
 @pytest.mark.parametrize("version", ["1.37", "1.36", "1.35"])
 def test_kubernetes_knows_every_field(resources, version):
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    assert resources
     for resource in resources:
         kubernetes_validate.validate(resource, version, strict=True)
 

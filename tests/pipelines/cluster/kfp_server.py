@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -304,14 +304,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, content: Any) -> None:
         data = b"<!doctype html><title>Log in</title>" if content is None else json.dumps(content).encode()
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the client gave up waiting
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if content is None else "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client gave up waiting
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
