@@ -17,7 +17,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
 from activelora.campaign.tombstones import deleted_items
-from activelora.config_labeling import AggregationRule
+from activelora.config_labeling import AggregationRule, LabelingConfig
 
 Record = dict[str, Any]
 
@@ -50,8 +50,12 @@ def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    config = campaign.config.labeling
-    return resolve(label_records(campaign, before_round), config.adjudicators, config.aggregation)
+    return resolve_for(campaign.config.labeling, label_records(campaign, before_round))
+
+
+def resolve_for(config: LabelingConfig, rounds: Iterable[list[Record]]) -> LabelSnapshot:
+    """Apply :func:`resolve` with a campaign's adjudicators and aggregation."""
+    return resolve(rounds, config.adjudicators, config.aggregation)
 
 
 def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:

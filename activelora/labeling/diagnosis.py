@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from activelora import __version__
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import label_records, resolve
+from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.records import Item, table_bytes, table_from
 from activelora.config_labeling import fixed_labels
 from activelora.errors import ConfigError, DataError
@@ -73,7 +73,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
             where="task.kind",
         )
     rounds = label_records(campaign, before_round)
-    snapshot = resolve(rounds, campaign.config.labeling.adjudicators, campaign.config.labeling.aggregation)
+    snapshot = resolve_for(campaign.config.labeling, rounds)
     labels = {item_id: int(label) for item_id, label in snapshot.labels.items()}  # fixed labels are numbers
     if num_folds < MIN_FOLDS or len(labels) < num_folds:
         raise DataError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import label_records, resolve
+from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
@@ -188,7 +188,7 @@ class Collected:
     def corrected(self, known: Mapping[str, Known], config: LabelingConfig) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
         standing = [record for one in known.values() for record in one.standing] if self.corrections else []
-        now = resolve([standing, self.corrections], config.adjudicators, config.aggregation).labels
+        now = resolve_for(config, [standing, self.corrections]).labels
         return {one for one in {record["item_id"] for record in self.corrections} if now[one] != known[one].label}
 
     def count(self, state: State) -> int:
@@ -289,7 +289,7 @@ def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
         for record in brought:
             brought_in[record["item_id"]] = past
             records[record["item_id"]].append(record)
-    snapshot = resolve(rounds, campaign.config.labeling.adjudicators, campaign.config.labeling.aggregation)
+    snapshot = resolve_for(campaign.config.labeling, rounds)
     standing: dict[str, list[Record]] = defaultdict(list)
     for record in vote_rows(snapshot.records):
         standing[record["item_id"]].append(record)

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.labels import label_records, resolve
+from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
@@ -191,8 +191,7 @@ class _Report:
 
     def _given_labels(self, records: list[list[dict[str, Any]]]) -> dict[str, Label]:
         """Return the labels that the last of some rounds brought."""
-        config = self.campaign.config.labeling
-        labels = resolve(records, config.adjudicators, config.aggregation).labels
+        labels = resolve_for(self.campaign.config.labeling, records).labels
         return {record["item_id"]: labels[record["item_id"]] for record in records[-1]}
 
     def _provenance(self) -> list[tuple[str, str]]:

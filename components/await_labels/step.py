@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
-from activelora.campaign.labels import label_records, resolve
+from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
@@ -134,8 +134,8 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
 
 def _labels_now(request: Request, records: list[Record]) -> Mapping[str, Label]:
     """Return the labels that count with this round's votes."""
-    campaign, config = request.campaign, request.campaign.config.labeling
-    return resolve([*label_records(campaign, request.round), records], config.adjudicators, config.aggregation).labels
+    campaign = request.campaign
+    return resolve_for(campaign.config.labeling, [*label_records(campaign, request.round), records]).labels
 
 
 def _decision_details(request: Request, decision: Decision, now: datetime) -> dict[str, Any]:
