@@ -74,6 +74,14 @@ def parallel(config: CampaignConfig) -> Iterator[Conflict]:
             f"a batch of {config.training.batch_size} cannot be split over {size} training processes",
             f"Set it to {size} or more, or lower resources.train.{_cause(train).rpartition('.')[2]}.",
         )
+    limit = config.resources.pod_timeout_seconds
+    if train.num_nodes > 1 and limit is not None and limit < train.job_timeout_seconds:
+        yield Conflict(
+            "resources.pod_timeout_seconds",
+            f"the pod that waits for a training on {train.num_nodes} nodes would end after {limit} s, and the training "
+            f"may take {train.job_timeout_seconds} s",
+            "Raise it to resources.train.job_timeout_seconds or more, or lower that.",
+        )
 
 
 def _cause(train: TrainResources) -> str:

@@ -55,6 +55,16 @@ def test_what_does(method):
     assert config.resources.train.num_nodes == 2
 
 
+@pytest.mark.parametrize(("limit", "fits"), [(3599, False), (3600, True)])
+def test_the_pod_that_waits_for_a_job_must_outlive_it(limit, fits):
+    resources = {"train": {"num_nodes": 2, "job_timeout_seconds": 3600}, "pod_timeout_seconds": limit}
+    if fits:
+        assert make_config(resources=resources).resources.pod_timeout_seconds == limit
+        return
+    with pytest.raises(ValidationError, match="would end after 3599 s, and the training may take 3600 s"):
+        make_config(resources=resources)
+
+
 def test_one_process_is_never_refused():
     config = make_config(
         adapter={"method": "c_lora"}, training={"batch_size": 1}, resources={"train": {"parallel": "fsdp"}}
