@@ -23,8 +23,8 @@ class TaskConfig(Section):
     kind: TaskKind = "classification"
     """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
     choices. `multi_label`: any number of `labels`; the prompt names `{label}`, and the model says yes or no
-    to each. `regression`: a number between `minimum` and `maximum`. `generation`: a text that the model
-    writes itself, such as a worked solution."""
+    to each; scoring runs what stands before `{label}` once for all of them. `regression`: a number between
+    `minimum` and `maximum`. `generation`: a text that the model writes itself, such as a worked solution."""
     prompt: str
     """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
     the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is

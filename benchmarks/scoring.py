@@ -29,31 +29,38 @@ NOTES = (
 )
 SAMPLES = 8
 ITEMS = int(os.environ.get("ACTIVELORA_BENCHMARK_ITEMS", "500"))
-"""Items that ours scores; the other sides take an eighth of them, at least 16."""
+"""Items that ours scores."""
+SLOW = max(16, ITEMS // 8 // 16 * 16)
+"""Questions that the other sides answer: an eighth of the items, at least 16."""
 THIRD = 10
 CORRELATED_ITEMS, CORRELATED_SAMPLES = 200, 64
 LAYOUTS: dict[str, tuple[bool, int | None]] = {
     "shared prefix": (True, None),
     "no prefix": (False, None),
+    "shared prefix, adapters on the last third": (True, THIRD),
     "no prefix, adapters on the last third": (False, THIRD),
 }
+QUESTIONS = 8
+"""That are asked of each text where a task has several labels a text."""
 
 
 def run(repetitions: int) -> Iterator[Row]:
-    """Compare on both data sets in three layouts."""
+    """Compare on both data sets in every layout, and on label sets."""
     for data in ("trec6", "agnews"):
         for layout, (prefix, last_layers) in LAYOUTS.items():
-            slow = max(16, ITEMS // 8 // 16 * 16)
-            case = Case(data, prefix, last_layers, ITEMS, slow, SAMPLES)
-            with_baal = importlib.util.find_spec("baal") is not None
-            found = measure(
-                "benchmarks.scoring_arms:compare", case=asdict(case), repetitions=repetitions, with_baal=with_baal
-            ).value
-            yield from comparison(f"{data}, {ITEMS} items, {layout}", ITEMS, found)
+            yield from _compared(layout, Case(data, prefix, last_layers, ITEMS, SLOW, SAMPLES), repetitions)
+    case = Case("agnews_topics", False, None, max(2, ITEMS // QUESTIONS), SLOW, SAMPLES)
+    yield from _compared(f"{QUESTIONS} questions each", case, repetitions)
     num_items = min(ITEMS, CORRELATED_ITEMS)
     case = Case("trec6", False, THIRD, num_items, 16, CORRELATED_SAMPLES)
     found = measure("benchmarks.scoring_arms:mask_correlation", case=asdict(case)).value
     yield Row(f"trec6, {num_items} items, K = {CORRELATED_SAMPLES}: fixed masks and masks per token", figures=found)
+
+
+def _compared(layout: str, case: Case, repetitions: int) -> Iterator[Row]:
+    with_baal = importlib.util.find_spec("baal") is not None
+    found = measure("benchmarks.scoring_arms:compare", case=asdict(case), repetitions=repetitions, with_baal=with_baal)
+    yield from comparison(f"{case.data}, {case.num_items} items, {layout}", case.num_items, found.value)
 
 
 def comparison(case: str, num_items: int, found: dict[str, Any]) -> Iterator[Row]:

@@ -49,6 +49,11 @@ TASKS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "them fit, choose the one that the first sentence is about. Answer with one word.\n",
         ("world", "sports", "business", "technology"),
     ),
+    "agnews_topics": (
+        "News: {text}\nIs it about {label}?",
+        "",
+        ("war", "elections", "sports", "companies", "prices", "computers", "space", "health"),
+    ),
 }
 
 
@@ -61,7 +66,7 @@ class Case:
         prefix: Whether prompts begin with the same instructions.
         last_layers: Layers with an adapter, from the top; None is all.
         num_items: N, that ours scores.
-        num_slow: Items of it that the other sides score.
+        num_slow: Questions that the other sides answer: an item each, or one for each of its labels.
         num_samples: K of ours; the other sides run one, and count K times.
     """
 
@@ -81,9 +86,14 @@ class Bench:
         self.base: BaseModel = load_base(ModelConfig())
         prompt, instructions, labels = TASKS[case.data]
         prompt = instructions + prompt if case.prefix else prompt
-        config = TaskConfig(prompt=prompt, labels=labels, chat_template="never", max_prompt_tokens=400)
+        kind = "multi_label" if "{label}" in prompt else "classification"
+        config = TaskConfig(kind=kind, prompt=prompt, labels=labels, chat_template="never", max_prompt_tokens=400)
         self.encoder = Encoder(self.base.tokenizer, config)
-        lines = (DATA / case.data / "train.jsonl").read_text(encoding="utf-8").splitlines()[: case.num_items]
+        lines = (
+            (DATA / case.data.partition("_")[0] / "train.jsonl")
+            .read_text(encoding="utf-8")
+            .splitlines()[: case.num_items]
+        )
         self.items = [Item(row["id"], {"text": row["text"]}) for row in map(json.loads, lines)]
         self.adapted: Any = lora.attach(self.base, AdapterConfig(last_layers=case.last_layers, dropout=DROPOUT), SEED)
         with torch.random.fork_rng():
@@ -176,7 +186,7 @@ def compare(clock: Clock, case: dict[str, Any], repetitions: int, with_baal: boo
     """Return every side's CPU seconds for N items and K samples (``forward``: one pass), a repetition each."""
     bench = Bench(Case(**case))
     # The others' passes are all alike: one over some of the items tells what K over all of them take.
-    share = bench.case.num_items / bench.case.num_slow
+    share = len(bench.prompts) / bench.case.num_slow
     sides: dict[str, tuple[Callable[[], Any], float]] = {
         "ours": (lambda: bench.ours(bench.items, bench.case.num_samples), 1.0),
         "peft": (bench.peft, share * bench.case.num_samples),
@@ -195,7 +205,7 @@ def compare(clock: Clock, case: dict[str, Any], repetitions: int, with_baal: boo
 
 def difference(bench: Bench) -> float:
     """Return the largest difference between ours and the slow computation for the same masks, in nats."""
-    few = bench.items[: bench.case.num_slow]
+    few = bench.items[: bench.case.num_slow // bench.encoder.rows_per_item]
     fast_NC = bench.ours(few, 1)[:, 0]
     with UnmergedSamples(bench.adapted, DROPOUT, SEED).activate(0):
         slow_NC = bench.plain()
@@ -208,10 +218,10 @@ def facts(bench: Bench) -> dict[str, float]:
     engine = Engine(bench.base, bench.encoder, bench.first_top_layer, batch_tokens(ScoringConfig(), bench.base))
     listing = engine._listing(bench.items)
     tokenise = time.process_time() - begin
-    chunk = listing.chunk(0, len(listing.encoded), bench.encoder.scoring, engine.batch_tokens)
+    chunk = listing.chunk(0, len(listing.encoded), bench.encoder.scoring, engine.batch_tokens, packing=True)
     if chunk is None:
         raise ValueError("there are no items")
-    tokens = chunk.prefix_length + sum(len(row.ids) - chunk.prefix_length for row in chunk.rows)
+    tokens = chunk.prefix_length + sum(len(pack.ids) for batch in chunk.batches for pack in batch)
     layers = bench.base.model.get_decoder().layers
     weights = [_linear_weights(layer) for layer in layers]
     passes = [bench.case.num_samples if index >= bench.first_top_layer else 1 for index in range(len(layers))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from activelora.modeling.base import BaseModel
 
 logger = logging.getLogger(__name__)
+
+_Which = TypeVar("_Which", slice, int)
 
 CPU_TOKENS = 256
 """A processor's caches hold the activations of so many tokens; more are slower, and pad more."""
@@ -61,13 +63,20 @@ class Halving:
         """Whether memory has run out."""
         return self._most_tokens is not None
 
-    def run(self, compute: Callable[[slice], torch.Tensor], num_rows: int, num_tokens: int) -> torch.Tensor:
+    def run(
+        self,
+        compute: Callable[[slice], torch.Tensor],
+        num_rows: int,
+        num_tokens: int,
+        in_pieces: Callable[[int], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
         """Return the states (B, T, D) of a batch.
 
         Args:
             compute: Computes those of some of the rows.
             num_rows: B.
             num_tokens: T.
+            in_pieces: Computes those of one row with less memory, if that is possible.
 
         Raises:
             ModelError: Memory runs out for a single row.
@@ -82,21 +91,25 @@ class Halving:
                 begin = rows.stop
                 continue
             if most == 1:
-                raise ModelError(
-                    f"memory runs out for a single text of {num_tokens} tokens",
-                    where="task.max_prompt_tokens",
-                    remedy="Lower it, or use a smaller model, `model.dtype: bfloat16` or a larger GPU.",
-                )
+                if in_pieces is None or (part := _attempt(in_pieces, begin)) is None:
+                    raise ModelError(
+                        f"memory runs out for a single text of {num_tokens} tokens",
+                        where="task.max_prompt_tokens",
+                        remedy="Lower it, or use a smaller model, `model.dtype: bfloat16` or a larger GPU.",
+                    )
+                parts.append(part)
+                begin = rows.stop
+                continue
             most = max(1, (rows.stop - rows.start) // 2)
             self._most_tokens = most * num_tokens
             logger.warning("memory ran out; going on with batches of %d tokens", self._most_tokens)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _attempt(compute: Callable[[slice], torch.Tensor], rows: slice) -> torch.Tensor | None:
+def _attempt(compute: Callable[[_Which], torch.Tensor], which: _Which) -> torch.Tensor | None:
     """Return the result, or None where memory ran out; what the error holds is free again by then."""
     try:
-        return compute(rows)
+        return compute(which)
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise

@@ -1,10 +1,11 @@
 """Runs a model over many items and returns answer distributions.
 
 Where the time goes is saved: the trunk below the adapter is computed once for all samples, the prefix that all
-prompts share once per sample, items are sorted by length and batched by a token budget, and only the answer's
-positions are projected, in the one-token case only onto the answer tokens.
+prompts share once per sample, prompts that begin alike share their beginnings, items are sorted by length and batched
+by a token budget, and only the answer's positions are projected, in the one-token case only onto the answer tokens.
 
-Letters: N items, K samples, C answers, B batch, P prefix tokens, T tokens, D features, V vocabulary.
+Letters: N items, K samples, C answers, B batch, R rows, S positions, P prefix tokens, T tokens, D features,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
-from activelora.modeling.split import Layout, SplitDecoder
+from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
-from activelora.scoring.batch_size import Halving
-from activelora.scoring.branching import can_branch, layout_of
+from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Chunk, Listing, Row
-from activelora.scoring.trunk import Trunk, for_batch
+from activelora.scoring.packing import can_pack
+from activelora.scoring.runner import Runner
+from activelora.scoring.trunk import Trunk
 
 CHUNK_ITEMS = 512
 """Items whose trunk states are held at once."""
@@ -38,8 +40,12 @@ CHUNKS_WITHOUT_TRUNK = 64
 """So many times more items where only token ids are held: a sample's weights are merged once a chunk."""
 
 
-Read = Callable[[int, list[Row], torch.Tensor, int], None]
-"""Sample's place among the samples, rows of a batch, their final states (B, T, D) after the prefix, its length."""
+BLOCK_POSITIONS = 256
+"""Positions that are projected onto the whole vocabulary at once."""
+
+
+Read = Callable[[int, list[Row], Finals], None]
+"""Sample's place among the samples, rows of a batch, their final states."""
 
 
 class Engine:
@@ -64,11 +70,10 @@ class Engine:
         self.base = base
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
-        self._halving = Halving()
-        self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
-        self._trunk = Trunk(self._split, self._like, kept)
-        chooses = encoder.scoring == "text" and encoder.task.form != "text"
-        self._branching = chooses and can_branch(self._split, self._like)
+        like = torch.empty(0, dtype=base.model.dtype, device=base.device)
+        self._trunk = Trunk(self._split, like, kept)
+        self._top = Runner(self._split.top, like)
+        self._packing = can_pack(self._split, like)
         self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -128,8 +133,8 @@ class Engine:
         num_answers = max((len(item.answer_ids) for item in wanted), default=0)
         result = np.full((len(wanted), len(samples), num_answers), -np.inf)
 
-        def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
-            self._read(result[:, index], rows, final_BTD, prefix_length)
+        def read(index: int, rows: list[Row], finals: Finals) -> None:
+            self._read(result[:, index], rows, finals)
 
         self.run(listing, sampler, samples, description, read, embeddings_ND)
         return result - _log_sum_exp(result)
@@ -167,7 +172,7 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        shape = (self.encoder.scoring, self.batch_tokens, self._branching)
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing)
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
@@ -198,89 +203,97 @@ class Engine:
                 top_cache = DynamicCache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
-                    rows = [chunk.rows[i] for i in batch]
-                    final_BTD = self._top(hidden, top_cache, layout_of(rows, chunk.prefix_length, self._like))
-                    read(index, rows, final_BTD, chunk.prefix_length)
+                    final_BTD = self._top.run(hidden, batch, top_cache, chunk.prefix_length)
+                    rows, finals = chunk.rows_of(batch), Finals(final_BTD, batch)
+                    read(index, rows, finals)
                     if embeddings_ND is not None:
-                        _pool_hidden(embeddings_ND, rows, final_BTD, prefix_BTD)
+                        _pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
                     yield
 
-    def _top(self, hidden: torch.Tensor, cache: DynamicCache | None, layout: Layout | None) -> torch.Tensor:
-        def some(rows: slice) -> torch.Tensor:
-            part = None if layout is None else layout.rows(rows)
-            return self._split.top(hidden[rows], for_batch(cache, len(hidden[rows])), part)
-
-        return self._halving.run(some, hidden.shape[0], hidden.shape[1])
-
-    def _read(
-        self, scores_NC: NDArray[np.float64], rows: list[Row], final_BTD: torch.Tensor, prefix_length: int
-    ) -> None:
-        """Project the answer's positions and write the rows' scores."""
+    def _read(self, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
+        """Project the answers' positions and write the rows' scores."""
         head = self.base.model.get_output_embeddings()
-        last = torch.tensor([len(row.ids) - prefix_length - 1 for row in rows], device=final_BTD.device)
-        if rows[0].answer is None and not rows[0].branches:
-            hidden_BD = final_BTD[torch.arange(len(rows), device=final_BTD.device), last]
-            width = max(len(row.targets) for row in rows)
-            targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
-            where = Rows(torch.arange(len(rows), device=last.device), last + prefix_length)
-            logits_BC = _project_onto(head, hidden_BD, targets.to(final_BTD.device), where)
-            for row, values in zip(rows, logits_BC.cpu().numpy(), strict=True):
-                scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
+        if rows[0].answer is not None:
+            self._read_texts(scores_NC, rows, finals)
             return
-        for row, end, hidden_TD in zip(rows, last.tolist(), final_BTD, strict=True):
-            begin = end + 1 - row.num_read
-            positions = torch.tensor(row.positions_read, device=hidden_TD.device)
-            where = Rows(torch.zeros_like(positions), positions)
-            log_probs_TV = torch.log_softmax(project(head, hidden_TD[begin : end + 1], where).float(), dim=-1)
-            if row.branches:
-                _read_branches(scores_NC[row.item], row, log_probs_TV)
-                continue
-            if row.paths:
-                _read_paths(scores_NC[row.item], row, log_probs_TV)
-                continue
-            targets = torch.tensor(row.targets, device=log_probs_TV.device)
-            scores_NC[row.item, row.answer] = log_probs_TV.gather(1, targets[:, None]).mean().item()
+        hidden_RD = finals.last()
+        width = max(len(row.targets) for row in rows)
+        targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
+        ends = torch.tensor([len(row.ids) - 1 for row in rows], device=hidden_RD.device)
+        where = Rows(torch.arange(len(rows), device=ends.device), ends)
+        logits_RC = _project_onto(head, hidden_RD, targets.to(hidden_RD.device), where)
+        for row, values in zip(rows, logits_RC.cpu().numpy(), strict=True):
+            scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
+
+    def _read_texts(self, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
+        """Write the answers' scores: a text's mean log p of its tokens, a path's sum (chain rule)."""
+        counts = [row.num_read for row in rows]
+        places = finals.places(counts)
+        positions = [position for row in rows for position in row.positions_read]
+        firsts = np.cumsum([0, *counts[:-1]]).tolist()
+        wanted = [_answers(row, first) for row, first in zip(rows, firsts, strict=True)]
+        reads = [read for answers in wanted for _, reads in answers for read in reads]
+        log_probs = iter(self._log_probs_at(finals, places, positions, reads))
+        for row, answers in zip(rows, wanted, strict=True):
+            for answer, of_answer in answers:
+                total = sum(next(log_probs) for _ in of_answer)
+                scores_NC[row.item, answer] = total if row.paths else total / len(of_answer)
+
+    def _log_probs_at(
+        self, finals: Finals, places: list[int], positions: list[int], reads: list[tuple[int, int]]
+    ) -> list[float]:
+        """Return log p of a token at a position, for every read; places that rows share are projected once.
+
+        Args:
+            finals: The final states.
+            places: S places in them.
+            positions: The places' positions in their texts.
+            reads: Numbers of places, each with a token.
+        """
+        head = self.base.model.get_output_embeddings()
+        distinct, first_of, number_of = np.unique(places, return_index=True, return_inverse=True)
+        numbers, tokens = number_of[[place for place, _ in reads]], np.array([token for _, token in reads])
+        found = np.empty(len(reads))
+        for begin in range(0, len(distinct), BLOCK_POSITIONS):
+            block = slice(begin, begin + BLOCK_POSITIONS)
+            hidden_SD = finals.at(distinct[block].tolist())
+            at = torch.tensor([positions[first] for first in first_of[block]], device=hidden_SD.device)
+            log_probs_SV = torch.log_softmax(
+                project(head, hidden_SD, Rows(torch.arange(len(at), device=at.device), at)).float(), dim=-1
+            )
+            inside = np.flatnonzero((numbers >= begin) & (numbers < begin + BLOCK_POSITIONS))
+            chosen = log_probs_SV[torch.from_numpy(numbers[inside] - begin), torch.from_numpy(tokens[inside])]
+            found[inside] = chosen.cpu().numpy()
+        return found.tolist()
 
 
-def _project_onto(head: Any, hidden_BD: torch.Tensor, targets_BC: torch.Tensor, where: Rows) -> torch.Tensor:
-    """Return the logits of the targets alone, shape (B, C); an adapted head has to be run whole."""
+def _project_onto(head: Any, hidden_RD: torch.Tensor, targets_RC: torch.Tensor, where: Rows) -> torch.Tensor:
+    """Return the logits of the targets alone, shape (R, C); an adapted head has to be run whole."""
     if isinstance(head, BaseTunerLayer):
-        return project(head, hidden_BD, where).float().gather(1, targets_BC)
-    return torch.einsum("bd,bcd->bc", hidden_BD.float(), head.weight[targets_BC].float())
+        return project(head, hidden_RD, where).float().gather(1, targets_RC)
+    return torch.einsum("rd,rcd->rc", hidden_RD.float(), head.weight[targets_RC].float())
 
 
-def _read_paths(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Tensor) -> None:
-    """Write log p(answer) = Σ_t log p(token t | tokens before) of the answers that the row leads to."""
-    places = [place for _, ids in row.paths for place in range(len(ids))]
-    tokens = [token for _, ids in row.paths for token in ids]
-    steps = log_probs_TV[places, tokens].cpu().numpy().astype(np.float64)
-    begins = np.cumsum([0, *(len(ids) for _, ids in row.paths[:-1])])
-    scores_C[[answer for answer, _ in row.paths]] = np.add.reduceat(steps, begins)
-
-
-def _read_branches(scores_C: NDArray[np.float64], row: Row, log_probs_TV: torch.Tensor) -> None:
-    """Write the mean log p of each answer's tokens: the first is read off the prompt's end, the others off its own."""
-    at = 1
-    for answer, ids in row.branches:
-        places = [0, *range(at, at + len(ids) - 1)]
-        scores_C[answer] = log_probs_TV[places, list(ids)].mean().item()
-        at += len(ids) - 1
+def _answers(row: Row, first: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Return the answers that a row tells of, by index, each with its tokens and the numbers of their places."""
+    answers = row.paths or ((row.answer or 0, row.targets),)
+    return [(answer, [(first + step, token) for step, token in enumerate(ids)]) for answer, ids in answers]
 
 
 def _pool_hidden(
-    embeddings_ND: NDArray[np.float32], rows: list[Row], final_BTD: torch.Tensor, prefix_BTD: torch.Tensor | None
+    embeddings_ND: NDArray[np.float32], rows: list[Row], finals: Finals, prefix_BTD: torch.Tensor | None
 ) -> None:
     """Add the mean hidden state of each item's prompt; of an item with several rows, the first row's."""
     firsts = [index for index, row in enumerate(rows) if not row.answer]
     if not firsts:
         return
-    device, num_prefix = final_BTD.device, 0 if prefix_BTD is None else prefix_BTD.shape[1]
-    lengths_B = torch.tensor([rows[index].num_prompt for index in firsts], device=device)
-    counts_BT = torch.arange(final_BTD.shape[1], device=device) < (lengths_B - num_prefix)[:, None]
-    total_BD = torch.einsum("btd,bt->bd", final_BTD[firsts].float(), counts_BT.float())
+    num_prefix = 0 if prefix_BTD is None else prefix_BTD.shape[1]
+    lengths = [row.num_prompt for row in rows]
+    total_RD = finals.sums([length - num_prefix for length in lengths])[firsts]
     if prefix_BTD is not None:
-        total_BD = total_BD + prefix_BTD[0].float().sum(dim=0)
-    embeddings_ND[[rows[index].item for index in firsts]] += (total_BD / lengths_B[:, None]).cpu().numpy()
+        total_RD = total_RD + prefix_BTD[0].float().sum(dim=0)
+    mean_RD = total_RD / torch.tensor([lengths[index] for index in firsts], device=total_RD.device)[:, None]
+    embeddings_ND[[rows[index].item for index in firsts]] += mean_RD.cpu().numpy()
 
 
 def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

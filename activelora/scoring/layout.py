@@ -1,4 +1,4 @@
-"""How items become rows of token ids, and rows batches.
+"""How items become rows of token ids, rows packs, and packs batches.
 
 Letters: N items, C answers, T tokens.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from activelora.modeling.encoding import EncodedItem, Scoring
+from activelora.scoring.packing import LONGEST, Pack, num_shared, packs, plain
 
 MIN_PREFIX_TOKENS = 4
 
@@ -25,7 +26,6 @@ class Row:
         ids: Token ids to run.
         targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
         paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
-        branches: The item's answers, by index, that follow the prompt side by side, each without its last token.
     """
 
     item: int
@@ -33,22 +33,16 @@ class Row:
     ids: tuple[int, ...]
     targets: tuple[int, ...]
     paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    branches: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
     @property
     def num_read(self) -> int:
         """How many of the last positions are projected."""
-        if self.branches:
-            return 1 + sum(len(ids) - 1 for _, ids in self.branches)
         return 1 if self.answer is None else len(self.targets)
 
     @property
-    def positions_read(self) -> list[int]:
+    def positions_read(self) -> range:
         """Their positions in the text, from 0."""
-        if self.branches:
-            begin = self.num_prompt
-            return [begin - 1, *(begin + step for _, ids in self.branches for step in range(len(ids) - 1))]
-        return list(range(len(self.ids) - self.num_read, len(self.ids)))
+        return range(len(self.ids) - self.num_read, len(self.ids))
 
     @property
     def num_prompt(self) -> int:
@@ -63,23 +57,23 @@ class Chunk:
     Attributes:
         rows: The rows.
         prefix_length: P, how many leading tokens they share.
-        batches: Indices of rows that are wanted, in batches of like lengths.
-        company: Indices of all rows in such batches, whether they are wanted or not: as the trunk runs them.
+        batches: The rows that are wanted, packed, in batches of like lengths.
+        company: All rows so, whether they are wanted or not: as the trunk runs them.
     """
 
     rows: list[Row]
     prefix_length: int
-    batches: list[list[int]]
-    company: list[list[int]]
+    batches: list[list[Pack]]
+    company: list[list[Pack]]
 
     @property
     def prefix(self) -> tuple[int, ...]:
         """The leading tokens that all rows share."""
         return self.rows[0].ids[: self.prefix_length]
 
-    def ids(self, batch: list[int]) -> list[tuple[int, ...]]:
-        """Return the token ids of a batch's rows after the prefix."""
-        return [self.rows[index].ids[self.prefix_length :] for index in batch]
+    def rows_of(self, batch: list[Pack]) -> list[Row]:
+        """Return the rows of a batch, as they follow each other in its packs."""
+        return [self.rows[number] for pack in batch for number in pack.rows]
 
 
 @dataclass(frozen=True)
@@ -102,7 +96,7 @@ class Listing:
         order = sorted((place, index) for index, place in enumerate(self.places) if place >= 0)
         return [self.encoded[index] for _, index in order]
 
-    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int, branching: bool = False) -> Chunk | None:
+    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool) -> Chunk | None:
         """Return some of the items as a chunk, or None where none of them is wanted.
 
         Args:
@@ -110,15 +104,15 @@ class Listing:
             end: The one after the last.
             scoring: How an answer's score comes from its tokens.
             batch_tokens: Padded tokens of a batch, without the prefix.
-            branching: Whether answers by text share their prompt.
+            packing: Whether rows that begin alike may be run as one.
         """
         places = self.places[begin:end]
         if max(places, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], places, scoring, branching), batch_tokens)
+        return chunk_of(rows_of(self.encoded[begin:end], places, scoring), batch_tokens, packing)
 
 
-def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring, branching: bool = False) -> list[Row]:
+def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -> list[Row]:
     """Return the rows to run for some items with these indices; see :meth:`Listing.chunk`."""
     rows = []
     for index, item in zip(places, items, strict=True):
@@ -127,9 +121,6 @@ def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring, b
                 Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
                 for number, paths in enumerate(grouped_paths(item.answer_ids))
             ]
-        elif scoring == "text" and branching and len(item.answer_ids) > 1:
-            ids = item.prompt_ids + sum((ids[:-1] for ids in item.answer_ids), ())
-            rows.append(Row(index, None, ids, (), (), tuple(enumerate(item.answer_ids))))
         elif scoring == "text":
             rows += [Row(index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
         else:
@@ -157,33 +148,33 @@ def grouped_paths(answers: tuple[tuple[int, ...], ...]) -> list[tuple[tuple[int,
 
 def shared_prefix(rows: list[Row]) -> int:
     """Return how many leading tokens all rows share, leaving out every position that is projected."""
-    first, last = min(row.ids for row in rows), max(row.ids for row in rows)
     longest = min(len(row.ids) - row.num_read for row in rows)
-    length = 0
-    while length < longest and first[length] == last[length]:
-        length += 1
+    length = min(longest, num_shared(min(row.ids for row in rows), max(row.ids for row in rows)))
     return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
 
 
-def chunk_of(rows: list[Row], batch_tokens: int) -> Chunk:
+def chunk_of(rows: list[Row], batch_tokens: int, packing: bool) -> Chunk:
     """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
     prefix_length = shared_prefix(rows)
-    company = batches(rows, range(len(rows)), prefix_length, batch_tokens)
+    company = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
     wanted = [index for index, row in enumerate(rows) if row.item >= 0]
     if len(wanted) == len(rows):
         return Chunk(rows, prefix_length, company, company)
-    return Chunk(rows, prefix_length, batches(rows, wanted, prefix_length, batch_tokens), company)
+    return Chunk(rows, prefix_length, _batches(rows, wanted, prefix_length, batch_tokens, packing), company)
 
 
-def batches(rows: list[Row], indices: Sequence[int], prefix_length: int, batch_tokens: int) -> list[list[int]]:
-    """Return some rows' indices in batches of like lengths whose padded size stays within the budget."""
-    order = sorted(indices, key=lambda i: (-len(rows[i].ids), i))
-    batches: list[list[int]] = []
+def _batches(
+    rows: list[Row], numbers: Sequence[int], prefix_length: int, batch_tokens: int, packing: bool
+) -> list[list[Pack]]:
+    """Return some rows, packed, in batches of like lengths whose padded size stays within the budget."""
+    ids = [rows[number].ids[prefix_length:] for number in numbers]
+    packed = packs(ids, numbers, max(batch_tokens, LONGEST)) if packing else list(map(plain, ids, numbers))
+    batches: list[list[Pack]] = []
     room = 0
-    for index in order:
+    for pack in sorted(packed, key=lambda pack: (-len(pack.ids), pack.rows)):
         if room < 1:
             batches.append([])
-            room = max(1, batch_tokens // (len(rows[index].ids) - prefix_length))
-        batches[-1].append(index)
+            room = max(1, batch_tokens // len(pack.ids))
+        batches[-1].append(pack)
         room -= 1
     return batches

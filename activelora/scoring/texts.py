@@ -20,6 +20,7 @@ from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
 from activelora.scoring.engine import Engine
+from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Listing, Row
 from activelora.uncertainty.text_measures import TokenScores
 
@@ -84,12 +85,11 @@ def rescore(
     head = engine.base.model.get_output_embeddings()
     embeddings_ND = np.zeros((len(items), head.weight.shape[1]), dtype=np.float32)
 
-    def read(index: int, rows: list[Row], final_BTD: torch.Tensor, prefix_length: int) -> None:
-        for row, hidden_TD in zip(rows, final_BTD, strict=True):
-            end = len(row.ids) - prefix_length
-            positions = torch.arange(end - row.num_read, end, device=hidden_TD.device) + prefix_length
-            where = Rows(torch.zeros_like(positions), positions)
-            logits_TV = project(head, hidden_TD[end - row.num_read : end], where)
+    def read(index: int, rows: list[Row], finals: Finals) -> None:
+        counts = [row.num_read for row in rows]
+        for row, hidden_TD in zip(rows, torch.split(finals.at(finals.places(counts)), counts), strict=True):
+            positions = torch.tensor(row.positions_read, device=hidden_TD.device)
+            logits_TV = project(head, hidden_TD, Rows(torch.zeros_like(positions), positions))
             log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             entropies_T = torch.special.entr(log_probs_TV.exp()).sum(dim=-1)

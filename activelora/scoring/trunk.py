@@ -1,6 +1,6 @@
 """The frozen trunk's states of a chunk of rows: computed once for all samples, or found as an earlier run kept them.
 
-Letters: B batch, P prefix tokens, T tokens, M tokens of all rows, D features.
+Letters: B batch, P prefix tokens, T tokens, M tokens of all packs, D features.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from transformers import DynamicCache
 
-from activelora.modeling.split import Layout, SplitDecoder, expand_cache
+from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
-from activelora.scoring.batch_size import Halving
-from activelora.scoring.branching import layout_of
 from activelora.scoring.layout import Chunk
+from activelora.scoring.packing import Pack
+from activelora.scoring.runner import Runner
 
 States = tuple[torch.Tensor | None, list[torch.Tensor]]
-"""What the top runs on: the prefix (1, P, D), if there is one, and each batch of wanted rows (B, T, D) after it."""
+"""What the top runs on: the prefix (1, P, D), if there is one, and each batch of wanted packs (B, T, D) after it."""
 
 
 class Trunk:
     """Runs the layers below the first adapted one.
 
-    All rows of a chunk are run, in batches that do not depend on which are wanted: rounding depends on company.
+    All rows of a chunk are run, in packs and batches that do not depend on which are wanted: rounding depends on
+    company.
 
     Args:
         split: The model in two parts.
@@ -35,8 +37,7 @@ class Trunk:
 
     def __init__(self, split: SplitDecoder, like: torch.Tensor, kept: TrunkStates | None) -> None:
         self._split = split
-        self._halving = Halving()
-        self._like = like
+        self._runner = Runner(split.trunk, like)
         self._device = like.device
         self._kept = kept
 
@@ -51,51 +52,54 @@ class Trunk:
         """
         if self._split.first_top_layer == 0:
             prefix = self._tensor([chunk.prefix]) if chunk.prefix_length else None
-            return prefix, [self._tensor(chunk.ids(batch)) for batch in chunk.batches]
+            return prefix, [self._tensor([pack.ids for pack in batch]) for batch in chunk.batches]
         kept = self._kept if keep else None
         key = self._key(chunk) if kept is not None else ""
         states_MD = kept.get(key) if kept is not None else None
         if states_MD is None:
             states_MD = yield from self._compute(chunk)
             # Halves round in another way: whoever finds states must not see what memory there was.
-            if kept is not None and not self._halving.has_halved:
+            if kept is not None and not self._runner.has_halved:
                 kept.put(key, states_MD)
         return self._batched(chunk, states_MD.to(self._device))
 
     def _key(self, chunk: Chunk) -> str:
-        groups = [[chunk.prefix], *(chunk.ids(batch) for batch in chunk.company)]
-        forks = [[len(ids) for _, ids in row.branches] for row in chunk.rows if row.branches]
-        return self._split.states_key([*groups, forks] if forks else groups)
+        ids = [[pack.ids for pack in batch] for batch in chunk.company]
+        trees = [[pack.before for pack in batch] for batch in chunk.company if any(not pack.is_plain for pack in batch)]
+        return self._split.states_key([[chunk.prefix], *ids, *trees])
 
     def _compute(self, chunk: Chunk) -> Generator[None, None, torch.Tensor]:
-        """Return the states of the prefix and then of each row, without padding, in the order of the batches."""
+        """Return the states of the prefix and then of each pack, without padding, in the order of the batches."""
         parts: list[torch.Tensor] = []
         cache = DynamicCache() if chunk.prefix_length else None
         if cache is not None:
             parts.append(self._split.trunk(self._tensor([chunk.prefix]), cache)[0])
         for batch in chunk.company:
-            ids = chunk.ids(batch)
-            layout = layout_of([chunk.rows[i] for i in batch], chunk.prefix_length, self._like)
-            hidden_BTD = self._run(self._tensor(ids), cache, layout)
-            parts += [hidden_TD[: len(row)] for row, hidden_TD in zip(ids, hidden_BTD, strict=True)]
+            ids_BT = self._tensor([pack.ids for pack in batch])
+            hidden_BTD = self._runner.run(ids_BT, batch, cache, chunk.prefix_length)
+            parts += [hidden_TD[: len(pack.ids)] for pack, hidden_TD in zip(batch, hidden_BTD, strict=True)]
             yield
         return torch.cat(parts)
 
-    def _run(self, ids_BT: torch.Tensor, cache: DynamicCache | None, layout: Layout | None) -> torch.Tensor:
-        def some(rows: slice) -> torch.Tensor:
-            part = None if layout is None else layout.rows(rows)
-            return self._split.trunk(ids_BT[rows], for_batch(cache, len(ids_BT[rows])), part)
-
-        return self._halving.run(some, *ids_BT.shape)
-
     def _batched(self, chunk: Chunk, states_MD: torch.Tensor) -> States:
-        """Return the prefix's states and those of the wanted rows, padded again."""
-        order = [index for batch in chunk.company for index in batch]
-        lengths = [chunk.prefix_length, *(len(chunk.rows[index].ids) - chunk.prefix_length for index in order)]
-        prefix_PD, *parts = torch.split(states_MD, lengths)
-        by_row = dict(zip(order, parts, strict=True))
-        batches = [nn.utils.rnn.pad_sequence([by_row[i] for i in batch], batch_first=True) for batch in chunk.batches]
-        return prefix_PD[None] if chunk.prefix_length else None, batches
+        """Return the prefix's states and those of the wanted packs, padded again."""
+        of_row: dict[int, NDArray[np.int64]] = {}
+        at = chunk.prefix_length
+        for pack in (pack for batch in chunk.company for pack in batch):
+            of_row |= {row: np.add(path, at) for row, path in zip(pack.rows, pack.paths, strict=True)}
+            at += len(pack.ids)
+        batches = [
+            nn.utils.rnn.pad_sequence([states_MD[self._places(pack, of_row)] for pack in batch], batch_first=True)
+            for batch in chunk.batches
+        ]
+        return states_MD[None, : chunk.prefix_length] if chunk.prefix_length else None, batches
+
+    def _places(self, pack: Pack, of_row: dict[int, NDArray[np.int64]]) -> torch.Tensor:
+        """Return where the states of a pack's tokens are: another pack may have had the same rows."""
+        places_T = np.empty(len(pack.ids), dtype=np.int64)
+        for row, path in zip(pack.rows, pack.paths, strict=True):
+            places_T[list(path)] = of_row[row]
+        return torch.from_numpy(places_T).to(self._device)
 
     def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Pad on the right: causal attention keeps padding from reaching any token that counts."""
@@ -104,8 +108,3 @@ class Trunk:
         for index, row in enumerate(ids):
             padded[index, : len(row)] = row
         return torch.from_numpy(padded).to(self._device)
-
-
-def for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:
-    """Return a batch's own copy of the prefix's cache, if there is one (an empty trunk caches nothing)."""
-    return expand_cache(cache, batch_size) if cache is not None and cache.layers else None

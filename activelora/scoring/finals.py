@@ -1,0 +1,56 @@
+"""Final hidden states of a batch of packs, read row by row.
+
+Letters: B packs, T tokens after the shared prefix, R rows, S positions read, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from activelora.scoring.packing import Pack
+
+
+class Finals:
+    """Final states of the rows of a batch.
+
+    Args:
+        states_BTD: Those of the packs, padded.
+        batch: B packs; the rows are numbered as they follow each other in them.
+    """
+
+    def __init__(self, states_BTD: torch.Tensor, batch: Sequence[Pack]) -> None:
+        self._states_BTD = states_BTD
+        self._batch = batch
+        self._places = [(index, path) for index, pack in enumerate(batch) for path in pack.paths]
+
+    def places(self, counts: Sequence[int]) -> list[int]:
+        """Return where the last tokens of each row are, among the B·T: so many of each, one row after the other."""
+        width = self._states_BTD.shape[1]
+        return [
+            index * width + place
+            for (index, path), count in zip(self._places, counts, strict=True)
+            for place in path[len(path) - count :]
+        ]
+
+    def at(self, places: Sequence[int]) -> torch.Tensor:
+        """Return the states (S, D) at some places."""
+        where = torch.tensor(places, dtype=torch.long, device=self._states_BTD.device)
+        return self._states_BTD.flatten(0, 1)[where]
+
+    def last(self) -> torch.Tensor:
+        """Return the state of every row's last token, shape (R, D)."""
+        return self.at(self.places([1] * len(self._places)))
+
+    def sums(self, counts: Sequence[int]) -> torch.Tensor:
+        """Return the sum of each row's first states, so many of them, in float32, shape (R, D)."""
+        size, width = self._states_BTD.shape[:2]
+        most = max(len(pack.rows) for pack in self._batch)
+        counted_BRT = torch.zeros(size, most, width)
+        of_row = [(index, number) for index, pack in enumerate(self._batch) for number in range(len(pack.rows))]
+        for where, (_, path), count in zip(of_row, self._places, counts, strict=True):
+            counted_BRT[where][list(path[:count])] = 1.0
+        found_BRD = counted_BRT.to(self._states_BTD.device) @ self._states_BTD.float()
+        packs, numbers = (torch.tensor(part, device=found_BRD.device) for part in zip(*of_row, strict=True))
+        return found_BRD[packs, numbers]

@@ -1,0 +1,175 @@
+"""Packs: rows that begin alike, run as one sequence in which what they share occurs once.
+
+A pack is a tree of tokens. An attention mask lets each token see those on its own way from the root, and its position
+is its depth, so that nothing changes but rounding. What pays: several questions about one text, several answers to one
+prompt, questions that begin with the same words.
+
+Letters: B packs, T tokens after the shared prefix, P prefix tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from activelora.modeling.split import Layout, SplitDecoder
+
+PAIRS_PER_TOKEN = 1000
+"""Attention to so many pairs of tokens costs a token's way through a layer, at most: 6·D in theory, but a kernel with a
+mask is slower than a matrix product."""
+LONGEST = 1024
+"""Tokens of a pack at most, or a batch's, if those are more."""
+LEAST_SAVED = 0.05
+"""Share of the tokens that packs must save; a mask costs something too."""
+_CHECKED = ((5, 6, 7, 8, 9), (5, 6, 7, 10, 11, 12), (5, 6, 13))
+"""Rows of any tokens that begin alike."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Rows as one sequence.
+
+    Attributes:
+        rows: Numbers of the rows.
+        ids: Token ids, shape (T,).
+        before: Place in ``ids`` of the token before each, −1 for one that follows the prefix, shape (T,).
+        paths: The places of each row's tokens, one after the other.
+    """
+
+    rows: tuple[int, ...]
+    ids: tuple[int, ...]
+    before: tuple[int, ...]
+    paths: tuple[tuple[int, ...], ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a single row, to which plain causal attention does right."""
+        return len(self.rows) == 1
+
+
+def packs(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) -> list[Pack]:
+    """Pack rows; each for itself where packing them saves too little.
+
+    Args:
+        ids: Token ids of the rows, after the prefix.
+        numbers: Numbers of the rows.
+        longest: Tokens of a pack at most.
+    """
+    packed = list(_grown(ids, numbers, longest))
+    num_tokens = sum(len(row) for row in ids)
+    if sum(len(pack.ids) for pack in packed) > (1.0 - LEAST_SAVED) * num_tokens:
+        return [plain(row, number) for row, number in zip(ids, numbers, strict=True)]
+    return packed
+
+
+def plain(ids: tuple[int, ...], number: int) -> Pack:
+    """Return a row as a pack of its own."""
+    places = tuple(range(len(ids)))
+    return Pack((number,), ids, tuple(range(-1, len(ids) - 1)), (places,))
+
+
+def _grown(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) -> Iterator[Pack]:
+    """Yield packs: of the rows in the order of their tokens, each joins the last pack if that pays."""
+    growing: _Growing | None = None
+    for index in sorted(range(len(ids)), key=lambda index: (ids[index], numbers[index])):
+        if growing is None or not growing.takes(ids[index], numbers[index], longest):
+            if growing is not None:
+                yield growing.pack()
+            growing = _Growing(ids[index], numbers[index])
+    if growing is not None:
+        yield growing.pack()
+
+
+class _Growing:
+    """A pack to which rows are added."""
+
+    def __init__(self, ids: tuple[int, ...], number: int) -> None:
+        self._rows = [number]
+        self._ids = list(ids)
+        self._before = list(range(-1, len(ids) - 1))
+        self._paths = [tuple(range(len(ids)))]
+        self._last = ids
+
+    def takes(self, ids: tuple[int, ...], number: int, longest: int) -> bool:
+        """Add a row, unless that would not pay."""
+        shared = num_shared(self._last, ids)
+        size, new = len(self._ids), len(ids) - shared
+        more_pairs = 2 * size * new + new * new - len(ids) ** 2
+        if shared * PAIRS_PER_TOKEN <= more_pairs or not shared or size + new > longest:
+            return False
+        path = self._paths[-1][:shared] + tuple(range(size, size + new))
+        self._before += [path[place - 1] if place else -1 for place in range(shared, len(ids))]
+        self._ids += ids[shared:]
+        self._rows.append(number)
+        self._paths.append(path)
+        self._last = ids
+        return True
+
+    def pack(self) -> Pack:
+        """Return the pack."""
+        return Pack(tuple(self._rows), tuple(self._ids), tuple(self._before), tuple(self._paths))
+
+
+def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many leading tokens two rows share."""
+    length = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        length += 1
+    return length
+
+
+def layout_of(batch: Sequence[Pack], prefix_length: int, like: torch.Tensor) -> Layout | None:
+    """Return the mask and positions of a batch, or None where plain causal attention is right.
+
+    Args:
+        batch: B packs.
+        prefix_length: P.
+        like: A tensor of the model's device and dtype.
+    """
+    if all(pack.is_plain for pack in batch):
+        return None
+    num_tokens = max(len(pack.ids) for pack in batch)
+    hidden = np.zeros((len(batch), num_tokens, prefix_length + num_tokens), dtype=bool)
+    positions_BT = np.empty((len(batch), num_tokens), dtype=np.int64)
+    for index, pack in enumerate(batch):
+        seen_TT = _seen(pack.before, num_tokens)
+        hidden[index, :, prefix_length:] = ~seen_TT
+        positions_BT[index] = prefix_length + seen_TT.sum(axis=1) - 1
+    mask = torch.zeros(hidden.shape, dtype=like.dtype).masked_fill_(
+        torch.from_numpy(hidden), torch.finfo(like.dtype).min
+    )
+    return Layout(mask[:, None].to(like.device), torch.from_numpy(positions_BT).to(like.device))
+
+
+def _seen(before: Sequence[int], num_tokens: int) -> NDArray[np.bool_]:
+    """Return which tokens each one sees: those on its way, and itself; padding sees itself."""
+    seen_TT = np.eye(num_tokens, dtype=bool)
+    for place, last in enumerate(before):
+        if last >= 0:
+            seen_TT[place] |= seen_TT[last]
+    return seen_TT
+
+
+def can_pack(split: SplitDecoder, like: torch.Tensor) -> bool:
+    """Tell whether the model attends as it is told to: compare a pack with rows of their own.
+
+    Args:
+        split: The model.
+        like: A tensor of the model's device and dtype.
+    """
+    if split.limits_attention:
+        return False
+    (pack,) = _grown(_CHECKED, range(len(_CHECKED)), LONGEST)
+    with torch.no_grad():
+        found_TD = split.whole(torch.tensor([pack.ids], device=like.device), layout_of([pack], 0, like))[0]
+        for number, path in zip(pack.rows, pack.paths, strict=True):
+            alone_TD = split.whole(torch.tensor([_CHECKED[number]], device=like.device))[0]
+            if not torch.allclose(alone_TD.float(), found_TD[list(path)].float(), rtol=2e-2, atol=2e-2):
+                return False
+    return True

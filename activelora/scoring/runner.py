@@ -1,0 +1,73 @@
+"""Runs batches of packs through one part of the model.
+
+Letters: B packs, T tokens after the shared prefix, P prefix tokens, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import DynamicCache
+
+from activelora.modeling.split import Layout, expand_cache
+from activelora.scoring.batch_size import Halving
+from activelora.scoring.packing import Pack, layout_of
+
+Compute = Callable[[torch.Tensor, DynamicCache | None, Layout | None], torch.Tensor]
+"""Inputs (B, T) or (B, T, D), the prefix's keys and values, and what is not plainly causal → states (B, T, D)."""
+
+
+class Runner:
+    """Runs batches, in halves where memory runs out, and a pack for which it does row by row.
+
+    Args:
+        compute: The part of the model.
+        like: A tensor of its device and dtype.
+    """
+
+    def __init__(self, compute: Compute, like: torch.Tensor) -> None:
+        self._compute = compute
+        self._like = like
+        self._halving = Halving()
+
+    @property
+    def has_halved(self) -> bool:
+        """Whether memory has run out."""
+        return self._halving.has_halved
+
+    def run(
+        self, inputs: torch.Tensor, batch: Sequence[Pack], cache: DynamicCache | None, prefix_length: int
+    ) -> torch.Tensor:
+        """Return the states (B, T, D) of a batch.
+
+        Args:
+            inputs: Token ids or hidden states of the packs, padded on the right.
+            batch: B packs.
+            cache: Keys and values of the prefix, if there is one.
+            prefix_length: P.
+
+        Raises:
+            ModelError: Memory runs out for a single row.
+        """
+        layout = layout_of(batch, prefix_length, self._like)
+
+        def some(rows: slice) -> torch.Tensor:
+            part = None if layout is None else layout.rows(rows)
+            return self._compute(inputs[rows], for_batch(cache, len(inputs[rows])), part)
+
+        def row_by_row(index: int) -> torch.Tensor:
+            found: list[torch.Tensor] = []
+            for path in batch[index].paths:
+                found.append(self._compute(inputs[index : index + 1, list(path)], for_batch(cache, 1), None)[0])
+            states_TD = found[0].new_zeros(inputs.shape[1], found[0].shape[1])
+            for path, states in zip(batch[index].paths, found, strict=True):
+                states_TD[list(path)] = states
+            return states_TD[None]
+
+        return self._halving.run(some, inputs.shape[0], inputs.shape[1], row_by_row if layout is not None else None)
+
+
+def for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:
+    """Return a batch's own copy of the prefix's cache, if there is one (an empty trunk caches nothing)."""
+    return expand_cache(cache, batch_size) if cache is not None and cache.layers else None
