@@ -1,8 +1,8 @@
 """Packs: rows that begin alike, run as one sequence in which what they share occurs once.
 
-A pack is a tree of tokens. An attention mask lets each token see those on its own way from the root, and its position
-is its depth, so that nothing changes but rounding. What pays: several questions about one text, several answers to one
-prompt, questions that begin with the same words.
+A pack is a tree of tokens, in the order of a walk that takes each branch to its end. An attention mask lets each token
+see those on its own way from the root, and its position is its depth, so that nothing changes but rounding. What pays:
+several questions about one text, several answers to one prompt, questions that begin with the same words.
 
 Letters: B packs, T tokens after the shared prefix, P prefix tokens.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from activelora.modeling.split import Layout, SplitDecoder
 
@@ -35,14 +34,14 @@ class Pack:
 
     Attributes:
         rows: Numbers of the rows.
-        ids: Token ids, shape (T,).
-        before: Place in ``ids`` of the token before each, −1 for one that follows the prefix, shape (T,).
+        ids: Token ids, shape (T,): each token comes before those that follow it in any row.
+        ends: For each token the place after the last one that follows it in any row, shape (T,): those between see it.
         paths: The places of each row's tokens, one after the other.
     """
 
     rows: tuple[int, ...]
     ids: tuple[int, ...]
-    before: tuple[int, ...]
+    ends: tuple[int, ...]
     paths: tuple[tuple[int, ...], ...]
 
     @property
@@ -68,8 +67,7 @@ def packs(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) 
 
 def plain(ids: tuple[int, ...], number: int) -> Pack:
     """Return a row as a pack of its own."""
-    places = tuple(range(len(ids)))
-    return Pack((number,), ids, tuple(range(-1, len(ids) - 1)), (places,))
+    return Pack((number,), ids, (len(ids),) * len(ids), (tuple(range(len(ids))),))
 
 
 def _grown(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) -> Iterator[Pack]:
@@ -90,7 +88,6 @@ class _Growing:
     def __init__(self, ids: tuple[int, ...], number: int) -> None:
         self._rows = [number]
         self._ids = list(ids)
-        self._before = list(range(-1, len(ids) - 1))
         self._paths = [tuple(range(len(ids)))]
         self._last = ids
 
@@ -102,7 +99,6 @@ class _Growing:
         if shared * PAIRS_PER_TOKEN <= more_pairs or not shared or size + new > longest:
             return False
         path = self._paths[-1][:shared] + tuple(range(size, size + new))
-        self._before += [path[place - 1] if place else -1 for place in range(shared, len(ids))]
         self._ids += ids[shared:]
         self._rows.append(number)
         self._paths.append(path)
@@ -111,7 +107,11 @@ class _Growing:
 
     def pack(self) -> Pack:
         """Return the pack."""
-        return Pack(tuple(self._rows), tuple(self._ids), tuple(self._before), tuple(self._paths))
+        ends = [0] * len(self._ids)
+        for path in self._paths:
+            for place in path:
+                ends[place] = max(ends[place], path[-1] + 1)
+        return Pack(tuple(self._rows), tuple(self._ids), tuple(ends), tuple(self._paths))
 
 
 def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
@@ -135,25 +135,18 @@ def layout_of(batch: Sequence[Pack], prefix_length: int, like: torch.Tensor) -> 
     if all(pack.is_plain for pack in batch):
         return None
     num_tokens = max(len(pack.ids) for pack in batch)
-    hidden = np.zeros((len(batch), num_tokens, prefix_length + num_tokens), dtype=bool)
-    positions_BT = np.empty((len(batch), num_tokens), dtype=np.int64)
+    ends_BT = np.tile(np.arange(1, num_tokens + 1), (len(batch), 1))  # padding is seen by itself alone
+    positions_BT = np.zeros((len(batch), num_tokens), dtype=np.int64)
     for index, pack in enumerate(batch):
-        seen_TT = _seen(pack.before, num_tokens)
-        hidden[index, :, prefix_length:] = ~seen_TT
-        positions_BT[index] = prefix_length + seen_TT.sum(axis=1) - 1
-    mask = torch.zeros(hidden.shape, dtype=like.dtype).masked_fill_(
-        torch.from_numpy(hidden), torch.finfo(like.dtype).min
-    )
-    return Layout(mask[:, None].to(like.device), torch.from_numpy(positions_BT).to(like.device))
-
-
-def _seen(before: Sequence[int], num_tokens: int) -> NDArray[np.bool_]:
-    """Return which tokens each one sees: those on its way, and itself; padding sees itself."""
-    seen_TT = np.eye(num_tokens, dtype=bool)
-    for place, last in enumerate(before):
-        if last >= 0:
-            seen_TT[place] |= seen_TT[last]
-    return seen_TT
+        ends_BT[index, : len(pack.ids)] = pack.ends
+        for path in pack.paths:
+            positions_BT[index, list(path)] = range(prefix_length, prefix_length + len(path))
+    places = torch.arange(num_tokens, device=like.device)
+    ends = torch.from_numpy(ends_BT).to(like.device)
+    seen_BTT = (places[:, None] >= places) & (places[:, None] < ends[:, None, :])
+    mask = torch.zeros((len(batch), 1, num_tokens, prefix_length + num_tokens), dtype=like.dtype, device=like.device)
+    mask[:, 0, :, prefix_length:].masked_fill_(~seen_BTT, torch.finfo(like.dtype).min)
+    return Layout(mask, torch.from_numpy(positions_BT).to(like.device))
 
 
 def can_pack(split: SplitDecoder, like: torch.Tensor) -> bool:

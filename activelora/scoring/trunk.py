@@ -65,7 +65,7 @@ class Trunk:
 
     def _key(self, chunk: Chunk) -> str:
         ids = [[pack.ids for pack in batch] for batch in chunk.company]
-        trees = [[pack.before for pack in batch] for batch in chunk.company if any(not pack.is_plain for pack in batch)]
+        trees = [[pack.ends for pack in batch] for batch in chunk.company if any(not pack.is_plain for pack in batch)]
         return self._split.states_key([[chunk.prefix], *ids, *trees])
 
     def _compute(self, chunk: Chunk) -> Generator[None, None, torch.Tensor]:

@@ -47,7 +47,7 @@ def test_a_pack_spells_every_row_and_has_no_beginning_twice(seed, longest):
         spelled = set()
         for number, path in zip(pack.rows, pack.paths, strict=True):
             assert tuple(pack.ids[place] for place in path) == rows[number - 100]
-            assert [pack.before[place] for place in path] == [-1, *path[:-1]]
+            assert [place for place in range(path[-1] + 1) if pack.ends[place] > path[-1]] == list(path)
             spelled |= {rows[number - 100][: end + 1] for end in range(len(path))}
         assert len(pack.ids) == len(spelled)
     num_tokens = sum(len(pack.ids) for pack in packed)
