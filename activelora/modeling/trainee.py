@@ -42,7 +42,7 @@ class PlainTrainee:
 
     def optimizers(self, config: TrainingConfig) -> list[torch.optim.Optimizer]:
         """Return one AdamW over A and B."""
-        return [torch.optim.AdamW(self.groups(config), lr=config.learning_rate)]
+        return [torch.optim.AdamW(self.groups(config), lr=config.learning_rate, fused=True)]
 
     def groups(self, config: TrainingConfig) -> list[dict[str, Any]]:
         """Return AdamW's parameter groups, A's and B's."""

@@ -117,7 +117,7 @@ class BlobTrainee:
         """Return one AdamW over all; ρ does not decay."""
         self._steps_per_pass = math.ceil(self._num_labels / config.batch_size)
         groups = [*self._plain.groups(config), {"params": list(self._rhos.values()), "weight_decay": 0.0}]
-        return [torch.optim.AdamW(groups, lr=config.learning_rate)]
+        return [torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)]
 
     @contextmanager
     def training(self) -> Iterator[None]:
