@@ -23,7 +23,9 @@ NOTES = (
     "the items, and their time counts K × items as often, for their passes are all alike. Agreement: the largest "
     "difference in log-probability from the padded, unmerged computation with the same masks.",
     "Useful share: floating-point operations of the linear layers on real tokens that the mathematics needs, per "
-    "second, against matmuls of the model's own shapes.",
+    "second, against matmuls of the model's own shapes. Operations ratio: what the plain loop's matmuls (padding, "
+    "the full vocabulary and the adapter's own matrices included) need, divided by that. Where both sides run as fast "
+    "as the processor multiplies, the ratio of times comes to it.",
     "The last row has the rank correlation over items between one mask a sample for all items, as ours, and peft's "
     "fresh mask for every token.",
 )
@@ -73,6 +75,7 @@ def comparison(case: str, num_items: int, found: dict[str, Any]) -> Iterator[Row
         "ours_seconds": middle,
         "prefix_tokens": found["prefix"],
         "items_per_second": num_items / middle,
+        "operations_ratio": found["plain_gflop"] / found["gflop"],
         "useful_share": rate / found["matmul_gflops"],
         "merging_share": found["merge_seconds"] / middle,
         "tokeniser_share": found["tokenise_seconds"] / middle,

@@ -213,7 +213,7 @@ def difference(bench: Bench) -> float:
 
 
 def facts(bench: Bench) -> dict[str, float]:
-    """Return token counts, useful floating-point operations of ours, and what else it spends time on."""
+    """Return token counts, floating-point operations of ours and the plain loop's, and what else ours spends time on."""
     begin = time.process_time()
     engine = Engine(bench.base, bench.encoder, bench.first_top_layer, batch_tokens(ScoringConfig(), bench.base))
     listing = engine._listing(bench.items)
@@ -227,10 +227,13 @@ def facts(bench: Bench) -> dict[str, float]:
     passes = [bench.case.num_samples if index >= bench.first_top_layer else 1 for index in range(len(layers))]
     sampler = MergedSamples(bench.adapted, DROPOUT, SEED)
     merge = _seconds(lambda: _touch(sampler))
+    padded = sum(ids_BT.numel() for ids_BT, _ in bench.padded()) * len(bench.prompts) / bench.case.num_slow
+    head = bench.base.model.get_output_embeddings().weight.numel()
     return {
         "tokens": tokens,
         "prefix": chunk.prefix_length,
         "gflop": 2e-9 * tokens * sum(one * times for one, times in zip(weights, passes, strict=True)),
+        "plain_gflop": 2e-9 * padded * bench.case.num_samples * (sum(weights) + _lora_weights(bench.adapted) + head),
         "tokenise_seconds": tokenise,
         "merge_seconds": merge * bench.case.num_samples,
         "matmul_gflops": matmul_rate(bench.base),
@@ -245,6 +248,10 @@ def _touch(sampler: MergedSamples) -> None:
 def _linear_weights(layer: nn.Module) -> int:
     kinds = [module for name, module in layer.named_modules() if isinstance(module, nn.Linear) and "lora_" not in name]
     return sum(module.weight.numel() for module in kinds)
+
+
+def _lora_weights(adapted: nn.Module) -> int:
+    return sum(parameter.numel() for name, parameter in adapted.named_parameters() if "lora_" in name)
 
 
 def matmul_rate(base: BaseModel, num_tokens: int = 256, repetitions: int = 8) -> float:

@@ -7,6 +7,7 @@ FOUND = {
     "tokens": 1000,
     "prefix": 90,
     "gflop": 240.0,
+    "plain_gflop": 600.0,
     "tokenise_seconds": 0.03,
     "merge_seconds": 0.3,
     "matmul_gflops": 100.0,
@@ -20,6 +21,7 @@ def test_rows_compare_repetition_by_repetition():
     assert peft.ratio == 7.0
     assert peft.figures["items_per_second"] == 20.0
     assert peft.figures["useful_share"] == pytest.approx(0.8)
+    assert peft.figures["operations_ratio"] == 2.5
     assert forward.ratio == 1.0
     assert peft.agrees
     assert forward.agrees
