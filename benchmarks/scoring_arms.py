@@ -213,7 +213,7 @@ def difference(bench: Bench) -> float:
 
 
 def facts(bench: Bench) -> dict[str, float]:
-    """Return token counts, floating-point operations of ours and the plain loop's, and what else ours spends time on."""
+    """Return token counts, operations of ours and of the plain loop, and what else ours spends time on."""
     begin = time.process_time()
     engine = Engine(bench.base, bench.encoder, bench.first_top_layer, batch_tokens(ScoringConfig(), bench.base))
     listing = engine._listing(bench.items)
