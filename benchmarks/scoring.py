@@ -20,8 +20,9 @@ SUMMARY = (
 NOTES = (
     "peft: the plain loop over padded batches of 16, adapters unmerged, full logits. baal: its MC modules around the "
     "same model. One forward pass: the same batches without an adapter, once. These sides run one sample over some of "
-    "the items, and their time counts K × items as often, for their passes are all alike. Agreement: the largest "
-    "difference in log-probability from the padded, unmerged computation with the same masks.",
+    "the items; their time is multiplied by K and by how many more padded tokens all items are, for their passes are "
+    "all alike. Agreement: the largest difference in log-probability from the padded, unmerged computation with the "
+    "same masks.",
     "Useful share: floating-point operations of the linear layers on real tokens that the mathematics needs, per "
     "second, against matmuls of the model's own shapes. Operations ratio: what the plain loop's matmuls (padding, "
     "the full vocabulary and the adapter's own matrices included) need, divided by that. Where both sides run as fast "

@@ -112,9 +112,13 @@ class Bench:
         sampler = sampler or MergedSamples(self.adapted, DROPOUT, SEED)
         return engine.log_probs(items, sampler, list(range(num_samples)), "scoring")
 
-    def padded(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield ids and mask, 16 prompts at a time as they come, padded on the left, as generation scripts do."""
-        prompts = self.prompts[: self.case.num_slow]
+    def padded(self, num_prompts: int | None = None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield ids and mask, 16 prompts at a time as they come, padded on the left, as generation scripts do.
+
+        Args:
+            num_prompts: How many; None is the case's ``num_slow``.
+        """
+        prompts = self.prompts[: num_prompts or self.case.num_slow]
         for begin in range(0, len(prompts), BATCH):
             part = prompts[begin : begin + BATCH]
             length = max(len(ids) for ids in part)
@@ -185,8 +189,8 @@ def _seconds(function: Callable[[], Any]) -> float:
 def compare(clock: Clock, case: dict[str, Any], repetitions: int, with_baal: bool) -> dict[str, Any]:
     """Return every side's CPU seconds for N items and K samples (``forward``: one pass), a repetition each."""
     bench = Bench(Case(**case))
-    # The others' passes are all alike: one over some of the items tells what K over all of them take.
-    share = len(bench.prompts) / bench.case.num_slow
+    # The others' passes are all alike: one over some of the items tells what K over all of them take, by the tokens.
+    share = num_padded(bench, len(bench.prompts)) / num_padded(bench, bench.case.num_slow)
     sides: dict[str, tuple[Callable[[], Any], float]] = {
         "ours": (lambda: bench.ours(bench.items, bench.case.num_samples), 1.0),
         "peft": (bench.peft, share * bench.case.num_samples),
@@ -227,7 +231,7 @@ def facts(bench: Bench) -> dict[str, float]:
     passes = [bench.case.num_samples if index >= bench.first_top_layer else 1 for index in range(len(layers))]
     sampler = MergedSamples(bench.adapted, DROPOUT, SEED)
     merge = _seconds(lambda: _touch(sampler))
-    padded = sum(ids_BT.numel() for ids_BT, _ in bench.padded()) * len(bench.prompts) / bench.case.num_slow
+    padded = num_padded(bench, len(bench.prompts))
     head = bench.base.model.get_output_embeddings().weight.numel()
     return {
         "tokens": tokens,
@@ -238,6 +242,11 @@ def facts(bench: Bench) -> dict[str, float]:
         "merge_seconds": merge * bench.case.num_samples,
         "matmul_gflops": matmul_rate(bench.base),
     }
+
+
+def num_padded(bench: Bench, num_prompts: int) -> int:
+    """Return the tokens of some prompts as the plain loop runs them."""
+    return sum(ids_BT.numel() for ids_BT, _ in bench.padded(num_prompts))
 
 
 def _touch(sampler: MergedSamples) -> None:
