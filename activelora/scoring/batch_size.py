@@ -97,6 +97,7 @@ class Halving:
                         where="task.max_prompt_tokens",
                         remedy="Lower it, or use a smaller model, `model.dtype: bfloat16` or a larger GPU.",
                     )
+                self._most_tokens = num_tokens - 1
                 parts.append(part)
                 begin = rows.stop
                 continue
