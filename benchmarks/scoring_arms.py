@@ -89,11 +89,8 @@ class Bench:
         kind = "multi_label" if "{label}" in prompt else "classification"
         config = TaskConfig(kind=kind, prompt=prompt, labels=labels, chat_template="never", max_prompt_tokens=400)
         self.encoder = Encoder(self.base.tokenizer, config)
-        lines = (
-            (DATA / case.data.partition("_")[0] / "train.jsonl")
-            .read_text(encoding="utf-8")
-            .splitlines()[: case.num_items]
-        )
+        path = DATA / case.data.partition("_")[0] / "train.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines()[: case.num_items]
         self.items = [Item(row["id"], {"text": row["text"]}) for row in map(json.loads, lines)]
         self.adapted: Any = lora.attach(self.base, AdapterConfig(last_layers=case.last_layers, dropout=DROPOUT), SEED)
         with torch.random.fork_rng():

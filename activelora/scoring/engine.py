@@ -43,7 +43,6 @@ CHUNKS_WITHOUT_TRUNK = 64
 BLOCK_POSITIONS = 256
 """Positions that are projected onto the whole vocabulary at once."""
 
-
 Read = Callable[[int, list[Row], Finals], None]
 """Sample's place among the samples, rows of a batch, their final states."""
 
@@ -212,10 +211,10 @@ class Engine:
 
     def _read(self, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
         """Project the answers' positions and write the rows' scores."""
-        head = self.base.model.get_output_embeddings()
         if rows[0].answer is not None:
             self._read_texts(scores_NC, rows, finals)
             return
+        head = self.base.model.get_output_embeddings()
         hidden_RD = finals.last()
         width = max(len(row.targets) for row in rows)
         targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
