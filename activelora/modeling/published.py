@@ -11,8 +11,7 @@ import hashlib
 import logging
 import os
 import re
-import shutil
-import tempfile
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from activelora.campaign.store import Store, open_store
 from activelora.errors import ModelError
+from activelora.modeling.arriving import arrive
 from activelora.progress import track
 
 logger = logging.getLogger(__name__)
@@ -124,8 +124,12 @@ def fetch(uri: str, target: Path) -> Path:
         ModelError: Nothing is published there, or a file is not what ``model.json`` says, also when fetched again.
         StoreError: The store cannot be read.
     """
-    if (target / "config.json").exists():
-        return target
+    if arrive(target, partial(_fetch_files, uri)):
+        logger.info("%s is in %s", uri, target)
+    return target
+
+
+def _fetch_files(uri: str, scratch: Path) -> Path:
     published = find(uri)
     if published is None:
         raise ModelError(
@@ -133,21 +137,12 @@ def fetch(uri: str, target: Path) -> Path:
             where=f"model {uri}",
             remedy="Publish it with: activelora model push FOLDER s3://bucket/prefix.",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
     store = open_store(uri)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
-        partial = Path(scratch) / "model"
-        partial.mkdir()
-        for file in track(published.files, f"fetching {published.name}", len(published.files)):
-            _fetch_file(store, file, partial / file.name)
-        try:
-            partial.rename(target)
-        except OSError:
-            if not (target / "config.json").exists():
-                raise
-            shutil.rmtree(partial)  # another process was faster
-    logger.info("%s is in %s", published.name, target)
-    return target
+    folder = scratch / "model"
+    folder.mkdir()
+    for file in track(published.files, f"fetching {published.name}", len(published.files)):
+        _fetch_file(store, file, folder / file.name)
+    return folder
 
 
 def place_in(cache_uri: str, base: str, revision: str | None) -> str:

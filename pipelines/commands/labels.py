@@ -117,17 +117,14 @@ def blame_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show every record of an item, or of all: who, when, in which round, from where, and what replaced it."""
-    from activelora.campaign.label_history import blame
-    from activelora.campaign.labels import label_records
-    from activelora.campaign.ledger import num_collected
+    from activelora.campaign.label_history import history
     from activelora.pool.access import find_items
     from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place)
-    config = campaign.config.labeling
-    history = blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
-    items = find_items(campaign, list(history))
-    chosen = {one for one in history if one.startswith(item) or items[one].source_id == item}
+    entries = history(campaign)
+    items = find_items(campaign, list(entries))
+    chosen = {one for one in entries if one.startswith(item) or items[one].source_id == item}
     if item and not chosen:
         raise ConfigError(
             f"no labelled item is called `{item}`",
@@ -135,7 +132,7 @@ def blame_command(
             remedy="Without ITEM, `labels blame` lists all.",
         )
     task = make_task(campaign.config.task)
-    rows = [_row(task, items[one], entry) for one in history if one in chosen for entry in history[one]]
+    rows = [_row(task, items[one], entry) for one in entries if one in chosen for entry in entries[one]]
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
     else:
