@@ -9,12 +9,17 @@ with stratified uniform numbers: every candidate meets the same draws, which mak
 Scores never rise along a batch: information is submodular. So an item's last score is an upper bound of its next one,
 and only items whose bound reaches the best new score are scored again (lazy greedy, Minoux 1978): the same picks as
 from scoring all. Where configurations are drawn, this holds up to the draws' noise, and bounds are raised by
-:data:`STANDARD_ERRORS` of it. Memory is bounded by blocks of configurations and of candidates.
-Letters: N candidates, K samples, C answers, M configurations, B configurations of a block.
+:data:`STANDARD_ERRORS` of it. Bounds there come from few of the drawn configurations: how uncertain an answer is in one
+depends almost wholly on the samples' weights in it, which are known of all. So the few are weighted until the means of
+simple functions of the weights are those of all (calibration, Deville and Särndal 1992), and what the functions leave
+unexplained gives the bound's error: a fifteenth of the spread without products of two weights, a hundredth with them.
+Memory is bounded by blocks of configurations and of candidates.
+Letters: N candidates, K samples, C answers, M configurations, B configurations of a block, S of the few, F functions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,14 +40,18 @@ from activelora.seeding import derive_seed
 
 BLOCK_NUMBERS = 200_000
 """Float64 numbers in a block's temporary arrays: 1.6 MB each, which a core's cache holds."""
-GROUP_LEAST, GROUP_MOST = 16, 256
+GROUP_LEAST, GROUP_MOST = 16, 128
 """Candidates that are scored at once: the first of a pick, and at most."""
 ROUNDING = 2e-5
 """Nats by which an entropy in float32 can be off, for up to millions of answers; float64 decides among the nearest."""
 SMALLEST = {4: 1e-35, 8: 1e-290}
 """Probability in place of 0, by the bytes of a number."""
 STANDARD_ERRORS = 4.0
-"""Of the mean over drawn configurations, by which a bound is raised there."""
+"""Of the mean over drawn configurations, by which a bound is raised there; and of what a few tell about all."""
+FEW, EVEN = 500, 0.25
+"""Configurations of all drawn ones that bounds come from, at least; share of them that is drawn evenly."""
+FEW_PER_FUNCTION, LEAST_FEWER = 10, 4
+"""At least so many for each function that is fitted; and where they are not so many times fewer, all are taken."""
 DECIMALS = 9
 """Scores are rounded to a nanonat, so that equal items are equal whatever the order of a sum."""
 
@@ -89,6 +98,10 @@ def greedy(probs_NKC: FloatArray, num: int, num_configurations: int, seed: int) 
     return chosen
 
 
+Screen = Callable[[Float32Array], tuple[FloatArray, FloatArray]]
+"""Probabilities → the highest that E H[y | configuration] may be, and the draws' standard error."""
+
+
 class _Gains:
     """What each candidate adds to the batch so far, kept only as exactly as the next pick needs it.
 
@@ -113,33 +126,38 @@ class _Gains:
 
     def take(self) -> tuple[int, float]:
         """Take the free candidate that adds most, the first of equals; return its row and what it adds."""
-        is_screened_N, is_scored_N = np.zeros((2, len(self._bounds_N)), dtype=np.bool_)
+        screens = self._joint.screens()
+        passed_N = np.zeros(len(self._bounds_N), dtype=np.int64)  # screens; one more for those that are scored
         slack, size = 0.0, GROUP_LEAST
         while True:
-            best = float(self._bounds_N[is_scored_N].max(initial=-1.0))
-            is_open_N = self._free_N & ~is_scored_N
-            if len(rows := np.flatnonzero(is_open_N & ~is_screened_N & (self._bounds_N >= best - slack))):
-                rows = self._highest(rows, size)
-                slack = max(slack, self._screen(rows))
-                is_screened_N[rows], size = True, min(2 * size, GROUP_MOST)
-            rows = np.flatnonzero(is_open_N & is_screened_N & (self._bounds_N >= best))
-            if len(rows):
-                rows = self._highest(rows, GROUP_LEAST)
-                self._score(rows)
-                is_scored_N[rows] = True
-            elif not (is_open_N & ~is_screened_N & (self._bounds_N >= best - slack)).any():
+            is_done = True
+            for stage in range(len(screens) + 1):
+                best = float(self._bounds_N[passed_N > len(screens)].max(initial=-1.0))
+                reach = best - slack if stage == 0 else best
+                rows = np.flatnonzero(self._free_N & (passed_N == stage) & (self._bounds_N >= reach))
+                if not len(rows):
+                    continue
+                is_done = False
+                rows = self._highest(rows, size if stage == 0 else GROUP_LEAST)
+                passed_N[rows] += 1
+                if stage == len(screens):
+                    self._score(rows)
+                else:
+                    slack = max(slack, self._screen(rows, screens[stage]))
+            if is_done:
                 break
-        row = int(np.where(is_scored_N, self._bounds_N, -1.0).argmax())
+            size = min(2 * size, GROUP_MOST)
+        row = int(np.where(passed_N > len(screens), self._bounds_N, -1.0).argmax())
         self._free_N[row] = False
         return row, float(self._bounds_N[row])
 
     def _highest(self, rows: NDArray[np.int64], num: int) -> NDArray[np.int64]:
         return np.sort(rows[np.argsort(-self._bounds_N[rows], kind="stable")[:num]])
 
-    def _screen(self, rows: NDArray[np.int64]) -> float:
+    def _screen(self, rows: NDArray[np.int64], screen: Screen) -> float:
         """Bound candidates anew, in float32; return how far the bounds of others may be too low."""
-        mean_B, error_B = self._joint.entropy_with_error(self._probs_NKC[rows].astype(np.float32))
-        self._bounds_N[rows] = np.maximum(mean_B - self._expected_N[rows], 0.0) + ROUNDING
+        highest_B, error_B = screen(self._probs_NKC[rows].astype(np.float32))
+        self._bounds_N[rows] = np.maximum(highest_B - self._expected_N[rows], 0.0) + ROUNDING
         self.num_screened += len(rows)
         return STANDARD_ERRORS * float(error_B.max()) + ROUNDING
 
@@ -191,6 +209,14 @@ class _Joint:
             variance_N += np.maximum(second_N - first_N**2, 0.0) / num_samples
         return mean_N, np.sqrt(variance_N / len(weights_MK))
 
+    def screens(self) -> list[Screen]:
+        """Return ways to bound the entropies from above, the quick one first."""
+        if not self._is_exact:
+            weights_MK = _softmax(self._log_joint_MK)
+            if found := [few for pairs in (False, True) if (few := _Few.of(weights_MK, pairs)) is not None]:
+                return [few.entropy_at_most for few in found]
+        return [self.entropy_with_error]
+
     def add(self, probs_KC: FloatArray) -> None:
         """Take an item into the batch."""
         self._picked.append(probs_KC)
@@ -227,6 +253,91 @@ class _Joint:
             self._log_joint_MK[rows] += log_probs_KC[:, np.minimum(answers_B, last)].T
 
 
+class _Few:
+    """Some of the drawn configurations, weighted so that they stand for all.
+
+    One is taken the likelier, the less sure its weights are of a sample: what the functions leave unexplained grows
+    with that.
+
+    Args:
+        weights_MK: The samples' weights in all M configurations, equally many drawn by each sample.
+        size: How many to take.
+        pairs: Whether products of two weights are among the functions.
+    """
+
+    def __init__(self, weights_MK: FloatArray, size: int, pairs: bool) -> None:
+        num_all, num_samples = weights_MK.shape
+        unsure_M = _entropy(weights_MK) + np.finfo(np.float64).tiny
+        chances_M = _chances(EVEN / num_all + (1.0 - EVEN) * unsure_M / unsure_M.sum(), size)
+        chosen_S = _systematic(chances_M, np.argsort(unsure_M, kind="stable"))
+        chosen_SK, chances_S = weights_MK[chosen_S], chances_M[chosen_S]
+        self._num_all = num_all
+        self._weights_SK = chosen_SK.astype(np.float32)
+        self._functions_SF = _functions(chosen_SK, pairs)
+        plain_S = 1.0 / (num_all * chances_S)
+        self._roots_S = np.sqrt(plain_S)
+        self._inverse_FS = np.linalg.pinv(self._roots_S[:, None] * self._functions_SF, rcond=1e-8)
+        missing_F = _mean_functions(weights_MK, pairs) - plain_S @ self._functions_SF
+        self.shares_S = plain_S + self._roots_S * (missing_F @ self._inverse_FS)
+        freedom = 1.0 - self._functions_SF.shape[1] / len(chosen_S)
+        self._squares_S = (1.0 - chances_S) * plain_S**2 / freedom
+        drawn_by_SK = np.eye(num_samples)[chosen_S // (num_all // num_samples)]
+        self._plain_S = plain_S / plain_S.sum()
+        self._drawn_by_KS = (drawn_by_SK * self._plain_S[:, None]).T
+        self._of_sample_K = np.maximum(self._drawn_by_KS.sum(axis=1), np.finfo(np.float64).tiny)
+
+    @classmethod
+    def of(cls, weights_MK: FloatArray, pairs: bool) -> _Few | None:
+        """Choose some, or return None where they would not be few."""
+        size = max(FEW, FEW_PER_FUNCTION * _functions(weights_MK[:1], pairs).shape[1])
+        return cls(weights_MK, size, pairs) if len(weights_MK) >= LEAST_FEWER * size else None
+
+    def entropy_at_most(self, probs_NKC: Float32Array) -> tuple[FloatArray, FloatArray]:
+        """Return E H[y | configuration] over all as a bound from above, and the draws' standard error.
+
+        The bound is :data:`STANDARD_ERRORS` above the estimate.
+        """
+        num_items, num_samples, num_answers = probs_NKC.shape
+        flat_KX = np.ascontiguousarray(probs_NKC.transpose(1, 0, 2)).reshape(num_samples, -1)
+        parts = [part_BN for _, part_BN in _mixed_entropies(self._weights_SK, flat_KX, (num_items, num_answers))]
+        entropy_SN = np.concatenate(parts)
+        rest_SN = entropy_SN - self._functions_SF @ (self._inverse_FS @ (self._roots_S[:, None] * entropy_SN))
+        error_N = np.sqrt(self._squares_S @ rest_SN**2)
+        between_N = (self._drawn_by_KS @ entropy_SN) ** 2 / self._of_sample_K[:, None]
+        variance_N = np.maximum(self._plain_S @ entropy_SN**2 - between_N.sum(axis=0), 0.0)
+        return self.shares_S @ entropy_SN + STANDARD_ERRORS * error_N, np.sqrt(variance_N / self._num_all)
+
+
+def _chances(shares_M: FloatArray, size: int) -> FloatArray:
+    """Return chances in proportion to shares, at most 1, that make up a size."""
+    factor = float(size)
+    for _ in range(20):
+        chances_M = np.minimum(factor * shares_M, 1.0)
+        factor *= size / chances_M.sum()
+    return chances_M
+
+
+def _systematic(chances_M: FloatArray, order_M: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return some numbers, in ascending order, each with its chance: evenly along an order (systematic sampling)."""
+    total_M = chances_M[order_M].cumsum()
+    return np.unique(order_M[np.searchsorted(total_M, np.arange(0.5, total_M[-1]))])
+
+
+def _functions(weights_MK: FloatArray, pairs: bool) -> FloatArray:
+    """Return what the uncertainty of an answer may depend on, shape (M, F): the weights, and how unequal they are."""
+    entropy_M1 = _entropy(weights_MK)[:, None]
+    simple = [weights_MK, entropy_M1, entropy_M1**2, weights_MK.max(axis=1, keepdims=True)]
+    if not pairs:
+        return np.hstack([*simple, weights_MK**2])
+    first, second = np.triu_indices(weights_MK.shape[1])
+    return np.hstack([*simple, weights_MK[:, first] * weights_MK[:, second]])
+
+
+def _mean_functions(weights_MK: FloatArray, pairs: bool) -> FloatArray:
+    blocks = (weights_MK[begin : begin + FEW] for begin in range(0, len(weights_MK), FEW))
+    return np.asarray(sum(_functions(block, pairs).sum(axis=0) for block in blocks) / len(weights_MK))
+
+
 def _softmax(log_joint_MK: FloatArray) -> FloatArray:
     weights_MK = np.exp(log_joint_MK - log_joint_MK.max(axis=1, keepdims=True))
     return np.asarray(weights_MK / weights_MK.sum(axis=1, keepdims=True), dtype=np.float64)
@@ -248,6 +359,14 @@ def _mixed_entropy(
         shares_M: Weights of the mean.
     """
     mean_N, square_N = np.zeros(shape[0]), np.zeros(shape[0])
+    for block, entropy_BN in _mixed_entropies(weights_MK, flat_KX, shape):
+        mean_N += shares_M[block] @ entropy_BN
+        square_N += shares_M[block] @ entropy_BN**2
+    return mean_N, square_N
+
+
+def _mixed_entropies(weights_MK: Any, flat_KX: Any, shape: tuple[int, int]) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the entropy of every item's mixed distribution, a block of configurations after the other."""
     # A smallest probability in place of 0, so that 0 ln 0 = 0: it adds less than any rounding.
     flat_KX = np.maximum(flat_KX, SMALLEST[flat_KX.dtype.itemsize])
     size = max(1, BLOCK_NUMBERS // flat_KX.shape[1])
@@ -259,10 +378,7 @@ def _mixed_entropy(
         np.matmul(weights_MK[block], flat_KX, out=mixed_BX[:num])
         np.log(mixed_BX[:num], out=logs_BX[:num])
         mixed_BNC, logs_BNC = (array[:num].reshape(num, *shape) for array in (mixed_BX, logs_BX))
-        entropy_BN = -np.einsum("bnc,bnc->bn", mixed_BNC, logs_BNC).astype(np.float64)
-        mean_N += shares_M[block] @ entropy_BN
-        square_N += shares_M[block] @ entropy_BN**2
-    return mean_N, square_N
+        yield block, -np.einsum("bnc,bnc->bn", mixed_BNC, logs_BNC).astype(np.float64)
 
 
 def _entropy(probs: FloatArray) -> FloatArray:

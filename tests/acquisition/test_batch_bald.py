@@ -112,6 +112,69 @@ def test_gains_never_rise():
     assert gains == sorted(gains, reverse=True)
 
 
+def drawn_joint(probs_NKC, num_picked, num_configurations=4000):
+    joint = batch_bald._Joint(probs_NKC.shape[1], num_configurations, seed=0)
+    for row in range(num_picked):
+        joint.add(probs_NKC[row])
+    return joint
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+@pytest.mark.parametrize("num_picked", [7, 12, 25])
+def test_few_configurations_stand_for_all(monkeypatch, pairs, num_picked):
+    monkeypatch.setattr(batch_bald, "FEW", 200)
+    probs_NKC = np.exp(drawn_log_probs(12, 400, 6, 5, spread=1.5))
+    joint = drawn_joint(probs_NKC, num_picked)
+    weights_MK = batch_bald._softmax(joint._log_joint_MK)
+    few = batch_bald._Few.of(weights_MK, pairs)
+    assert len(few.shares_S) <= 305
+    mean_F = batch_bald._functions(weights_MK, pairs).mean(axis=0)
+    np.testing.assert_allclose(few.shares_S @ few._functions_SF, mean_F, atol=1e-7)
+
+    whole_N, noise_N = joint.entropy_with_error(probs_NKC)
+    highest_N, few_noise_N = few.entropy_at_most(probs_NKC.astype(np.float32))
+    assert (highest_N + batch_bald.ROUNDING >= whole_N).mean() >= 0.995
+    assert np.median(few_noise_N) == pytest.approx(np.median(noise_N), rel=0.15)
+    # So many configurations by themselves would be off by this in one standard error, and a bound by four.
+    alone = np.median(noise_N) * math.sqrt(len(weights_MK) / len(few.shares_S))
+    assert np.median(highest_N - whole_N) < 0.25 * batch_bald.STANDARD_ERRORS * alone
+
+
+def test_systematic_draws_keep_their_chances():
+    """Chances are in proportion to the shares up to 1, and who has 1 is drawn."""
+    shares_M = np.random.default_rng(0).dirichlet(np.full(40, 0.3))
+    chances_M = batch_bald._chances(shares_M, 12)
+    assert chances_M.sum() == pytest.approx(12, abs=1e-6)
+    assert chances_M.max() == 1.0
+    free_M = chances_M < 1.0
+    np.testing.assert_allclose(chances_M[free_M] / shares_M[free_M], (chances_M / shares_M)[free_M][0])
+    drawn = batch_bald._systematic(chances_M, np.argsort(shares_M))
+    assert len(drawn) == 12
+    assert set(np.flatnonzero(chances_M == 1.0)) <= set(drawn)
+
+
+def test_picks_from_few_configurations_are_those_from_all(monkeypatch):
+    monkeypatch.setattr(batch_bald, "FEW", 200)
+    probs_NKC = np.exp(drawn_log_probs(13, 300, 6, 5, spread=1.5))
+    chosen = batch_bald.greedy(probs_NKC, 14, 4000, seed=0)
+    joint = drawn_joint(probs_NKC, 0)
+    expected_N = batch_bald._entropy(probs_NKC).mean(axis=1)
+    free_N = np.ones(len(probs_NKC), dtype=bool)
+    for row, gain in chosen:
+        gains_N = np.where(free_N, joint.conditional_entropy(probs_NKC) - expected_N, -1.0)
+        assert row == int(np.argmax(gains_N))
+        assert gain == pytest.approx(max(gains_N[row], 0.0), abs=1e-8)
+        free_N[row] = False
+        joint.add(probs_NKC[row])
+    assert len(joint.screens()) == 2
+
+
+def test_few_configurations_are_not_taken_where_they_would_not_be_few():
+    probs_NKC = np.exp(drawn_log_probs(14, 20, 6, 5))
+    joint = drawn_joint(probs_NKC, 8, 1000)
+    assert joint.screens() == [joint.entropy_with_error]
+
+
 def test_blocks_do_not_change_the_result(monkeypatch):
     probs_NKC = np.exp(drawn_log_probs(6, 30, 6, 4))
     whole = batch_bald.greedy(probs_NKC, 8, 2000, seed=1)
