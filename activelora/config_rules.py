@@ -36,6 +36,7 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
         _sampling,
         _two_stage,
         _gradient,
+        _packing,
         _class_floor,
         _budget,
         _split,
@@ -66,6 +67,15 @@ def _method(config: CampaignConfig) -> AdapterMethod | None:
     from activelora.modeling.methods.registry import METHODS  # which needs this module
 
     return METHODS.get(config.adapter.method)
+
+
+def _packing(config: CampaignConfig) -> Iterator[Conflict]:
+    if not config.training.packing:
+        return
+    if config.training.group_by_length:
+        yield Conflict("training.packing", "it orders batches, as group_by_length does", "Set one of the two to false.")
+    if config.adapter.method == "c_lora":
+        yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
 
 
 def _two_stage(config: CampaignConfig) -> Iterator[Conflict]:

@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "batch_bald": "benchmarks.batch_bald",
     "ingest": "benchmarks.ingest",
     "scoring": "benchmarks.scoring",
+    "training": "benchmarks.training",
     "inbox": "benchmarks.inbox",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""

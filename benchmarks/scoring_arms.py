@@ -177,7 +177,8 @@ def _together(rows: list[tuple[torch.Tensor, int]]) -> tuple[torch.Tensor, torch
     return torch.stack(padded), torch.zeros(len(rows))
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def cpu_seconds(function: Callable[[], Any]) -> float:
+    """Return what a function takes, in seconds of this process's CPU time."""
     begin = time.process_time()
     function()
     return time.process_time() - begin
@@ -200,7 +201,7 @@ def compare(clock: Clock, case: dict[str, Any], repetitions: int, with_baal: boo
     with clock.running():
         for _ in range(repetitions):
             for name, (function, times) in sides.items():
-                seconds[name].append(_seconds(function) * times)
+                seconds[name].append(cpu_seconds(function) * times)
     return {"seconds": seconds, **facts(bench), "difference": difference(bench)}
 
 
@@ -227,7 +228,7 @@ def facts(bench: Bench) -> dict[str, float]:
     weights = [_linear_weights(layer) for layer in layers]
     passes = [bench.case.num_samples if index >= bench.first_top_layer else 1 for index in range(len(layers))]
     sampler = MergedSamples(bench.adapted, DROPOUT, SEED)
-    merge = _seconds(lambda: _touch(sampler))
+    merge = cpu_seconds(lambda: _touch(sampler))
     padded = num_padded(bench, len(bench.prompts))
     head = bench.base.model.get_output_embeddings().weight.numel()
     return {
@@ -269,7 +270,7 @@ def matmul_rate(base: BaseModel, num_tokens: int = 256, repetitions: int = 8) ->
             continue
         inputs = torch.randn(num_tokens, module.weight.shape[1])
         weight = module.weight.detach()
-        seconds += min(_seconds(partial(torch.mm, inputs, weight.T)) for _ in range(repetitions))
+        seconds += min(cpu_seconds(partial(torch.mm, inputs, weight.T)) for _ in range(repetitions))
         operations += 2 * num_tokens * weight.numel()
     return operations / seconds / 1e9
 

@@ -303,3 +303,15 @@ def test_two_stages_where_they_save_nothing_are_refused(write, section, words):
     document = GOOD if name not in GOOD else re.sub(rf"(?ms)^{name}:.*?(?=^\w|\Z)", "", GOOD)
     found = problems(write(f"{document}{section}\nscoring: {{two_stage: 0.3}}\n"))
     assert any("`scoring.two_stage`" in one and words in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("training: {packing: true, group_by_length: true}", "orders batches"),
+        ("training: {packing: true}\nadapter: {method: c_lora}", "noise belongs to a text"),
+    ],
+)
+def test_packing_is_refused_where_it_does_not_fit(write, section, words):
+    found = problems(write(f"{GOOD}{section}\n"))
+    assert any("`training.packing`" in one and words in one for one in found)

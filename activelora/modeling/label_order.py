@@ -5,8 +5,12 @@ Letters: N examples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from activelora.modeling.packing import num_shared
 
 IntArray = NDArray[np.int64]
 
@@ -37,3 +41,20 @@ def group_by_length(
         batches = window[:whole].reshape(-1, batch_size)
         grouped += [batches[generator.permutation(len(batches))].ravel(), window[whole:]]
     return np.concatenate(grouped)
+
+
+def groups_alike(ids: Sequence[tuple[int, ...]]) -> list[IntArray]:
+    """Group neighbours that are about the same text: they share more than half of what not all begin with.
+
+    Args:
+        ids: Token ids of the N examples, those of an item one after the other.
+    """
+    everywhere = num_shared(min(ids), max(ids))
+    groups = [[0]]
+    for index in range(1, len(ids)):
+        shorter = min(len(ids[index - 1]), len(ids[index])) - everywhere
+        if 2 * (num_shared(ids[index - 1], ids[index]) - everywhere) > shorter:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return [np.array(group) for group in groups]

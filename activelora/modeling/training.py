@@ -5,6 +5,7 @@ Letters: B batch, T tokens, D features, C answers, V vocabulary.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,14 +21,17 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
-from activelora.modeling.label_order import group_by_length
+from activelora.modeling.label_order import group_by_length, groups_alike
+from activelora.modeling.packing import LONGEST, Pack, can_pack, layout_of, packs, plain
 from activelora.modeling.parallel import ALONE, SharedDropout, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
-from activelora.modeling.split import SplitDecoder
+from activelora.modeling.split import Layout, SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.seeding import derive_seed
+
+logger = logging.getLogger(__name__)
 
 TRUNK_CACHE_BYTES = 2 << 30
 
@@ -129,7 +133,11 @@ class Trainer:
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
         )
         # Processes that gather layers together must all run the trunk, or none: their caches may differ.
-        self._loss = AnswerLoss(base, first_adapted(trainee.adapted), examples, None if team.shards else kept)
+        packing = config.packing and team.size == 1
+        self._loss = AnswerLoss(
+            base, first_adapted(trainee.adapted), examples, None if team.shards else kept, packing=packing
+        )
+        self._groups_alike = groups_alike([one.ids for one in examples]) if packing else None
         self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
         self.optimizers = trainee.optimizers(config)  # after FSDP has put its parameters in the place of the model's
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
@@ -191,6 +199,10 @@ class Trainer:
 
     def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         generator = np.random.default_rng(derive_seed(self._seed, "epoch", epoch))
+        if self._groups_alike is not None:
+            return np.concatenate(
+                [self._groups_alike[group] for group in generator.permutation(len(self._groups_alike))]
+            )
         order = generator.permutation(len(self._examples))
         if not self._config.group_by_length:
             return order
@@ -213,6 +225,7 @@ class AnswerLoss(nn.Module):
         examples: The labelled items.
         kept: Where the trunk's states are kept across runs, if anywhere.
         cache_bytes: In memory, trunk states are kept up to this size, and computed again for every batch beyond it.
+        packing: Whether examples of a batch that begin alike are run as one, where the model allows it.
     """
 
     def __init__(
@@ -222,6 +235,7 @@ class AnswerLoss(nn.Module):
         examples: Sequence[Example],
         kept: TrunkStates | None = None,
         cache_bytes: int = TRUNK_CACHE_BYTES,
+        packing: bool = False,
     ) -> None:
         super().__init__()
         self._model = base.model  # registered: what wraps this module finds its parameters
@@ -232,6 +246,12 @@ class AnswerLoss(nn.Module):
         self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
         self._kept = kept
         self._states: list[torch.Tensor] | None = None
+        self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
+        if packing:
+            base.model.eval()  # dropout would tell a pack from its rows; training begins by switching it on
+        self._packing = packing and can_pack(self._split, self._like)
+        if packing and not self._packing:
+            logger.info("this model does not attend as a pack needs it; training without `training.packing`")
 
     @property
     def layers(self) -> list[nn.Module]:
@@ -256,17 +276,20 @@ class AnswerLoss(nn.Module):
 
     def forward(self, indices: list[int]) -> torch.Tensor:
         """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
-        final_BTD = self._split.top(self._inputs(indices))
+        batch = self._packs(indices)
+        layout = layout_of(batch, 0, self._like)
+        final_BTD = self._split.top(self._inputs(indices, batch, layout), None, layout)
         head = self._base.model.get_output_embeddings()
         hidden: list[torch.Tensor] = []
         sequences: list[int] = []
         positions: list[int] = []
         targets: list[int] = []
         weights: list[float] = []
-        for row, index in enumerate(indices):
-            one = self._examples[index]
+        rows = [(place, *row) for place, pack in enumerate(batch) for row in zip(pack.rows, pack.paths, strict=True)]
+        for place, row, path in rows:
+            one = self._examples[indices[row]]
             begin = len(one.ids) - len(one.targets)
-            hidden.append(final_BTD[row, begin : len(one.ids)])
+            hidden.append(final_BTD[place, list(path[begin:])])
             sequences += [row] * len(one.targets)
             positions += range(begin, len(one.ids))
             targets += one.targets
@@ -277,13 +300,29 @@ class AnswerLoss(nn.Module):
         losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
         return (losses * torch.tensor(weights, device=device)).sum()
 
-    def _inputs(self, indices: list[int]) -> torch.Tensor:
+    def _packs(self, indices: list[int]) -> list[Pack]:
+        """Return the examples as packs, whose rows are their places among the indices."""
+        ids = [self._examples[index].ids for index in indices]
+        if self._packing:
+            return packs(ids, range(len(ids)), LONGEST)
+        return [plain(row, number) for number, row in enumerate(ids)]
+
+    def _inputs(self, indices: list[int], batch: list[Pack], layout: Layout | None) -> torch.Tensor:
         """Return what the top runs on: padded ids, or padded trunk states."""
         if not self._keeps:
-            return self._split.trunk(self._ids(indices))
+            rows = [torch.tensor(pack.ids) for pack in batch]
+            ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._base.device)
+            return self._split.trunk(ids_BT, None, layout)
         if self._states is None:
             self._states = [self._state(one.ids) for one in self._examples]
-        return nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True)
+        states = []
+        for pack in batch:
+            first = self._states[indices[pack.rows[0]]]
+            states_TD = first.new_empty(len(pack.ids), first.shape[1])
+            for row, path in zip(pack.rows, pack.paths, strict=True):
+                states_TD[list(path)] = self._states[indices[row]]
+            states.append(states_TD)
+        return nn.utils.rnn.pad_sequence(states, batch_first=True)
 
     def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
         """Return an example's trunk states; it is run alone, for rounding depends on company, which rounds change."""
@@ -296,7 +335,3 @@ class AnswerLoss(nn.Module):
             if self._kept is not None:
                 self._kept.put(key, state)
         return state.to(self._base.device)
-
-    def _ids(self, indices: list[int]) -> torch.Tensor:
-        rows = [torch.tensor(self._examples[index].ids) for index in indices]
-        return nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._base.device)

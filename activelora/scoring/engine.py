@@ -23,6 +23,7 @@ from transformers import DynamicCache
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
+from activelora.modeling.packing import can_pack
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.split import SplitDecoder
@@ -30,7 +31,6 @@ from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Chunk, Listing, Row
-from activelora.scoring.packing import can_pack
 from activelora.scoring.runner import Runner
 from activelora.scoring.trunk import Trunk
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from activelora.scoring.packing import Pack
+from activelora.modeling.packing import Pack
 
 
 class Finals:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from activelora.modeling.encoding import EncodedItem, Scoring
-from activelora.scoring.packing import LONGEST, Pack, num_shared, packs, plain
+from activelora.modeling.packing import LONGEST, Pack, num_shared, packs, plain
 
 MIN_PREFIX_TOKENS = 4
 

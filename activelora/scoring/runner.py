@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import DynamicCache
 
+from activelora.modeling.packing import Pack, layout_of
 from activelora.modeling.split import Layout, expand_cache
 from activelora.scoring.batch_size import Halving
-from activelora.scoring.packing import Pack, layout_of
 
 Compute = Callable[[torch.Tensor, DynamicCache | None, Layout | None], torch.Tensor]
 """Inputs (B, T) or (B, T, D), the prefix's keys and values, and what is not plainly causal → states (B, T, D)."""

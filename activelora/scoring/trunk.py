@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import DynamicCache
 
+from activelora.modeling.packing import Pack
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring.layout import Chunk
-from activelora.scoring.packing import Pack
 from activelora.scoring.runner import Runner
 
 States = tuple[torch.Tensor | None, list[torch.Tensor]]

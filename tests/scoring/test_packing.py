@@ -9,13 +9,13 @@ from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
 from activelora.modeling.encoding import Encoder
+from activelora.modeling.packing import LONGEST, can_pack, layout_of, packs, plain
 from activelora.modeling.sampling import MergedSamples, NoAdapter, UnmergedSamples
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring.engine import Engine
 from activelora.scoring.finals import Finals
-from activelora.scoring.packing import LONGEST, can_pack, layout_of, packs, plain
 from activelora.scoring.runner import Runner
 from tests.scoring.test_engine import assert_same, slow_embeddings, slow_log_probs
 

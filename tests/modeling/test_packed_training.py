@@ -1,0 +1,117 @@
+"""Training on packs: what examples of a batch begin with is run once, and nothing else changes."""
+
+import numpy as np
+import pytest
+import torch
+
+from activelora.campaign.records import Item
+from activelora.config import AdapterConfig, TaskConfig, TrainingConfig
+from activelora.modeling import lora
+from activelora.modeling.encoding import Encoder
+from activelora.modeling.label_order import groups_alike
+from activelora.modeling.trainee import PlainTrainee
+from activelora.modeling.training import AnswerLoss, Trainer, example
+from tests.modeling.conftest import LABELS, TEXTS
+from tests.modeling.test_training import NONE, SMALL, train
+
+INSTRUCTIONS = "What does the word mean ? Who wrote the play ? Where is the river ? "
+
+
+@pytest.fixture(params=["instructions", "label sets", "texts", "soft labels"])
+def examples(request, base):
+    """Examples of a kind of task whose prompts begin alike."""
+    if request.param == "label sets":
+        task = TaskConfig(kind="multi_label", prompt="{text}\nIs it {label}?", labels=LABELS, chat_template="never")
+    elif request.param == "texts":
+        task = TaskConfig(kind="generation", prompt=INSTRUCTIONS + "{text}", chat_template="never")
+    else:
+        task = TaskConfig(prompt=INSTRUCTIONS + "{text} is a", labels=LABELS, chat_template="never")
+    encoder = Encoder(base.tokenizer, task)
+    items = [Item(f"item-{index}", {"text": text}) for index, text in enumerate(TEXTS[:4])]
+    labels = ["the moon", "the river is far", "the moon", "red"] if request.param == "texts" else [1, 3, 0, 2]
+    encoded, indices = encoder.encode_labelled(items, labels)
+    if request.param == "soft labels":
+        return [example(one, label, share) for one in encoded for label, share in ((1, 0.25), (2, 0.75))]
+    return [example(one, index) for one, index in zip(encoded, indices, strict=True)]
+
+
+def all_tokens(base, loss, indices):
+    """Return a loss, its gradients, and how many places the last layer ran."""
+    places = []
+    layer = base.model.get_decoder().layers[-1]
+    hook = layer.register_forward_hook(lambda _, inputs, __: places.append(inputs[0].shape[0] * inputs[0].shape[1]))
+    try:
+        return loss(indices), sum(places)
+    finally:
+        hook.remove()
+
+
+@pytest.mark.parametrize("first_top_layer", [0, 2])
+@pytest.mark.parametrize("cache_bytes", [1 << 30, 0])
+def test_packs_give_the_loss_and_gradients_of_rows(base, examples, first_top_layer, cache_bytes):
+    last_layers = None if first_top_layer == 0 else base.model.config.num_hidden_layers - first_top_layer
+    adapted = lora.attach(base, AdapterConfig(rank=4, last_layers=last_layers, dropout=0.0), seed=3)
+    with lora.attached(adapted):
+        torch.manual_seed(1)
+        for parameter in lora.b_parameters(adapted):
+            parameter.data.normal_(0, 0.1)
+        parameters = [*lora.a_parameters(adapted), *lora.b_parameters(adapted)]
+        indices = np.random.default_rng(0).permutation(len(examples)).tolist()
+        found, places = [], []
+        for packing in (False, True):
+            answer_loss = AnswerLoss(base, first_top_layer, examples, cache_bytes=cache_bytes, packing=packing)
+            loss, num_places = all_tokens(base, answer_loss, indices)
+            found.append([loss, *torch.autograd.grad(loss, parameters)])
+            places.append(num_places)
+    assert any(gradient.abs().max() > 1e-3 for gradient in found[0][1:])
+    for rows, packs in zip(*found, strict=True):
+        torch.testing.assert_close(rows, packs, atol=1e-5, rtol=1e-4)
+    assert places[1] < 0.75 * places[0]
+
+
+def test_batches_keep_the_questions_about_a_text_together(base):
+    task = TaskConfig(kind="multi_label", prompt="{text}\nIs it {label}?", labels=LABELS, chat_template="never")
+    encoder = Encoder(base.tokenizer, task)
+    items = [Item(f"item-{index}", {"text": f"{text} {text}"}) for index, text in enumerate(TEXTS)]
+    encoded, indices = encoder.encode_labelled(items, [5] * len(items))
+    examples = [example(one, index) for one, index in zip(encoded, indices, strict=True)]
+    adapted = lora.attach(base, SMALL, seed=3)
+    with lora.attached(adapted):
+        config = TrainingConfig(batch_size=4, packing=True, epochs=2)
+        trainer = Trainer(base, PlainTrainee(adapted, NONE), examples, config, seed=7)
+        batches = [trainer._batch(step) for step in range(trainer.total_steps)]
+    assert all(len(set(batch // len(LABELS))) == 1 for batch in batches)
+    for epoch in (batches[:8], batches[8:]):
+        assert sorted(np.concatenate(epoch)) == list(range(len(examples)))
+    assert [batch[0] for batch in batches] != sorted(batch[0] for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("ids", "groups"),
+    [
+        ([(1, 2, 3), (1, 2, 4)], [[0], [1]]),
+        ([(1, 2, 3, 4, 9), (1, 2, 3, 4, 8), (1, 5, 6, 7, 9), (1, 5, 6, 7, 8)], [[0, 1], [2, 3]]),
+        ([(1, 2, 3)], [[0]]),
+        ([(1, 2, 3), (1, 2, 3), (4, 2, 3)], [[0, 1], [2]]),
+    ],
+)
+def test_groups_share_more_than_half_of_what_is_their_own(ids, groups):
+    assert [group.tolist() for group in groups_alike(ids)] == groups
+
+
+def test_packed_training_learns_and_goes_on_bit_for_bit(base, examples):
+    config = TrainingConfig(epochs=12, learning_rate=5e-3, batch_size=4, packing=True, checkpoint_every_steps=4)
+    whole, losses = train(base, examples, config)
+    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+    saved = train(base, examples, config, stop_after=8)
+    resumed, resumed_losses = train(base, examples, config, resume=saved)
+    assert losses == resumed_losses
+    assert all(torch.equal(left, right) for left, right in zip(whole, resumed, strict=True))
+
+
+def test_a_model_with_an_attention_window_is_trained_row_by_row(base, examples, monkeypatch, caplog):
+    monkeypatch.setattr(base.model.config, "sliding_window", 8, raising=False)
+    with caplog.at_level("INFO"):
+        loss = AnswerLoss(base, 0, examples, packing=True)
+    assert "without `training.packing`" in caplog.text
+    assert all(pack.is_plain for pack in loss._packs([0, 1]))
