@@ -28,7 +28,7 @@ NOTES = (
     "the full vocabulary and the adapter's own matrices included) need, divided by that. Where both sides run as fast "
     "as the processor multiplies, the ratio of times comes to it.",
     "The row on masks has the rank correlation over items between one mask a sample for all items, as ours, and peft's "
-    "fresh mask for every token.",
+    "fresh mask for every token; the row on numbers that between the same samples in float32 and in bfloat16.",
 )
 SAMPLES = 8
 ITEMS = int(os.environ.get("ACTIVELORA_BENCHMARK_ITEMS", "500"))
@@ -48,11 +48,11 @@ QUESTIONS = 8
 
 
 def run(repetitions: int) -> Iterator[Row]:
-    """Compare on questions, label sets and news, the quick ones first; then two ways to draw masks."""
+    """Compare on questions, label sets and news, the quick ones first; then masks, and numbers of two kinds."""
     yield from _layouts("trec6", repetitions)
     case = Case("agnews_topics", False, None, max(2, ITEMS // QUESTIONS), SLOW, SAMPLES)
     yield from _compared(f"{QUESTIONS} questions each", case, repetitions)
-    yield _correlation()
+    yield from _correlations()
     yield from _layouts("agnews", repetitions)
 
 
@@ -61,11 +61,14 @@ def _layouts(data: str, repetitions: int) -> Iterator[Row]:
         yield from _compared(layout, Case(data, prefix, last_layers, ITEMS, SLOW, SAMPLES), repetitions)
 
 
-def _correlation() -> Row:
+def _correlations() -> Iterator[Row]:
     num_items = min(ITEMS, CORRELATED_ITEMS)
     case = Case("trec6", False, THIRD, num_items, 16, CORRELATED_SAMPLES)
     found = measure("benchmarks.scoring_arms:mask_correlation", case=asdict(case)).value
-    return Row(f"trec6, {num_items} items, K = {CORRELATED_SAMPLES}: fixed masks and masks per token", figures=found)
+    yield Row(f"trec6, {num_items} items, K = {CORRELATED_SAMPLES}: fixed masks and masks per token", figures=found)
+    case = Case("trec6", False, None, num_items, 16, SAMPLES)
+    found = measure("benchmarks.scoring_arms:precision_correlation", case=asdict(case)).value
+    yield Row(f"trec6, {num_items} items, K = {SAMPLES}: float32 and bfloat16", figures=found)
 
 
 def _compared(layout: str, case: Case, repetitions: int) -> Iterator[Row]:

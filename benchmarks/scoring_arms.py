@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -81,9 +81,9 @@ class Case:
 class Bench:
     """A model with an adapter, and the items."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, dtype: Literal["auto", "float32", "bfloat16"] = "auto") -> None:
         self.case = case
-        self.base: BaseModel = load_base(ModelConfig())
+        self.base: BaseModel = load_base(ModelConfig(dtype=dtype))
         prompt, instructions, labels = TASKS[case.data]
         prompt = instructions + prompt if case.prefix else prompt
         kind = "multi_label" if "{label}" in prompt else "classification"
@@ -277,11 +277,28 @@ def matmul_rate(base: BaseModel, num_tokens: int = 256, repetitions: int = 8) ->
 
 def mask_correlation(clock: Clock, case: dict[str, Any]) -> dict[str, float]:
     """Return the rank correlation over items between K fixed masks and K draws of peft's own, by measure."""
-    from scipy.stats import spearmanr
-
     bench = Bench(Case(**case))
     with clock.running():
         fixed = bench.ours(bench.items, bench.case.num_samples)
         fresh = bench.ours(bench.items, bench.case.num_samples, TokenSamples(bench.adapted, SEED))
+    return rank_correlations(fixed, fresh)
+
+
+def precision_correlation(clock: Clock, case: dict[str, Any]) -> dict[str, float]:
+    """Return the rank correlation over items between K samples in float32 and the same ones in bfloat16, by measure."""
+    with clock.running():
+        whole, half = (_by_dtype(Case(**case), dtype) for dtype in ("float32", "bfloat16"))
+    return rank_correlations(whole, half)
+
+
+def _by_dtype(case: Case, dtype: Literal["float32", "bfloat16"]) -> NDArray[np.float64]:
+    bench = Bench(case, dtype)
+    return bench.ours(bench.items, case.num_samples)
+
+
+def rank_correlations(one_NKC: NDArray[np.float64], other_NKC: NDArray[np.float64]) -> dict[str, float]:
+    """Return Spearman's correlation between two ways to compute log-probabilities, by measure."""
+    from scipy.stats import spearmanr
+
     names = ("predictive_entropy", "bald")
-    return {name: float(spearmanr(MEASURES[name](fixed), MEASURES[name](fresh)).statistic) for name in names}
+    return {name: float(spearmanr(MEASURES[name](one_NKC), MEASURES[name](other_NKC)).statistic) for name in names}

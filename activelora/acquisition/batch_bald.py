@@ -12,7 +12,7 @@ from scoring all. Where configurations are drawn, this holds up to the draws' no
 :data:`STANDARD_ERRORS` of it. Bounds there come from few of the drawn configurations: how uncertain an answer is in one
 depends almost wholly on the samples' weights in it, which are known of all. So the few are weighted until the means of
 simple functions of the weights are those of all (calibration, Deville and Särndal 1992), and what the functions leave
-unexplained gives the bound's error: a fifteenth of the spread without products of two weights, a hundredth with them.
+unexplained gives the bound's error: a fifteenth of the spread without products of two weights, a seventieth with them.
 Memory is bounded by blocks of configurations and of candidates.
 Letters: N candidates, K samples, C answers, M configurations, B configurations of a block, S of the few, F functions.
 """
