@@ -124,6 +124,16 @@ def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
     return length
 
 
+def places_read(batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> list[int]:
+    """Return where the last tokens of each row are, among the B·T: so many of each, one row after the other."""
+    paths = ((index, path) for index, pack in enumerate(batch) for path in pack.paths)
+    return [
+        index * num_tokens + place
+        for (index, path), count in zip(paths, counts, strict=False)
+        for place in path[len(path) - count :]
+    ]
+
+
 def layout_of(batch: Sequence[Pack], prefix_length: int, like: torch.Tensor) -> Layout | None:
     """Return the mask and positions of a batch, or None where plain causal attention is right.
 

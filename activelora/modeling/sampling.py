@@ -172,6 +172,10 @@ class SwappedSamples:
                 self._parameters[name].data = value
 
 
+TOKEN_BY_TOKEN = (NoAdapter, MergedSamples, UnmergedSamples, SwappedSamples)
+"""Samples under which each token goes through a linear layer for itself, whichever others do."""
+
+
 class TokenSamples:
     """peft's own dropout, a fresh mask for every token: for replicating published results.
 

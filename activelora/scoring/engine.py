@@ -25,7 +25,7 @@ from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.packing import can_pack
 from activelora.modeling.rows import Rows, project
-from activelora.modeling.sampling import Sampler
+from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
@@ -73,6 +73,7 @@ class Engine:
         self._trunk = Trunk(self._split, like, kept)
         self._top = Runner(self._split.top, like)
         self._packing = can_pack(self._split, like)
+        self._narrows = self._split.can_narrow()
         self._roster: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -135,7 +136,8 @@ class Engine:
         def read(index: int, rows: list[Row], finals: Finals) -> None:
             self._read(result[:, index], rows, finals)
 
-        self.run(listing, sampler, samples, description, read, embeddings_ND)
+        narrow = embeddings_ND is None and isinstance(sampler, TOKEN_BY_TOKEN) and self._narrows
+        self.run(listing, sampler, samples, description, read, embeddings_ND, narrow)
         return result - _log_sum_exp(result)
 
     def _listing(self, items: Sequence[Item]) -> Listing:
@@ -158,6 +160,7 @@ class Engine:
         description: str,
         read: Read,
         embeddings_ND: NDArray[np.float32] | None,
+        narrow: bool = False,
     ) -> None:
         """Run all items under all samples, and let their final states be read.
 
@@ -168,6 +171,7 @@ class Engine:
             description: For the progress display.
             read: Is given every batch, once a sample.
             embeddings_ND: The sums over the samples are added to it; None leaves them out.
+            narrow: Whether only the answers' positions are read, and other states need not be right.
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
@@ -175,7 +179,9 @@ class Engine:
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
-            done for chunk in chunks for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND)
+            done
+            for chunk in chunks
+            for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow)
         )
         trunk_passes = sum(len(chunk.company) for chunk in chunks) if self._split.first_top_layer else 0
         total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
@@ -190,6 +196,7 @@ class Engine:
         samples: Sequence[int | None],
         read: Read,
         embeddings_ND: NDArray[np.float32] | None,
+        narrow: bool,
     ) -> Iterator[None]:
         """Let the chunk's final states be read, and add to the embeddings, if they are wanted.
 
@@ -202,8 +209,10 @@ class Engine:
                 top_cache = DynamicCache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
-                    final_BTD = self._top.run(hidden, batch, top_cache, chunk.prefix_length)
-                    rows, finals = chunk.rows_of(batch), Finals(final_BTD, batch)
+                    rows = chunk.rows_of(batch)
+                    counts = [row.num_read for row in rows] if narrow else None
+                    final_BTD = self._top.run(hidden, batch, top_cache, chunk.prefix_length, counts)
+                    finals = Finals(final_BTD, batch)
                     read(index, rows, finals)
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, finals, prefix_BTD)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from activelora.modeling.packing import Pack
+from activelora.modeling.packing import Pack, places_read
 
 
 class Finals:
@@ -27,12 +27,7 @@ class Finals:
 
     def places(self, counts: Sequence[int]) -> list[int]:
         """Return where the last tokens of each row are, among the B·T: so many of each, one row after the other."""
-        width = self._states_BTD.shape[1]
-        return [
-            index * width + place
-            for (index, path), count in zip(self._places, counts, strict=True)
-            for place in path[len(path) - count :]
-        ]
+        return places_read(self._batch, counts, self._states_BTD.shape[1])
 
     def at(self, places: Sequence[int]) -> torch.Tensor:
         """Return the states (S, D) at some places."""

@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import DynamicCache
 
-from activelora.modeling.packing import Pack, layout_of
-from activelora.modeling.split import Layout, expand_cache
+from activelora.modeling.packing import Pack, layout_of, places_read
+from activelora.modeling.split import expand_cache
 from activelora.scoring.batch_size import Halving
 
-Compute = Callable[[torch.Tensor, DynamicCache | None, Layout | None], torch.Tensor]
-"""Inputs (B, T) or (B, T, D), the prefix's keys and values, and what is not plainly causal → states (B, T, D)."""
+Compute = Callable[..., torch.Tensor]
+"""Inputs (B, T) or (B, T, D), the prefix's keys and values, what is not plainly causal and, for the top, the places
+that are read → states (B, T, D)."""
+MOST_READ = 0.5
+"""Share of the places that may be read for it to pay to leave the others out."""
 
 
 class Runner:
@@ -37,7 +40,12 @@ class Runner:
         return self._halving.has_halved
 
     def run(
-        self, inputs: torch.Tensor, batch: Sequence[Pack], cache: DynamicCache | None, prefix_length: int
+        self,
+        inputs: torch.Tensor,
+        batch: Sequence[Pack],
+        cache: DynamicCache | None,
+        prefix_length: int,
+        counts: Sequence[int] | None = None,
     ) -> torch.Tensor:
         """Return the states (B, T, D) of a batch.
 
@@ -46,6 +54,7 @@ class Runner:
             batch: B packs.
             cache: Keys and values of the prefix, if there is one.
             prefix_length: P.
+            counts: For each row how many of its last tokens are read, if no other token is.
 
         Raises:
             ModelError: Memory runs out for a single row.
@@ -54,7 +63,11 @@ class Runner:
 
         def some(rows: slice) -> torch.Tensor:
             part = None if layout is None else layout.rows(rows)
-            return self._compute(inputs[rows], for_batch(cache, len(inputs[rows])), part)
+            arguments = (inputs[rows], for_batch(cache, len(inputs[rows])), part)
+            if counts is None:
+                return self._compute(*arguments)
+            before = sum(len(pack.rows) for pack in batch[: rows.start])
+            return self._compute(*arguments, self._places(batch[rows], counts[before:], inputs.shape[1]))
 
         def row_by_row(index: int) -> torch.Tensor:
             found: list[torch.Tensor] = []
@@ -66,6 +79,13 @@ class Runner:
             return states_TD[None]
 
         return self._halving.run(some, inputs.shape[0], inputs.shape[1], row_by_row if layout is not None else None)
+
+    def _places(self, batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> torch.Tensor | None:
+        """Return the places that are read, each once; None where they are too many."""
+        places = sorted(set(places_read(batch, counts, num_tokens)))
+        if len(places) > MOST_READ * len(batch) * num_tokens:
+            return None
+        return torch.tensor(places, device=self._like.device)
 
 
 def for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:
