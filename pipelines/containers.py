@@ -7,7 +7,6 @@ campaign's store, as on a cluster.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from activelora.config import CampaignConfig
 from activelora.config_secrets import WAKE_VARIABLE, WEBHOOK_VARIABLE
 from components.image import REGISTRY_VARIABLE, TAG_VARIABLE, images
 from pipelines.cluster.connection import TOKEN_VARIABLE
+from pipelines.container_log import FollowedLog, exit_code
 from pipelines.engines import EngineError
 
 if TYPE_CHECKING:
@@ -77,10 +77,11 @@ def engine_answers() -> Iterator[None]:
         EngineError: It did.
     """
     from docker.errors import DockerException
+    from requests.exceptions import RequestException
 
     try:
         yield
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         raise EngineError(
             f"the container engine failed ({error})",
             where=_engine_address(),
@@ -111,9 +112,8 @@ def _run_container(client: DockerClient, image: str, command: list[str], **optio
 
     container = client.containers.run(image=image, command=command, detach=True, **options)
     try:
-        for line in container.logs(stream=True, follow=True):
-            sys.stdout.write(line.decode(errors="replace"))
-        code = int(container.wait()["StatusCode"])
+        with FollowedLog(container):
+            code = exit_code(container)
     except NotFound:
         print("the container was removed while it ran")
         return 1
