@@ -16,6 +16,7 @@ from peft import PeftModel
 from torch import nn
 
 from activelora.modeling.clora_layers import CLoraLinear, Noise, Posterior
+from activelora.modeling.key_values import cache_among
 from activelora.modeling.lora import ADAPTER_NAME
 from activelora.modeling.rows import Rows
 from activelora.seeding import derive_seed
@@ -160,7 +161,7 @@ class Clock:
             hook.remove()
 
     def _note(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        cache = kwargs.get("past_key_values")
+        cache = cache_among(kwargs)
         self.num_before = 0 if cache is None else int(cache.get_seq_length())
         self.positions = kwargs.get("position_ids")
 

@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import DynamicCache, PreTrainedModel
 
+from activelora.modeling.key_values import cache_name
 from activelora.modeling.trunk_states import states_key
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class SplitDecoder:
 
     def __init__(self, model: PreTrainedModel, first_top_layer: int) -> None:
         self._decoder: Any = model.get_decoder()
+        self._cache_name = cache_name(self._decoder)
         self._layers: nn.ModuleList = self._decoder.layers
         self._norm: nn.Module = self._decoder.norm
         self.first_top_layer = first_top_layer
@@ -149,7 +151,7 @@ class SplitDecoder:
         # Padding is on the right and attention is causal: no token that counts ever sees a padded one.
         if layout is not None:
             inputs = {**inputs, "attention_mask": layout.mask, "position_ids": layout.positions}
-        output = self._decoder(**inputs, past_key_values=cache, use_cache=cache is not None)
+        output = self._decoder(**inputs, **{self._cache_name: cache}, use_cache=cache is not None)
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 

@@ -16,6 +16,7 @@ from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
+from activelora.modeling.key_values import cache_name
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
@@ -118,11 +119,11 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
     ids_BT, mask_BT = _padded_left(prompts, base.device)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
     model: Any = base.model
-    cache = DynamicCache()
+    cache = {cache_name(model): DynamicCache()}
     written: list[list[int]] = [[] for _ in prompts]
     for _ in range(max_tokens):
         inputs = {"input_ids": ids_BT, "attention_mask": mask_BT, "position_ids": positions_BT}
-        output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        output = model(**inputs, **cache, use_cache=True, logits_to_keep=1)
         next_B = output.logits[:, -1].argmax(dim=-1)
         for answer, token in zip(written, next_B.tolist(), strict=True):
             if not answer or answer[-1] != end:
