@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import threading
 import time
 
@@ -169,7 +170,7 @@ def test_the_campaign_pipeline_runs_in_containers_too(engine, config, s3_uri, ca
 
 
 @pytest.mark.container
-def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
+def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch, capfd):
     monkeypatch.setenv("AWS_CONFIG_FILE", "/somewhere/here")
     monkeypatch.setenv("ACTIVELORA_KFP_TOKEN", "a-kfp-token")
     monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", "https://somewhere/secret")
@@ -187,8 +188,10 @@ def test_a_container_has_few_rights(engine, config, s3_uri, monkeypatch):
         "grep -q cyclonedx /opt/activelora/sbom.cdx.json",
         f"! touch {config.data.folder}/pool.jsonl 2>/dev/null && test -r {config.data.folder}/pool.jsonl",
     ]
-    for check in checks:
-        local.run_pipeline(shell_pipeline(check), {}, "here", local.in_containers(campaign))
+    told = [f"if ! ( {check} ); then echo untrue: {shlex.quote(check)}; untrue=1; fi" for check in checks]
+    script = "; ".join([*told, "echo checked", "exit $untrue"])
+    local.run_pipeline(shell_pipeline(script), {}, "here", local.in_containers(campaign))
+    assert "checked" in capfd.readouterr().err
 
 
 @pytest.mark.container
