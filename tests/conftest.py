@@ -7,7 +7,7 @@ import pytest
 
 from tests.s3_server import find_weed, running_s3_server
 
-# Two workers share two cores. Set before anything imports torch; the slow suite sets its own number.
+# Two workers share two cores. Set before anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
