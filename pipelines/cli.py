@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 a problem that the user can mend, 2 wrong usage, 130 inter
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import threading
@@ -39,6 +40,12 @@ from pipelines.terminal import set_up_logging, show_error
 
 TERMINATED = 143
 """Exit code after SIGTERM."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REMEDIES = {
+    **dict.fromkeys(_FULL, "Free some space and run again: finished steps are kept."),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change who may write there, or name another place."),
+    errno.EROFS: "Mount it for writing, or name another place.",
+}
 app = typer.Typer(
     name="activelora",
     help="The most accuracy and the best calibration out of the fewest human labels.",
@@ -106,9 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_error(error)
         return 1
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _FULL:
             raise
-        show_error(ActiveLoRAError(str(error.strerror), where=str(error.filename)))
+        where = str(error.filename or "standard output, the campaign or TMPDIR")
+        show_error(ActiveLoRAError(str(error.strerror), where=where, remedy=_REMEDIES.get(error.errno or 0, "")))
         return 1
     return 0
 

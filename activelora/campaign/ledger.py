@@ -1,4 +1,4 @@
-"""What is next: a pure function of which manifests exist.
+"""What is next: a pure function of which manifests, and marks of deleted items, exist.
 
 Nothing here is stored. Any number of schedulers may ask at any moment and act on the answer: units are idempotent.
 """
@@ -12,6 +12,7 @@ from typing import Literal
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.manifest import STEPS, Manifest, StepName, Unit
 from activelora.campaign.stopping import plateau_reached, target_reached
+from activelora.campaign.tombstones import deleted_items
 
 Status = Literal["work", "stop", "stopped"]
 
@@ -51,6 +52,8 @@ def next_plan(campaign: Campaign) -> Plan:
             return Plan("stop", round_, reason=reason)
         units = step_units(step, round_, num_shards)
         if missing := tuple(unit for unit in units if unit not in done):
+            if step == "train_adapter" and (reason := _nothing_to_learn(campaign, round_)):
+                return Plan("stop", round_, reason=reason)
             return Plan("work", round_, missing)
     raise AssertionError("a round without missing units has its labels, and is not the current one")
 
@@ -134,6 +137,18 @@ def _ended_waiting(campaign: Campaign, round_: int) -> str | None:
     """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so."""
     details = campaign.require(Unit("await_labels", round_)).details
     return str(details["decision"]) if details.get("action") == "stop" else None
+
+
+def _nothing_to_learn(campaign: Campaign, round_: int) -> str | None:
+    """Return why no adapter can be trained: all items that had a label were deleted."""
+    deleted = deleted_items(campaign.store)
+    if not deleted:
+        return None
+    for manifest in label_manifests(campaign, round_):
+        labeled = campaign.read_table(manifest, "labels.parquet")["item_id"].to_pylist()
+        if not deleted.issuperset(labeled):
+            return None
+    return "every item that had a label was deleted, and nothing is left to train on"
 
 
 def _target_reached(campaign: Campaign, round_: int) -> str | None:

@@ -34,6 +34,7 @@ class Imported:
         key: Its name in the inbox.
         num_answers: Lines that carry a label.
         num_labels: Items that get their first label by it.
+        num_disputed: Items that had an answer and get no label now, as this file disagrees with it.
         num_corrected: Items whose label changes.
         num_confirmed: Items whose label another answer agrees with.
         rejected: Answers that contradict others, and so count for nothing now.
@@ -44,6 +45,7 @@ class Imported:
     key: str
     num_answers: int
     num_labels: int
+    num_disputed: int
     num_corrected: int
     num_confirmed: int
     rejected: tuple[Rejected, ...]
@@ -143,11 +145,13 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     before, after = count_answers(request, there, []), count_answers(request, [*there, *new], [])
     inbox.write(key, content)
     corrected = [found.corrected(request.known, campaign.config.labeling) for found in (before, after)]
+    labeled = [{record["item_id"] for record in found.records} for found in (before, after)]
     items = [{record["item_id"] for record in found.corrections} for found in (before, after)]
     return Imported(
         key=key,
         num_answers=len(new),
-        num_labels=after.num_labeled - before.num_labeled,
+        num_labels=len(labeled[1] - labeled[0]),
+        num_disputed=len(labeled[0] - labeled[1]),
         num_corrected=len(corrected[1] - corrected[0]),
         num_confirmed=len((items[1] - corrected[1]) - items[0]),
         rejected=tuple(one for one in after.rejected if one.file == key),

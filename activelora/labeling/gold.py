@@ -49,17 +49,10 @@ def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
     return found
 
 
-def mixed(reasons: dict[str, str], gold: list[str], seed: int) -> dict[str, str]:
-    """Return what annotators are asked for, in order: gold questions at drawn places, with the reason of a neighbour.
-
-    Nothing tells a gold question from the others.
-    """
-    wanted, words = list(reasons), list(reasons.values())
-    if not wanted:
-        return dict(reasons)
+def mixed(wanted: list[str], gold: list[str], seed: int) -> list[str]:
+    """Return the items that annotators are asked for, in order: gold questions at drawn places among the others."""
     places = {item_id: int(item_draw(seed, item_id) * len(wanted)) for item_id in gold}
-    asked: dict[str, str] = {}
+    asked: list[str] = []
     for place, item_id in enumerate(wanted):
-        asked |= {one: words[place] for one in gold if places[one] == place}
-        asked[item_id] = words[place]
+        asked += [*(one for one in gold if places[one] == place), item_id]
     return asked

@@ -86,10 +86,14 @@ class Request:
     def asked(self) -> dict[str, str]:
         """What people are shown, in order, item id → why: :attr:`reasons`, and this round's gold questions among them.
 
-        A source that asks people asks for these. It need not know which of them are gold questions.
+        A source that asks people asks for these. It need not know which of them are gold questions. Beside gold
+        questions no item has its own reason: a gold question has none, and a made-up one misleads.
         """
         gold = [item_id for item_id, one in self.gold.items() if one.round == self.round]
-        return mixed(dict(self.reasons), gold, self.campaign.seed("gold", self.round)) if gold else dict(self.reasons)
+        if not gold:
+            return dict(self.reasons)
+        ids = mixed(list(self.reasons), gold, self.campaign.seed("gold", self.round))
+        return dict.fromkeys(ids, f"asked in round {self.round}")
 
     @property
     def item_ids(self) -> list[str]:

@@ -128,8 +128,8 @@ def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> F
             f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
             f"first {items[int(bad.argmax())].item_id}",
             where=campaign.store.uri,
-            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
-            "`model.dtype: float32`.",
+            remedy="The adapter has diverged or the dtype is too narrow. This campaign's settings are frozen: begin "
+            "another one (--campaign) with a lower `training.learning_rate`, or with `model.dtype: float32`.",
         )
     return log_probs_NKC
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from activelora.errors import ConfigError
 
 
 def compile_command(
@@ -21,6 +24,12 @@ def compile_command(
     ] = None,
 ) -> None:
     """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
+    if kubernetes is not None and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", kubernetes):
+        raise ConfigError(
+            f"{kubernetes!r} is no name of a namespace",
+            where="--kubernetes",
+            remedy="Use lower-case letters, digits and hyphens, for example kubeflow.",
+        )
     from activelora.config import ResourcesConfig, StoppingConfig
     from components.image import images
     from pipelines.compile import compile_manifest, compile_pipelines

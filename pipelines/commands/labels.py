@@ -78,6 +78,7 @@ def import_command(
     typer.echo(
         f"{found.num_answers} answers are in the inbox as {found.key}: {found.num_labels} items get a label, "
         f"{found.num_corrected} labels change, {found.num_confirmed} are confirmed"
+        + (f", {found.num_disputed} are in dispute and count no more" if found.num_disputed else "")
     )
     if found.ended:
         warn(f"the campaign has ended ({found.ended}), so no round will collect them")
@@ -135,8 +136,10 @@ def blame_command(
     rows = [_row(task, items[one], entry) for one in entries if one in chosen for entry in entries[one]]
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
+    elif rows:
         _print_lines(rows)
+    else:
+        typer.echo("there are no labels: no round has collected any yet, or their items were deleted")
 
 
 def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:

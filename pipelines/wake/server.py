@@ -29,7 +29,8 @@ class Limits:
     Attributes:
         body_bytes: The largest body. Label Studio sends the task with each annotation.
         connection_seconds: The longest that a connection may last, whatever it does.
-        num_connections: So many at a time; others are closed at once.
+        num_connections: So many at a time. One more closes the oldest that has not shown the secret yet, or is closed
+            itself where all have.
         per_second: So many accepted webhooks a second, in the long run.
         burst: So many at once.
     """
@@ -98,18 +99,20 @@ class WakeServer(ThreadingHTTPServer):
         self.is_alive = is_alive
         self.limits = limits or Limits()
         self.rate = RateLimit(self.limits.per_second, self.limits.burst)
-        self._places = threading.BoundedSemaphore(self.limits.num_connections)
+        self._unproven: dict[socket.socket, None] = {}  # the oldest first
+        self._proven: set[socket.socket] = set()
+        self._lock = threading.Lock()
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, unless there are too many."""
-        if not self._places.acquire(blocking=False):
+        if not self._make_room(request):
             self.shutdown_request(request)
             return
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._places.release()
+            self._leave(request)
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -121,7 +124,30 @@ class WakeServer(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             timer.cancel()
-            self._places.release()
+            self._leave(request)
+
+    def prove(self, connection: socket.socket) -> None:
+        """Keep a connection that has shown the secret from being closed to make room."""
+        with self._lock:
+            if connection in self._unproven:
+                del self._unproven[connection]
+                self._proven.add(connection)
+
+    def _make_room(self, connection: socket.socket) -> bool:
+        with self._lock:
+            if len(self._unproven) + len(self._proven) >= self.limits.num_connections:
+                if not self._unproven:
+                    return False
+                oldest = next(iter(self._unproven))
+                del self._unproven[oldest]
+                _cut_off(oldest)
+            self._unproven[connection] = None
+            return True
+
+    def _leave(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._unproven.pop(connection, None)
+            self._proven.discard(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in the log that a connection broke."""
@@ -132,7 +158,7 @@ def _cut_off(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        logger.debug("a connection had ended by itself when its time was up")
+        logger.debug("a connection had ended by itself when it was to be cut off")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -153,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take a webhook."""
         given = self.headers.get(self.server.header, "").encode("latin-1", errors="replace")
-        is_known = hmac.compare_digest(given, self.server.secret)
+        if is_known := hmac.compare_digest(given, self.server.secret):
+            self.server.prove(self.connection)
         if self.path != HOOK_PATH:
             self._answer(HTTPStatus.NOT_FOUND)
         elif not is_known:

@@ -247,6 +247,7 @@ def test_a_diverged_adapter_is_refused_by_item(campaign: Campaign, tmp_path: Pat
     attempt = campaign.attempt(Unit("train_adapter", 2))
     attempt.upload_folder("adapter", tmp_path / "adapter-1")
     attempt.commit()
-    with pytest.raises(ModelError, match="not numbers for 12 of 12 items"):
+    with pytest.raises(ModelError, match="not numbers for 12 of 12 items") as caught:
         run(campaign, 2)
     assert campaign.manifest(Unit("evaluate_adapter", 2)) is None
+    assert "begin another one (--campaign) with a lower `training.learning_rate`" in caught.value.remedy

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from activelora.campaign.labels import label_snapshot
+from activelora.campaign.ledger import Plan, next_plan
 from activelora.campaign.manifest import Unit
 from activelora.campaign.tombstones import deleted_items
 from activelora.errors import ConfigError, StoreError
@@ -189,3 +190,15 @@ def test_where_people_label_beside_a_model(people, num_tasks, inbox, tmp_path):
     put(campaign, "a.csv", csv_of((ids[0], "human", "ann")))
     done = delete_item(campaign, ids[0], "asked to")
     assert (done.num_tasks, done.inbox) == (num_tasks, inbox)
+
+
+def test_a_campaign_whose_labelled_items_are_all_deleted_ends_with_the_reason(campaign):
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit()
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of(*((item_id, "human", "ann") for item_id in ids)))
+    await_labels.run(campaign, 0)
+    for item_id in ids:
+        assert next_plan(campaign).units == (Unit("train_adapter", 1),)
+        delete_item(campaign, item_id, "asked to")
+    reason = "every item that had a label was deleted, and nothing is left to train on"
+    assert next_plan(campaign) == Plan("stop", 1, reason=reason)

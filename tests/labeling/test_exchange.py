@@ -90,6 +90,15 @@ def test_import_brings_labels_and_corrections(tmp_path):
     assert label_snapshot(campaign, 2).labels[first[0]] == 0
 
 
+def test_labels_that_a_disagreement_takes_away_do_not_hide_new_ones(tmp_path):
+    campaign = make_campaign(tmp_path)
+    ids = select(campaign)
+    put(campaign, "a.csv", csv_of((ids[0], "human", "ann"), (ids[1], "human", "ann")))
+    rows = [(ids[0], "number", "bob"), (ids[1], "number", "bob"), (ids[2], "number", "bob")]
+    found = import_labels(campaign, written(tmp_path, *rows))
+    assert (found.num_labels, found.num_disputed) == (1, 2)
+
+
 def test_importing_twice_is_importing_once(tmp_path):
     campaign, first = labelled(tmp_path)
     file = written(tmp_path, (first[0], "entity", "bob"))

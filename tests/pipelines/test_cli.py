@@ -323,6 +323,23 @@ def test_compile_takes_resources_from_the_file(run, campaign_file, place):
     assert run("compile", "--out", "plain")[0] == 0
 
 
+@pytest.mark.parametrize("namespace", ["Bad NS", "", "a_b", "a" * 64])
+def test_resources_are_not_written_for_what_cannot_be_a_namespace(run, place, namespace):
+    code, _, err = run("compile", "--kubernetes", namespace)
+    assert (code, list(place.iterdir())) == (1, [])
+    assert f"--kubernetes: {namespace!r} is no name of a namespace" in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_behind_the_output_is_named():
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "pipelines.cli", "schema"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "No space left on device. Free some space" in done.stderr.replace("\n", " ")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_interrupted_or_terminated_loses_nothing(campaign_file, place, number, code):
     file = campaign_file(labeling={"source": "files", "wait_minutes": 10, "poll_seconds": 0.1})

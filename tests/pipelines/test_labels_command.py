@@ -13,6 +13,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Unit
 from pipelines.cli import main
+from tests.labeling.conftest import make_campaign
 from tests.pipelines.test_inline import fill_in
 from tests.pipelines.tiny import tiny_config
 
@@ -132,3 +133,12 @@ def test_a_deleted_item_has_no_label_any_more_and_is_in_no_report(campaign, run)
     assert f"{item_id} is deleted: 1 pool files" in out
     assert text.encode() not in campaign.store.read("report.html")
     assert set(label_snapshot(campaign, round_).labels) == {*before} - {item_id}
+
+
+def test_a_campaign_without_labels_says_so(tmp_path, run):
+    campaign = make_campaign(tmp_path)
+    assert run("labels", "blame", campaign.store.uri)[:2] == (
+        0,
+        "there are no labels: no round has collected any yet, or their items were deleted\n",
+    )
+    assert run("labels", "blame", campaign.store.uri, "--json")[1] == "[]\n"

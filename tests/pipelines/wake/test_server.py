@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipelines.wake.server import Limits, WakeServer
+from pipelines.wake.server import Limits, RateLimit, WakeServer
 
 SECRET = "0123456789abcdef"
 SMALL = Limits(body_bytes=1000, connection_seconds=30.0, num_connections=4, per_second=0.01, burst=3)
@@ -121,18 +121,56 @@ def test_a_sender_that_drips_is_cut_off(hasty):
     assert hasty.rings == 0
 
 
-def test_a_crowd_does_not_keep_others_out_for_long(hasty):
-    crowd = [hasty.raw() for _ in range(4)]
+def test_a_crowd_without_the_secret_does_not_keep_others_out(receiver):
+    crowd = [receiver.raw() for _ in range(4)]
+    crowd[1].sendall(b"POST /webhook HTTP/1.1\r\nX-Wake: wrong\r\n")
     time.sleep(0.2)
-    with hasty.raw() as one:
-        assert one.recv(1) == b""  # closed at once
-    deadline = time.monotonic() + 8
-    while time.monotonic() < deadline:
-        try:
-            if hasty.ask().status == 202:
-                break
-        except (http.client.HTTPException, OSError):
-            time.sleep(0.1)
-    assert hasty.rings == 1
+    assert receiver.ask().status == 202
+    assert crowd[0].recv(1) == b""  # the oldest made room
+    crowd[3].settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        crowd[3].recv(1)
     for one in crowd:
         one.close()
+
+
+def test_those_with_the_secret_are_not_cut_off_to_make_room(receiver):
+    head = f"POST /webhook HTTP/1.1\r\nX-Wake: {SECRET}\r\nContent-Length: 2\r\n\r\n".encode()
+    known = [receiver.raw() for _ in range(3)]
+    for one in known:
+        one.sendall(head)
+    wait_for(lambda: receiver.rings == 3)
+    with receiver.raw() as stranger, receiver.raw() as another:
+        assert stranger.recv(1) == b""
+        another.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            another.recv(1)
+    for one in known:
+        one.sendall(b"{}")
+        assert one.makefile("rb").readline().split()[1] == b"202"
+        one.close()
+
+
+def test_where_all_have_the_secret_another_is_refused(receiver):
+    receiver.server.rate = RateLimit(1.0, 9)
+    head = f"POST /webhook HTTP/1.1\r\nX-Wake: {SECRET}\r\nContent-Length: 2\r\n\r\n".encode()
+    known = [receiver.raw() for _ in range(4)]
+    for one in known:
+        one.sendall(head)
+    wait_for(lambda: receiver.rings == 4)
+    with receiver.raw() as another:
+        assert another.recv(1) == b""
+    known.pop().close()
+    wait_for(lambda: receiver.ask("GET", "/healthz", None, ()).status == 200)
+    for one in known:
+        one.close()
+
+
+def wait_for(holds):
+    deadline = time.monotonic() + 8
+    while True:
+        with suppress(http.client.HTTPException, OSError):
+            if holds():
+                return
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
