@@ -33,11 +33,13 @@ class TaskConfig(Section):
     """The labels, for `classification` and `multi_label`. The order is the order of label numbers in data files."""
     answer: Literal["letters", "words", "text"] = "words"
     """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
-    the label itself, or its entry in `answer_words`; `text`: the likelihood of each choice's text, for
-    `multiple_choice` (small models stay at chance on letters)."""
+    the label itself, or its entry in `answer_words`, told by its first token; `text`: for `classification`, the
+    same words by as many tokens as tell them apart, for labels that begin alike: what labels share is run once an
+    item, in addition to the prompt; for `multiple_choice`, the mean log-likelihood of each choice's tokens (small
+    models stay at chance on letters)."""
     answer_words: dict[str, str] = Field(default={})
-    """For `answer: words`: a short word for a label, where the label itself is long or shares its
-    beginning."""
+    """For `answer: words`, and `text` in `classification`: other words for a label, where the label itself is
+    long, shares its beginning, or is no plain language, such as `pin_change`."""
     minimum: float | None = None
     """For `regression`: the smallest answer. A label outside `minimum` and `maximum` is an error."""
     maximum: float | None = None
@@ -69,8 +71,6 @@ class TaskConfig(Section):
         if self.kind == "classification":
             if len(self.labels) < 2:
                 raise ValueError("a classification task needs at least two `labels`")
-            if self.answer == "text":
-                raise ValueError("`answer: text` is for multiple_choice; use `words` or `letters`")
         elif self.kind == "multi_label":
             self._check_label_set()
         elif self.labels:
@@ -87,8 +87,8 @@ class TaskConfig(Section):
             raise ValueError("`labels` must be different and not empty (upper and lower case count as the same)")
         if not self.prompt.strip():
             raise ValueError("`prompt` is empty")
-        if self.answer_words and self.answer != "words":
-            raise ValueError(f"`answer_words` are for `answer: words`, and it is `{self.answer}`")
+        if self.answer_words and (self.answer == "letters" or self.kind == "multiple_choice"):
+            raise ValueError(f"`answer_words` are for label words, and {self.kind} has `answer: {self.answer}`")
         known = {"classification": self.labels, "regression": (), "generation": ()}.get(self.kind, ("yes", "no"))
         if unknown := sorted(set(self.answer_words) - set(known)):
             raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")

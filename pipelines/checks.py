@@ -251,8 +251,11 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     check_adapter(load_skeleton(config.model), config.adapter)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
-    findings.facts.append(("model", f"{name}, answers tell apart; the longest item has about {num_tokens} tokens"))
-    own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else 0
+    own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else encoder.num_label_tokens
+    told = f"answers tell apart; the longest item has about {num_tokens} tokens"
+    if encoder.num_label_tokens:
+        told += f", and {encoder.num_label_tokens} more for all answers together"
+    findings.facts.append(("model", f"{name}, {told}"))
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 

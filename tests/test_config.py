@@ -249,13 +249,14 @@ def test_splits_that_just_fit(data):
         ({"labels": ["one"]}, "a classification task needs at least two `labels`"),
         ({"labels": ["a", "A "]}, "`labels` must be different and not empty"),
         ({"labels": ["a", " "]}, "`labels` must be different and not empty"),
-        ({"labels": ["a", "b"], "answer": "text"}, "`answer: text` is for multiple_choice"),
         ({"labels": ["a", "b"], "answer_words": {"c": "x"}}, "`answer_words` names no label of the task: c"),
         ({"labels": ["a", "b"], "answer_words": {"yes": "x"}}, "`answer_words` names no label of the task: yes"),
-        ({"labels": ["a", "b"], "answer": "letters", "answer_words": {"a": "x"}}, "are for `answer: words`"),
+        ({"labels": ["a", "b"], "answer": "letters", "answer_words": {"a": "x"}}, "are for label words, and class"),
         ({"labels": ["a", "b"], "prompt": "  "}, "`prompt` is empty"),
         ({"kind": "yes_no", "labels": ["a", "b"]}, "`labels` belong to classification and"),
         ({"kind": "yes_no", "answer": "letters"}, "a yes_no task answers by `words`"),
+        ({"kind": "yes_no", "answer": "text"}, "a yes_no task answers by `words`"),
+        ({"kind": "multi_label", "labels": ["a", "b"], "answer": "text"}, "a multi_label task answers by `words`"),
         ({"kind": "multiple_choice"}, "a multiple_choice task answers by `letters` or by `text`"),
     ],
 )
@@ -271,6 +272,7 @@ def test_tasks_that_can_be():
         {"kind": "yes_no", "prompt": "{text}?", "answer_words": {"yes": "Yes", "no": "No"}},
         {"kind": "multiple_choice", "prompt": "{question}", "answer": "text"},
         {"prompt": "{text}", "labels": ["password reset", "b"], "answer_words": {"password reset": "reset"}},
+        {"prompt": "{text}", "labels": ["pin_change", "b"], "answer": "text", "answer_words": {"pin_change": "pin"}},
     ):
         assert config(task=task).task.prompt == task["prompt"]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
+from activelora.modeling.answer_paths import num_run, told_apart, with_ends
 from activelora.tasks.multi_label import MultiLabel
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Query
@@ -40,7 +41,7 @@ class EncodedItem:
 
 Scoring = Literal["token", "text", "chain"]
 """How an answer's score comes from its tokens. ``token``: the logit of its only token. ``text``: its length-normalised
-log-likelihood. ``chain``: its log-likelihood, the sum over its tokens."""
+log-likelihood. ``chain``: its log-likelihood, the sum over its tokens (:mod:`activelora.modeling.answer_paths`)."""
 
 
 class Encoder:
@@ -51,7 +52,8 @@ class Encoder:
         config: The task section.
 
     Raises:
-        ModelError: Two answers begin with the same token, or the chat template that is asked for is missing.
+        ModelError: Answers cannot be told apart by what is read of them, or the chat template that is asked for is
+            missing.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
@@ -64,14 +66,14 @@ class Encoder:
         self._uses_chat = _uses_chat(tokenizer, config)
         self._answer_cache: dict[str, tuple[int, ...]] = {}
         self.rows_per_item = len(self.task.label_names) if self.task.form == "set" else 1
-        self._codes = self._number_codes() if self.task.form == "number" else ()
+        self._codes = self._answer_codes()
         self.scoring: Scoring = "text" if self.scores_text else "token"
         if any(len(code) > 1 for code in self._codes):
             self.scoring = "chain"
         elif self.task.form == "text":
             self.scoring = "text"
             self._check_end()
-        elif not self.scores_text:
+        elif not self.scores_text and not self._by_label_text:
             self._check_answers()
 
     @property
@@ -93,11 +95,16 @@ class Encoder:
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return the ids of a whole answer with the end token, as a continuation of any prompt."""
-        return (*self._continuation(text if self._uses_chat else f" {text}"), self.end)
+        return (*self._spoken(text), self.end)
 
     def decode_text(self, ids: Sequence[int]) -> str:
         """Return an answer that the model wrote as text."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    @property
+    def num_label_tokens(self) -> int:
+        """How many tokens are run after an item's prompt, for all labels together."""
+        return num_run(self._codes)
 
     @property
     def end(self) -> int:
@@ -146,9 +153,13 @@ class Encoder:
 
     def _answer_ids(self, answer: str) -> tuple[int, ...]:
         if answer not in self._answer_cache:
-            self._answer_cache[answer] = self._continuation(answer if self._uses_chat else f" {answer}")
+            self._answer_cache[answer] = self._spoken(answer)
         ids = self._answer_cache[answer]
         return ids if self.scores_text else ids[:1]
+
+    def _spoken(self, answer: str) -> tuple[int, ...]:
+        """Return the ids of a whole answer: after a space, where no chat template begins it afresh."""
+        return self._continuation(answer if self._uses_chat else f" {answer}")
 
     def _continuation(self, text: str) -> tuple[int, ...]:
         """Tokenise as a continuation: some tokenizers treat the beginning of a text differently."""
@@ -157,18 +168,51 @@ class Encoder:
             return tuple(joined[len(probe) :])
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    @property
+    def _by_label_text(self) -> bool:
+        return self.task_config.kind == "classification" and self.task_config.answer == "text"
+
+    def _answer_codes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of the answers that all items share, where more than their first token counts."""
+        if self.task.form == "number":
+            return self._number_codes()
+        return self._label_codes() if self._by_label_text else ()
+
     def _number_codes(self) -> tuple[tuple[int, ...], ...]:
         """Return the ids of every number of the grid; one that begins another, as 1 begins 10, gets an end token."""
-        codes = [self._continuation(name if self._uses_chat else f" {name}") for name in self.task.label_names]
-        beginnings = {code[:length] for code in codes for length in range(1, len(code))}
-        end = self._tokenizer.eos_token_id
-        if end is None and beginnings & set(codes):
+        codes = with_ends([self._spoken(name) for name in self.task.label_names], self._tokenizer.eos_token_id)
+        if codes is None:
             raise ModelError(
                 "the tokenizer has no end token, so 1 could not be told from the beginning of 10",
                 where="task.step",
                 remedy="Choose a grid whose numbers have the same number of digits.",
             )
-        return tuple((*code, end) if code in beginnings else code for code in codes)
+        return codes
+
+    def _label_codes(self) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of every label, as far as they tell it from all others."""
+        names = self.task.label_names
+        whole = [self._spoken(answer) for answer in self.task.query(_empty_item(self.task.columns)).answers]
+        seen: dict[tuple[int, ...], str] = {}
+        for name, code in zip(names, whole, strict=True):
+            if not code:
+                raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_WORDS_REMEDY)
+            if code in seen:
+                raise ModelError(
+                    f"labels {seen[code]!r} and {name!r} have the same tokens {self._tokenizer.decode(list(code))!r}, "
+                    "so the model's answer could not be told apart",
+                    where="task.labels",
+                    remedy=_WORDS_REMEDY,
+                )
+            seen[code] = name
+        codes = with_ends(whole, self._tokenizer.eos_token_id)
+        if codes is None:
+            raise ModelError(
+                "the tokenizer has no end token, so a label could not be told from the beginning of another one",
+                where="task.labels",
+                remedy=_WORDS_REMEDY,
+            )
+        return told_apart(codes)
 
     def _check_end(self) -> None:
         if self._tokenizer.eos_token_id is None:
@@ -187,19 +231,23 @@ class Encoder:
         for name, answer in zip(names, answers, strict=True):
             ids = self._answer_ids(answer)
             if not ids:
-                raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_ANSWER_REMEDY)
+                raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_WORDS_REMEDY)
             if ids[0] in seen:
                 token = self._tokenizer.decode([ids[0]])
                 raise ModelError(
                     f"labels {seen[ids[0]]!r} and {name!r} both begin with the token {token!r}, "
                     "so the model's answer could not be told apart",
                     where="task.labels",
-                    remedy=_ANSWER_REMEDY,
+                    remedy=_ANSWER_REMEDY if self.task_config.kind == "classification" else _WORDS_REMEDY,
                 )
             seen[ids[0]] = name
 
 
-_ANSWER_REMEDY = "Give one of them another word under task.answer_words, or use `answer: letters`."
+_ANSWER_REMEDY = (
+    "Use `answer: text`, which reads on where labels are alike; or give one of them another word under "
+    "task.answer_words, or use `answer: letters`."
+)
+_WORDS_REMEDY = "Give one of them another word under task.answer_words."
 
 
 def _empty_item(columns: tuple[str, ...]) -> Item:

@@ -4,33 +4,30 @@ Where the time goes is saved: the trunk below the adapter is computed once for a
 prompts share once per sample, prompts that begin alike share their beginnings, items are sorted by length and batched
 by a token budget, and only the answer's positions are projected, in the one-token case only onto the answer tokens.
 
-Letters: N items, K samples, C answers, B batch, R rows, S positions, P prefix tokens, T tokens, D features,
-V vocabulary.
+Letters: N items, K samples, C answers, B batch, R rows, P prefix tokens, T tokens, D features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.packing import can_pack
-from activelora.modeling.rows import Rows, project
 from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Chunk, Listing, Row
+from activelora.scoring.reading import read_scores
 from activelora.scoring.runner import Runner
 from activelora.scoring.trunk import Trunk
 
@@ -38,10 +35,6 @@ CHUNK_ITEMS = 512
 """Items whose trunk states are held at once."""
 CHUNKS_WITHOUT_TRUNK = 64
 """So many times more items where only token ids are held: a sample's weights are merged once a chunk."""
-
-
-BLOCK_POSITIONS = 256
-"""Positions that are projected onto the whole vocabulary at once."""
 
 Read = Callable[[int, list[Row], Finals], None]
 """Sample's place among the samples, rows of a batch, their final states."""
@@ -132,9 +125,10 @@ class Engine:
         wanted = listing.wanted
         num_answers = max((len(item.answer_ids) for item in wanted), default=0)
         result = np.full((len(wanted), len(samples), num_answers), -np.inf)
+        head = self.base.model.get_output_embeddings()
 
         def read(index: int, rows: list[Row], finals: Finals) -> None:
-            self._read(result[:, index], rows, finals)
+            read_scores(head, result[:, index], rows, finals)
 
         narrow = embeddings_ND is None and isinstance(sampler, TOKEN_BY_TOKEN) and self._narrows
         self.run(listing, sampler, samples, description, read, embeddings_ND, narrow)
@@ -217,75 +211,6 @@ class Engine:
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
                     yield
-
-    def _read(self, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
-        """Project the answers' positions and write the rows' scores."""
-        if rows[0].answer is not None:
-            self._read_texts(scores_NC, rows, finals)
-            return
-        head = self.base.model.get_output_embeddings()
-        hidden_RD = finals.last()
-        width = max(len(row.targets) for row in rows)
-        targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
-        ends = torch.tensor([len(row.ids) - 1 for row in rows], device=hidden_RD.device)
-        where = Rows(torch.arange(len(rows), device=ends.device), ends)
-        logits_RC = _project_onto(head, hidden_RD, targets.to(hidden_RD.device), where)
-        for row, values in zip(rows, logits_RC.cpu().numpy(), strict=True):
-            scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
-
-    def _read_texts(self, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
-        """Write the answers' scores: a text's mean log p of its tokens, a path's sum (chain rule)."""
-        counts = [row.num_read for row in rows]
-        places = finals.places(counts)
-        positions = [position for row in rows for position in row.positions_read]
-        firsts = np.cumsum([0, *counts[:-1]]).tolist()
-        wanted = [_answers(row, first) for row, first in zip(rows, firsts, strict=True)]
-        reads = [read for answers in wanted for _, reads in answers for read in reads]
-        log_probs = iter(self._log_probs_at(finals, places, positions, reads))
-        for row, answers in zip(rows, wanted, strict=True):
-            for answer, of_answer in answers:
-                total = sum(next(log_probs) for _ in of_answer)
-                scores_NC[row.item, answer] = total if row.paths else total / len(of_answer)
-
-    def _log_probs_at(
-        self, finals: Finals, places: list[int], positions: list[int], reads: list[tuple[int, int]]
-    ) -> list[float]:
-        """Return log p of a token at a position, for every read; places that rows share are projected once.
-
-        Args:
-            finals: The final states.
-            places: S places in them.
-            positions: The places' positions in their texts.
-            reads: Numbers of places, each with a token.
-        """
-        head = self.base.model.get_output_embeddings()
-        distinct, first_of, number_of = np.unique(places, return_index=True, return_inverse=True)
-        numbers, tokens = number_of[[place for place, _ in reads]], np.array([token for _, token in reads])
-        found = np.empty(len(reads))
-        for begin in range(0, len(distinct), BLOCK_POSITIONS):
-            block = slice(begin, begin + BLOCK_POSITIONS)
-            hidden_SD = finals.at(distinct[block].tolist())
-            at = torch.tensor([positions[first] for first in first_of[block]], device=hidden_SD.device)
-            log_probs_SV = torch.log_softmax(
-                project(head, hidden_SD, Rows(torch.arange(len(at), device=at.device), at)).float(), dim=-1
-            )
-            inside = np.flatnonzero((numbers >= begin) & (numbers < begin + BLOCK_POSITIONS))
-            chosen = log_probs_SV[torch.from_numpy(numbers[inside] - begin), torch.from_numpy(tokens[inside])]
-            found[inside] = chosen.cpu().numpy()
-        return found.tolist()
-
-
-def _project_onto(head: Any, hidden_RD: torch.Tensor, targets_RC: torch.Tensor, where: Rows) -> torch.Tensor:
-    """Return the logits of the targets alone, shape (R, C); an adapted head has to be run whole."""
-    if isinstance(head, BaseTunerLayer):
-        return project(head, hidden_RD, where).float().gather(1, targets_RC)
-    return torch.einsum("rd,rcd->rc", hidden_RD.float(), head.weight[targets_RC].float())
-
-
-def _answers(row: Row, first: int) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Return the answers that a row tells of, by index, each with its tokens and the numbers of their places."""
-    answers = row.paths or ((row.answer or 0, row.targets),)
-    return [(answer, [(first + step, token) for step, token in enumerate(ids)]) for answer, ids in answers]
 
 
 def _pool_hidden(

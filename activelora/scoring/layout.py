@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
+from activelora.modeling.answer_paths import grouped_paths
 from activelora.modeling.encoding import EncodedItem, Scoring
 from activelora.modeling.packing import LONGEST, Pack, num_shared, packs, plain
 
@@ -126,24 +126,6 @@ def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -
         else:
             rows.append(Row(index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids)))
     return rows
-
-
-@lru_cache(maxsize=8)
-def grouped_paths(answers: tuple[tuple[int, ...], ...]) -> list[tuple[tuple[int, tuple[int, ...]], ...]]:
-    """Group answers so that a group's first one, run but for its last token, tells the likelihood of all of it.
-
-    That is so where it runs through the parents (all but the last token) of the others.
-    """
-    groups: list[list[tuple[int, tuple[int, ...]]]] = []
-    for index, ids in sorted(enumerate(answers), key=lambda one: (-len(one[1]), one[0])):
-        parent = ids[:-1]
-        for group in groups:
-            if group[0][1][: len(parent)] == parent:
-                group.append((index, ids))
-                break
-        else:
-            groups.append([(index, ids)])
-    return [tuple(group) for group in groups]
 
 
 def shared_prefix(rows: list[Row]) -> int:

@@ -18,7 +18,10 @@ _YES_NO = {"yes": 1, "true": 1, "y": 1, "no": 0, "false": 0, "n": 0}
 
 @dataclass(frozen=True)
 class Classification:
-    """Classification and yes/no (METHODS: softmax over the labels' scores at the last prompt position).
+    """Classification and yes/no: the softmax over the labels' tokens at the last prompt position.
+
+    With ``answer: text`` labels may begin alike: a label's score is the log-likelihood of its tokens, as far as it
+    takes to tell it from every other one (:mod:`activelora.modeling.answer_paths`).
 
     Attributes:
         config: The task section of the campaign file.
@@ -43,7 +46,7 @@ class Classification:
                 raise ConfigError(
                     f"{len(self.label_names)} labels are more than the {len(_LETTERS)} letters",
                     where="task.answer",
-                    remedy="Use `answer: words`.",
+                    remedy="Use `answer: text`, or `answer: words` where all labels begin differently.",
                 )
             if "labels" not in self.template.places:
                 raise ConfigError(

@@ -57,11 +57,15 @@ def adapted(request, base):
 
 @pytest.fixture
 def questions_of(base, task_config, items):
-    """A task, its encoder and items, answered by one token, or by texts of different numbers and lengths."""
+    """A task, its encoder and items, answered by one token, texts of differing numbers, or labels that begin alike."""
 
     def make(kind):
         if kind == "tokens":
             return task_config, Encoder(base.tokenizer, task_config), items[:5]
+        if kind == "chain":
+            labels = ("blue water", "blue fire", "the moon", "the moon is far", "river")
+            task = TaskConfig(prompt="{text}\nAnswer:", labels=labels, answer="text", chat_template="never")
+            return task, Encoder(base.tokenizer, task), items[:4]
         task = TaskConfig(
             kind="multiple_choice", prompt="Question: {text}\nAnswer:", answer="text", chat_template="never"
         )

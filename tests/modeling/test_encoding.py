@@ -19,8 +19,60 @@ def test_labels_that_share_their_first_token_are_refused_by_name(base):
     config = TaskConfig(prompt="{text}", labels=("description", "description of water"), chat_template="never")
     with pytest.raises(ModelError, match=r"'description' and 'description of water' both begin.*answer_words"):
         Encoder(base.tokenizer, config)
+    with pytest.raises(ModelError, match="Use `answer: text`"):
+        Encoder(base.tokenizer, config)
     words = {"description of water": "water"}
     Encoder(base.tokenizer, config.model_copy(update={"answer_words": words}))
+
+
+def by_text(base, **changes):
+    settings = {"prompt": "{text}", "labels": ("red water", "red", "red fire", "moon"), "answer": "text"}
+    return Encoder(base.tokenizer, TaskConfig.model_validate({**settings, "chat_template": "never", **changes}))
+
+
+def test_labels_by_text_are_read_as_far_as_they_are_alike_and_only_beginnings_get_an_end(base):
+    encoder = by_text(base, answer_words={"moon": "moon and water"})
+    assert encoder.scoring == "chain"
+    water, red, fire, moon = encoder.encode([Item("a", {"text": "x"})])[0].answer_ids
+    whole = [encoder.encode_text(label)[:-1] for label in ("red water", "red", "red fire", "moon and water")]
+    assert red == (*whole[1], base.tokenizer.eos_token_id)
+    for code, full in ((water, whole[0]), (fire, whole[2]), (moon, whole[3])):
+        assert code == full[: len(code)]
+    assert len(whole[3]) > len(moon) == 1
+    assert water[:-1] == fire[:-1]
+    assert water[-1] != fire[-1]
+    assert encoder.num_label_tokens == len(water) - 1
+
+
+def test_labels_by_text_may_be_worded_differently_but_not_alike(base):
+    encoder = by_text(base, answer_words={"red": "green"})
+    assert base.tokenizer.decode(encoder.encode([Item("a", {"text": "x"})])[0].answer_ids[1]).startswith(" g")
+    with pytest.raises(ModelError, match=r"'red' and 'moon' have the same tokens ' red'") as caught:
+        by_text(base, answer_words={"moon": "red"})
+    assert "task.answer_words" in caught.value.remedy
+    with pytest.raises(ModelError, match="label 'moon' has no tokens"):
+        Encoder(_Mute(base.tokenizer, " moon"), by_text(base).task_config)
+
+
+def test_a_label_that_begins_another_needs_an_end_token(base):
+    with pytest.raises(ModelError, match="no end token, so a label could not be told"):
+        Encoder(_Mute(base.tokenizer, ""), by_text(base).task_config)
+
+
+class _Mute:
+    """The tokenizer without an end token, and with no tokens for one text."""
+
+    def __init__(self, tokenizer, silent):
+        self._tokenizer = tokenizer
+        self._silent = silent
+        self.eos_token_id = None
+        self.chat_template = None
+
+    def __call__(self, text, **options):
+        return self._tokenizer(text.removesuffix(self._silent), **options)
+
+    def __getattr__(self, name):
+        return getattr(self._tokenizer, name)
 
 
 def test_long_prompts_lose_the_item_s_end_and_keep_the_closing_words(base, task_config):

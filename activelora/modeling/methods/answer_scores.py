@@ -15,40 +15,46 @@ from peft import PeftModel
 from torch import nn
 
 from activelora.modeling import lora
+from activelora.modeling.answer_paths import grouped_paths
 from activelora.modeling.base import BaseModel
-from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.encoding import EncodedItem, Scoring
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
+
+CHAIN_ROWS = 4
+"""Rows that count as one item where a batch is sized by the chain rule: as many as a question with four texts has."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Tokens to run: of a whole item, or of one answer by text."""
+    """Tokens to run: of a whole item, of one answer by text, or of the answers on one path (chain rule)."""
 
     place: int
     answer: int | None
     ids: tuple[int, ...]
     targets: tuple[int, ...]
+    paths: tuple[tuple[int, tuple[int, ...]], ...] = ()
 
 
 class AnswerScores:
     """Runs items in batches and differentiates their answers' scores by what each A and B puts out.
 
-    The scores are those of the engine's softmax: logits of the answers' tokens, or mean log-likelihoods of their text.
+    The scores are those of the engine's softmax: logits of the answers' tokens, or their texts' log-likelihoods: the
+    mean over the tokens or, by the chain rule, the sum.
     Call :meth:`run`, then :meth:`differentiate` as often as wanted, each followed by the reading methods.
 
     Args:
         base: The base model, with the adapter attached to it.
         adapted: The adapter, in eval mode, whose weights take gradients.
         items: The items.
-        scores_text: Whether answers are scored by the text of all their tokens.
+        scoring: How an answer's score comes from its tokens: ``token``, ``text`` or ``chain``.
     """
 
-    def __init__(self, base: BaseModel, adapted: PeftModel, items: Sequence[EncodedItem], scores_text: bool) -> None:
+    def __init__(self, base: BaseModel, adapted: PeftModel, items: Sequence[EncodedItem], scoring: Scoring) -> None:
         self._base = base
         self._split = SplitDecoder(base.model, first_adapted(adapted))
         self._items = items
-        self._scores_text = scores_text
+        self._scoring = scoring
         self._layers: dict[str, nn.Module] = {}
         for name, layer in lora.lora_layers(adapted).items():
             self._layers[f"{name}.lora_A.weight"] = layer.lora_A[lora.ADAPTER_NAME]
@@ -61,7 +67,9 @@ class AnswerScores:
         self.num_answers = max((len(item.answer_ids) for item in items), default=0)
 
     def batches(self, size: int) -> list[list[int]]:
-        """Return the items' indices in batches of like lengths."""
+        """Return the items' indices in batches of like lengths, of fewer items where labels give each many rows."""
+        if self._scoring == "chain" and self._items:
+            size = max(1, min(size, size * CHAIN_ROWS // len(self._rows(0, self._items[0]))))
         order = sorted(range(len(self._items)), key=lambda i: (-len(self._items[i].prompt_ids), i))
         return [order[begin : begin + size] for begin in range(0, len(order), size)]
 
@@ -112,8 +120,13 @@ class AnswerScores:
         return keep
 
     def _rows(self, place: int, item: EncodedItem) -> list[_Row]:
-        if not self._scores_text:
+        if self._scoring == "token":
             return [_Row(place, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids))]
+        if self._scoring == "chain":
+            return [
+                _Row(place, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
+                for number, paths in enumerate(grouped_paths(item.answer_ids))
+            ]
         return [_Row(place, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
 
     def _read(self, rows: list[_Row], final_RTD: torch.Tensor) -> tuple[list[int], list[int], list[torch.Tensor]]:
@@ -131,6 +144,12 @@ class AnswerScores:
                 continue
             begin = len(row.ids) - len(row.targets)
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : len(row.ids)]).float(), dim=-1)
+            for answer, ids in row.paths:
+                values.append(log_probs_TV[range(len(ids)), ids].sum()[None])
+                answers.append(answer)
+                places.append(row.place)
+            if row.paths:
+                continue
             values.append(log_probs_TV.gather(1, targets[:, None]).mean()[None])
             answers.append(row.answer)
             places.append(row.place)

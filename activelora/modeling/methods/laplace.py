@@ -95,7 +95,7 @@ class LaplacePosterior:
         """Return J·(θ_k − θ), shape (N, K, C)."""
         setting = self._setting
         encoded = setting.encoder.encode(items)
-        scores = AnswerScores(setting.base, self._adapted, encoded, setting.encoder.scores_text)
+        scores = AnswerScores(setting.base, self._adapted, encoded, setting.encoder.scoring)
         draws = {name: self._draw(name, layer, num_samples) for name, layer in self._curvature.items()}
         shifts_NKC = np.zeros((len(items), num_samples, scores.num_answers))
         batches = scores.batches(setting.config.training.batch_size)

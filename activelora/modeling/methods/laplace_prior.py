@@ -22,12 +22,12 @@ from peft import PeftModel
 
 from activelora.errors import DataError, ModelError
 from activelora.modeling import lora
+from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.answer_scores import AnswerScores
 from activelora.modeling.methods.kfac import Factor, LayerCurvature, Spectrum, log_evidence, softmax_hessian_root
 from activelora.modeling.posterior import FitJob
 from activelora.modeling.trainee import PlainTrainee
 from activelora.progress import track
-from activelora.tasks.registry import make_task
 
 HELD_OUT_SHARE = 0.2
 PRECISIONS = np.geomspace(1e-2, 1e6, 33)
@@ -110,7 +110,7 @@ def fit_curvature(job: FitJob, adapted: PeftModel) -> Curvature:
     Raises:
         ModelError: The adapter's scores are not numbers.
     """
-    scores = AnswerScores(job.base, adapted, job.items, make_task(job.config.task).scores_text)
+    scores = AnswerScores(job.base, adapted, job.items, Encoder(job.base.tokenizer, job.config.task).scoring)
     rank = job.config.adapter.laplace.factor_rank
     weights = lora.weights_by_name(adapted)
     inputs = {name: Factor(weight.shape[1], rank, weight.device) for name, weight in weights.items()}
@@ -152,7 +152,7 @@ def score_distributions(
 
     Scores are −inf, and covariances 0, where an item has fewer than C answers.
     """
-    scores = AnswerScores(job.base, adapted, job.items, make_task(job.config.task).scores_text)
+    scores = AnswerScores(job.base, adapted, job.items, Encoder(job.base.tokenizer, job.config.task).scoring)
     num_items, num_answers = len(job.items), scores.num_answers
     scores_NC = np.zeros((num_items, num_answers))
     covariances_GNCC = np.zeros((len(precisions_G), num_items, num_answers, num_answers))

@@ -39,7 +39,7 @@ def settings(task, **adapter):
     )
 
 
-@pytest.fixture(params=["tokens", "text"])
+@pytest.fixture(params=["tokens", "text", "chain"])
 def questions(request, questions_of):
     return questions_of(request.param)
 
@@ -72,7 +72,7 @@ def test_scores_are_the_engine_s(base, adapted, questions):
     ]
     for weight in lora.weights_by_name(adapted).values():
         weight.requires_grad_(True)
-    scores = AnswerScores(base, adapted, encoder.encode(asked), encoder.scores_text)
+    scores = AnswerScores(base, adapted, encoder.encode(asked), encoder.scoring)
     for batch in scores.batches(2):
         found = torch.log_softmax(scores.run(batch).detach().double(), dim=1)
         np.testing.assert_allclose(found, expected[batch], atol=1e-4)
@@ -86,7 +86,7 @@ def test_samples_are_the_linearised_model_s(base, adapted, questions, tmp_path):
     shifts_NKC = posterior._shifts(asked, num_samples, "test")
     draws = {name: posterior._draw(name, layer, num_samples) for name, layer in curvature.items()}
     weights = lora.weights_by_name(adapted)
-    scores = AnswerScores(base, adapted, encoder.encode(asked), encoder.scores_text)
+    scores = AnswerScores(base, adapted, encoder.encode(asked), encoder.scoring)
 
     def scores_at(sample, by):
         before = {name: weight.data.clone() for name, weight in weights.items()}
@@ -105,6 +105,7 @@ def test_samples_are_the_linearised_model_s(base, adapted, questions, tmp_path):
         np.testing.assert_allclose(shifts_NKC[:, sample][there], slope, atol=0.02 * np.abs(slope).max())
 
 
+@pytest.mark.parametrize("questions", ["tokens", "text"], indirect=True)
 def test_factors_are_those_of_a_loop_over_items_and_tokens(base, adapted, questions, tmp_path):
     _, encoder, asked = questions
     _, curvature, log_likelihood = curved(base, adapted, questions, tmp_path)

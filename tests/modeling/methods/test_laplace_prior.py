@@ -44,7 +44,7 @@ def test_score_covariances_are_those_of_the_dense_inverse(rank):
         torch.testing.assert_close(found[index], expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "rank"), [("tokens", 200), ("text", 5)])
+@pytest.mark.parametrize(("kind", "rank"), [("tokens", 200), ("text", 5), ("chain", 5)])
 def test_scores_are_gaussian_with_the_covariance_of_dense_matrices(base, adapted, questions_of, kind, rank):
     task, encoder, asked = questions_of(kind)
     job = Job(base, settings(task, laplace={"factor_rank": rank}), encoder.encode(asked), [0] * len(asked))
@@ -71,7 +71,7 @@ def test_scores_are_gaussian_with_the_covariance_of_dense_matrices(base, adapted
 
 
 def slow_scores(base, encoder, encoded: EncodedItem):
-    if not encoder.scores_text:
+    if encoder.scoring == "token":
         logits = base.model(input_ids=torch.tensor([encoded.prompt_ids])).logits[0, -1]
         return logits[[ids[0] for ids in encoded.answer_ids]]
     found = []
@@ -79,7 +79,8 @@ def slow_scores(base, encoder, encoded: EncodedItem):
         ids = encoded.prompt_ids + answer
         log_probs = torch.log_softmax(base.model(input_ids=torch.tensor([ids[:-1]])).logits[0], dim=-1)
         last = log_probs[len(encoded.prompt_ids) - 1 :]
-        found.append(torch.stack([last[place, token] for place, token in enumerate(answer)]).mean())
+        total = torch.stack([last[place, token] for place, token in enumerate(answer)]).sum()
+        found.append(total / len(answer) if encoder.scoring == "text" else total)
     return torch.stack(found)
 
 
