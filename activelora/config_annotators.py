@@ -33,6 +33,9 @@ def annotator_conflicts(config: CampaignConfig) -> Iterator[tuple[str, str, str]
     if labeling.gold_questions and labeling.source == "llm" and labeling.llm.people.source is None:
         problem = "gold questions measure people, and labeling.llm.people.source names nobody"
         yield "labeling.gold_questions", problem, "Leave it out, or set labeling.llm.people.source."
+    if labeling.gold_questions and labeling.show_reasons:
+        problem = "gold questions have no reason, which gives them away beside items that show theirs"
+        yield "labeling.show_reasons", problem, "Set it to false, or leave labeling.gold_questions out."
     if labeling.skipped == "return" and labeling.source == "llm":
         problem = "the model would be asked again, at its price, for what it has passed over"
         yield "labeling.skipped", problem, "Set it to never, or to adjudicate with labeling.adjudicators."

@@ -43,6 +43,10 @@ class LabelingConfig(Section):
     redact: tuple[str, ...] = ()
     """Regular expressions; what they match in texts and in your own id annotators see as [redacted]: for example
     `[\\w.+-]+@[\\w-]+\\.[\\w.]+` for mail addresses. A choice is never redacted, so that multiple choice refuses it."""
+    show_reasons: bool = False
+    """Show annotators why the strategy selected each item. Reasons name the answers that the model takes for likely,
+    and people tend to accept what they see; unless set, they are in the selection and the report only. Not with
+    `gold_questions`, which have none."""
     annotators_per_item: Positive = 1
     """How many people shall answer each item. An item is done when so many different annotators have labelled it or
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the

@@ -13,6 +13,7 @@ from tests.labeling.conftest import LABELS
         ({"labeling": {"source": "files", "aggregation": "median"}}, "combines labels of regression"),
         ({"labeling": {"source": "oracle", "gold_questions": 2}}, "measure people"),
         ({"labeling": {"source": "llm", "gold_questions": 2}}, "gold questions measure people"),
+        ({"labeling": {"source": "files", "gold_questions": 2, "show_reasons": True}}, "gives them away"),
         ({"labeling": {"source": "llm", "skipped": "return"}}, "asked again, at its price"),
         (
             {

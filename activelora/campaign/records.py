@@ -28,7 +28,7 @@ SELECTION_SCHEMA = pa.schema(
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("position", pa.int64(), nullable=False),  # 0 is asked first
         pa.field("score", pa.float64()),  # the strategy's score; null for random draws
-        pa.field("reason", pa.string(), nullable=False),  # in words, for annotators and the report
+        pa.field("reason", pa.string(), nullable=False),  # in words, for the report
     ]
 )
 LABEL_SCHEMA = pa.schema(

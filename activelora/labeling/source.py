@@ -62,7 +62,7 @@ class Request:
         campaign: The campaign.
         round: The round that asks.
         task: Knows the labels.
-        reasons: Item id → why it was selected, for this round's items, most wanted first.
+        reasons: Item id → what people are told of why it is asked for, for this round's items, most wanted first.
         earlier: Item id → round that asked last, for items that earlier rounds asked for in vain. A late answer
             to one of these still counts.
         known: Items that earlier rounds brought labels for.
@@ -86,14 +86,13 @@ class Request:
     def asked(self) -> dict[str, str]:
         """What people are shown, in order, item id → why: :attr:`reasons`, and this round's gold questions among them.
 
-        A source that asks people asks for these. It need not know which of them are gold questions. Beside gold
-        questions no item has its own reason: a gold question has none, and a made-up one misleads.
+        A source that asks people asks for these. It need not know which of them are gold questions.
         """
         gold = [item_id for item_id, one in self.gold.items() if one.round == self.round]
         if not gold:
             return dict(self.reasons)
         ids = mixed(list(self.reasons), gold, self.campaign.seed("gold", self.round))
-        return dict.fromkeys(ids, f"asked in round {self.round}")
+        return {item_id: self.reasons.get(item_id, _no_reason(self.round)) for item_id in ids}
 
     @property
     def item_ids(self) -> list[str]:
@@ -241,9 +240,17 @@ def open_request(campaign: Campaign) -> Request:
     return _request(campaign, round_, _selection(campaign, round_) if asks else [])
 
 
+def _no_reason(round_: int) -> str:
+    """Return what people are told of an item where its reason is kept from them, or where it has none."""
+    return f"asked in round {round_}"
+
+
 def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
     deleted = deleted_items(campaign.store)
-    reasons = {row["item_id"]: row["reason"] for row in rows if row["item_id"] not in deleted}
+    tells = campaign.config.labeling.show_reasons
+    reasons = {
+        row["item_id"]: row["reason"] if tells else _no_reason(round_) for row in rows if row["item_id"] not in deleted
+    }
     known = _known(campaign, round_)
     earlier: dict[str, int] = {}
     for past in range(round_):

@@ -36,8 +36,17 @@ def test_columns_and_order(campaign):
         assert row["allowed_labels"] == "entity | human | number | skip"
         assert document["allowed_labels"] == ["entity", "human", "number", "skip"]
         assert (row["label"], row["annotator"], document["label"], document["annotator"]) == ("", "", None, None)
-        assert row["reason"] == document["reason"] == "drawn at random from 20"
+        assert row["reason"] == document["reason"] == "asked in round 0"
         assert document["fields"] == {"text": row["text"]}
+
+
+def test_why_an_item_was_selected_is_shown_on_demand(tmp_path):
+    """It may name the answers that the model takes for likely, which people tend to follow."""
+    campaign = make_campaign(tmp_path, labeling={"source": "files", "show_reasons": True})
+    select(campaign)
+    table, lines = publish(campaign)
+    reasons = {row["reason"] for row in csv_rows(table)} | {json.loads(line)["reason"] for line in lines.splitlines()}
+    assert reasons == {"drawn at random from 20"}
 
 
 def test_publishing_again_leaves_the_files_alone(campaign):
@@ -93,7 +102,7 @@ def test_a_prompt_column_with_one_of_the_files_own_names_is_renamed(tmp_path):
     select(campaign)
     row = csv_rows(publish(campaign)[0])[0]
     assert row["item.reason"].startswith("because ")
-    assert row["reason"].startswith("drawn at random")
+    assert row["reason"] == "asked in round 0"
 
 
 def test_the_users_own_ids_are_shown_where_there_are_any(tmp_path):
