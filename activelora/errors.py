@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+DIVERGED = (
+    "The adapter has diverged or the dtype is too narrow. A campaign's settings are frozen: begin another one "
+    "(--campaign) with a lower `training.learning_rate`, or with `model.dtype: float32`."
+)
+"""Remedy where a model's numbers are none."""
+
 
 class ActiveLoRAError(Exception):
     """A problem the user can mend.

@@ -20,7 +20,7 @@ from activelora.acquisition.strategy import (
     ScoredPool,
     SelectionContext,
 )
-from activelora.errors import ConfigError, ModelError
+from activelora.errors import DIVERGED, ConfigError, ModelError
 
 
 def by_id(pool: ScoredPool) -> NDArray[np.int64]:
@@ -89,7 +89,7 @@ def labeled_embeddings(pool: ScoredPool) -> Float32Array:
     if found_LD is None:
         return np.empty((0, embeddings(pool).shape[1]), dtype=np.float32)
     if not np.isfinite(found_LD).all():
-        raise ModelError("the embeddings of labelled items are not all finite numbers", remedy=_REMEDY)
+        raise ModelError("the embeddings of labelled items are not all finite numbers", remedy=DIVERGED)
     return found_LD
 
 
@@ -116,14 +116,8 @@ def labeled_probabilities(pool: ScoredPool) -> FloatArray:
             raise _missing("the labelled items' distributions", EMBEDDINGS)
         return np.empty((0, pool.mean_probs_NC.shape[1]))
     if not np.isfinite(found_LC).all():
-        raise ModelError("the mean probabilities of labelled items are not all finite numbers", remedy=_REMEDY)
+        raise ModelError("the mean probabilities of labelled items are not all finite numbers", remedy=DIVERGED)
     return found_LC
-
-
-_REMEDY = (
-    "The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
-    "`model.dtype: float32`."
-)
 
 
 def _missing(what: str, need: str) -> ConfigError:
@@ -142,5 +136,5 @@ def _refuse(pool: ScoredPool, values_NX: NDArray[Any], what: str, allowed: float
     if bad_N.any():
         first = pool.item_ids[int(bad_N.argmax())]
         raise ModelError(
-            f"{what} not finite for {int(bad_N.sum())} of {len(bad_N)} items, first {first}", remedy=_REMEDY
+            f"{what} not finite for {int(bad_N.sum())} of {len(bad_N)} items, first {first}", remedy=DIVERGED
         )

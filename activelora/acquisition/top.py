@@ -11,7 +11,7 @@ import numpy as np
 
 from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import FloatArray, Pick, ScoredPool
-from activelora.errors import ConfigError, ModelError
+from activelora.errors import DIVERGED, ConfigError, ModelError
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -82,7 +82,6 @@ def _checked(pool: ScoredPool, measures: Mapping[str, FloatArray], name: str, wh
         raise ModelError(
             f"`{name}` under {whose} is {scores_N[bad]} for {int((~fine_N).sum())} of {len(fine_N)} items, "
             f"first {pool.item_ids[bad]}",
-            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
-            "`model.dtype: float32`.",
+            remedy=DIVERGED,
         )
     return scores_N

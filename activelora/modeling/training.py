@@ -19,11 +19,12 @@ from peft import PeftModel
 from torch import nn
 
 from activelora.config import TrainingConfig
+from activelora.errors import DIVERGED, ModelError
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.label_order import group_by_length, groups_alike
 from activelora.modeling.packing import LONGEST, Pack, can_pack, layout_of, packs, plain
-from activelora.modeling.parallel import ALONE, SharedDropout, Team
+from activelora.modeling.parallel import ALONE, SharedDropout, Team, whole
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
 from activelora.modeling.split import Layout, SplitDecoder
@@ -151,6 +152,9 @@ class Trainer:
 
         Returns:
             The negative log-likelihood of every step, in nats.
+
+        Raises:
+            ModelError: Loss or weights are no numbers any more.
         """
         steps = range(self.progress.step, self.total_steps)
         checkpointed = self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext()
@@ -162,6 +166,8 @@ class Trainer:
                 self.progress.step = done = step + 1
                 if done % self._config.checkpoint_every_steps == 0 and done < self.total_steps:
                     checkpoint()
+        if not all(bool(whole(one).isfinite().all()) for one in self.parameters):
+            raise ModelError("the adapter's weights are not all numbers after training", remedy=DIVERGED)
         return self.progress.losses
 
     def _step(self, step: int) -> float:
@@ -180,6 +186,8 @@ class Trainer:
             whole = loss * self._team.size  # gradients are averaged over the processes, and a batch is their sum
             self._accelerator.backward(whole if penalty is None else whole + penalty * share)
             total += self._team.total(loss)
+        if not math.isfinite(total):
+            raise ModelError(f"the training loss is {total} in step {step + 1} of {self.total_steps}", remedy=DIVERGED)
         self._trainee.before_update()
         self._accelerator.clip_grad_norm_(self.parameters, self._config.max_grad_norm)
         for optimizer in self.optimizers:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
-from activelora.errors import ModelError
+from activelora.errors import DIVERGED, ModelError
 from activelora.modeling import lora
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
@@ -110,7 +110,7 @@ def held_out_log_probs(
         raise ModelError(
             "the probabilities of held-out items are not numbers",
             where=f"{campaign.store.uri}, {name}",
-            remedy="The adapter has diverged: lower `training.learning_rate`, or set `model.dtype: float32`.",
+            remedy=DIVERGED,
         )
     total_NC = np.logaddexp.reduce(log_probs_NKC, axis=1)
     return np.asarray(total_NC - np.log(log_probs_NKC.shape[1]), dtype=np.float64)

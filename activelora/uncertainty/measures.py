@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.errors import ConfigError, ModelError
+from activelora.errors import DIVERGED, ConfigError, ModelError
 from activelora.registry import unknown_name
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
@@ -187,8 +187,7 @@ def _checked_probs(log_probs_NKC: FloatArray) -> FloatArray:
     if bad_N.any():
         raise ModelError(
             f"log_probs_NKC is NaN for {int(bad_N.sum())} of {len(bad_N)} items, first in row {int(bad_N.argmax())}",
-            remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
-            "`model.dtype: float32`.",
+            remedy=DIVERGED,
         )
     probs_NKC: FloatArray = np.exp(log_probs_NKC.astype(np.float64, copy=False))
     off_NK = np.abs(probs_NKC.sum(axis=2) - 1.0)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.errors import ModelError
+from activelora.errors import DIVERGED, ModelError
 
 FloatArray = NDArray[np.float64]
 Reduction = Literal["sum", "mean"]
@@ -44,8 +44,7 @@ class TokenScores:
         if np.isnan(self.log_probs_KT).any() or np.isnan(self.entropies_KT).any():
             raise ModelError(
                 f"the model's probabilities are not numbers for {name}",
-                remedy="The adapter has diverged or the dtype is too narrow: lower `training.learning_rate`, or set "
-                "`model.dtype: float32`.",
+                remedy=DIVERGED,
             )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
-from activelora.errors import DataError, ModelError
+from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
@@ -128,8 +128,7 @@ def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> F
             f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
             f"first {items[int(bad.argmax())].item_id}",
             where=campaign.store.uri,
-            remedy="The adapter has diverged or the dtype is too narrow. This campaign's settings are frozen: begin "
-            "another one (--campaign) with a lower `training.learning_rate`, or with `model.dtype: float32`.",
+            remedy=DIVERGED,
         )
     return log_probs_NKC
 

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file
 
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
+from activelora.errors import ModelError
 from activelora.modeling import lora
 from activelora.modeling.label_order import group_by_length
 from activelora.modeling.trainee import PlainTrainee
@@ -65,6 +66,24 @@ def test_training_learns_its_labels(base, examples, last_layers):
     _, losses = train(base, examples, config, adapter=AdapterConfig(rank=4, last_layers=last_layers))
     assert losses[0] > 3.0
     assert np.mean(losses[-4:]) < 0.5
+
+
+def test_a_training_that_diverges_is_refused_where_it_does(base, examples):
+    config = TrainingConfig(epochs=3, learning_rate=1e30, batch_size=4, max_grad_norm=1e30)
+    with pytest.raises(ModelError, match=r"the training loss is (nan|inf) in step [2-6] of 6\. .*learning_rate"):
+        train(base, examples, config)
+
+
+def test_weights_that_only_the_last_step_spoils_are_refused(base, examples, monkeypatch):
+    spoil = torch.optim.AdamW.step
+
+    def last(self, *arguments, **keywords):
+        spoil(self, *arguments, **keywords)
+        self.param_groups[0]["params"][0].data[0] = torch.nan
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", last)
+    with pytest.raises(ModelError, match="weights are not all numbers after training"):
+        train(base, examples, TrainingConfig(epochs=1, batch_size=8))
 
 
 def test_kept_trunk_states_give_the_loss_and_gradients_of_fresh_ones(base, examples):

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from peft import PeftModel
 
-from activelora.errors import DataError, ModelError
+from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.modeling import lora
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.answer_scores import AnswerScores
@@ -126,7 +126,7 @@ def fit_curvature(job: FitJob, adapted: PeftModel) -> Curvature:
             raise ModelError(
                 "the scores of the labels are not numbers, so that they have no curvature",
                 where="adapter.method: laplace",
-                remedy="The adapter has diverged: lower `training.learning_rate`, or set `model.dtype: float32`.",
+                remedy=DIVERGED,
             )
         num_tokens += scores.num_tokens
         for name, factor in inputs.items():
