@@ -1,42 +1,14 @@
-"""Whole campaigns through the command line with the real pretrained model on real text."""
+"""Ready campaign files with the real pretrained model on real text."""
 
-from __future__ import annotations
-
-import json
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.real_model import activelora, rounds_of
+
 CAMPAIGNS = Path(__file__).parents[1] / "pipelines" / "campaigns"
-MEMORY_GIB = 6
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-def activelora(*arguments):
-    command = [str(Path(sys.executable).with_name("activelora")), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1700)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def rounds_of(campaign):
-    return json.loads(activelora("status", campaign, "--json"))["rounds"]
-
-
-def test_the_demo_learns_and_fits_in_memory(tmp_path):
-    output = activelora("demo", "--campaign", tmp_path / "demo")
-    assert "report.html" in output
-    assert "mlflow ui" in output
-    rounds = rounds_of(tmp_path / "demo")
-    assert len(rounds) >= 4
-    assert rounds[-1]["accuracy"] >= rounds[0]["accuracy"] + 0.2
-    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
-    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert peak_kib < MEMORY_GIB << 20
 
 
 def overrides_of(settings):
@@ -64,3 +36,18 @@ def test_arc_easy_by_the_choices_text_from_its_ready_file(tmp_path, shared_data)
     zero_shot, trained = rounds_of(tmp_path / "c")
     assert trained["num_labels"] == 10
     assert zero_shot["accuracy"] > 0.3  # chance is 0.25
+
+
+def test_150_labels_that_begin_alike_from_their_ready_file(tmp_path, shared_data):
+    small = {
+        "data.pool.limit": 40,
+        "data.holdout.limit": 40,
+        "acquisition.strategy": "random",
+        "acquisition.batch_size": 20,
+        "stopping.max_rounds": 1,
+    }
+    file, data = CAMPAIGNS / "clinc150.yaml", shared_data / "clinc150"
+    activelora("run", file, "--data", data, "--campaign", tmp_path / "c", *overrides_of(small))
+    zero_shot, trained = rounds_of(tmp_path / "c")
+    assert trained["num_labels"] == 20
+    assert zero_shot["accuracy"] > 0.15  # chance is 0.007
