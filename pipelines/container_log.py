@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _LOG_SECONDS = 5.0
 _AGAIN_SECONDS = 1.0
+_FIRST_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+_ENDED = ("exited", "dead", "stopped")
 
 
 class FollowedLog:
@@ -75,15 +79,15 @@ class FollowedLog:
 def exit_code(container: Container) -> int:
     """Return a container's exit code once it has ended, however long that takes, as long as its engine answers.
 
+    It is looked at now and then: a request that waits for the end keeps a core busy in podman (4.3) meanwhile.
+
     Raises:
         requests.RequestException: The engine does not answer.
         docker.errors.DockerException: It failed, or does not know the container.
     """
-    from requests.exceptions import ConnectionError as NotConnected
-    from requests.exceptions import ReadTimeout
-
-    while True:
-        try:
-            return int(container.wait(timeout=container.client.api.timeout)["StatusCode"])
-        except (ReadTimeout, NotConnected):  # the container still runs; or the engine is gone, and this says so
-            container.reload()
+    pause = _FIRST_LOOK_SECONDS
+    while container.status not in _ENDED:
+        time.sleep(pause)
+        pause = min(2 * pause, _LOOK_SECONDS)
+        container.reload()
+    return int(container.wait(timeout=container.client.api.timeout)["StatusCode"])

@@ -19,7 +19,7 @@ class FakeEngine(BaseHTTPRequestHandler):
     Attributes:
         lines: Its log.
         num_followed: How many of the lines a request that follows the log gets before it hangs.
-        num_waits: How many requests for its end run into the client's time-out first.
+        num_looks: At how many looks it still runs.
         is_gone: Whether the engine answers nothing more, but for the removal, once the container runs.
         runs: Set when the container has been started.
         removed: Set when the container has been removed.
@@ -28,7 +28,7 @@ class FakeEngine(BaseHTTPRequestHandler):
 
     lines: tuple[str, ...]
     num_followed: int | None
-    num_waits: int
+    num_looks: int
     is_gone: bool
     runs: threading.Event
     removed: threading.Event
@@ -40,18 +40,15 @@ class FakeEngine(BaseHTTPRequestHandler):
         elif self.path.endswith("/start"):
             self.runs.set()
             self._answer(204)
-        elif self.is_gone or self.num_waits:
-            type(self).num_waits -= 1
-            self.over.wait()
         else:
-            self._answer(200, {"StatusCode": 0})
+            self._answer(200, {"StatusCode": 7})
 
     def do_GET(self) -> None:
         if "/logs" not in self.path:
             if self.is_gone and self.runs.is_set():
                 self.over.wait()
             else:
-                self._answer(200, {"Id": "c1", "Config": {"Tty": False}})
+                self._answer(200, {"Id": "c1", "Config": {"Tty": False}, "State": {"Status": self._status()}})
             return
         follows = "follow=1" in self.path
         if follows and self.num_followed is None:
@@ -65,6 +62,12 @@ class FakeEngine(BaseHTTPRequestHandler):
         self.wfile.flush()
         if follows:
             self.over.wait()
+
+    def _status(self) -> str:
+        if not self.runs.is_set():
+            return "created"
+        type(self).num_looks -= 1
+        return "running" if self.num_looks >= 0 else "exited"
 
     def do_DELETE(self) -> None:
         self.removed.set()
@@ -85,7 +88,7 @@ class FakeEngine(BaseHTTPRequestHandler):
 @contextmanager
 def fake_engine(**faults: Any) -> Iterator[tuple[docker.DockerClient, type[FakeEngine]]]:
     """Serve an engine with these attributes, and yield a client of it that waits half a second for an answer."""
-    attributes = {"lines": (), "num_followed": None, "num_waits": 0, "is_gone": False, **faults}
+    attributes = {"lines": (), "num_followed": None, "num_looks": 0, "is_gone": False, **faults}
     events = {name: threading.Event() for name in ("runs", "removed", "over")}
     handler = type("OneEngine", (FakeEngine,), {**attributes, **events})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

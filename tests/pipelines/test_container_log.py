@@ -20,16 +20,17 @@ def test_a_log_that_never_ends_is_shown_once_and_ends(num_followed, capsys):
     """podman may go on following the log of a container that has ended, with or without an answer so far."""
     lines = ("first, with an ä\n", "second\n")
     with fake_engine(lines=lines, num_followed=num_followed) as (client, engine):
-        assert _run_container(client, "image", ["true"]) == 0
+        assert _run_container(client, "image", ["true"]) == 7
         assert engine.removed.is_set()
-    assert capsys.readouterr().out == "".join(lines)
+    assert capsys.readouterr().out == "".join(lines) + "the container ended with exit code 7\n"
 
 
-def test_a_container_may_run_longer_than_the_clients_time_out(capsys):
-    with fake_engine(lines=("done\n",), num_waits=2) as (client, engine):
-        assert _run_container(client, "image", ["true"]) == 0
-        assert engine.num_waits == 0
-    assert capsys.readouterr().out == "done\n"
+def test_a_container_may_run_longer_than_the_clients_time_out(capsys, monkeypatch):
+    monkeypatch.setattr(container_log, "_LOOK_SECONDS", 0.4)
+    with fake_engine(lines=("done\n",), num_looks=5) as (client, engine):  # and the client waits 0.5 s for an answer
+        assert _run_container(client, "image", ["true"]) == 7
+        assert engine.num_looks < 0
+    assert capsys.readouterr().out == "done\nthe container ended with exit code 7\n"
 
 
 def test_an_engine_that_answers_no_more_is_an_error():
