@@ -36,7 +36,7 @@ class FollowedLog:
         self._container = container
         self._lock = threading.Lock()
         self._num_shown = 0
-        self._is_over = False
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="container-log", daemon=True)
 
     def __enter__(self) -> FollowedLog:
@@ -49,26 +49,25 @@ class FollowedLog:
         if kind is None:
             self._thread.join(_LOG_SECONDS)
         with self._lock:
-            self._is_over = True
+            self._over.set()
         if kind is None:
             self._show([self._container.logs(stream=False, follow=False)])
 
     def _follow(self) -> None:
-        pause = threading.Event()
-        while not self._is_over:
+        while not self._over.is_set():
             try:
                 self._show(self._container.logs(stream=True, follow=True), follows=True)
                 return
             except Exception as error:  # whether the engine still answers is the wait's to find out
                 logger.debug("the log is asked for again: %s", error)
-                pause.wait(_AGAIN_SECONDS)
+                self._over.wait(_AGAIN_SECONDS)
 
     def _show(self, chunks: Iterable[bytes], follows: bool = False) -> None:
         """Write what is new in a log that is given from its beginning."""
         position = 0
         for chunk in chunks:
             with self._lock:
-                if follows and self._is_over:
+                if follows and self._over.is_set():
                     return
                 new = chunk[max(0, self._num_shown - position) :]
                 position += len(chunk)

@@ -183,8 +183,8 @@ class Trainer:
             with self._accelerator.autocast():
                 loss = self._shared_loss(part.indices) * (share * part.weight)
                 penalty = self._trainee.penalty(step, self.total_steps)
-            whole = loss * self._team.size  # gradients are averaged over the processes, and a batch is their sum
-            self._accelerator.backward(whole if penalty is None else whole + penalty * share)
+            scaled = loss * self._team.size  # gradients are averaged over the processes, and a batch is their sum
+            self._accelerator.backward(scaled if penalty is None else scaled + penalty * share)
             total += self._team.total(loss)
         if not math.isfinite(total):
             raise ModelError(f"the training loss is {total} in step {step + 1} of {self.total_steps}", remedy=DIVERGED)

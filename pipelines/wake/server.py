@@ -99,8 +99,7 @@ class WakeServer(ThreadingHTTPServer):
         self.is_alive = is_alive
         self.limits = limits or Limits()
         self.rate = RateLimit(self.limits.per_second, self.limits.burst)
-        self._unproven: dict[socket.socket, None] = {}  # the oldest first
-        self._proven: set[socket.socket] = set()
+        self._connections: dict[socket.socket, bool] = {}  # whether each has shown the secret, the oldest first
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
 
@@ -129,25 +128,23 @@ class WakeServer(ThreadingHTTPServer):
     def prove(self, connection: socket.socket) -> None:
         """Keep a connection that has shown the secret from being closed to make room."""
         with self._lock:
-            if connection in self._unproven:
-                del self._unproven[connection]
-                self._proven.add(connection)
+            if connection in self._connections:
+                self._connections[connection] = True
 
     def _make_room(self, connection: socket.socket) -> bool:
         with self._lock:
-            if len(self._unproven) + len(self._proven) >= self.limits.num_connections:
-                if not self._unproven:
+            if len(self._connections) >= self.limits.num_connections:
+                oldest = next((one for one, is_proven in self._connections.items() if not is_proven), None)
+                if oldest is None:
                     return False
-                oldest = next(iter(self._unproven))
-                del self._unproven[oldest]
+                del self._connections[oldest]
                 _cut_off(oldest)
-            self._unproven[connection] = None
+            self._connections[connection] = False
             return True
 
     def _leave(self, connection: socket.socket) -> None:
         with self._lock:
-            self._unproven.pop(connection, None)
-            self._proven.discard(connection)
+            self._connections.pop(connection, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in the log that a connection broke."""

@@ -144,13 +144,9 @@ class AnswerScores:
                 continue
             begin = len(row.ids) - len(row.targets)
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : len(row.ids)]).float(), dim=-1)
-            for answer, ids in row.paths:
-                values.append(log_probs_TV[range(len(ids)), ids].sum()[None])
+            for answer, ids in row.paths or ((row.answer, row.targets),):
+                found_T = log_probs_TV[range(len(ids)), ids]
+                values.append((found_T.sum() if row.paths else found_T.mean())[None])
                 answers.append(answer)
                 places.append(row.place)
-            if row.paths:
-                continue
-            values.append(log_probs_TV.gather(1, targets[:, None]).mean()[None])
-            answers.append(row.answer)
-            places.append(row.place)
         return places, answers, values
