@@ -25,7 +25,7 @@ from activelora.config_resources import (
 )
 from activelora.config_rules import conflicts
 from activelora.config_secrets import SecretKeyConfig
-from activelora.config_section import Fraction, NonNegative, Positive, Section
+from activelora.config_section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config_stopping import StoppingConfig
 from activelora.config_task import TaskConfig
 
@@ -183,7 +183,7 @@ class TrackingConfig(Section):
 class CampaignConfig(Section):
     """One task, one pool, one base model, one label budget, many rounds."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=f"^{DNS_LABEL}$")]
     """Lower-case letters, digits and hyphens, as in a DNS label."""
     seed: int = 0
     """The same campaign with the same seed selects the same items."""

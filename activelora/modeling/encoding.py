@@ -193,18 +193,7 @@ class Encoder:
         """Return the ids of every label, as far as they tell it from all others."""
         names = self.task.label_names
         whole = [self._spoken(answer) for answer in self.task.query(_empty_item(self.task.columns)).answers]
-        seen: dict[tuple[int, ...], str] = {}
-        for name, code in zip(names, whole, strict=True):
-            if not code:
-                raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_WORDS_REMEDY)
-            if code in seen:
-                raise ModelError(
-                    f"labels {seen[code]!r} and {name!r} have the same tokens {self._tokenizer.decode(list(code))!r}, "
-                    "so the model's answer could not be told apart",
-                    where="task.labels",
-                    remedy=_WORDS_REMEDY,
-                )
-            seen[code] = name
+        self._refuse_alike(names, whole, "have the same tokens", _WORDS_REMEDY)
         codes = with_ends(whole, self._tokenizer.eos_token_id)
         if codes is None:
             raise ModelError(
@@ -227,20 +216,23 @@ class Encoder:
         letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
         names = ("no", "yes") if self.task.form == "set" else self.task.label_names or letters
         answers = self.task.query(_empty_item(self.task.columns)).answers if self.task.label_names else letters
-        seen: dict[int, str] = {}
-        for name, answer in zip(names, answers, strict=True):
-            ids = self._answer_ids(answer)
-            if not ids:
+        remedy = _ANSWER_REMEDY if self.task_config.kind == "classification" else _WORDS_REMEDY
+        self._refuse_alike(names, [self._answer_ids(answer) for answer in answers], "both begin with the token", remedy)
+
+    def _refuse_alike(self, names: Sequence[str], codes: Sequence[tuple[int, ...]], how: str, remedy: str) -> None:
+        """Refuse labels without tokens, and two with the same ones: ``how`` says in what they are alike."""
+        seen: dict[tuple[int, ...], str] = {}
+        for name, code in zip(names, codes, strict=True):
+            if not code:
                 raise ModelError(f"label {name!r} has no tokens", where="task.labels", remedy=_WORDS_REMEDY)
-            if ids[0] in seen:
-                token = self._tokenizer.decode([ids[0]])
+            if code in seen:
                 raise ModelError(
-                    f"labels {seen[ids[0]]!r} and {name!r} both begin with the token {token!r}, "
+                    f"labels {seen[code]!r} and {name!r} {how} {self._tokenizer.decode(list(code))!r}, "
                     "so the model's answer could not be told apart",
                     where="task.labels",
-                    remedy=_ANSWER_REMEDY if self.task_config.kind == "classification" else _WORDS_REMEDY,
+                    remedy=remedy,
                 )
-            seen[ids[0]] = name
+            seen[code] = name
 
 
 _ANSWER_REMEDY = (

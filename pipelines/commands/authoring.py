@@ -38,7 +38,9 @@ def init(
     template: Annotated[Template, typer.Option(help="The kind of task to start from.")] = Template.classification,
 ) -> None:
     """Write a folder with a commented campaign file and sample data that runs."""
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
+    from activelora.config_section import DNS_LABEL
+
+    if not re.fullmatch(DNS_LABEL, name):
         raise ConfigError(
             f"{name!r} is not a campaign name",
             where="NAME",

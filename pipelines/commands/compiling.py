@@ -24,7 +24,9 @@ def compile_command(
     ] = None,
 ) -> None:
     """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
-    if kubernetes is not None and not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", kubernetes):
+    from activelora.config_section import DNS_LABEL
+
+    if kubernetes is not None and not re.fullmatch(DNS_LABEL, kubernetes):
         raise ConfigError(
             f"{kubernetes!r} is no name of a namespace",
             where="--kubernetes",
