@@ -18,8 +18,8 @@ from typing import Any
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config_file import load_config
-from pipelines.inline import run_campaign
+from activelora.rules.file import load_config
+from pipelines.engines.inline import run_campaign
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = ("seeds", "labels", "holdout", "calibration", "samples", "set")

@@ -57,7 +57,7 @@ def write_rows(path: Path, num: int, block: int = 100_000) -> None:
 def ours(clock: Clock, folder: str, row_by_row: bool = False) -> dict[str, Any]:
     """Ingest the folder's rows; return counts and a digest of all ids."""
     from activelora.campaign.campaign import Campaign
-    from activelora.config_file import parse_config
+    from activelora.config.file import parse_config
     from components.ingest_pool.step import run
 
     task = {"kind": "classification", "labels": LABELS, "prompt": "{text}\nTopic:"}

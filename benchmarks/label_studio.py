@@ -23,7 +23,7 @@ from activelora.labeling.label_studio.importing import batches, external_id
 from activelora.labeling.label_studio.project import campaign_id, counters, ensure_project
 from activelora.labeling.label_studio.reading import OVERLAP_SECONDS, look
 from activelora.labeling.label_studio.source import LabelStudioSource, connect
-from activelora.labeling.source import Request, make_request
+from activelora.labeling.request import Request, make_request
 from activelora.pool.access import shard_items
 from activelora.scoring.table import unscored_table
 from components.ingest_pool import step as ingest_pool

@@ -22,14 +22,14 @@ import torch
 from numpy.typing import NDArray
 
 from activelora.config import AdapterConfig, ModelConfig, TrainingConfig
+from activelora.evaluation import classification_metrics as metrics
+from activelora.evaluation.calibration import ece
 from activelora.modeling import lora
 from activelora.modeling.answer_paths import num_run, told_apart, with_ends
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import Example, Trainer
 from activelora.progress import track
-from activelora.uncertainty import classification_metrics as metrics
-from activelora.uncertainty.calibration import ece
 
 RESULT = Path(__file__).parent / "results" / "label-texts.md"
 ADAPTER = AdapterConfig(last_layers=4)

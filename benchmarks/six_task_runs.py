@@ -14,7 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from activelora.config import CampaignConfig, ModelConfig
-from activelora.config_presets import PAPER_CODE
+from activelora.config.presets import PAPER_CODE
+from activelora.evaluation.calibration import ece
+from activelora.evaluation.classification_metrics import accuracy, nll
+from activelora.evaluation.temperature import fit_temperature, scale
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.clora import clora_layers, noisy
 from activelora.modeling.encoding import EncodedItem, Encoder
@@ -26,9 +29,6 @@ from activelora.modeling.training import Trainer, example
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.seeding import derive_seed
-from activelora.uncertainty.calibration import ece
-from activelora.uncertainty.classification_metrics import accuracy, nll
-from activelora.uncertainty.temperature import fit_temperature, scale
 from benchmarks.clora_protocol import Protocol, Result
 from benchmarks.six_tasks import ClosingEncoder, Rows, clean_task, legacy_task, read_rows, test_split
 

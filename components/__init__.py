@@ -1,1 +1,5 @@
 """The steps of a round, one folder each."""
+
+from activelora.moved import install
+
+install()

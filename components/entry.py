@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.manifest import Manifest, StepName, Unit
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
 from components.task_log import task_log

@@ -1,1 +1,5 @@
 """The graphs, the engines that run them, and the command line."""
+
+from activelora.moved import install
+
+install()

@@ -29,7 +29,7 @@ def test_import_contracts_hold():
 
 
 LIGHT = [
-    "activelora.config_file",
+    "activelora.config.file",
     "activelora.campaign.labels",
     "activelora.campaign.ledger",
     "activelora.campaign.s3",
@@ -113,7 +113,7 @@ def test_kubeflow_is_known_to_declarations_and_pipelines_only():
 
 
 def test_steps_have_the_six_names():
-    from activelora.campaign.manifest import STEPS
+    from activelora.config.steps import STEPS
 
     folders = {path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").exists()}
     assert folders == set(STEPS)

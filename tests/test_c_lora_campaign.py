@@ -14,7 +14,7 @@ import yaml
 from activelora.acquisition.registry import STRATEGIES
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config_file import load_config
+from activelora.rules.file import load_config
 from activelora.scoring.predict import Predictor
 from tests.test_end_to_end import results, run_in_a_process, run_in_this_process, write_campaign
 

@@ -16,7 +16,7 @@ import yaml
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units, next_plan
 from activelora.campaign.manifest import Unit
-from activelora.config_file import load_config
+from activelora.rules.file import load_config
 
 KINDS = {"number": "How far is the moon", "human": "Who wrote the play", "location": "Where is the river"}
 WORDS = ("red", "green", "blue", "first", "far", "water", "fire", "earth")
@@ -56,7 +56,7 @@ def write_campaign(folder, tiny_model_path, **changes):
 
 
 def run_in_this_process(file, uri):
-    from pipelines.inline import run_campaign
+    from pipelines.engines.inline import run_campaign
 
     campaign = Campaign.create(uri, load_config(file))
     assert run_campaign(campaign).status == "finished"

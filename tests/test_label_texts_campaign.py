@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from activelora.campaign.manifest import Unit
-from activelora.config_file import load_config
 from activelora.errors import ProblemsError
-from pipelines.checks import check_campaign
+from activelora.rules.file import load_config
+from pipelines.cli.checks import check_campaign
 from tests.test_task_kinds import run, write_campaign
 
 LABELS = ["blue_water", "blue_fire", "the_moon", "the_moon_far"]

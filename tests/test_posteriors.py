@@ -12,10 +12,10 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA
-from activelora.config_file import parse_config
 from activelora.labeling.deletion import delete_item
 from activelora.modeling.methods.registry import METHODS
 from activelora.pool.access import shard_items
+from activelora.rules.file import checked_config
 from activelora.scoring.predict import Predictor
 from activelora.uncertainty.measures import MEASURES
 from components.ingest_pool import step as ingest_pool
@@ -44,7 +44,7 @@ def settings(folder, model_path, method, **sections):
     }
     for section, values in sections.items():
         document[section] = {**document[section], **values} if isinstance(values, dict) else values
-    return parse_config(document, where="test")
+    return checked_config(document, where="test")
 
 
 def label(campaign, round_=0):
@@ -245,7 +245,7 @@ STRATEGIES = ["star", *(pytest.param(name, marks=pytest.mark.slow) for name in (
 @pytest.mark.parametrize("method", BUILT_IN)
 def test_any_posterior_serves_any_strategy(method, strategy, data, tiny_model_path, tmp_path):
     """With temperature scaling on a calibration split, and the label prior divided out in every round."""
-    from pipelines.inline import run_campaign
+    from pipelines.engines.inline import run_campaign
 
     shutil.copy(data / "pool.jsonl", tmp_path)
     config = settings(tmp_path, tiny_model_path, method, acquisition={"strategy": strategy})

@@ -73,7 +73,7 @@ def test_a_terminal_shows_a_bar():
 
 def test_a_log_line_does_not_land_on_the_bar():
     shown = shown_on_a_terminal(
-        "import logging; from activelora.progress import track; from pipelines.terminal import set_up_logging;"
+        "import logging; from activelora.progress import track; from pipelines.cli.console import set_up_logging;"
         "set_up_logging(verbose=False); log = logging.getLogger('activelora.test');"
         "[log.warning('said in between') for _ in track(range(2), 'scoring the pool', 2)]"
     )

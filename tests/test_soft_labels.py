@@ -3,7 +3,7 @@
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Unit
-from pipelines.inline import run_campaign
+from pipelines.engines.inline import run_campaign
 from tests.pipelines.tiny import tiny_config
 
 

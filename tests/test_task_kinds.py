@@ -10,12 +10,12 @@ import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config_file import load_config, parse_config
 from activelora.errors import ConfigError, ProblemsError
+from activelora.rules.file import checked_config, load_config
 from activelora.tracking.report import render_report
-from pipelines.checks import check_campaign
-from pipelines.inline import run_campaign, tick
-from pipelines.standing import standing
+from pipelines.cli.checks import check_campaign
+from pipelines.cli.status_document import standing
+from pipelines.engines.inline import run_campaign, tick
 
 WORDS = ("red", "green", "blue", "first", "far", "water", "fire", "earth")
 
@@ -177,7 +177,7 @@ def test_what_does_not_fit_a_task_is_told_by_check(tmp_path, tiny_model_path, ta
     if task["kind"] == "generation" and "data" not in sections:
         document["data"]["calibration_size"] = 0
     with pytest.raises((ProblemsError, ConfigError), match=message):
-        check_campaign(parse_config(document, where="campaign.yaml"))
+        check_campaign(checked_config(document, where="campaign.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, require_memory, samples
+from activelora.acquisition.checked import by_id, require_memory, samples
 from activelora.acquisition.strategy import (
     SAMPLES,
     Float32Array,

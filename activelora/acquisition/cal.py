@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from activelora.acquisition.distances import Points
-from activelora.acquisition.kept import (
+from activelora.acquisition.checked import (
     by_id,
     embeddings,
     labeled_embeddings,
@@ -22,6 +21,7 @@ from activelora.acquisition.kept import (
     probabilities,
     require_memory,
 )
+from activelora.acquisition.distances import Points
 from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import (
     EMBEDDINGS,

@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from activelora.acquisition.checked import probabilities
 from activelora.acquisition.hybrid import subset
-from activelora.acquisition.kept import probabilities
 from activelora.acquisition.strategy import Pick, ScoredPool
 from activelora.acquisition.top import answer_name
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, embeddings
+from activelora.acquisition.checked import by_id, embeddings
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,

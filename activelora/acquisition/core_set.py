@@ -10,8 +10,8 @@ Letters: N unlabelled items, D features, L labelled items.
 
 from __future__ import annotations
 
+from activelora.acquisition.checked import by_id, embeddings, labeled_embeddings, ordered
 from activelora.acquisition.cover import Cover
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,

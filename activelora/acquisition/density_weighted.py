@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from activelora.acquisition.kept import by_id, embeddings, ordered
+from activelora.acquisition.checked import by_id, embeddings, ordered
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,

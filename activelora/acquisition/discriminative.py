@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
+from activelora.acquisition.checked import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     FloatArray,

@@ -1,7 +1,7 @@
 """Exploration: a share of the batch is drawn at random, whatever the strategy prefers.
 
 Its labels estimate the pool's accuracy without bias, and tell whether the strategy beats random: see
-:mod:`activelora.tracking.live_check`.
+:mod:`activelora.evaluation.exploration_check`.
 """
 
 from __future__ import annotations

@@ -13,21 +13,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.kept import by_id
+from activelora.acquisition.checked import by_id
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.acquisition.top import measure
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the second strategy's batch from the top by the measure."""
-    from activelora.acquisition.registry import get_strategy
-
-    config = context.config
+    config, follower = context.config, context.follower
+    if follower is None:
+        raise ValueError("hybrid needs the strategy that it hands over to as context.follower")
     scores_N = measure(pool, config.prefilter)
     order = by_id(pool)
     ranking = order[np.argsort(-scores_N[order], kind="stable")]
     kept = ranking[: config.prefilter_factor * num]
-    picks = get_strategy(config.then).select(subset(pool, kept), num, context)
+    picks = follower.select(subset(pool, kept), num, context)
     return [
         Pick(int(kept[pick.index]), pick.score, f"{pick.reason}; among the top {len(kept)} by {config.prefilter}")
         for pick in picks

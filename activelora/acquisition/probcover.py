@@ -21,9 +21,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from activelora.acquisition.checked import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.clusters import kmeans, sample
 from activelora.acquisition.distances import BLOCK_NUMBERS, Points
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,

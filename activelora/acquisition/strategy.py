@@ -57,12 +57,14 @@ class SelectionContext:
         round: The round t, from 0.
         num_rounds: Planned queries, R_total.
         config: The campaign's acquisition settings.
+        follower: For a strategy that hands over to another one (``hybrid``): that one.
     """
 
     seed: int
     round: int
     num_rounds: int
     config: AcquisitionConfig
+    follower: Strategy | None = None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from activelora.acquisition.checked import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.clusters import FIT_MOST, kmeans, sample
 from activelora.acquisition.distances import Points
-from activelora.acquisition.kept import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.spill import blocks
 from activelora.acquisition.strategy import (
     EMBEDDINGS,

@@ -14,7 +14,7 @@ from statistics import median_low
 from typing import Any
 
 from activelora.campaign.records import Label
-from activelora.config_labeling import AggregationRule
+from activelora.config.labeling import AggregationRule
 
 Distribution = Mapping[Label, float]
 """Label → how far it is believed; positive, sums to 1 but for rounding."""

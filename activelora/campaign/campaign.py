@@ -15,12 +15,13 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from activelora import __version__
+from activelora.campaign.keys import check_key
 from activelora.campaign.manifest import FileEntry, Manifest, Unit
 from activelora.campaign.records import table_bytes, table_from
-from activelora.campaign.store import Store, check_key, open_store
+from activelora.campaign.store import Store, open_store
 from activelora.campaign.tombstones import is_allowed
 from activelora.config import CampaignConfig
-from activelora.config_file import config_difference, config_digest, document_digest, parse_config
+from activelora.config.file import config_difference, config_digest, document_digest, parse_config
 from activelora.errors import ConfigError, StoreError
 from activelora.seeding import derive_seed
 
@@ -41,7 +42,7 @@ class Campaign:
     Attributes:
         store: Where it lives.
         config: Its configuration. What can change a result is frozen when it is created; the rest
-            (:data:`~activelora.config_file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
+            (:data:`~activelora.config.file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
             first time.
     """
 

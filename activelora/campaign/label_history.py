@@ -10,7 +10,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import LabelSnapshot, label_records, resolve, time_of
 from activelora.campaign.ledger import num_collected
 from activelora.campaign.records import Label
-from activelora.config_labeling import AggregationRule
+from activelora.config.labeling import AggregationRule
 
 Record = dict[str, Any]
 Effect = Literal["labels", "corrects", "confirms", "outvoted"]

@@ -17,7 +17,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
 from activelora.campaign.tombstones import deleted_items
-from activelora.config_labeling import AggregationRule, LabelingConfig
+from activelora.config.labeling import AggregationRule, LabelingConfig
 
 Record = dict[str, Any]
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.manifest import STEPS, Manifest, StepName, Unit
+from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.stopping import plateau_reached, target_reached
 from activelora.campaign.tombstones import deleted_items
+from activelora.config.steps import STEPS, StepName
 
 Status = Literal["work", "stop", "stopped"]
 

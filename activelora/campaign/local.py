@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from activelora.campaign.store import PARTIAL, Listed, check_key, check_prefix
+from activelora.campaign.keys import PARTIAL, Listed, check_key, check_prefix
 from activelora.errors import StoreError
 
 SETTLE_SECONDS = 2.5

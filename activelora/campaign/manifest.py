@@ -5,19 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-StepName = Literal["ingest_pool", "train_adapter", "evaluate_adapter", "score_pool", "select_batch", "await_labels"]
-STEPS: tuple[StepName, ...] = (
-    "ingest_pool",
-    "train_adapter",
-    "evaluate_adapter",
-    "score_pool",
-    "select_batch",
-    "await_labels",
-)
+from activelora.config.steps import StepName
+
 LOG_NAME = "log.jsonl"
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from activelora.campaign.keys import Listed, check_key, check_prefix, redact
 from activelora.campaign.s3_errors import error_code, explain, is_cut_off, was_repeated
-from activelora.campaign.store import Listed, check_key, check_prefix, redact
 from activelora.errors import StoreError
 
 if TYPE_CHECKING:

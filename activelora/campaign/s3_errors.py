@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from activelora.campaign.store import redact
+from activelora.campaign.keys import redact
 from activelora.errors import StoreError
 
 if TYPE_CHECKING:

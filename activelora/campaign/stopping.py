@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
-from activelora.config_stopping import StoppingConfig
-from activelora.uncertainty.proportions import wilson_interval
+from activelora.config.stopping import StoppingConfig
+from activelora.intervals import wilson_interval
 
 Metrics = Mapping[str, float]
 _ROUNDING = 1e-9  # accuracies are fractions: 0.72 − 0.7 is a little more than 0.02 to a computer

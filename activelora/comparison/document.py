@@ -16,8 +16,8 @@ from activelora.comparison.measured import CONTROL, Method, Run, area, common_la
 from activelora.comparison.statistics import area_weights, holm, labels_to_target, paired_test
 from activelora.comparison.words import sentence, verdict
 from activelora.errors import DataError
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import sign_of
+from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import sign_of
 
 Document = dict[str, Any]
 SECONDARY = ("ece", "nll")

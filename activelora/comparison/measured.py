@@ -14,11 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
-from activelora.tracking.headline import Headline, headline_of
-from activelora.tracking.headline_values import sign_of
-from activelora.tracking.history import RoundRecord, evaluated, read_history
+from activelora.evaluation.headline import Headline, headline_of
+from activelora.evaluation.headline_values import sign_of
 
 FloatArray = NDArray[np.float64]
 

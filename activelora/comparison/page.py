@@ -8,8 +8,8 @@ from typing import Any
 
 from activelora.comparison import table
 from activelora.comparison.plots import curves, differences
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import shown
+from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import shown
 
 
 def render_page(document: Mapping[str, Any], command: str = "") -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import word_of
 from activelora.tracking.figures import (
     BLUE,
     GREEN,
@@ -19,8 +21,6 @@ from activelora.tracking.figures import (
     styled,
     with_grid,
 )
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import word_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,7 @@ from activelora.acquisition.registry import get_strategy, measures_read, needs_o
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config import AcquisitionConfig
-from activelora.config_file import config_digest
+from activelora.config.file import config_digest
 from activelora.uncertainty.text_measures import ORACLE_NLL
 
 logger = logging.getLogger(__name__)

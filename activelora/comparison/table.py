@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.comparison.words import p_text, signed
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import shown, word_of
+from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import shown, word_of
 
 Document = Mapping[str, Any]
 

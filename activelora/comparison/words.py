@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from activelora.tracking.headline import Headline
-from activelora.tracking.headline_values import word_of
+from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import word_of
 
 SIGNIFICANT = 0.05
 """Holm's p-value below which a difference is called one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from activelora.labeling.source import Collected, Request
+from activelora.labeling.request import Collected, Request
 from activelora.labeling.worksheet import folder_of, to_label_csv
 
 

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from activelora.campaign.records import Label
-from activelora.labeling.source import Ballot, Collected, Request
+from activelora.labeling.request import Ballot, Collected, Request
 
 AGREEMENT_FILE = "agreement.json"
 """The file of await_labels with :meth:`Agreement.as_json`."""

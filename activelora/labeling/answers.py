@@ -18,7 +18,7 @@ from activelora.campaign.records import Item, Label
 from activelora.campaign.store import Store
 from activelora.errors import ConfigError
 from activelora.labeling.inbox import MAX_ANNOTATOR_CHARS, Answer, Inbox
-from activelora.labeling.source import Rejected
+from activelora.labeling.request import Rejected
 from activelora.tasks.task import Task
 
 FOLDER = "labeling/answers"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from activelora.campaign.labels import time_of
-from activelora.labeling.source import Known, Record
+from activelora.labeling.request import Known, Record
 from activelora.labeling.tally import Vote, by_annotator
 
 

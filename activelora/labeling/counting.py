@@ -15,7 +15,7 @@ from activelora.campaign.records import Label
 from activelora.errors import LabelError
 from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer
-from activelora.labeling.source import CLOSED, Ballot, Collected, Known, Record, Rejected, Request, State
+from activelora.labeling.request import CLOSED, Ballot, Collected, Known, Record, Rejected, Request, State
 from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, unsafe_cell
 from activelora.tasks.regression import Regression

@@ -18,9 +18,9 @@ from activelora import __version__
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.records import Item, table_bytes, table_from
-from activelora.config_labeling import fixed_labels
+from activelora.config.labeling import fixed_labels
 from activelora.errors import ConfigError, DataError
-from activelora.labeling.source import Request
+from activelora.labeling.request import Request
 from activelora.labeling.worksheet import to_label_csv
 from activelora.pool.access import find_items
 from activelora.progress import track

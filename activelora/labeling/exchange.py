@@ -15,7 +15,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, LabelError, Problems
 from activelora.labeling.counting import count_answers, parse_answer
 from activelora.labeling.files import FilesSource, inbox_uri
 from activelora.labeling.inbox import Answer, parse_file
-from activelora.labeling.source import Rejected, Request, open_request
+from activelora.labeling.request import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
 from activelora.tasks.registry import make_task

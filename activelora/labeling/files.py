@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.store import open_store, redact
+from activelora.campaign.keys import redact
+from activelora.campaign.store import open_store
 from activelora.errors import StoreError
 from activelora.labeling.answers import Answers
+from activelora.labeling.cache import Kept
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer, Inbox
-from activelora.labeling.kept import Kept
-from activelora.labeling.source import Collected, Rejected, Request
+from activelora.labeling.request import Collected, Rejected, Request
 from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_jsonl
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from activelora.campaign.store import Listed, Store, check_key
+from activelora.campaign.keys import Listed, check_key
+from activelora.campaign.store import Store
 from activelora.errors import StoreError
+from activelora.labeling.request import Rejected
 from activelora.labeling.rows import MAX_CHARS, BadRow, Row, csv_rows
-from activelora.labeling.source import Rejected
 
 MAX_FILE_BYTES = 64 << 20
 MAX_ANNOTATOR_CHARS = 200

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import accumulate, count
 
 from activelora.campaign.records import Label
-from activelora.config_labeling import confusion_matrix
-from activelora.labeling.source import Collected, Record, Request
+from activelora.config.labeling import confusion_matrix
+from activelora.labeling.request import Collected, Record, Request
 from activelora.labeling.tally import is_decided
 from activelora.pool.access import gold_labels
 from activelora.seeding import derive_seed, item_draw

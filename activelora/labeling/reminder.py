@@ -8,12 +8,11 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import utc_now
-from activelora.campaign.store import redact
-from activelora.config_secrets import WEBHOOK_VARIABLE
-from activelora.labeling.moments import moments_of, shown
-from activelora.labeling.source import Collected, Request
+from activelora.campaign.keys import redact
+from activelora.labeling.deadlines import moments_of, shown
+from activelora.labeling.request import Collected, Request
 from activelora.labeling.worksheet import folder_of
-from activelora.webhook import NoticeError, send
+from activelora.notices import WEBHOOK_VARIABLE, NoticeError, send
 
 
 def remind_if_due(request: Request, collected: Collected, now: datetime) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 from activelora.campaign.labels import has_majority
 from activelora.campaign.records import Label
-from activelora.config_labeling import LabelingConfig, SkippedRule
+from activelora.config.labeling import LabelingConfig, SkippedRule
 from activelora.labeling.inbox import Answer
-from activelora.labeling.source import Rejected, State
+from activelora.labeling.request import Rejected, State
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from activelora.labeling.answers import Answers
+from activelora.labeling.cache import Kept
 from activelora.labeling.counting import count_answers
-from activelora.labeling.kept import Kept
-from activelora.labeling.source import Collected, Request
+from activelora.labeling.request import Collected, Request
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterable, Sequence
 
 from activelora.campaign.records import Item
-from activelora.labeling.discretion import shown_source_id
-from activelora.labeling.source import Rejected, Request
+from activelora.labeling.redaction import shown_source_id
+from activelora.labeling.request import Rejected, Request
 
 SKIP = "skip"
 """What an annotator writes to pass an item over, unless it is the name of a label."""

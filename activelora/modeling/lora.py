@@ -22,6 +22,7 @@ from activelora.config import AdapterConfig
 from activelora.errors import ModelError
 from activelora.modeling.base import BaseModel
 from activelora.modeling.methods.registry import METHODS
+from activelora.modeling.parallel import whole
 
 ADAPTER_NAME = "default"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -91,8 +92,6 @@ def attach(
 
 def save(adapted: PeftModel, folder: Path) -> None:
     """Write the adapter as safetensors with its configuration."""
-    from activelora.modeling.parallel import whole  # which needs this module
-
     state = {name: whole(value) for name, value in adapted.state_dict().items() if "lora_" in name}
     # "auto" would ask the hub whether the vocabulary was resized.
     adapted.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False, state_dict=state)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from activelora.campaign.records import Item
     from activelora.config import AdapterConfig, CampaignConfig, TrainingConfig
-    from activelora.config_conflict import Conflict
-    from activelora.config_resources import Parallelism
+    from activelora.config.conflict import Conflict
+    from activelora.config.resources import Parallelism
     from activelora.modeling.base import BaseModel
     from activelora.modeling.encoding import EncodedItem, Encoder
     from activelora.scoring.engine import Engine

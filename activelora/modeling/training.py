@@ -24,9 +24,10 @@ from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.label_order import group_by_length, groups_alike
 from activelora.modeling.packing import LONGEST, Pack, can_pack, layout_of, packs, plain
-from activelora.modeling.parallel import ALONE, SharedDropout, Team, whole
+from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.rows import Rows, project
+from activelora.modeling.shared_dropout import SharedDropout
 from activelora.modeling.split import Layout, SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track

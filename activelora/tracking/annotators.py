@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.history import RoundRecord
 from activelora.labeling.agreement import AGREEMENT_FILE
-from activelora.tracking.history import RoundRecord
 
 
 def annotators_of(campaign: Campaign, records: Sequence[RoundRecord]) -> dict[str, Any] | None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
-from activelora.campaign.manifest import Manifest, StepName
-from activelora.tracking.headline import ACCURACY, Headline, headline_of
-from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated
+from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated
+from activelora.campaign.manifest import Manifest
+from activelora.config.steps import StepName
+from activelora.evaluation.headline import ACCURACY, Headline, headline_of
 from activelora.tracking.plots import CurvePoint
 
 if TYPE_CHECKING:

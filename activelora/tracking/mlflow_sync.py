@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign, stop_reason
+from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.config import CampaignConfig
-from activelora.config_file import config_digest
+from activelora.config.file import config_digest
+from activelora.evaluation.gates import champion
+from activelora.evaluation.headline import headline_of
 from activelora.tracking import mlflow_content as content
-from activelora.tracking.champion import champion
-from activelora.tracking.headline import headline_of
-from activelora.tracking.history import RoundRecord, read_history
 from activelora.tracking.mlflow_content import milliseconds
 from activelora.tracking.mlflow_location import (
     artifact_location,

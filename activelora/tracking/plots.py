@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from activelora.evaluation.headline import ACCURACY, Headline
 from activelora.tracking.figures import (
     BLUE,
     GREEN,
@@ -20,7 +21,6 @@ from activelora.tracking.figures import (
     styled,
     with_grid,
 )
-from activelora.tracking.headline import ACCURACY, Headline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.history import evaluated, read_history
 from activelora.campaign.ledger import next_plan
 from activelora.log_lines import without_secrets
-from activelora.tracking.history import evaluated, read_history
 
 logger = logging.getLogger(__name__)
 

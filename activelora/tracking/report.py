@@ -9,18 +9,18 @@ from importlib import resources
 from typing import Any
 
 from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, read_history
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
-from activelora.config_file import config_digest
+from activelora.config.file import config_digest
+from activelora.evaluation.forecast import forecast
+from activelora.evaluation.gates import champion
+from activelora.evaluation.headline import headline_of
 from activelora.tasks.registry import make_task
 from activelora.tracking import report_words as words
 from activelora.tracking.annotators import annotators_of
-from activelora.tracking.champion import champion
-from activelora.tracking.headline import headline_of
-from activelora.tracking.history import RoundRecord, area_under_learning_curve, evaluated, read_history
-from activelora.tracking.outlook import forecast
 from activelora.tracking.plots import CurvePoint
 
 REPORT_KEY = "report.html"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from activelora.tracking.history import RoundRecord
-from activelora.tracking.outlook import Outlook
+from activelora.campaign.history import RoundRecord
+from activelora.evaluation.forecast import Outlook
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),

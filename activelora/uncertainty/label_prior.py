@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from activelora.uncertainty.classification_metrics import FloatArray
+from activelora.evaluation.classification_metrics import FloatArray
 
 PRIOR_FLOOR = 1e-12
 """A label that the model never gives keeps at least this prior, so that dividing by it stays finite."""

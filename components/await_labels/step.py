@@ -15,11 +15,12 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
 from activelora.labeling.adjudication import write_adjudication
 from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
-from activelora.labeling.moments import moments_of
+from activelora.labeling.deadlines import moments_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
-from activelora.labeling.source import PASSED, Collected, Record, Request, State, make_request
-from activelora.labeling.waiting import STATES, Clock, Decision, decide, describe_wait, rejected_key, rejected_uri
+from activelora.labeling.request import PASSED, Collected, Record, Request, State, make_request
+from activelora.labeling.wait_status import STATES, describe_wait, rejected_key, rejected_uri
+from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
 
 logger = logging.getLogger(__name__)

@@ -15,16 +15,17 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.errors import DIVERGED, DataError, ModelError
+from activelora.evaluation import evaluation
+from activelora.evaluation.classification_metrics import FloatArray
+from activelora.evaluation.exploration_check import live_check
+from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.judges import judge_of
 from activelora.pool import access
 from activelora.seeding import item_draw
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
-from activelora.tracking.champion import champion, gate_failures
-from activelora.tracking.live_check import live_check
-from activelora.uncertainty import evaluation, label_prior
-from activelora.uncertainty.classification_metrics import FloatArray
+from activelora.uncertainty import label_prior
 from components.evaluate_adapter import written
-from components.evaluate_adapter.judges import judge_of
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
+from activelora.evaluation import text_evaluation
+from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.tasks.generation import Generation
-from activelora.uncertainty import text_evaluation
-from activelora.uncertainty.evaluation import EvaluationSettings
 from activelora.uncertainty.text_measures import answer_nll, confidence
 
 TEXT_SCHEMA = pa.schema(

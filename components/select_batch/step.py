@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
-from activelora.acquisition.registry import check_measures, get_strategy
+from activelora.acquisition.registry import check_measures, get_strategy, strategies_of
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -17,9 +17,9 @@ from activelora.campaign.ledger import batch_size, label_manifests, planned_roun
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.tombstones import deleted_items
-from activelora.labeling.source import withheld_items
+from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
+from activelora.labeling.request import withheld_items
 from activelora.tasks.registry import make_task
-from activelora.tracking.live_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.uncertainty.dynamic import base_share
 
 
@@ -41,7 +41,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         return done
     begin = time.monotonic()
     config = campaign.config.acquisition
-    strategy = get_strategy(config.strategy)
+    strategy, *followers = strategies_of(config)
     check_measures(config)
     attempt = campaign.attempt(unit)
     pool = _unlabeled(attempt, round_)
@@ -50,6 +50,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         round=round_,
         num_rounds=planned_rounds(campaign),
         config=config,
+        follower=followers[0] if followers else None,
     )
     picks = exploration.select(strategy, pool, batch_size(campaign, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))

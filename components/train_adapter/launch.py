@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
-from activelora.config_parallel import TRAIN_VARIABLE, as_told, parallel
-from activelora.config_resources import TrainResources
+from activelora.config.resources import TrainResources
 from activelora.errors import ActiveLoRAError, ConfigError
+from activelora.rules.parallel import TRAIN_VARIABLE, as_told, parallel
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure

@@ -11,7 +11,7 @@ from typing import get_args
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config_resources import Parallelism
+from activelora.config.resources import Parallelism
 from components.task_log import TaskLog, task_log
 
 _POLL_SECONDS = 1.0

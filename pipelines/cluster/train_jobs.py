@@ -6,17 +6,22 @@ It belongs to the pods that wait for it and goes with the last of them; whoever 
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from pipelines.cluster.errors import ClusterError
 from pipelines.cluster.kube import ForbiddenError, Kube
-from pipelines.cluster.train_job_spec import API, Document
 
 logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+API = "trainer.kubeflow.org/v1alpha1"
 
 POLL_SECONDS = 10.0
 REMOVAL_SECONDS = 300.0
@@ -26,6 +31,28 @@ _PATIENCE = 30
 _LOG_LINES = 20
 _INSTALL = "Install Kubeflow Trainer 2.2 or newer (manifests/README.md), or set resources.train.num_nodes to 1."
 _RIGHTS = "Add manifests/components/trainer to your overlay and apply it; `activelora doctor` checks it."
+
+
+def make_job(template: Document, campaign: str, campaign_uri: str, round_: int) -> Document:
+    """Return the job of one round. Its name depends on campaign and round alone: whoever tries again finds it.
+
+    Args:
+        template: Of :func:`pipelines.graphs.train_job_spec.job_template`.
+        campaign: The campaign's name.
+        campaign_uri: Where it lives.
+        round_: The round.
+    """
+    job = copy.deepcopy(template)
+    job["metadata"]["name"] = job_name(campaign, campaign_uri, round_)
+    job["metadata"]["annotations"] = {"activelora.dev/campaign": campaign_uri, "activelora.dev/round": str(round_)}
+    job["spec"]["trainer"]["args"] = [campaign_uri, str(round_), *job["spec"]["trainer"]["args"]]
+    return job
+
+
+def job_name(campaign: str, campaign_uri: str, round_: int) -> str:
+    """Return a name that leaves room for what is added to it in the names of pods (63 characters)."""
+    digest = hashlib.sha256(f"{campaign_uri}\n{round_}".encode()).hexdigest()[:8]
+    return f"activelora-{campaign[:16].strip('-')}-{round_}-{digest}"
 
 
 class TrainJobError(ClusterError):

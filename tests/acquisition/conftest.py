@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from activelora.acquisition.registry import get_strategy
 from activelora.acquisition.strategy import GRADIENT_LENGTH, ScoredPool, SelectionContext
 from activelora.config import AcquisitionConfig
 from activelora.uncertainty.gradient_length import expected_length, head_lengths
@@ -62,7 +63,9 @@ def permuted(pool, order):
 
 
 def context_of(strategy="star", *, seed=7, round_=2, num_rounds=5, **options):
-    return SelectionContext(seed, round_, num_rounds, AcquisitionConfig(strategy=strategy, **options))
+    config = AcquisitionConfig(strategy=strategy, **options)
+    follower = get_strategy(config.then) if strategy == "hybrid" else None
+    return SelectionContext(seed, round_, num_rounds, config, follower)
 
 
 def ids_of(pool, picks):

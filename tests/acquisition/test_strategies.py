@@ -8,8 +8,8 @@ import pytest
 from activelora.acquisition.registry import STRATEGIES
 from activelora.acquisition.strategy import ScoredPool
 from activelora.acquisition.top import measure
-from activelora.config_rules import DISAGREEMENT
 from activelora.errors import ConfigError, ModelError
+from activelora.rules.campaign import DISAGREEMENT
 from tests.acquisition.conftest import LABELS, context_of, drawn_embeddings, drawn_log_probs, ids_of, permuted, pool_of
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))

@@ -1,7 +1,7 @@
 import pytest
 
 from activelora.campaign.store import open_store
-from activelora.config_file import parse_config
+from activelora.rules.file import checked_config
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -25,6 +25,6 @@ def make_config():
             "task": {"prompt": "Mail: {text}\nTeam:", "labels": ["billing", "support"]},
             "data": {"pool": {"path": "pool.jsonl"}},
         }
-        return parse_config({**document, **sections}, where="campaign.yaml")
+        return checked_config({**document, **sections}, where="campaign.yaml")
 
     return make

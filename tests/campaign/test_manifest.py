@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from activelora.campaign.manifest import STEPS, FileEntry, Manifest, Unit
+from activelora.campaign.manifest import FileEntry, Manifest, Unit
+from activelora.config.steps import STEPS
 
 
 def manifest(**changes):

@@ -7,7 +7,7 @@ from activelora.campaign import ledger
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.stopping import highest_sure_ece, lowest_sure_accuracy, plateau_reached, target_reached
-from activelora.config_stopping import StoppingConfig
+from activelora.config.stopping import StoppingConfig
 from tests.campaign.test_ledger import do, walk
 
 METRICS = {"accuracy": 0.91, "accuracy_low": 0.88, "ece": 0.04, "ece_high": 0.07, "num_holdout": 1000}

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from activelora.campaign.keys import check_key, check_prefix, redact
 from activelora.campaign.local import LocalStore
-from activelora.campaign.store import check_key, check_prefix, open_store, redact
+from activelora.campaign.store import open_store
 from activelora.errors import StoreError
 from tests.campaign.writer import CONTENT_BYTES
 

@@ -7,7 +7,7 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.comparison.measured import Method, Run, holdout_noise
-from components.evaluate_adapter.judges import CHOICE_SCHEMA, SET_SCHEMA
+from activelora.evaluation.judges import CHOICE_SCHEMA, SET_SCHEMA
 from components.evaluate_adapter.written import TEXT_SCHEMA
 from tests.pipelines.conftest import finish_step, make_config
 

@@ -7,17 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from activelora.campaign.history import read_history
 from activelora.campaign.labels import label_snapshot, resolve
 from activelora.campaign.manifest import Unit
 from activelora.labeling.agreement import AGREEMENT_FILE
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.exchange import export_labels
 from activelora.labeling.gold import gold_questions, mixed
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.labeling.waiting import Clock
 from activelora.pool.access import holdout
 from activelora.tracking.annotators import annotators_of
-from activelora.tracking.history import read_history
 from activelora.tracking.report import _Report, render_report
 from components.await_labels import step
 from tests.labeling.conftest import LABELS, csv_of, labels_of, make_campaign, put, select

@@ -15,7 +15,8 @@ from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import next_plan, num_labels
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA
-from activelora.labeling.waiting import Clock, waiting_for
+from activelora.labeling.wait_status import waiting_for
+from activelora.labeling.waiting import Clock
 from components.await_labels import step
 from tests.labeling.conftest import START, csv_of, labels_of, make_campaign, put, select
 

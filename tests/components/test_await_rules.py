@@ -10,11 +10,12 @@ from activelora.campaign.label_history import blame
 from activelora.campaign.labels import label_records, label_snapshot
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
+from activelora.labeling.deadlines import moments_of
 from activelora.labeling.deletion import delete_item
-from activelora.labeling.moments import moments_of
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request, withheld_items
-from activelora.labeling.waiting import Clock, decide, describe_wait, wait_document
+from activelora.labeling.request import make_request, withheld_items
+from activelora.labeling.wait_status import describe_wait, wait_document
+from activelora.labeling.waiting import Clock, decide
 from components.await_labels import step
 from tests.components.test_await_labels import after_selection, answer, rejected_rows, states_of, with_files
 from tests.labeling.conftest import csv_of, labels_of, put, select

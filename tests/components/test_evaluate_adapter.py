@@ -10,13 +10,14 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.config_file import parse_config
 from activelora.errors import ModelError, StoreError
+from activelora.evaluation import temperature
+from activelora.evaluation.calibration import ece
+from activelora.evaluation.classification_metrics import nll
 from activelora.pool import access
+from activelora.rules.file import checked_config
 from activelora.scoring.predict import Predictor
-from activelora.uncertainty import label_prior, temperature
-from activelora.uncertainty.calibration import ece
-from activelora.uncertainty.classification_metrics import nll
+from activelora.uncertainty import label_prior
 from components.evaluate_adapter.step import run
 from components.ingest_pool import step as ingest_pool
 
@@ -63,7 +64,7 @@ def make_campaign(folder: Path, model: Path, name: str = "campaign", **changes: 
         **changes,
     }
     document["task"] = {key: value for key, value in document["task"].items() if value is not None}
-    campaign = Campaign.create(str(folder / name), parse_config(document, where="test.yaml"))
+    campaign = Campaign.create(str(folder / name), checked_config(document, where="test.yaml"))
     ingest_pool.run(campaign)
     return campaign
 

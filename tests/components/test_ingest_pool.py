@@ -5,9 +5,9 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, LABELED_ITEM_SCHEMA
 from activelora.campaign.store import open_store
-from activelora.config_file import parse_config
 from activelora.errors import DataError
 from activelora.pool import access
+from activelora.rules.file import checked_config
 from components.ingest_pool.step import run
 from tests.pool.conftest import TASK, jsonl, rows
 
@@ -15,7 +15,7 @@ from tests.pool.conftest import TASK, jsonl, rows
 def make_config(folder, source="oracle", **data):
     data = {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 6, "shard_rows": 10, **data}
     document = {"name": "test", "task": TASK, "data": data, "labeling": {"source": source}}
-    return parse_config({**document, "acquisition": {"batch_size": 1}}, where="test.yaml")
+    return checked_config({**document, "acquisition": {"batch_size": 1}}, where="test.yaml")
 
 
 @pytest.fixture
@@ -146,6 +146,6 @@ def test_the_demo_source(folder):
         "task": {"prompt": "{text}\nTeam:", "labels": LABELS},
         "data": {"pool": {"path": "builtin:aws-requests"}},
     }
-    manifest = run(Campaign.create(str(folder / "campaign"), parse_config(document, where="demo")))
+    manifest = run(Campaign.create(str(folder / "campaign"), checked_config(document, where="demo")))
     assert manifest.metrics["num_pool"] == 680
     assert manifest.details["holdout_labels"] == dict.fromkeys(LABELS, 25)

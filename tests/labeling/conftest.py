@@ -8,7 +8,7 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config import CampaignConfig
+from activelora.rules.file import checked_config
 from activelora.scoring.table import unscored_table
 from components.ingest_pool import step as ingest_pool
 from components.select_batch import step as select_batch
@@ -43,7 +43,7 @@ def make_campaign(folder, *, uri=None, num_items=20, batch=5, labeling=None, tas
         "labeling": labeling or {"source": "files"},
         **sections,
     }
-    campaign = Campaign.create(uri or str(folder / "campaign"), CampaignConfig.model_validate(document))
+    campaign = Campaign.create(uri or str(folder / "campaign"), checked_config(document, where="test"))
     ingest_pool.run(campaign)
     return campaign
 

@@ -6,7 +6,7 @@ import json
 
 from activelora.labeling.answers import Session
 from activelora.labeling.contributions import contributions, export_contributions
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import csv_of, make_campaign, put, select
 
@@ -50,7 +50,7 @@ def test_an_adjudicators_word_is_no_outvoted_one(tmp_path):
 
 
 def test_the_command(tmp_path, capsys):
-    from pipelines.cli import main
+    from pipelines.cli.main import main
 
     campaign = make_campaign(tmp_path, batch=3)
     ids = select(campaign)

@@ -6,7 +6,7 @@ import pytest
 
 from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer
-from activelora.labeling.source import Known
+from activelora.labeling.request import Known
 from activelora.labeling.tally import Vote
 
 COMMIT = "2026-01-01T10:00:00+00:00"

@@ -13,7 +13,7 @@ from activelora.errors import ConfigError, StoreError
 from activelora.labeling.answers import Session
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.pool.access import find_items, items_name, num_shards, shard_items
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import csv_of, make_campaign, put, select

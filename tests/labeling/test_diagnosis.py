@@ -8,10 +8,10 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
-from activelora.config import CampaignConfig
 from activelora.errors import ConfigError, DataError
 from activelora.labeling.diagnosis import assign_folds, diagnose
 from activelora.pool.access import gold_labels
+from activelora.rules.file import checked_config
 from components.await_labels import step as await_labels
 from components.ingest_pool import step as ingest_pool
 from tests.labeling.conftest import make_campaign as make_light_campaign
@@ -38,7 +38,7 @@ def labeled_campaign(folder, model_path, num_items=45):
         "labeling": {"source": "oracle", "oracle_confusion": NOISE},
         "stopping": {"max_rounds": 1},
     }
-    campaign = Campaign.create(str(folder / "campaign"), CampaignConfig.model_validate(document))
+    campaign = Campaign.create(str(folder / "campaign"), checked_config(document, where="test"))
     ingest_pool.run(campaign)
     select(campaign)
     assert await_labels.run(campaign, 0) is not None

@@ -8,7 +8,7 @@ import pytest
 from activelora.labeling import rows as csv_reader
 from activelora.labeling.inbox import MAX_FILE_BYTES
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
 
 

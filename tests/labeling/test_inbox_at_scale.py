@@ -9,7 +9,7 @@ from activelora.campaign.local import SETTLE_SECONDS, LocalStore
 from activelora.campaign.s3 import S3Store
 from activelora.labeling.files import FilesSource
 from activelora.labeling.inbox import Inbox
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import csv_of, make_campaign, select
 
 

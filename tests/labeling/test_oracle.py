@@ -7,7 +7,7 @@ import pytest
 from activelora.errors import DataError
 from activelora.labeling.oracle import answer, confused_answer
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import make_campaign, select
 
 

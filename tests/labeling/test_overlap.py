@@ -9,7 +9,7 @@ from activelora.campaign.records import vote_rows
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.labeling.tally import Rules, tally
 from components.await_labels import step
 from tests.components.test_await_labels import after_selection, answer, states_of, with_files

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from activelora.campaign.campaign import Campaign
-from activelora.labeling.moments import moments_of
+from activelora.labeling.deadlines import moments_of
 from activelora.labeling.reminder import reminder_key
 from activelora.labeling.waiting import Clock
 from components.await_labels import step

@@ -7,9 +7,9 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.errors import ConfigError
 from activelora.labeling.answers import FOLDER, MAX_LINES, Session
-from activelora.labeling.desk import answered_by, asked_now
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
+from activelora.labeling.terminal_requests import answered_by, asked_now
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import csv_of, make_campaign, put, select
 

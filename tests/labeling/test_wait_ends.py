@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import decide_label
-from activelora.config import CampaignConfig
 from activelora.labeling.counting import count_answers
+from activelora.labeling.deadlines import moments_of
 from activelora.labeling.inbox import Answer
-from activelora.labeling.moments import moments_of
-from activelora.labeling.source import CLOSED, make_request
-from activelora.labeling.waiting import STATES, Clock, decide, describe_wait
+from activelora.labeling.request import CLOSED, make_request
+from activelora.labeling.wait_status import STATES, describe_wait
+from activelora.labeling.waiting import Clock, decide
+from activelora.rules.file import checked_config
 from components.await_labels import step
 from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
 
@@ -39,7 +40,7 @@ def template(tmp_path_factory):
 def with_rules(campaign, rules):
     document = campaign.config.model_dump(mode="json")
     document["labeling"] |= rules
-    return Campaign(campaign.store, CampaignConfig.model_validate(document))
+    return Campaign(campaign.store, checked_config(document, where="test"))
 
 
 @st.composite

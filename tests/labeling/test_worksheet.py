@@ -7,7 +7,7 @@ import json
 import pytest
 
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.labeling.worksheet import safe_cell, unsafe_cell
 from tests.labeling.conftest import make_campaign, select
 

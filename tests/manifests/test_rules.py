@@ -46,7 +46,7 @@ def test_kubernetes_knows_every_field(overlay, version):
 @pytest.mark.parametrize("version", ["1.37", "1.36"])
 def test_the_priority_policy_is_known_and_goes_by_the_pods_labels(version, tmp_path):
     """It is in no overlay, because it needs Kubernetes 1.36."""
-    from pipelines.pods import POD_LABELS, PRIORITY_LABEL
+    from pipelines.graphs.pods import POD_LABELS, PRIORITY_LABEL
 
     kubernetes_validate = pytest.importorskip("kubernetes_validate")
     found = list(yaml.safe_load_all((MANIFESTS / "components" / "priority" / "priority.yaml").read_text()))
@@ -230,15 +230,15 @@ def test_staging_and_production_need_the_same_secrets():
 
 
 def test_production_fetches_what_its_campaign_names():
-    from activelora.config_secrets import NEEDED_BY, SECRET_KEYS
-    from pipelines.places import read_config
+    from activelora.config.secrets import NEEDED_BY, SECRET_KEYS
+    from activelora.rules.file import load_with_settings
 
     fetched = {
         one["spec"]["target"]["name"]: {pair["secretKey"] for pair in one["spec"]["data"]}
         for one in resources("production")
         if one["kind"] == "ExternalSecret" and one["metadata"]["namespace"] == "kubeflow"
     }
-    wanted = read_config(MANIFESTS / "overlays" / "production" / "campaign.yaml", []).resources
+    wanted = load_with_settings(MANIFESTS / "overlays" / "production" / "campaign.yaml", []).resources
     assert wanted.secret_env
     for name in wanted.secrets:
         assert set(SECRET_KEYS) <= fetched[name]
@@ -259,11 +259,11 @@ def test_mlflow_answers_to_every_name_that_clients_use(overlay):
 
 def test_the_pipelines_are_those_of_this_version(tmp_path):
     """On failure, run the command in manifests/components/pipelines/kustomization.yaml."""
+    from activelora.rules.file import load_with_settings
     from components.image import images
-    from pipelines.compile import compile_manifest
-    from pipelines.places import read_config
+    from pipelines.graphs.compile import compile_manifest
 
-    config = read_config(MANIFESTS / "overlays" / "kind" / "campaign.yaml", [])
+    config = load_with_settings(MANIFESTS / "overlays" / "kind" / "campaign.yaml", [])
     for kind in ("tick", "campaign"):
         path = compile_manifest(
             config.resources,

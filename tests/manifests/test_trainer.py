@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from pipelines.cluster.train_job_spec import TRAINER_LABELS
-from pipelines.cluster.training_checks import RIGHTS
-from pipelines.pods import POD_LABELS
+from pipelines.doctor.training_checks import RIGHTS
+from pipelines.graphs.pods import POD_LABELS
+from pipelines.graphs.train_job_spec import TRAINER_LABELS
 from tests.manifests.rendered import MANIFESTS
 
 FOLDER = MANIFESTS / "components" / "trainer"

@@ -12,7 +12,7 @@ import pytest
 from kubernetes.utils.quantity import parse_quantity
 
 from activelora import __version__
-from pipelines.cli import main
+from pipelines.cli.main import main
 from tests.manifests.rendered import MANIFESTS, build, pods
 
 ROOT = MANIFESTS.parent

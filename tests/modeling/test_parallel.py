@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM
 
 from activelora.config import AdapterConfig
 from activelora.modeling import lora
-from activelora.modeling.parallel import ALONE, SharedDropout, Team
+from activelora.modeling.parallel import ALONE, Team
+from activelora.modeling.shared_dropout import SharedDropout
 from activelora.modeling.training import AnswerLoss, example
 from tests.modeling import parallel_runs
 

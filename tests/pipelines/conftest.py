@@ -11,7 +11,8 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import step_units
 from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
-from pipelines.cli import main
+from activelora.rules.file import checked_config
+from pipelines.cli.main import main
 
 METRICS = {
     "ingest_pool": {"num_pool": 40.0, "num_holdout": 10.0},
@@ -34,7 +35,7 @@ def make_config(**sections: object) -> CampaignConfig:
         "tracking": {"enabled": False},
         **sections,
     }
-    return CampaignConfig.model_validate(document)
+    return checked_config(document, where="test")
 
 
 def finish(campaign: Campaign, unit: Unit) -> None:

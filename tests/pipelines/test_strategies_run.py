@@ -4,12 +4,12 @@ import pytest
 
 from activelora.acquisition.registry import STRATEGIES
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.history import read_history
 from activelora.campaign.manifest import Unit
-from activelora.tracking.history import read_history
 from activelora.tracking.mlflow_content import metrics_of
 from activelora.tracking.report import render_report
-from pipelines.inline import run_campaign
-from pipelines.standing import standing
+from pipelines.cli.status_document import standing
+from pipelines.engines.inline import run_campaign
 from tests.pipelines.tiny import tiny_config
 
 

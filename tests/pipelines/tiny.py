@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from activelora.config import CampaignConfig
+from activelora.rules.file import checked_config
 
 LABELS = ["water", "fire", "red"]
 WORDS = ["moon", "river", "play", "earth", "word", "type", "number", "human", "green", "blue"]
@@ -44,4 +45,4 @@ def tiny_config(folder: Path, model_path: Path, **sections: object) -> CampaignC
         "tracking": {"enabled": False},
         **sections,
     }
-    return CampaignConfig.model_validate(document)
+    return checked_config(document, where="test")

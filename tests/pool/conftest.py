@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from activelora.config_file import parse_config
+from activelora.rules.file import checked_config
 
 TASK = {"kind": "classification", "labels": ["sport", "politics", "science"], "prompt": "{text}\nTopic:"}
 CHOICE_TASK = {"kind": "multiple_choice", "answer": "text", "prompt": "{question}\nAnswer:"}
@@ -26,7 +26,7 @@ def make_config(tmp_path):
             "labeling": {"source": source},
             "acquisition": {"batch_size": 1},
         }
-        return parse_config(document, where="test.yaml")
+        return checked_config(document, where="test.yaml")
 
     return make
 

@@ -15,8 +15,9 @@ from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import ITEM_SCHEMA, LABEL_SCHEMA, LABELED_ITEM_SCHEMA, SELECTION_SCHEMA
 from activelora.config import CampaignConfig
-from activelora.tracking.champion import champion, gate_failures
-from activelora.uncertainty import evaluation
+from activelora.evaluation import evaluation
+from activelora.evaluation.gates import champion, gate_failures
+from activelora.rules.file import checked_config
 
 LABELS = ("ec2", "sagemaker", "glue", "iam", "rds", "redshift", "cognito-idp", "s3")
 HOSTILE = "<script>alert('x')</script> & <b>bold</b>"
@@ -39,7 +40,7 @@ def make_config(**changes: object) -> CampaignConfig:
             document.setdefault(section, {})[name] = value
         else:
             document[section] = value
-    return CampaignConfig.model_validate(document)
+    return checked_config(document, where="test")
 
 
 def item_rows(num: int, kind: str) -> list[dict]:

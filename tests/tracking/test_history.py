@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from activelora.tracking.history import area_under_learning_curve, read_history
+from activelora.campaign.history import area_under_learning_curve, read_history
 from tests.tracking.conftest import BATCH, Builder, write_training
 
 

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from activelora.evaluation import evaluation
 from activelora.tracking import plots
 from activelora.tracking.figures import to_png, to_svg
-from activelora.uncertainty import evaluation
 
 
 def fabricated(names: tuple[str, ...], num: int = 80) -> dict:

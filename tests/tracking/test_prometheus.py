@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.manifest import Unit
-from activelora.config_file import parse_config
 from activelora.errors import ProblemsError
+from activelora.rules.file import checked_config
 from activelora.tracking.prometheus import metrics_text, report_metrics
-from pipelines.checks import check_campaign
+from pipelines.cli.checks import check_campaign
 from tests.pipelines.conftest import finish_step, make_config
 from tests.pipelines.tiny import tiny_config
 
@@ -152,7 +152,7 @@ def test_settings_that_cannot_be_are_refused(name, value, words):
     document = make_config().model_dump(mode="json")
     document["tracking"][name] = value
     with pytest.raises(ProblemsError, match=words):
-        parse_config(document, where="campaign.yaml")
+        checked_config(document, where="campaign.yaml")
 
 
 def test_check_warns_where_the_collector_s_folder_is_not(tmp_path, tiny_model_path):

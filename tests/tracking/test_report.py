@@ -8,9 +8,9 @@ import pytest
 
 from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.manifest import Unit
+from activelora.evaluation import evaluation
 from activelora.tracking import report, report_words
 from activelora.tracking.report import render_report, write_report
-from activelora.uncertainty import evaluation
 from tests.tracking.conftest import HOSTILE, Builder, add_rounds, make_config, write_pool
 
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import brier_score_loss
 
 from activelora.errors import ModelError
+from activelora.evaluation.evaluation import EvaluationSettings
+from activelora.evaluation.text_evaluation import evaluate
 from activelora.uncertainty import text_measures as measures
-from activelora.uncertainty.evaluation import EvaluationSettings
-from activelora.uncertainty.text_evaluation import evaluate
 from activelora.uncertainty.text_measures import TokenScores
 
 SETTINGS = EvaluationSettings(num_bins=10, num_resamples=200, level=0.9, seed=1)

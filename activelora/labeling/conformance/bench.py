@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from activelora.campaign.records import vote_table
 from activelora.labeling.conformance.trial import Trial, begin
-from activelora.labeling.source import Collected, Request, Source
+from activelora.labeling.request import Collected, Request
+from activelora.labeling.source import Source
 
 Result = TypeVar("Result")
 ALL = frozenset({"skip", "invalid", "change", "late", "correct", "overlap", "unknown"})

@@ -23,7 +23,8 @@ from pathlib import Path
 from activelora.labeling.conformance.bench import Bench, essence, require
 from activelora.labeling.conformance.elsewhere import other_process
 from activelora.labeling.conformance.trial import LABELS
-from activelora.labeling.source import Request, Source
+from activelora.labeling.request import Request
+from activelora.labeling.source import Source
 
 
 def check_source(bench: Bench, folder: Path) -> list[str]:

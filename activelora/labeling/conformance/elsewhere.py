@@ -13,7 +13,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.labeling.conformance.bench import Bench, NonconformingError, essence, within
 from activelora.labeling.conformance.trial import Trial
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 
 START_SECONDS = 60.0
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import SELECTION_SCHEMA, Item, vote_table
-from activelora.config_file import parse_config
-from activelora.labeling.source import Collected, Request, make_request
+from activelora.config.file import parse_config
+from activelora.labeling.request import Collected, Request, make_request
 from activelora.pool.access import gold_name, items_name
 from activelora.pool.content import item_id
 from activelora.pool.tables import gold_table, item_table

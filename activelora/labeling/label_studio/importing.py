@@ -16,12 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from activelora.campaign.manifest import Unit
-from activelora.labeling.discretion import shown_source_id
+from activelora.evaluation.exploration_check import PREDICTIONS
 from activelora.labeling.label_studio.client import Client, until_there
 from activelora.labeling.label_studio.interface import item_data, prediction
 from activelora.labeling.label_studio.project import FOLDER, campaign_id
-from activelora.labeling.source import Request
-from activelora.tracking.live_check import PREDICTIONS
+from activelora.labeling.redaction import shown_source_id
+from activelora.labeling.request import Request
 
 IMPORT_TASKS, IMPORT_BYTES = 250, 4 << 20
 """The most of one request: a small one is answered soon, so that few are under way when a run is killed."""

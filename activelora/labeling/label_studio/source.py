@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
-from activelora.config_labeling import LabelingConfig
+from activelora.config.labeling import LabelingConfig
 from activelora.errors import ConfigError
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import ANONYMOUS, Answer
@@ -25,7 +25,8 @@ from activelora.labeling.label_studio.project import (
     remove_spare_projects,
 )
 from activelora.labeling.label_studio.reading import Annotation, SeenTask, View, forget_item, look, moment
-from activelora.labeling.source import Collected, Request, State
+from activelora.labeling.request import Collected, Request, State
+from activelora.labeling.waiting import decide
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,4 @@ def _begun(client: Client, request: Request, project: int, view: View) -> Collec
 
 def _may_end(request: Request, collected: Collected) -> bool:
     """Tell whether what was collected may end the wait."""
-    from activelora.labeling.waiting import decide  # which looks into the registry of sources
-
     return decide(request, collected, datetime.now(UTC)).action != "wait"

@@ -15,7 +15,7 @@ from activelora.labeling.llm.endpoint import Endpoint, Reply
 from activelora.labeling.llm.ledger import Claim, Ledger, price
 from activelora.labeling.llm.prompt import messages
 from activelora.labeling.llm.verdict import judge
-from activelora.labeling.source import Request
+from activelora.labeling.request import Request
 from activelora.progress import track
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from activelora.config_llm import LLMConfig
+from activelora.config.llm import LLMConfig
 from activelora.errors import LabelError
 from activelora.labeling.keys import visible_line
 

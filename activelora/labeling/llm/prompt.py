@@ -13,7 +13,7 @@ from typing import Any
 from activelora.campaign.records import Item, Label
 from activelora.errors import LabelError
 from activelora.labeling.keys import visible_line
-from activelora.labeling.source import Request
+from activelora.labeling.request import Request
 from activelora.tasks.task import Task
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from activelora.labeling.answers import written_answer
+from activelora.labeling.cache import Kept
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer
-from activelora.labeling.kept import Kept
 from activelora.labeling.llm.asking import Asking, reserve_of
 from activelora.labeling.llm.ledger import FOLDER, Ledger
 from activelora.labeling.llm.verdict import Verdict, judge, why_people
-from activelora.labeling.source import Collected, Rejected, Request, Source, State
+from activelora.labeling.request import Collected, Rejected, Request, State
+from activelora.labeling.source import Source
 
 logger = logging.getLogger(__name__)
 

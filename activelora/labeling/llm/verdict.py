@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from activelora.campaign.records import Item, Label
-from activelora.config_llm import LLMConfig
+from activelora.config.llm import LLMConfig
 from activelora.errors import LabelError
 from activelora.labeling.llm.ledger import Done
 from activelora.labeling.llm.prompt import read_reply
-from activelora.labeling.source import Rejected
+from activelora.labeling.request import Rejected
 from activelora.seeding import item_draw
 from activelora.tasks.task import Task
 

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from activelora.config import TrainingConfig
-from activelora.config_adapter import BlobConfig
+from activelora.config.adapter import BlobConfig
 from activelora.modeling import lora
 from activelora.modeling.methods.mc_dropout import begin
 from activelora.modeling.posterior import Fit, FitJob, Setting

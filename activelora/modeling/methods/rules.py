@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from activelora.config import AdapterConfig, CampaignConfig
-from activelora.config_conflict import Conflict
+from activelora.config.conflict import Conflict
 
 
 def needs_dropout(config: AdapterConfig) -> Conflict | None:

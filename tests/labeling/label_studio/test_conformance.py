@@ -7,7 +7,7 @@ from activelora.labeling.conformance.checks import CHECKS, checks_for
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.label_studio.project import known_project
 from activelora.labeling.label_studio.source import LabelStudioSource
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import select
 
 pytestmark = [pytest.mark.slow, pytest.mark.label_studio]

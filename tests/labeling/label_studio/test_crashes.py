@@ -5,7 +5,7 @@ import os
 import pytest
 
 from activelora.labeling.label_studio.project import known_project, marked_projects
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import select
 
 pytestmark = [

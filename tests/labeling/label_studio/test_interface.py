@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
-from activelora.config import CampaignConfig
-from activelora.errors import LabelError
+from activelora.errors import LabelError, ProblemsError
 from activelora.labeling.label_studio.interface import (
     answer_of,
     field_names,
@@ -18,6 +17,7 @@ from activelora.labeling.label_studio.interface import (
     item_data,
     prediction,
 )
+from activelora.rules.file import checked_config
 from activelora.tasks.registry import make_task
 
 NASTY = """<script>alert("x")</script> & 'quotes' "double" ]]> &lt;b&gt;"""
@@ -36,7 +36,7 @@ ITEM = Item("i1", {"text": NASTY, "a b": "2", "a.b": "3"}, choices=("B", "wet", 
 def config_of(task, **label_studio):
     section = {"source": "label_studio", "label_studio": {"url": "https://x.org", **label_studio}}
     document = {"name": "n", "task": task, "data": {"pool": {"path": "p.jsonl"}}, "labeling": section}
-    return CampaignConfig.model_validate(document)
+    return checked_config(document, where="test")
 
 
 def parse(text):
@@ -162,15 +162,15 @@ def test_instructions_hold_no_markup_of_the_campaign():
 
 @pytest.mark.parametrize("kind", ["multi_label", "generation"])
 def test_predictions_are_refused_where_there_are_none(kind):
-    with pytest.raises(ValueError, match="predictions"):
+    with pytest.raises(ProblemsError, match="predictions"):
         config_of(TASKS[kind], predictions="shown")
 
 
 def test_predictions_that_are_shown_would_tell_gold_questions():
     document = config_of(TASKS["yes_no"], predictions="shown").model_dump(mode="json")
     document["labeling"]["gold_questions"] = 1
-    with pytest.raises(ValueError, match=r"labeling.gold_questions.*gives those away"):
-        CampaignConfig.model_validate(document)
+    with pytest.raises(ProblemsError, match=r"labeling.gold_questions.*gives those away"):
+        checked_config(document, where="test")
 
 
 @pytest.mark.parametrize("url", ["labels.example.org", "ftp://x", "https://u:p@x", "https://x?token=1", "https://"])

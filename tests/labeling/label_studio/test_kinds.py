@@ -6,7 +6,7 @@ import pytest
 
 from activelora.labeling.label_studio.project import known_project
 from activelora.labeling.label_studio.reading import load_view, look
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.scoring.table import score_table
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import select

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from activelora.labeling.label_studio.project import known_project
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from tests.labeling.conftest import select
 from tests.labeling.label_studio.browser import open_page
 

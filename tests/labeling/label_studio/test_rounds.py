@@ -7,8 +7,8 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.labeling.label_studio.project import known_project, marked_projects
-from activelora.labeling.source import make_request
-from activelora.labeling.waiting import describe_wait
+from activelora.labeling.request import make_request
+from activelora.labeling.wait_status import describe_wait
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import LABELS, select
 

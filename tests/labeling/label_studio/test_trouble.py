@@ -9,7 +9,7 @@ from activelora.labeling.label_studio.client import Client
 from activelora.labeling.label_studio.errors import LabelStudioError
 from activelora.labeling.label_studio.project import PROJECT_KEY, known_project, marked_projects
 from activelora.labeling.label_studio.source import check_server
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import select
 from tests.labeling.label_studio.proxy import Answer, slow

@@ -8,7 +8,7 @@ from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import LabelError
 from activelora.labeling.llm.prompt import read_reply
-from activelora.labeling.source import make_request
+from activelora.labeling.request import make_request
 from activelora.tasks.registry import make_task
 from tests.labeling.conftest import make_campaign, select
 from tests.labeling.llm.test_source import llm

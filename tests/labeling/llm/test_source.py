@@ -7,13 +7,13 @@ from contextlib import suppress
 
 import pytest
 
-from activelora.config_file import parse_config
 from activelora.errors import ProblemsError
-from activelora.labeling.desk import asked_now
 from activelora.labeling.llm.ledger import Ledger
 from activelora.labeling.registry import get_source
-from activelora.labeling.source import make_request
-from activelora.labeling.waiting import waiting_for
+from activelora.labeling.request import make_request
+from activelora.labeling.terminal_requests import asked_now
+from activelora.labeling.wait_status import waiting_for
+from activelora.rules.file import checked_config
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import csv_of, make_campaign, put, select
 
@@ -149,7 +149,7 @@ def test_the_cap_may_be_raised(tmp_path, chat):
     assert chat.requests == []
     document = campaign.config.model_dump(mode="json")
     document["labeling"]["llm"]["max_cost"] = 1.0
-    campaign = Campaign.create(campaign.store.uri, parse_config(document, where="test"))
+    campaign = Campaign.create(campaign.store.uri, checked_config(document, where="test"))
     publish(campaign)
     assert collect(campaign).count("labeled") == len(ids)
 
@@ -230,25 +230,25 @@ def test_settings_that_cannot_be(key, tmp_path, chat):
     document = make_campaign(tmp_path).config.model_dump(mode="json")
     document["labeling"] = llm(chat, **WRONG[key])
     with pytest.raises(ProblemsError, match=key):
-        parse_config(document, where="test")
+        checked_config(document, where="test")
     document["labeling"]["source"] = "files"
     with pytest.raises(ProblemsError, match="it belongs to the `llm` label source"):
-        parse_config(document, where="test")
+        checked_config(document, where="test")
 
 
 def test_gold_questions_need_people(tmp_path, chat):
     document = make_campaign(tmp_path).config.model_dump(mode="json")
     document["labeling"] = {**llm(chat), "gold_questions": 1}
     with pytest.raises(ProblemsError, match=r"labeling.gold_questions.*names nobody"):
-        parse_config(document, where="test")
+        checked_config(document, where="test")
     document["labeling"] = {**llm(chat, {"source": "files"}), "gold_questions": 1}
-    parse_config(document, where="test")
+    checked_config(document, where="test")
 
 
 def test_a_url_holds_no_secret():
     from pydantic import ValidationError
 
-    from activelora.config_llm import LLMConfig
+    from activelora.config.llm import LLMConfig
 
     with pytest.raises(ValidationError, match="the token is ACTIVELORA_LLM_TOKEN"):
         LLMConfig(url="https://somebody:word@models.example.org/v1")

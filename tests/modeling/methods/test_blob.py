@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
-from activelora.config_adapter import BlobConfig
+from activelora.config.adapter import BlobConfig
 from activelora.modeling import lora
 from activelora.modeling.methods.blob import (
     BlobTrainee,

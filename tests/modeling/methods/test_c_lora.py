@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from activelora.config import AdapterConfig, CampaignConfig, CLoraConfig, TrainingConfig
@@ -32,7 +31,7 @@ def adapter(**changes):
 
 
 def campaign(tiny_model_path, adapter, **training):
-    return CampaignConfig(
+    config = CampaignConfig(
         name="test",
         task={"prompt": "Question: {text}\nAnswer type:", "labels": ["a", "b", "c", "d"], "chat_template": "never"},
         data={"pool": {"path": "pool.jsonl"}},
@@ -40,6 +39,7 @@ def campaign(tiny_model_path, adapter, **training):
         adapter=adapter,
         training={"epochs": 4, "batch_size": 4, "learning_rate": 5e-3, **training},
     )
+    return require_no_conflicts(config, where="test")
 
 
 @dataclass
@@ -223,8 +223,8 @@ def test_sampling_needs_no_dropout_and_no_dropout_masks(tiny_model_path):
     config["acquisition"]["strategy"] = "bald"
     assert CampaignConfig(**config).acquisition.strategy == "bald"
     config["scoring"]["mask"] = "token"
-    with pytest.raises(ValidationError, match="belong to adapter"):
-        CampaignConfig(**config)
+    with pytest.raises(ProblemsError, match="belong to adapter"):
+        checked_config(config, where="test")
 
 
 def test_the_paper_s_code_is_a_preset_that_the_file_overrules(tiny_model_path):
@@ -250,13 +250,13 @@ def test_the_paper_s_code_is_a_preset_that_the_file_overrules(tiny_model_path):
 
 def test_the_preset_brings_its_method_and_is_refused_beside_another(tiny_model_path):
     assert campaign(tiny_model_path, {"c_lora": {"preset": "paper_code"}}).adapter.method == "c_lora"
-    with pytest.raises(ValidationError, match="`paper_code` is of adapter"):
+    with pytest.raises(ProblemsError, match="`paper_code` is of adapter"):
         campaign(tiny_model_path, {"method": "lora", "targets": ["q_proj"], "c_lora": {"preset": "paper_code"}})
 
 
 @pytest.mark.parametrize("num_labels", [4, 640, 9427])
 def test_the_preset_trains_1500_steps(num_labels):
-    from activelora.config_presets import PAPER_CODE
+    from activelora.config.presets import PAPER_CODE
     from activelora.modeling.training import num_steps
 
     assert num_steps(num_labels, TrainingConfig(**PAPER_CODE["training"])) == 1500

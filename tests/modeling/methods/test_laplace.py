@@ -14,6 +14,7 @@ from activelora.modeling.methods.answer_scores import AnswerScores
 from activelora.modeling.posterior import Setting
 from activelora.modeling.sampling import UnmergedSamples
 from activelora.modeling.training import first_adapted
+from activelora.rules.file import checked_config
 from activelora.scoring.engine import Engine
 
 
@@ -28,14 +29,15 @@ class Job:
 
 
 def settings(task, **adapter):
-    return CampaignConfig.model_validate(
+    return checked_config(
         {
             "name": "tiny",
             "task": task.model_dump(),
             "data": {"pool": {"path": "pool.jsonl"}},
             "adapter": {"rank": 4, **adapter},
             "training": {"batch_size": 3},
-        }
+        },
+        where="test",
     )
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from pipelines.cluster.api import Api
 from pipelines.cluster.connection import Connection
-from pipelines.cluster.packages import Package
 from pipelines.cluster.transport import Transport
+from pipelines.deploy.packages import Package
 from tests.pipelines.cluster.kfp_server import running_kfp_server
 
 TEXT = "deploymentSpec: {}\nroot: {}\n"

@@ -12,10 +12,11 @@ import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
-from activelora.config import CampaignConfig, ModelConfig
+from activelora.config import ModelConfig
 from activelora.errors import ProblemsError
-from pipelines.cli import main
-from pipelines.cluster.packages import check_pods_reach
+from activelora.rules.file import checked_config
+from pipelines.cli.main import main
+from pipelines.deploy.packages import check_pods_reach
 
 DOCUMENT = {
     "name": "tickets",
@@ -224,7 +225,7 @@ def test_the_built_in_model_is_published_for_pods(s3_file, endpoint, kfp, s3_uri
     del document["model"]
     document["resources"]["model_cache"] = {"uri": f"{s3_uri}/models"}
     uri = place_in(f"{s3_uri}/models", "smollm2-135m-instruct", None)
-    Campaign.create(s3_uri, CampaignConfig.model_validate(document))
+    Campaign.create(s3_uri, checked_config(document, where="test"))
     assert main(["submit", s3_uri, "--dry-run"]) == 0
     assert f"would publish smollm2-135m-instruct at {uri}" in capsys.readouterr().err
     assert find(uri) is None
@@ -240,7 +241,7 @@ def test_a_folder_is_pushed_and_then_named(tiny_model_path, s3_uri, capsys):
     for words in ("published", "already there"):
         assert main(["model", "push", str(tiny_model_path), f"{s3_uri}/tiny"]) == 0
         assert words in capsys.readouterr().out
-    config = CampaignConfig.model_validate({**DOCUMENT, "model": {"base": f"{s3_uri}/tiny"}})
+    config = checked_config({**DOCUMENT, "model": {"base": f"{s3_uri}/tiny"}}, where="test")
     check_pods_reach(config, s3_uri)
     with pytest.raises(ProblemsError, match="activelora model push"):
         check_pods_reach(config.model_copy(update={"model": ModelConfig(base=str(tiny_model_path))}), s3_uri)
@@ -249,7 +250,7 @@ def test_a_folder_is_pushed_and_then_named(tiny_model_path, s3_uri, capsys):
 @pytest.mark.parametrize("command", [["submit"], ["schedule", "--cron", "0 0 6 * * *"]])
 def test_a_campaign_named_by_its_uri_is_checked_too(tmp_path, endpoint, capsys, kfp, command):
     uri = str(tmp_path / "campaign")
-    Campaign.create(uri, CampaignConfig.model_validate(DOCUMENT))
+    Campaign.create(uri, checked_config(DOCUMENT, where="test"))
     assert main([command[0], uri, *command[1:]]) == 1
     assert "pods cannot reach it" in capsys.readouterr().err
     assert kfp.changes() == []

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.cluster.cron import check_cron, describe_cron, next_times
 from pipelines.cluster.errors import ClusterError
+from pipelines.deploy.cron import check_cron, describe_cron, next_times
 
 SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

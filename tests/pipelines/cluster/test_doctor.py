@@ -10,10 +10,10 @@ import pytest
 
 from activelora.config import ResourcesConfig, StepResources
 from components.image import Images
-from pipelines.cluster.doctor import examine
 from pipelines.cluster.kube import Kube
-from pipelines.cluster.nodes import check_nodes, misfits
-from pipelines.cluster.registry import Image, check_image, parse_image
+from pipelines.doctor.container_registry import Image, check_image, parse_image
+from pipelines.doctor.doctor import examine
+from pipelines.doctor.nodes import check_nodes, misfits
 from tests.pipelines.cluster.fake_kubernetes import RUNS, node, running_fake_kubernetes
 from tests.pipelines.conftest import make_config
 

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from pipelines.cluster.errors import ClusterError
-from pipelines.cluster.remote import remote_status
-from pipelines.cluster.schedules import Drain, Schedule, apply, remove
-from pipelines.cluster.submission import register, submit
+from pipelines.deploy.remote import remote_status
+from pipelines.deploy.schedules import Drain, Schedule, apply, remove
+from pipelines.deploy.submission import register, submit
 
 SCHEDULE = Schedule("tiny", "s3://bucket/tiny", "0 0 6 * * *", "tiny-tick", "tiny-tick-aaa", "steps")
 CREATE, DELETE = "POST /recurringruns", "DELETE /recurringruns/ID"

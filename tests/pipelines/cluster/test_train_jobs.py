@@ -13,11 +13,11 @@ import pytest
 from activelora.campaign.manifest import Unit
 from activelora.config import ResourcesConfig
 from components.image import Images
-from pipelines import train_step
+from pipelines.cluster import train_step
 from pipelines.cluster.errors import ClusterError
 from pipelines.cluster.kube import Kube
-from pipelines.cluster.train_job_spec import job_name, job_template, make_job
-from pipelines.cluster.train_jobs import TrainJobError, TrainJobs
+from pipelines.cluster.train_jobs import TrainJobError, TrainJobs, job_name, make_job
+from pipelines.graphs.train_job_spec import job_template
 from tests.pipelines.cluster.fake_kubernetes import running_fake_kubernetes
 from tests.pipelines.cluster.fake_trainer import (
     EVENTS,

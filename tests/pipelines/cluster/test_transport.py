@@ -9,8 +9,8 @@ import pytest
 from pipelines.cluster.api import Api
 from pipelines.cluster.connection import Connection, find_connection
 from pipelines.cluster.errors import ClusterError
-from pipelines.cluster.submission import register, submit
 from pipelines.cluster.transport import TRIES, Transport
+from pipelines.deploy.submission import register, submit
 
 
 def test_a_busy_server_is_asked_again(kfp, api):

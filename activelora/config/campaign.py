@@ -1,0 +1,190 @@
+"""Every setting of a campaign, once, documented under its field.
+
+One YAML file becomes one frozen :class:`CampaignConfig`. Defaults live here and in the modules named
+called after their section, and nowhere else. Secrets do not: they come from the environment (``AWS_ACCESS_KEY_ID``,
+``MLFLOW_TRACKING_PASSWORD``, ...) or a mounted secret.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from activelora.config.acquisition import AcquisitionConfig, ScoringConfig
+from activelora.config.adapter import AdapterConfig, TrainingConfig
+from activelora.config.labeling import LabelingConfig
+from activelora.config.presets import with_preset
+from activelora.config.resources import ResourcesConfig
+from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
+from activelora.config.stopping import StoppingConfig
+from activelora.config.task import TaskConfig
+
+
+class SourceConfig(Section):
+    """Where rows come from."""
+
+    path: str
+    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train`
+    for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
+    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
+    """`auto` goes by the file name's ending."""
+    limit: Positive | None = None
+    """Use at most this many items, drawn at random (seeded). None uses all."""
+
+
+class ColumnsConfig(Section):
+    """Which columns of the source mean what. Columns named in the prompt are found by their own name."""
+
+    id: str | None = None
+    """Keeps your own id beside each item. Items are identified by a hash of their content either way."""
+    label: str | None = "label"
+    """Gold labels, where there are any: the label, its number from 0, or for choices the letter or number.
+    The pool's are kept apart and only the `oracle` label source reads them."""
+    choices: str = "choices"
+    """For multiple choice: a list of texts (in CSV: a JSON list)."""
+
+
+class DataConfig(Section):
+    """The pool that labels are drawn from, and the labelled rows that measure the result."""
+
+    folder: str = "."
+    """Relative paths start here; itself relative to the campaign file. `--data` on the command line
+    replaces it."""
+    pool: SourceConfig
+    """The unlabelled pool."""
+    holdout: SourceConfig | None = None
+    """Labelled rows for measuring. None splits `holdout_size` off the pool (which then needs gold labels)."""
+    holdout_size: Positive = 200
+    """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
+    calibration_size: NonNegative = 0
+    """Labelled items to split off the holdout source for temperature scaling. 0 leaves it out."""
+    contradictions: Literal["refuse", "drop"] = "refuse"
+    """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
+    such an item is left out altogether, and counted."""
+    columns: ColumnsConfig = ColumnsConfig()
+    """Column names."""
+    shard_rows: Positive = 10_000
+    """Pool items per shard: the unit that is scored in one go and held in memory at once."""
+
+
+class ModelConfig(Section):
+    """The pretrained language model that the adapter sits on."""
+
+    base: str = "smollm2-135m-instruct"
+    """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, a Hugging Face hub id, or the `s3://`
+    prefix of a model that `activelora model push` has published."""
+    revision: str | None = None
+    """For a hub id: the commit to use. Pin it in production."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto` is float32 on a CPU, bfloat16 on a GPU."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    """Load the base in 8 or 4 bits (GPU only, extra `quantization`). Weight samples then cannot be merged."""
+
+
+class GatesConfig(Section):
+    """What an adapter must reach before the `champion` alias moves to it."""
+
+    min_accuracy: Fraction | None = None
+    """Holdout accuracy, at least."""
+    max_ece: Fraction | None = None
+    """Holdout ECE, at most."""
+    max_rmse: Annotated[float, Field(ge=0.0)] | None = None
+    """For `regression`: holdout RMSE, at most."""
+    improve_on_champion: bool = True
+    """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
+
+
+class EvaluationConfig(Section):
+    """How the adapter is measured on the holdout."""
+
+    num_bins: Positive = 15
+    """Bins of the expected calibration error and the reliability diagram."""
+    num_samples: NonNegative = 0
+    """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
+    samples."""
+    bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
+    """Resamples of the holdout behind the confidence intervals."""
+    confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Of the intervals."""
+    gates: GatesConfig = GatesConfig()
+    """Conditions for the `champion` alias."""
+
+
+class TrackingConfig(Section):
+    """MLflow. It is written from the campaign's manifests: being down loses nothing."""
+
+    enabled: bool = True
+    """False leaves MLflow out."""
+    uri: str | None = None
+    """Tracking server, without credentials in it. None is `MLFLOW_TRACKING_URI`, else sqlite beside the
+    campaign."""
+    experiment: str = "activelora"
+    """MLflow experiment."""
+    registered_model: str | None = None
+    """Name in the model registry. None is the campaign's name."""
+    prometheus_textfile: str | None = None
+    """A file in the folder of node_exporter's textfile collector, ending in `.prom`: round, labels, accuracy, ECE and
+    since when the campaign waits for labels, as Prometheus metrics."""
+    pushgateway: str | None = None
+    """Address of a Prometheus push gateway, `http://host:9091`, that gets the same metrics."""
+
+    @field_validator("pushgateway")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("a push gateway's address begins with http:// or https://")
+        return value
+
+    @field_validator("prometheus_textfile")
+    @classmethod
+    def _is_collected(cls, value: str | None) -> str | None:
+        if value is not None and not value.endswith(".prom"):
+            raise ValueError("the collector reads only files that end in .prom")
+        return value
+
+
+class CampaignConfig(Section):
+    """One task, one pool, one base model, one label budget, many rounds."""
+
+    name: Annotated[str, Field(pattern=f"^{DNS_LABEL}$")]
+    """Lower-case letters, digits and hyphens, as in a DNS label."""
+    seed: int = 0
+    """The same campaign with the same seed selects the same items."""
+    task: TaskConfig
+    """What is asked and answered."""
+    data: DataConfig
+    """Pool and holdout."""
+    model: ModelConfig = ModelConfig()
+    """Base model."""
+    adapter: AdapterConfig = AdapterConfig()
+    """LoRA."""
+    training: TrainingConfig = TrainingConfig()
+    """Training loop."""
+    scoring: ScoringConfig = ScoringConfig()
+    """Uncertainty."""
+    acquisition: AcquisitionConfig = AcquisitionConfig()
+    """Query strategy."""
+    labeling: LabelingConfig = LabelingConfig()
+    """Label source and waiting."""
+    stopping: StoppingConfig = StoppingConfig()
+    """End of the campaign."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Measuring."""
+    tracking: TrackingConfig = TrackingConfig()
+    """MLflow. May be changed while the campaign runs: `run FILE` takes the file's, what has only the
+    campaign's URI (`tick URI`, pods) those it was created with."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
+    anew."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, document: Any) -> Any:
+        return with_preset(document)
+
+    @property
+    def label_budget(self) -> int:
+        """Labels that may be asked for in all."""
+        planned = self.stopping.max_rounds * self.acquisition.batch_size
+        return self.stopping.label_budget or planned

@@ -1,0 +1,131 @@
+"""The `task` section of a campaign file."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from activelora.config.section import Positive, Section
+
+MAX_GRID_VALUES = 1001
+MAX_LABEL_SET = 62
+
+
+TaskKind = Literal["classification", "yes_no", "multiple_choice", "multi_label", "regression", "generation"]
+
+
+class TaskConfig(Section):
+    """What is asked of the model, and what it may answer."""
+
+    kind: TaskKind = "classification"
+    """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
+    choices. `multi_label`: any number of `labels`; the prompt names `{label}`, and the model says yes or no
+    to each; scoring runs what stands before `{label}` once for all of them. `regression`: a number between
+    `minimum` and `maximum`. `generation`: a text that the model writes itself, such as a worked solution."""
+    prompt: str
+    """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
+    the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
+    executed."""
+    labels: tuple[str, ...] = ()
+    """The labels, for `classification` and `multi_label`. The order is the order of label numbers in data files."""
+    answer: Literal["letters", "words", "text"] = "words"
+    """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
+    the label itself, or its entry in `answer_words`, told by its first token; `text`: for `classification`, the
+    same words by as many tokens as tell them apart, for labels that begin alike: what labels share is run once an
+    item, in addition to the prompt; for `multiple_choice`, the mean log-likelihood of each choice's tokens (small
+    models stay at chance on letters)."""
+    answer_words: dict[str, str] = Field(default={})
+    """For `answer: words`, and `text` in `classification`: other words for a label, where the label itself is
+    long, shares its beginning, or is no plain language, such as `pin_change`."""
+    minimum: float | None = None
+    """For `regression`: the smallest answer. A label outside `minimum` and `maximum` is an error."""
+    maximum: float | None = None
+    """For `regression`: the largest answer."""
+    step: Annotated[float, Field(gt=0.0)] = 1.0
+    """For `regression`: the model answers minimum, minimum + step, ... maximum, at most 1001 values; a label in
+    between is rounded. Few values, each one token (such as 1 to 5), are fastest: a grid of 0 to 100 costs
+    about nine passes an item."""
+    max_answer_tokens: Positive = 256
+    """For `generation`: the model's own answer ends here if it has not ended before. Gold answers are learned whole."""
+    extract: str | None = None
+    """For `generation`: a regular expression whose last match in an answer is what is compared (its first group, if
+    it has one). None takes what comes after `####`, else the last number, else the whole text. Numbers are
+    compared as numbers, other text without regard to case and white space."""
+    reduction: Literal["sum", "mean"] = "sum"
+    """For `generation`: an uncertainty is the `sum` over the answer's tokens, or their `mean`."""
+    chat_template: Literal["auto", "always", "never"] = "auto"
+    """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
+    often add 30 tokens to every item."""
+    label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
+    """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
+    `cold_start` does so in round 0 only. Used for classification, yes/no and multiple choice by letters."""
+    max_prompt_tokens: Annotated[int, Field(ge=16)] = 512
+    """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are
+    counted."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TaskConfig:
+        if self.kind == "classification":
+            if len(self.labels) < 2:
+                raise ValueError("a classification task needs at least two `labels`")
+        elif self.kind == "multi_label":
+            self._check_label_set()
+        elif self.labels:
+            problem = f"`labels` belong to classification and multi_label; a {self.kind} task brings its own"
+            raise ValueError(problem)
+        if self.kind == "multiple_choice" and self.answer == "words":
+            raise ValueError("a multiple_choice task answers by `letters` or by `text`")
+        if self.kind in ("yes_no", "multi_label", "regression", "generation") and self.answer != "words":
+            raise ValueError(f"a {self.kind} task answers by `words`")
+        self._check_grid()
+        self._check_generation()
+        names = [label.strip().casefold() for label in self.labels]
+        if len(set(names)) < len(names) or "" in names:
+            raise ValueError("`labels` must be different and not empty (upper and lower case count as the same)")
+        if not self.prompt.strip():
+            raise ValueError("`prompt` is empty")
+        if self.answer_words and (self.answer == "letters" or self.kind == "multiple_choice"):
+            raise ValueError(f"`answer_words` are for label words, and {self.kind} has `answer: {self.answer}`")
+        known = {"classification": self.labels, "regression": (), "generation": ()}.get(self.kind, ("yes", "no"))
+        if unknown := sorted(set(self.answer_words) - set(known)):
+            raise ValueError(f"`answer_words` names no label of the task: {', '.join(unknown)}")
+        return self
+
+    def _check_label_set(self) -> None:
+        if not 1 <= len(self.labels) <= MAX_LABEL_SET:
+            raise ValueError(f"a multi_label task needs 1 to {MAX_LABEL_SET} `labels`")
+        if bad := [label for label in self.labels if set(label) & set(";|") or label.strip().startswith("[")]:
+            raise ValueError(f"label {bad[0]!r} has ; or | in it or begins with [, which stand for lists of labels")
+
+    def _check_generation(self) -> None:
+        own = [name for name in ("max_answer_tokens", "extract", "reduction") if name in self.model_fields_set]
+        if self.kind != "generation" and (given := [n for n in own if getattr(self, n) != _default(n)]):
+            raise ValueError(f"`{given[0]}` belongs to generation only")
+        if self.extract is not None:
+            try:
+                re.compile(self.extract)
+            except (re.error, RecursionError, OverflowError) as error:
+                raise ValueError(f"`extract` is no regular expression: {error}") from None
+
+    def _check_grid(self) -> None:
+        given = [name for name in ("minimum", "maximum", "step") if name in self.model_fields_set]
+        if self.kind != "regression":
+            if others := [name for name in given if getattr(self, name) != _default(name)]:
+                raise ValueError(f"`{others[0]}` belongs to regression only")
+            return
+        if self.minimum is None or self.maximum is None:
+            raise ValueError("a regression task needs `minimum` and `maximum`")
+        low, high, step = (Decimal(str(value)) for value in (self.minimum, self.maximum, self.step))
+        if low >= high:
+            raise ValueError(f"`minimum` {low:f} must be smaller than `maximum` {high:f}")
+        if (high - low) / step > MAX_GRID_VALUES - 1:
+            raise ValueError(f"the grid has more than {MAX_GRID_VALUES} values: make `step` larger")
+        if (high - low) % step:
+            raise ValueError(f"`maximum` {high:f} cannot be reached from `minimum` {low:f} in steps of {step:f}")
+
+
+def _default(name: str) -> object:
+    return TaskConfig.model_fields[name].default

@@ -1,0 +1,1 @@
+"""Numbers about predictions: accuracy, calibration, intervals, learning curves, gates."""

@@ -1,0 +1,147 @@
+"""What more labels would bring: the forecast of a campaign, in numbers and in one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.history import RoundRecord, evaluated, read_history
+from activelora.config import CampaignConfig
+from activelora.evaluation.headline import Headline, headline_of
+from activelora.evaluation.headline_values import best_of, shown, sign_of, word_of
+from activelora.evaluation.learning_curve import (
+    HORIZON,
+    MIN_POINTS,
+    LearningCurve,
+    MeasuredPoint,
+    binomial_variance,
+    fit_learning_curve,
+)
+
+Status = Literal["too_few_rounds", "reached", "within_reach", "out_of_reach", "value"]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A forecast.
+
+    Attributes:
+        status: ``too_few_rounds``; for a target ``reached``, ``within_reach`` or ``out_of_reach``; without one
+            ``value``.
+        sentence: The forecast in words.
+        metric: The headline metric that it is about.
+        num_labels: Labels of the last trained round.
+        target: Of the metric; None where none was named.
+        more_labels: Labels still to ask for, or for ``value`` those that are assumed; None if the curve does not
+            reach the target.
+        low: Lower end of the interval of ``more_labels``, or of the metric for ``value``.
+        high: Upper end; None is open.
+        value: For ``value``: the metric with ``more_labels`` more.
+        level: Of the interval.
+    """
+
+    status: Status
+    sentence: str
+    metric: str
+    num_labels: int
+    target: float | None = None
+    more_labels: int | None = None
+    low: float | None = None
+    high: float | None = None
+    value: float | None = None
+    level: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        return asdict(self)
+
+
+def default_target(config: CampaignConfig) -> float | None:
+    """Return the accuracy that the campaign file wants: where it stops, else what its gates ask for."""
+    return config.stopping.target_accuracy or config.evaluation.gates.min_accuracy
+
+
+def forecast(campaign: Campaign, target: float | None = None) -> Outlook:
+    """Return what more labels would bring.
+
+    The intervals speak of this holdout: that another one would differ is not part of them.
+
+    Args:
+        campaign: The campaign.
+        target: Of the headline metric; None takes the campaign file's, or without one asks what twice the labels bring.
+    """
+    config = campaign.config
+    headline = headline_of(config.task)
+    target = default_target(config) if target is None else target
+    trained = [record for record in evaluated(read_history(campaign)) if record.num_labels > 0]
+    num_labels = trained[-1].num_labels if trained else 0
+    if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.metric], target):
+        value = shown(headline, trained[-1].metrics[headline.metric])
+        sentence = f"{shown(headline, target)} {word_of(headline)} is reached: {value} with {num_labels} labels"
+        return Outlook("reached", sentence, headline.metric, num_labels, target, more_labels=0)
+    if len({record.num_labels for record in trained}) < MIN_POINTS:
+        sentence = f"too few rounds to forecast: {len(trained)} trained so far, and {MIN_POINTS} are needed"
+        return Outlook("too_few_rounds", sentence, headline.metric, num_labels, target)
+    sign = sign_of(headline)
+    level = config.evaluation.confidence_level
+    points = [_point(record, headline, sign, level) for record in trained]
+    curve = fit_learning_curve(points, limit=sign * best_of(headline), level=level)
+    if target is None:
+        return _value(curve, headline, sign)
+    return _labels(curve, headline, sign, target)
+
+
+def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Outlook:
+    needed = curve.labels_needed(sign * target)
+    spent = round(curve.last)
+    estimate = _more(needed.estimate, curve.last)
+    low, high = _more(needed.low, curve.last, math.floor), _more(needed.high, curve.last, math.ceil)
+    wanted, level = shown(headline, target), f"{curve.level:.0%} interval"
+    if estimate is None:
+        best = shown(headline, sign * curve.value_at(HORIZON * curve.last))
+        times = f"{HORIZON:.0f} times the {spent} labels"
+        sentence = f"the curve does not reach {wanted} {word_of(headline)}: with {times} it comes to {best}"
+        sentence += "" if low is None else f" ({level}: not before {low} more labels, if at all)"
+    else:
+        span = f"{low} to {high}" if high is not None else f"at least {low}; the rounds so far give no upper end"
+        sentence = f"about {estimate} more labels to reach {wanted} {word_of(headline)} ({level}: {span})"
+    status: Status = "out_of_reach" if estimate is None else "within_reach"
+    return Outlook(status, sentence, headline.metric, spent, target, estimate, low, high, None, curve.level)
+
+
+def _value(curve: LearningCurve, headline: Headline, sign: float) -> Outlook:
+    value = sign * curve.value_at(2 * curve.last)
+    low, high = sorted(sign * end for end in curve.value_interval(2 * curve.last))
+    spent = round(curve.last)
+    sentence = (
+        f"{spent} more labels, twice as many, would bring {word_of(headline)} to about {shown(headline, value)} "
+        f"({curve.level:.0%} interval: {shown(headline, low)} to {shown(headline, high)})"
+    )
+    return Outlook("value", sentence, headline.metric, spent, None, spent, low, high, value, curve.level)
+
+
+def _point(record: RoundRecord, headline: Headline, sign: float, level: float) -> MeasuredPoint:
+    value = record.metrics[headline.metric]
+    if headline.is_share:
+        variance = binomial_variance(value, int(record.metrics["num_holdout"]))
+    else:
+        width = record.metrics[f"{headline.metric}_high"] - record.metrics[f"{headline.metric}_low"]
+        variance = (width / 2 / NormalDist().inv_cdf((1.0 + level) / 2.0)) ** 2
+    return MeasuredPoint(record.num_labels, sign * value, max(variance, 1e-12))
+
+
+def _reaches(headline: Headline, value: float, target: float) -> bool:
+    return sign_of(headline) * value >= sign_of(headline) * target
+
+
+def _more(num_labels: float | None, spent: float, rounded: Callable[[float], int] = round) -> int | None:
+    """Return the labels still to ask for, to two digits: the forecast knows no more. Ends are rounded outwards."""
+    if num_labels is None:
+        return None
+    more = max(0.0, num_labels - spent)
+    unit = 10 ** max(0, math.floor(math.log10(more)) - 1) if more >= 1 else 1
+    return rounded(more / unit) * unit

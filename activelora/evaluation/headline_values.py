@@ -1,0 +1,25 @@
+"""Values of a headline metric: which is best, which way is better, and how people read them."""
+
+from __future__ import annotations
+
+from activelora.evaluation.headline import Headline
+
+
+def sign_of(headline: Headline) -> float:
+    """Return 1 where higher values are better, and −1 for errors."""
+    return -1.0 if headline.lower_is_better else 1.0
+
+
+def best_of(headline: Headline) -> float:
+    """Return the best value that there is: 1 for a share of right answers, 0 for an error."""
+    return 0.0 if headline.lower_is_better else 1.0
+
+
+def word_of(headline: Headline) -> str:
+    """Return the metric's name within a sentence."""
+    return headline.columns[0][1]
+
+
+def shown(headline: Headline, value: float) -> str:
+    """Return a value as people read it: ``0.874`` → ``87.4 %`` for a share."""
+    return f"{100 * value:.1f} %" if headline.is_share else f"{value:.3f}"

@@ -1,0 +1,120 @@
+"""What a round that waits for labels says meanwhile, to people and to programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Unit
+from activelora.labeling.adjudication import adjudication_uri
+from activelora.labeling.deadlines import Moments, moments_of, shown
+from activelora.labeling.registry import get_source
+from activelora.labeling.request import Collected, Request, State, make_request
+from activelora.labeling.worksheet import folder_of
+
+STATES: tuple[State, ...] = get_args(State)
+
+
+def waiting_for(campaign: Campaign, round_: int) -> str:
+    """Return in words what a round waits for, where people find it and until when. Looks, and changes nothing.
+
+    Empty if the round does not wait for labels now.
+    """
+    select, await_ = Unit("select_batch", round_), Unit("await_labels", round_)
+    if campaign.manifest(select) is None or campaign.manifest(await_) is not None:
+        return ""
+    request = make_request(campaign, round_)
+    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
+
+
+def describe_wait(request: Request, collected: Collected, now: datetime | None = None) -> str:
+    """Return in words what is missing after a look, who has done what, and what happens when.
+
+    Args:
+        request: What was asked for.
+        collected: What there is.
+        now: The time; None is the clock's.
+    """
+    config = request.campaign.config.labeling
+    text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round}"
+    others = [f"{collected.count(state)} {state}" for state in STATES[2:] if collected.count(state)]
+    text += f" ({', '.join(others)})" if others else ""
+    if collected.corrections:
+        text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
+    if num_late := _num_late(request, collected):
+        text += f", late answers to {_items(num_late)} of earlier rounds"
+    if instructions := get_source(config.source).instructions(request):
+        text += f": {instructions}"
+    if collected.answered and (config.annotators_per_item > 1 or len(collected.answered) > 1):
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(collected.answered.items()))
+        text += f"; answered so far: {counts}"
+    if collected.disputes:
+        names = " or ".join(config.adjudicators)
+        text += f"; {_items(len(collected.disputes))} for {names} to decide, see {adjudication_uri(request)}"
+    if collected.rejected:
+        text += f"; {len(collected.rejected)} answers were rejected, see {rejected_uri(request)}"
+    return text + _describe_moments(request, now or datetime.now(UTC))
+
+
+def wait_document(request: Request, collected: Collected, now: datetime | None = None) -> dict[str, Any]:
+    """Return the same for programs, ready for JSON; times are ISO 8601 in UTC."""
+    config, now = request.campaign.config.labeling, now or datetime.now(UTC)
+    moments = moments_of(request.campaign, request.round)
+    return {
+        "round": request.round,
+        "num_items": len(request.reasons),
+        "num_open": collected.num_open,
+        "states": {state: count for state in STATES if (count := collected.count(state))},
+        "annotators_per_item": config.annotators_per_item,
+        "answered": dict(sorted(collected.answered.items())),
+        "adjudicators": list(config.adjudicators),
+        "num_late": _num_late(request, collected),
+        "to_adjudicate": len(collected.disputes),
+        "num_rejected": len(collected.rejected),
+        "deadline": _iso(moments.deadline),
+        "on_deadline": config.on_deadline,
+        "end": None if config.on_deadline == "wait" else _iso(moments.end),
+        "next_reminder": _iso(moments.next_reminder(now)),
+    }
+
+
+def rejected_uri(request: Request) -> str:
+    """Return where the rejected answers of a round are listed."""
+    return f"{request.campaign.store.uri}/{rejected_key(request.round)}"
+
+
+def rejected_key(round_: int) -> str:
+    """Return the key of the list of a round's rejected answers."""
+    return f"{folder_of(round_)}/rejected.csv"
+
+
+def _describe_moments(request: Request, now: datetime) -> str:
+    moments: Moments = moments_of(request.campaign, request.round)
+    if moments.deadline is None:
+        return ""
+    text, action = f"; deadline {shown(moments.deadline)}", request.campaign.config.labeling.on_deadline
+    if action != "extend":
+        text += f", then {action}"
+    elif moments.end is None:
+        text += ", then extended without end"
+    elif now < moments.deadline:
+        text += f", then extended once until {shown(moments.end)}"
+    else:
+        text += f" has passed, extended once until {shown(moments.end)}, then proceed"
+    if moment := moments.next_reminder(now):
+        text += f"; next reminder {shown(moment)}"
+    return text
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _num_late(request: Request, collected: Collected) -> int:
+    """Return how many items of earlier rounds would get their label now."""
+    return len({record["item_id"] for record in collected.closed().records} - set(request.reasons))
+
+
+def _items(count: int) -> str:
+    return f"{count} item{'s' * (count != 1)}"

@@ -1,0 +1,1 @@
+"""What may stand together: rules between settings, checked where a file is read, and never on a frozen campaign."""

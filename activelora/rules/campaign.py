@@ -1,0 +1,256 @@
+"""Settings of several sections that are each allowed, but not together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from activelora.config.conflict import Conflict
+from activelora.config.labeling import fixed_labels
+
+if TYPE_CHECKING:
+    from activelora.config.campaign import CampaignConfig
+    from activelora.modeling.posterior import AdapterMethod
+
+DISAGREEMENT = frozenset(
+    {
+        "bald",
+        "variation_ratio",
+        "vote_entropy",
+        "consensus_kl",
+        "batch_bald",
+        "variance",
+        "epistemic_variance",
+        "disagreement",
+    }
+)
+"""Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
+
+
+def adapter(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield what the adapter method rules out, and presets of another method."""
+    preset, name = config.adapter.c_lora.preset, config.adapter.method
+    if preset != "none" and name != "c_lora":
+        yield Conflict(
+            "adapter.c_lora.preset",
+            f"`{preset}` is of adapter.method `c_lora`, and it is `{name}`",
+            "Set adapter.method to c_lora, or leave the preset out.",
+        )
+    if (method := _method(config)) is not None:
+        yield from method.conflicts(config)
+
+
+def _method(config: CampaignConfig) -> AdapterMethod | None:
+    """Return the adapter method, or None where its name is wrong, which `check` and the steps refuse."""
+    from activelora.modeling.methods.registry import METHODS  # which needs this module
+
+    return METHODS.get(config.adapter.method)
+
+
+def packing(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield what cannot be packed: other orders of batches, and noise that belongs to a text."""
+    if not config.training.packing:
+        return
+    if config.training.group_by_length:
+        yield Conflict("training.packing", "it orders batches, as group_by_length does", "Set one of the two to false.")
+    if config.adapter.method == "c_lora":
+        yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
+
+
+def two_stage(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield where a first stage of scoring has no meaning or saves nothing."""
+    if config.scoring.two_stage is None:
+        return
+    if config.task.kind == "generation":
+        yield Conflict(
+            "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
+        )
+    if config.adapter.method == "ensemble":
+        yield Conflict(
+            "scoring.two_stage",
+            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
+            "Leave it out, or choose another adapter.method.",
+        )
+
+
+def sampling(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield why the posterior's samples cannot differ, where the strategy compares them."""
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    read = {strategy}
+    if strategy in ("star", "density_weighted", "uncertainty"):
+        read.add(acquisition.measure)
+    if acquisition.strategy == "hybrid":
+        read.add(acquisition.prefilter)
+    if config.task.kind == "regression":
+        read -= {"variance"}  # of a number: its total variance, which one sample has too
+    if strategy != "star" and not read & DISAGREEMENT:
+        return
+    strategy = acquisition.strategy
+    if read & DISAGREEMENT:
+        effect = "every item's score would be 0"
+    else:
+        effect = "nothing would be averaged over the adapter's posterior"
+    what = f"`{strategy}` compares Monte-Carlo samples"
+    method = _method(config)
+    if method is not None and (same := method.same_samples(config.adapter)) is not None:
+        yield Conflict(
+            same.key, f"{what}, and {same.problem}: {effect}", f"{same.remedy}, or choose a strategy such as `entropy`."
+        )
+    if config.scoring.num_samples < 2:
+        yield Conflict(
+            "scoring.num_samples",
+            f"{what}, and one sample has nothing to compare with: {effect}",
+            "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
+        )
+
+
+def gradient(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield where gradient lengths cannot be computed."""
+    acquisition = config.acquisition
+    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
+    if strategy != "expected_gradient_length":
+        return
+    if config.task.kind in ("multi_label", "regression", "generation"):
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed where an item has one answer out of several, and this is {config.task.kind}",
+            "Choose a strategy such as `star` or `core_set`.",
+        )
+    if config.adapter.method != "lora":
+        yield Conflict(
+            "acquisition.strategy",
+            f"`{strategy}` is computed for adapter.method `lora`, and it is `{config.adapter.method}`",
+            "Choose a strategy such as `badge`, which looks at gradients too, or the method `lora`.",
+        )
+    if acquisition.gradient == "adapter" and config.model.quantization != "none":
+        yield Conflict(
+            "acquisition.gradient",
+            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
+            "Set it to head, or set model.quantization to none.",
+        )
+
+
+def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield floors for classes that the task has not, or that do not fit a batch."""
+    acquisition, task = config.acquisition, config.task
+    if not acquisition.per_class_floor:
+        return
+    if (labels := fixed_labels(task)) is None:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"a {task.kind} task has no classes that its items share",
+            "Leave it out.",
+        )
+        return
+    if acquisition.per_class_floor * len(labels) > acquisition.batch_size:
+        yield Conflict(
+            "acquisition.per_class_floor",
+            f"{acquisition.per_class_floor} items of each of {len(labels)} classes are more than a batch of "
+            f"{acquisition.batch_size}",
+            "Make acquisition.batch_size larger or the floor smaller.",
+        )
+
+
+def budget(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield a budget that is smaller than one batch."""
+    budget, batch_size = config.stopping.label_budget, config.acquisition.batch_size
+    if budget is not None and budget < batch_size:
+        yield Conflict(
+            "stopping.label_budget",
+            f"{budget} labels are fewer than one batch of acquisition.batch_size {batch_size}",
+            "Raise the budget or make the batches smaller.",
+        )
+
+
+def split(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield limits that leave too few items."""
+    data = config.data
+    if data.holdout is not None:
+        limit = data.holdout.limit
+        if limit is not None and limit <= data.calibration_size:
+            yield Conflict(
+                "data.holdout.limit",
+                f"{limit} rows leave no holdout after data.calibration_size {data.calibration_size}",
+                "Raise the limit or make the calibration split smaller.",
+            )
+        split, words = 0, "the pool"
+    else:
+        split, words = data.holdout_size + data.calibration_size, "the pool, holdout and calibration split off"
+    if data.pool.limit is None:
+        return
+    left = data.pool.limit - split
+    if left < config.acquisition.batch_size:
+        yield Conflict(
+            "data.pool.limit",
+            f"{max(left, 0)} items are left in {words}: fewer than one batch of {config.acquisition.batch_size}",
+            "Raise the limit, or make the splits or the batches smaller.",
+        )
+    elif (budget := config.stopping.label_budget) is not None and budget > left:
+        yield Conflict(
+            "stopping.label_budget",
+            f"{budget} labels cannot be asked for where {left} items are left in {words}",
+            "Lower the budget or raise data.pool.limit.",
+        )
+
+
+def labels(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield gold labels that are needed and not named, and a temperature that nothing has."""
+    data = config.data
+    if data.calibration_size and config.task.kind == "generation":
+        yield Conflict(
+            "data.calibration_size",
+            "there is no temperature for generation, whose confidence is not that of one answer among several",
+            "Leave it out.",
+        )
+    if data.columns.label is None:
+        yield Conflict(
+            "data.columns.label",
+            "the holdout is measured against gold labels, and no column is named for them",
+            "Name the label column. The pool may lack that column where data.holdout is given.",
+        )
+
+
+def steps(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield a batch that cannot be split into so many passes."""
+    training = config.training
+    if training.gradient_accumulation > training.batch_size:
+        yield Conflict(
+            "training.gradient_accumulation",
+            f"a batch of {training.batch_size} cannot be split into {training.gradient_accumulation} passes",
+            "Raise training.batch_size or lower it.",
+        )
+
+
+def gates(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield gates and targets in a measure that the task has not."""
+    gates, stopping, kind = config.evaluation.gates, config.stopping, config.task.kind
+    if kind != "regression":
+        if gates.max_rmse is not None:
+            yield Conflict("evaluation.gates.max_rmse", f"{kind} is not measured so", "Use `min_accuracy`.")
+        return
+    for name in ("min_accuracy", "max_ece"):
+        if getattr(gates, name) is not None:
+            yield Conflict(f"evaluation.gates.{name}", f"{kind} is not measured so", "Use `max_rmse`.")
+    for name in ("target_accuracy", "target_ece", "plateau_rounds"):
+        if getattr(stopping, name) is not None:
+            yield Conflict(f"stopping.{name}", f"it looks at accuracy or ECE, and {kind} has neither", "Leave it out.")
+
+
+def plateau(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield a plateau that could never be seen."""
+    stopping = config.stopping
+    if stopping.plateau_rounds is None:
+        if stopping.plateau_gain > 0:
+            yield Conflict(
+                "stopping.plateau_gain",
+                "it says what counts as no gain, and stopping.plateau_rounds does not say over how many rounds",
+                "Set plateau_rounds too (2 or 3 is usual), or leave plateau_gain out.",
+            )
+    elif stopping.plateau_rounds >= stopping.max_rounds:
+        yield Conflict(
+            "stopping.plateau_rounds",
+            f"{stopping.plateau_rounds} rounds without a gain over an earlier one cannot be seen in "
+            f"{stopping.max_rounds} (stopping.max_rounds)",
+            "Lower it, plan more rounds, or leave it out.",
+        )

@@ -1,0 +1,61 @@
+"""Every rule between settings. A rule is a function from a configuration to the conflicts in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from activelora.config import CampaignConfig
+from activelora.config.conflict import Conflict
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.rules import campaign, labeling
+from activelora.rules.annotators import annotators
+from activelora.rules.parallel import parallel
+from activelora.rules.privacy import privacy
+
+Rule = Callable[[CampaignConfig], Iterator[Conflict]]
+
+RULES: tuple[Rule, ...] = (
+    campaign.adapter,
+    campaign.sampling,
+    campaign.two_stage,
+    campaign.gradient,
+    campaign.packing,
+    campaign.class_floor,
+    campaign.budget,
+    campaign.split,
+    campaign.labels,
+    campaign.steps,
+    campaign.plateau,
+    campaign.gates,
+    parallel,
+    labeling.oracle,
+    labeling.llm,
+    privacy,
+    labeling.deadlines,
+    labeling.adjudication,
+    annotators,
+    labeling.label_studio,
+)
+
+
+def conflicts(config: CampaignConfig) -> list[Conflict]:
+    """Return every conflict between settings, in the order of the rules."""
+    return [conflict for rule in RULES for conflict in rule(config)]
+
+
+def require_no_conflicts(config: CampaignConfig, *, where: str) -> CampaignConfig:
+    """Return the configuration if its settings go together.
+
+    Args:
+        config: Settings that are about to be frozen. A campaign that is frozen already is never judged again.
+        where: The file that they came from, for messages.
+
+    Raises:
+        ProblemsError: Every conflict at once.
+    """
+    problems: list[ActiveLoRAError] = [
+        ConfigError(f"`{found.key}`: {found.problem}", where=where, remedy=found.remedy) for found in conflicts(config)
+    ]
+    if problems:
+        raise ProblemsError(problems)
+    return config

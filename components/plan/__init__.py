@@ -1,0 +1,1 @@
+"""plan: what is due in a campaign now, told to the graph."""

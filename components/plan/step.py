@@ -1,0 +1,91 @@
+"""What is due now, in the form that a KFP graph can branch on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
+from activelora.campaign.ledger import next_plan
+from activelora.tracking.publish import publish
+from components.task_log import task_log
+
+ANY_ROUND = -1
+"""Asks for whichever round is under way."""
+
+
+class Due(NamedTuple):
+    """What is due; the fields are the outputs of the `plan` component, in its order.
+
+    Attributes:
+        round: The round that is under way.
+        ingest: The pool has not been read.
+        collect: Nothing but labels is missing.
+        work: A step between is due: some of the following.
+        train: train_adapter.
+        evaluate: evaluate_adapter, now or after training.
+        label: The model is measured, and labels are to be asked for.
+        score: score_pool.
+        shards: The shards that are not scored.
+        select: select_batch, now or after scoring.
+    """
+
+    round: int
+    ingest: bool = False
+    collect: bool = False
+    work: bool = False
+    train: bool = False
+    evaluate: bool = False
+    label: bool = False
+    score: bool = False
+    shards: tuple[int, ...] = ()
+    select: bool = False
+
+
+def due(campaign: Campaign, round_: int = ANY_ROUND) -> Due:
+    """Return what is due in a round; nothing if another round is under way or the campaign has ended.
+
+    Args:
+        campaign: The campaign.
+        round_: The round to look at, or :data:`ANY_ROUND`.
+    """
+    plan = next_plan(campaign)
+    if plan.status != "work" or round_ not in (ANY_ROUND, plan.round):
+        return Due(plan.round)
+    first = plan.units[0].step
+    if first in ("ingest_pool", "await_labels"):
+        waits = first == "await_labels"
+        return Due(plan.round, ingest=not waits, collect=waits, label=waits)
+    return Due(
+        plan.round,
+        work=True,
+        train=first == "train_adapter",
+        evaluate=first in ("train_adapter", "evaluate_adapter"),
+        label=first in ("score_pool", "select_batch"),
+        score=first == "score_pool",
+        shards=tuple(unit.shard for unit in plan.units if unit.shard is not None),
+        select=first in ("score_pool", "select_batch"),
+    )
+
+
+def close_if_due(campaign: Campaign) -> str | None:
+    """Record the end of a campaign that has come to it, and return why it ended; None while it goes on."""
+    plan = next_plan(campaign)
+    if plan.status == "stop":
+        stop_campaign(campaign, plan.reason)
+    return stop_reason(campaign)
+
+
+def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool | list[int], ...]:
+    """Return what is due in the campaign at a URI, as KFP outputs; record its end where it has come to it.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
+        publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
+    """
+    with task_log("plan", campaign_uri):
+        campaign = Campaign.open(campaign_uri)
+        ended = close_if_due(campaign)
+        if publishes or ended:
+            publish(campaign)
+        return tuple(list(value) if isinstance(value, tuple) else value for value in due(campaign, int(round_)))

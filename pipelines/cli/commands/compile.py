@@ -1,0 +1,58 @@
+"""`compile`: the Kubeflow pipelines as YAML."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activelora.errors import ConfigError
+
+
+def compile_command(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A campaign file, for its resources and rounds.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tick.yaml and campaign.yaml.")] = Path(),
+    registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+    kubernetes: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE", help="Write Pipeline and PipelineVersion resources instead, for GitOps."),
+    ] = None,
+) -> None:
+    """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
+    from activelora.config.section import DNS_LABEL
+
+    if kubernetes is not None and not re.fullmatch(DNS_LABEL, kubernetes):
+        raise ConfigError(
+            f"{kubernetes!r} is no name of a namespace",
+            where="--kubernetes",
+            remedy="Use lower-case letters, digits and hyphens, for example kubeflow.",
+        )
+    from activelora.config import ResourcesConfig, StoppingConfig
+    from activelora.rules.file import load_with_settings
+    from components.image import images
+    from pipelines.graphs.compile import compile_manifest, compile_pipelines
+
+    resources, stopping, name = ResourcesConfig(), StoppingConfig(), "activelora"
+    if file is not None:
+        config = load_with_settings(file, [])
+        resources, stopping, name = config.resources, config.stopping, config.name
+    if kubernetes is not None:
+        for kind in ("tick", "campaign"):
+            path = compile_manifest(
+                resources,
+                stopping.max_rounds,
+                out / f"{kind}.k8s.yaml",
+                images(registry, tag),
+                loop=kind == "campaign",
+                name=f"{name}-{kind}",
+                namespace=kubernetes,
+            )
+            typer.echo(path)
+        return
+    for path in compile_pipelines(resources, stopping.max_rounds, out, images(registry, tag)):
+        typer.echo(path)

@@ -1,0 +1,96 @@
+"""`init`, `check` and `schema`: write a campaign file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from enum import StrEnum
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activelora.errors import ConfigError
+from activelora.rules.file import load_with_settings
+from pipelines.cli.console import warn
+
+SCHEMA_FILE = "campaign.schema.json"
+"""Beside the campaign file, whose first line names it."""
+
+
+class Template(StrEnum):
+    """The campaign files to start from."""
+
+    classification = "classification"
+    yes_no = "yes-no"
+    multiple_choice = "multiple-choice"
+    multi_label = "multi-label"
+    regression = "regression"
+    generation = "generation"
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The campaign's name, and the folder that is made.")],
+    template: Annotated[Template, typer.Option(help="The kind of task to start from.")] = Template.classification,
+) -> None:
+    """Write a folder with a commented campaign file and sample data that runs."""
+    from activelora.config.section import DNS_LABEL
+
+    if not re.fullmatch(DNS_LABEL, name):
+        raise ConfigError(
+            f"{name!r} is not a campaign name",
+            where="NAME",
+            remedy="Use lower-case letters, digits and hyphens, for example support-tickets.",
+        )
+    folder = Path(name)
+    if folder.exists():
+        raise ConfigError("is there already", where=str(folder), remedy="Choose another name, or remove it first.")
+    with tempfile.TemporaryDirectory(dir=Path(), prefix=".activelora-") as scratch:
+        made = Path(scratch) / name
+        _fill(made, name, template)
+        os.rename(made, folder)  # noqa: PTH104 - fails where a folder has come in between, unlike a move
+    typer.echo(f"{folder}/campaign.yaml is ready, with sample data. Next:")
+    typer.echo(f"  activelora check {folder}/campaign.yaml")
+    typer.echo(f"  activelora run {folder}/campaign.yaml")
+    typer.echo(f"  activelora status {folder}/campaign.yaml")
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The campaign file.")],
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Replaces data.folder.")] = None,
+    settings: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting.")] = [],  # noqa: B006
+) -> None:
+    """Check all that can be known without training, and say all problems at once. Nothing is fetched."""
+    from pipelines.cli.checks import check_campaign
+
+    config = load_with_settings(file, settings, data)
+    findings = check_campaign(config)
+    facts = [("task", f"{config.task.kind}, answered by {config.task.answer}"), *findings.facts]
+    width = max(len(what) for what, _ in facts)
+    for what, words in facts:
+        typer.echo(f"{what:<{width}}  {words}")
+    for warning in findings.warnings:
+        warn(warning)
+    typer.echo(f"{file} is fine")
+
+
+def schema() -> None:
+    """Print the campaign file's JSON schema, for editors that complete and check YAML."""
+    from activelora.config.file import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=1))
+
+
+def _fill(folder: Path, name: str, template: Template) -> None:
+    from activelora.config.file import json_schema
+
+    with as_file(files("pipelines") / "templates" / template.value) as source:
+        shutil.copytree(source, folder)
+    campaign_file = folder / "campaign.yaml"
+    text = campaign_file.read_text(encoding="utf-8")
+    campaign_file.write_text(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1), encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")

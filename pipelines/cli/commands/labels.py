@@ -1,0 +1,181 @@
+"""`labels export`, `import`, `diff` and `blame`: the labels of a campaign, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from activelora.errors import ConfigError
+from pipelines.cli.commands.status_report import PlaceArgument
+from pipelines.cli.locations import collected_round, open_campaign
+
+if TYPE_CHECKING:
+    from activelora.campaign.label_history import Entry
+    from activelora.campaign.records import Item
+    from activelora.tasks.task import Task
+
+app = typer.Typer(help="Labels: export, import, compare, and see who said what when.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How labels are written."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@app.command("export")
+def export_command(
+    place: PlaceArgument,
+    out: Annotated[str, typer.Option(metavar="FILE", help="Where to write; local or s3://.")],
+    kind: Annotated[Format | None, typer.Option("--format", help="Default: by the file's ending, else csv.")] = None,
+    round_: Annotated[
+        int | None, typer.Option("--round", metavar="N", help="What round N trains on. Default: all labels so far.")
+    ] = None,
+    annotator: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead: all that one annotator contributed.")
+    ] = None,
+) -> None:
+    """Write the labels to a file: one item a row, with its text, its label, who gave it and when.
+
+    With --annotator: each record and each answer of one annotator, also what was replaced or not collected.
+    """
+    from activelora.campaign.labels import label_snapshot
+    from activelora.campaign.store import open_store
+    from activelora.labeling.contributions import export_contributions
+    from activelora.labeling.exchange import export_labels
+
+    campaign = open_campaign(place)
+    before = collected_round(campaign, round_)
+    kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
+    folder, slash, name = out.rpartition("/")
+    if annotator is not None:
+        content, number = export_contributions(campaign, annotator, kind.value)
+        open_store(folder or slash or ".").write(name, content)
+        typer.echo(f"{number} records and answers of {_printable(annotator)}: {out}")
+        return
+    content = export_labels(campaign, before, kind.value)
+    open_store(folder or slash or ".").write(name, content)
+    snapshot = label_snapshot(campaign, before)
+    typer.echo(f"{len(snapshot.labels)} labels of {before} rounds, digest {snapshot.digest[:12]}: {out}")
+
+
+@app.command("import")
+def import_command(
+    place: PlaceArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL with item_id and label.")],
+) -> None:
+    """Check a file of answers and put it into the inbox: new labels and corrections. All of it, or nothing."""
+    from activelora.labeling.exchange import import_labels
+    from pipelines.cli.console import warn
+
+    found = import_labels(open_campaign(place), file)
+    for one in found.rejected:
+        warn(f"line {one.line}, {one.item_id}: {one.reason}")
+    typer.echo(
+        f"{found.num_answers} answers are in the inbox as {found.key}: {found.num_labels} items get a label, "
+        f"{found.num_corrected} labels change, {found.num_confirmed} are confirmed"
+        + (f", {found.num_disputed} are in dispute and count no more" if found.num_disputed else "")
+    )
+    if found.ended:
+        warn(f"the campaign has ended ({found.ended}), so no round will collect them")
+    else:
+        typer.echo(f"round {found.round} collects them when it has its labels; the training after it is the first to")
+        typer.echo("use them. `activelora tick` looks into the inbox.")
+
+
+@app.command("diff")
+def diff_command(
+    place: PlaceArgument,
+    first: Annotated[int, typer.Argument(metavar="A", help="A round: the labels that it trains on.")],
+    second: Annotated[int, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """Show what labels round B trains on that round A did not: added and corrected ones."""
+    from activelora.campaign.label_history import difference
+    from activelora.campaign.labels import label_snapshot
+    from activelora.pool.access import find_items
+    from activelora.tasks.registry import make_task
+
+    campaign = open_campaign(place)
+    first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
+    found = difference(label_snapshot(campaign, first), label_snapshot(campaign, second))
+    task, items = make_task(campaign.config.task), find_items(campaign, [*found.added, *found.corrected])
+    for item_id, label in found.added.items():
+        typer.echo(f"+ {item_id}  {task.label_name(label, items[item_id])}")
+    for item_id, (old, new) in found.corrected.items():
+        names = [task.label_name(label, items[item_id]) for label in (old, new)]
+        typer.echo(f"~ {item_id}  {names[0]} -> {names[1]}")
+    typer.echo(f"round {first} to round {second}: {len(found.added)} added, {len(found.corrected)} corrected")
+
+
+@app.command("blame")
+def blame_command(
+    place: PlaceArgument,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, its beginning, or your own id.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show every record of an item, or of all: who, when, in which round, from where, and what replaced it."""
+    from activelora.campaign.label_history import history
+    from activelora.pool.access import find_items
+    from activelora.tasks.registry import make_task
+
+    campaign = open_campaign(place)
+    entries = history(campaign)
+    items = find_items(campaign, list(entries))
+    chosen = {one for one in entries if one.startswith(item) or items[one].source_id == item}
+    if item and not chosen:
+        raise ConfigError(
+            f"no labelled item is called `{item}`",
+            where=campaign.store.uri,
+            remedy="Without ITEM, `labels blame` lists all.",
+        )
+    task = make_task(campaign.config.task)
+    rows = [_row(task, items[one], entry) for one in entries if one in chosen for entry in entries[one]]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    elif rows:
+        _print_lines(rows)
+    else:
+        typer.echo("there are no labels: no round has collected any yet, or their items were deleted")
+
+
+def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "item_id": item.item_id,
+        "source_id": item.source_id,
+        "label": task.label_name(record["label"], item),
+        "annotator": record["annotator"],
+        "labeled_at": record["labeled_at"],
+        "source": record["source"],
+        "origin": record.get("origin"),
+        "asked_in": record["round"],
+        "collected_in": entry.round,
+        "effect": entry.effect,
+        "before": None if entry.before is None else task.label_name(entry.before, item),
+        "replaced_in": entry.replaced_in,
+    }
+
+
+def _print_lines(rows: list[dict[str, Any]]) -> None:
+    """Print each item's records below its id. No table: on a narrow terminal it would cut ids and names."""
+    widths = {name: max((len(row[name]) for row in rows), default=0) for name in ("label", "annotator")}
+    last = None
+    for row in rows:
+        if row["item_id"] != last:
+            last = row["item_id"]
+            typer.echo(_printable(last if row["source_id"] is None else f"{last} ({row['source_id']})"))
+        effect = f"corrects {row['before']}" if row["effect"] == "corrects" else row["effect"]
+        standing = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
+        place = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
+        names = "  ".join(row[name].ljust(width) for name, width in widths.items())
+        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {place}  {effect}, {standing}"
+        typer.echo(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """Return the text without what could steer a terminal: names of annotators and files come from others."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,0 +1,103 @@
+"""`status`, `forecast` and `report`: look at a campaign, and at what Kubeflow does for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activelora.rules.file import load_with_settings
+from pipelines.cli.commands.submit_schedule import EndpointOption, NamespaceOption
+from pipelines.cli.locations import is_campaign_file, open_campaign
+
+PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")]
+
+
+def status(
+    place: PlaceArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    remote: Annotated[bool, typer.Option(help="Show the schedule and the last runs on Kubeflow instead.")] = False,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Show each round (labels, accuracy, ECE, NLL, time), what the campaign waits for, and what more labels bring."""
+    if remote:
+        _remote_status(place, as_json, endpoint, namespace)
+        return
+    from pipelines.cli.status_document import print_rounds, standing
+
+    campaign = open_campaign(place)
+    found = standing(campaign)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    print_rounds(campaign)
+    for sentence in found["live_check"]:
+        typer.echo(sentence)
+    if found["status"] == "running":
+        typer.echo(f"next: {', '.join(found['due'])}")
+        for log in found["logs"]:
+            typer.echo(f"log of what was begun: {log}")
+    else:
+        typer.echo(f"{found['status']}: {found['reason']}")
+    typer.echo(f"forecast: {found['forecast']['sentence']}")
+
+
+def forecast(
+    place: PlaceArgument,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            help="Accuracy to reach, e.g. 0.9. Default: the campaign file's; without one, ask what doubling brings."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
+    from activelora.errors import ConfigError
+    from activelora.evaluation import forecast as outlook
+    from activelora.evaluation.headline import headline_of
+
+    campaign = open_campaign(place)
+    headline = headline_of(campaign.config.task)
+    if target is not None and headline.is_share and not 0 < target <= 1:
+        raise ConfigError(
+            f"a share of right answers lies above 0 and at most at 1, not at {target:g}",
+            where="--target",
+            remedy="Write 0.9 for 90 %.",
+        )
+    found = outlook.forecast(campaign, target)
+    typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
+
+
+def report(place: PlaceArgument) -> None:
+    """Write the campaign's report anew and print where it is."""
+    from activelora.tracking.report import write_report
+
+    typer.echo(write_report(open_campaign(place)))
+
+
+def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
+    from pipelines.cluster.api import Api
+    from pipelines.cluster.connection import find_connection
+    from pipelines.deploy.remote import remote_status
+
+    config = load_with_settings(Path(place), []) if is_campaign_file(place) else open_campaign(place).config
+    found = remote_status(Api(find_connection(endpoint, namespace)), config.name)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    if schedule := found["schedule"]:
+        typer.echo(f"schedule: {schedule['words']} ({schedule['cron']}), {str(schedule['status']).lower()}")
+        typer.echo(f"next:     {', '.join(schedule['next'])}")
+    else:
+        typer.echo("schedule: none")
+    if not found["runs"]:
+        typer.echo("runs:     none yet")
+    for run in found["runs"]:
+        origin = "scheduled" if run["scheduled"] else "submitted"
+        typer.echo(f"{run['created']}  {run['state']:<10} {run['name']} ({origin}, {run['id']})")
+        for failure in run["failed"]:
+            typer.echo(f"    failed: {failure}")

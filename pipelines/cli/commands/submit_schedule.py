@@ -1,0 +1,235 @@
+"""`submit`, `schedule`, `unschedule` and `upgrade`: runs on a Kubeflow cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from activelora.rules.file import load_with_settings
+from pipelines.cli.locations import is_campaign_file
+
+if TYPE_CHECKING:
+    from activelora.config import CampaignConfig
+    from pipelines.cluster.api import Api
+    from pipelines.cluster.transport import Transport
+    from pipelines.deploy.packages import Kind, Package
+    from pipelines.deploy.schedules import Drain
+
+PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file with --campaign.")]
+CampaignOption = Annotated[
+    str | None, typer.Option("--campaign", metavar="URI", help="For a file: the s3:// prefix where the campaign lives.")
+]
+EndpointOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="Kubeflow Pipelines' API. Default: KF_PIPELINES_ENDPOINT.")
+]
+NamespaceOption = Annotated[
+    str | None, typer.Option(help="Of a multi-user Kubeflow. Default: ACTIVELORA_NAMESPACE, else none.")
+]
+RegistryOption = Annotated[str | None, typer.Option(help="Registry and path before the image names.")]
+TagOption = Annotated[str | None, typer.Option(help="Image tag. Default: this version.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")]
+TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait for a run in flight.")]
+
+
+def submit(
+    place: PlaceArgument,
+    campaign: CampaignOption = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Run all rounds in one run, waiting for labels.")] = False,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
+    registry: RegistryOption = None,
+    tag: TagOption = None,
+    dry_run: DryOption = False,
+) -> None:
+    """Start a run on Kubeflow: one tick, or with --loop the whole campaign. A new campaign is created first."""
+    from pipelines.deploy.submission import submit as start
+
+    api, transport = _connect(endpoint, namespace, dry_run)
+    config, uri = _campaign_at(place, campaign, creates=not dry_run)
+    package = _package(config, "campaign" if loop else "tick", registry, tag)
+    run_id = start(api, config.name, uri, package, config.resources.service_account)
+    if _show_plan(transport, dry_run):
+        _show_train_job(config, uri, registry, tag)
+    else:
+        typer.echo(f"run {run_id} of {package.version}")
+        typer.echo(f"{api.endpoint}/#/runs/details/{run_id}")
+
+
+def schedule(
+    place: PlaceArgument,
+    cron: Annotated[str, typer.Option(help='Six fields, seconds first: "0 0 6 * * *" is daily at six, UTC.')],
+    campaign: CampaignOption = None,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
+    registry: RegistryOption = None,
+    tag: TagOption = None,
+    timeout: TimeoutOption = 3600.0,
+    dry_run: DryOption = False,
+) -> None:
+    """Let Kubeflow tick a campaign on a schedule.
+
+    Applying the same again changes nothing; a change waits for the run in flight.
+    """
+    from pipelines.deploy.cron import check_cron, describe_cron, next_times
+    from pipelines.deploy.schedules import Schedule, apply
+    from pipelines.deploy.submission import register
+
+    checked = check_cron(cron)
+    typer.echo(f"{describe_cron(checked)} (UTC, unless the cluster's CRON_SCHEDULE_TIMEZONE says otherwise); next:")
+    for time in next_times(checked, 3):
+        typer.echo(f"  {time:%a %Y-%m-%d %H:%M:%S} UTC")
+    api, transport = _connect(endpoint, namespace, dry_run)
+    config, uri = _campaign_at(place, campaign, creates=not dry_run)
+    package = _package(config, "tick", registry, tag)
+    account = config.resources.service_account
+    wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
+    outcome = apply(api, wanted, register(api, package), _drain(timeout, dry_run))
+    if not _show_plan(transport, dry_run):
+        typer.echo(f"schedule {wanted.name}: {outcome}")
+
+
+def unschedule(
+    place: PlaceArgument,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
+    timeout: TimeoutOption = 3600.0,
+    dry_run: DryOption = False,
+) -> None:
+    """Remove a campaign's schedule, after the run in flight has ended. The campaign itself stays as it is."""
+    from pipelines.deploy.schedules import remove
+
+    name = _name_at(place)
+    api, transport = _connect(endpoint, namespace, dry_run)
+    number = remove(api, name, _drain(timeout, dry_run))
+    if not _show_plan(transport, dry_run):
+        typer.echo(f"schedule {name}-tick: {'removed' if number else 'there is none'}")
+
+
+def upgrade(
+    place: PlaceArgument,
+    endpoint: EndpointOption = None,
+    namespace: NamespaceOption = None,
+    registry: RegistryOption = None,
+    tag: TagOption = None,
+    timeout: TimeoutOption = 3600.0,
+    dry_run: DryOption = False,
+) -> None:
+    """Register the pipelines of this version and these resources, and move the schedule to them.
+
+    Runs in flight end with the version that they began with, and the campaign's data is not touched. A schedule that
+    somebody has disabled stays disabled.
+    """
+    from pipelines.deploy.schedules import Schedule, apply, cron_of, find
+    from pipelines.deploy.submission import register
+
+    config = _config_at(place)
+    api, transport = _connect(endpoint, namespace, dry_run)
+    tick = register(api, _package(config, "tick", registry, tag))
+    loop = register(api, _package(config, "campaign", registry, tag))
+    recurring, outcome = find(api, config.name), "none"
+    if recurring is not None:
+        parameters = (recurring.runtime_config and recurring.runtime_config.parameters) or {}
+        wanted = Schedule(
+            config.name,
+            str(parameters.get("campaign_uri", "")),
+            cron_of(recurring),
+            tick.package.name,
+            tick.package.version,
+            config.resources.service_account,
+            tick.package.parameters,
+        )
+        outcome = apply(api, wanted, tick, _drain(timeout, dry_run), keep_disabled=True)
+    if not _show_plan(transport, dry_run):
+        for one in (tick, loop):
+            typer.echo(f"{one.package.version}: {'new' if one.is_new else 'already there'}")
+        typer.echo(f"schedule: {outcome}")
+        if outcome.endswith("disabled"):
+            typer.echo("It was disabled before, and is left so: `activelora schedule` enables it.")
+
+
+def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
+    """Return settings and URI of a campaign that pods can reach, created where it is not there."""
+    from activelora.errors import ConfigError
+    from pipelines.cli.commands.run_tick import create_campaign
+    from pipelines.deploy.packages import check_pods_reach, publish_model
+
+    if not is_campaign_file(place):
+        config = _config_at(place)
+        check_pods_reach(config, place)
+        publish_model(config, _say, dry=not creates)
+        return config, place.rstrip("/")
+    config = load_with_settings(Path(place), [])
+    if campaign is None:
+        raise ConfigError(
+            "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
+        )
+    check_pods_reach(config, campaign)
+    publish_model(config, _say, dry=not creates)
+    if creates:
+        create_campaign(campaign, config, runs_here=False)
+    return config, campaign.rstrip("/")
+
+
+def _config_at(place: str) -> CampaignConfig:
+    from activelora.campaign.campaign import Campaign
+
+    return load_with_settings(Path(place), []) if is_campaign_file(place) else Campaign.open(place).config
+
+
+def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:
+    """Print what a training on several nodes will start."""
+    from components.image import images
+    from pipelines.cluster.train_jobs import make_job
+    from pipelines.graphs.train_job_spec import job_template, job_text
+
+    if config.resources.train.num_nodes > 1:
+        template = job_template(config.resources, images(registry, tag))
+        typer.echo(job_text(make_job(template, config.name, uri, round_=1)))
+
+
+def _name_at(place: str) -> str:
+    return _config_at(place).name
+
+
+def _connect(endpoint: str | None, namespace: str | None, dry_run: bool) -> tuple[Api, Transport]:
+    from pipelines.cluster.api import Api
+    from pipelines.cluster.connection import find_connection
+    from pipelines.cluster.transport import Transport
+
+    connection = find_connection(endpoint, namespace, required=not dry_run)
+    transport = Transport(connection, dry=dry_run)
+    return Api(connection, transport), transport
+
+
+def _package(config: CampaignConfig, kind: Kind, registry: str | None, tag: str | None) -> Package:
+    from components.image import images
+    from pipelines.deploy.packages import make_package
+
+    return make_package(config, kind, images(registry, tag))
+
+
+def _drain(timeout: float, dry_run: bool) -> Drain:
+    from pipelines.deploy.schedules import Drain
+
+    return Drain(timeout_seconds=timeout, dry=dry_run, say=_say)
+
+
+def _say(words: str) -> None:
+    typer.echo(words, err=True)
+
+
+def _show_plan(transport: Transport, dry_run: bool) -> bool:
+    """Print what a dry run would have sent; tell whether it was one."""
+    from pipelines.cluster.transport import NOWHERE
+
+    if not dry_run:
+        return False
+    for request in transport.planned:
+        typer.echo(str(request))
+    if any(request.url.startswith(NOWHERE) for request in transport.planned):
+        typer.echo("No endpoint is given: this is for a server on which there is nothing yet.", err=True)
+    if not transport.planned:
+        typer.echo("Nothing would be sent: all is as it should be.", err=True)
+    return True

@@ -1,0 +1,59 @@
+"""From what a person types to a campaign: a campaign file, or the place where a campaign lives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from activelora.errors import ConfigError
+
+if TYPE_CHECKING:
+    from activelora.campaign.campaign import Campaign
+    from activelora.config import CampaignConfig
+
+CAMPAIGNS_FOLDER = "campaigns"
+
+
+def default_place(config: CampaignConfig) -> str:
+    """Return where a campaign lives if nobody says otherwise: ``./campaigns/<name>``."""
+    return str(Path(CAMPAIGNS_FOLDER) / config.name)
+
+
+def is_campaign_file(place: str) -> bool:
+    """Tell whether a place is a campaign file, and not a campaign's folder or URI."""
+    return "://" not in place and (place.endswith((".yaml", ".yml")) or Path(place).is_file())
+
+
+def open_campaign(place: str) -> Campaign:
+    """Open a campaign that is there.
+
+    Args:
+        place: Its folder or URI, or its campaign file if it lives in the default place.
+    """
+    from activelora.campaign.campaign import Campaign
+
+    if is_campaign_file(place):
+        from activelora.rules.file import load_with_settings
+
+        place = default_place(load_with_settings(Path(place), []))
+    return Campaign.open(place)
+
+
+def collected_round(campaign: Campaign, round_: int | None) -> int:
+    """Return a round whose training labels are known; None is the newest such round.
+
+    Raises:
+        ConfigError: There is no such round yet.
+    """
+    from activelora.campaign.ledger import num_collected
+
+    newest = num_collected(campaign)
+    if round_ is None:
+        return newest
+    if not 0 <= round_ <= newest:
+        raise ConfigError(
+            f"the labels that round {round_} trains on are not known",
+            where=campaign.store.uri,
+            remedy=f"Name a round from 0 to {newest}.",
+        )
+    return round_

@@ -1,0 +1,84 @@
+"""train_adapter where it runs on several nodes: what its pod does."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.manifest import Manifest, Unit
+from activelora.errors import ConfigError
+from activelora.tracking.prometheus import report_metrics
+from components.entry import Pointer, point
+from components.task_log import task_log
+from pipelines.cluster.kube import Kube
+from pipelines.cluster.train_jobs import Document, TrainJobError, TrainJobs, make_job
+
+JOB_VARIABLE = "ACTIVELORA_TRAIN_JOB"
+"""Holds the TrainJob that a training on several nodes starts, as JSON."""
+POD_VARIABLES = {
+    "ACTIVELORA_POD_NAME": "metadata.name",
+    "ACTIVELORA_POD_UID": "metadata.uid",
+    "ACTIVELORA_POD_NAMESPACE": "metadata.namespace",
+}
+"""Tell the pod that starts it who it is: the job is deleted with it."""
+_NAME, _UID, _NAMESPACE = POD_VARIABLES
+
+
+def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
+    """Do train_adapter on several nodes, and point a KFP artifact at what it produced.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        artifact: What the KFP UI shows.
+    """
+    unit = Unit("train_adapter", int(round_))
+    with task_log(unit.step, campaign_uri, unit.round) as log:
+        campaign = Campaign.open(campaign_uri)
+        log.keep_in(campaign, unit)
+        template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
+        manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
+        point(artifact, campaign, manifest)
+        report_metrics(campaign)
+
+
+def train_in_job(campaign: Campaign, unit: Unit, template: Document, jobs: TrainJobs) -> Manifest:
+    """Train a round's adapter in a job, unless it is done.
+
+    Args:
+        campaign: The campaign, where all nodes reach it.
+        unit: train_adapter of the round.
+        template: Of :func:`~pipelines.graphs.train_job_spec.job_template`.
+        jobs: Where to run it.
+
+    Raises:
+        TrainJobError: It failed; or ended well and left no manifest.
+    """
+    job = make_job(template, campaign.config.name, campaign.store.uri, unit.round)
+    if done := campaign.manifest(unit):
+        jobs.remove(job["metadata"]["name"])
+        return done
+    jobs.run(job)
+    if manifest := campaign.manifest(unit):
+        return manifest
+    raise TrainJobError(
+        "the job ended well, but there is no manifest",
+        where=f"{campaign.store.uri}/{unit.manifest_key}",
+        remedy="Its pods must reach the same store: compare resources.secrets and resources.config_map.",
+    )
+
+
+def _this_pod() -> dict[str, str]:
+    name, uid = _variable(_NAME), _variable(_UID)
+    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
+
+
+def _variable(name: str) -> str:
+    if value := os.environ.get(name):
+        return value
+    raise ConfigError(
+        "is not set: only a pod of a compiled pipeline has it",
+        where=name,
+        remedy="Compile the pipeline anew, and submit it.",
+    )

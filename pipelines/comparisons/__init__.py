@@ -1,0 +1,1 @@
+"""The same campaign under several strategies, adapters and seeds, in processes of their own."""

@@ -1,0 +1,126 @@
+"""What is registered with Kubeflow for a campaign: its two pipelines, compiled with its resources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from activelora.config import CampaignConfig
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.modeling import builtin
+from components.image import Images
+
+Kind = Literal["tick", "campaign"]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A compiled pipeline.
+
+    Attributes:
+        name: Of the pipeline: one for each campaign and kind.
+        version: Of its content: the same content has the same name, so that it is registered once.
+        description: For people.
+        text: The YAML.
+        parameters: What its runs are started with, beside the campaign: their accelerators.
+    """
+
+    name: str
+    version: str
+    description: str
+    text: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
+    """Compile a pipeline of a campaign.
+
+    Args:
+        config: The campaign's settings; its name, resources and rounds matter.
+        kind: ``tick``, or ``campaign`` for the loop.
+        images: What the pods run.
+    """
+    from pipelines.graphs.accelerators import parameters_of
+    from pipelines.graphs.compile import compile_text, version_name
+
+    name = f"{config.name}-{kind}"
+    text = compile_text(config.resources, config.stopping.max_rounds, images, loop=kind == "campaign")
+    words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
+    return Package(name, version_name(name, text), words, text, parameters_of(config.resources))
+
+
+def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
+    """Refuse what is on this machine only: pods cannot read it.
+
+    Raises:
+        ProblemsError: Everything that pods cannot reach.
+    """
+    problems: list[ActiveLoRAError] = []
+    if not campaign_uri.startswith("s3://"):
+        problems.append(_local("--campaign", campaign_uri, "Write --campaign s3://bucket/prefix."))
+    sources = {"data.pool.path": config.data.pool, "data.holdout.path": config.data.holdout}
+    for key, source in sources.items():
+        if source is not None and not source.path.startswith(("s3://", "hf://", "builtin:")):
+            problems.append(_local(key, source.path, "Upload the data and name it as s3://bucket/path."))
+    if problem := _unreachable_model(config):
+        problems.append(problem)
+    train = config.resources.train
+    if train.accelerator_type and (train.num_processes or 0) > train.accelerator_count:
+        problems.append(
+            ConfigError(
+                f"{train.num_processes} processes cannot share {train.accelerator_count} × {train.accelerator_type}",
+                where="resources.train.num_processes",
+                remedy="Leave it out, raise resources.train.accelerator_count, or set accelerator_type to null.",
+            )
+        )
+    inbox = config.labeling.inbox
+    if inbox and not inbox.startswith("s3://"):
+        problems.append(_local("labeling.inbox", inbox, "Name an s3:// prefix, or leave it out: the campaign has one."))
+    tracking = config.tracking.uri
+    if config.tracking.enabled and tracking and not tracking.startswith(("http://", "https://")):
+        problems.append(
+            _local("tracking.uri", tracking, "Name a server, or leave it out and set resources.config_map.")
+        )
+    if problems:
+        raise ProblemsError(problems)
+
+
+def publish_model(config: CampaignConfig, say: Callable[[str], None], *, dry: bool) -> None:
+    """Publish the built-in model for the pods, unless it is there: it comes from a package that only pip reaches.
+
+    Args:
+        config: The campaign's settings. Without `resources.model_cache.uri`, or with another model, nothing is done.
+        say: Called with what is done.
+        dry: Only say it.
+    """
+    from activelora.modeling import published
+
+    cache = config.resources.model_cache
+    if config.model.base != builtin.NAME or cache is None or cache.uri is None:
+        return
+    place = published.place_in(cache.uri, builtin.NAME, config.model.revision)
+    if dry:
+        say(f"would publish {builtin.NAME} at {place}, unless it is there")
+    elif published.find(place) is None:
+        say(f"publishing {builtin.NAME} at {place}, once")
+        published.publish(builtin.ensure_builtin(), place, builtin.NAME)
+
+
+def _unreachable_model(config: CampaignConfig) -> ConfigError | None:
+    base, cache = config.model.base, config.resources.model_cache
+    if base == builtin.NAME and (cache is None or cache.uri is None):
+        return ConfigError(
+            f"{base!r} is fetched with pip, which the images do not have",
+            where="model.base",
+            remedy=f"Name a hub id: {builtin.HUB_ID} is the model that it was made from. Or set "
+            "resources.model_cache.uri to an s3:// prefix, and it is published there.",
+        )
+    if base != builtin.NAME and (base.startswith((".", "/", "~")) or Path(base).is_dir()):
+        return _local("model.base", base, "Publish it with `activelora model push`, and name the s3:// prefix.")
+    return None
+
+
+def _local(key: str, value: str, remedy: str) -> ConfigError:
+    return ConfigError(f"{value!r} is on this machine, and pods cannot reach it", where=key, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Is a cluster ready for a campaign?"""

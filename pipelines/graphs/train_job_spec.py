@@ -1,0 +1,146 @@
+"""The ``TrainJob`` of Kubeflow Trainer 2.2 that trains on several nodes: all of it but the campaign and the round.
+
+Field by field from Trainer's API (``pkg/apis/trainer/v1alpha1/trainjob_types.go``). The runtime ``torch-distributed``,
+which Trainer installs, tells torchrun where the other nodes are (``PET_*``).
+"""
+
+from __future__ import annotations
+
+from activelora.config.resources import ModelCacheConfig, ResourcesConfig, TrainResources
+from activelora.config.secrets import SECRET_KEYS, pods_of
+from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
+from activelora.rules.parallel import num_processes
+from components.image import Images
+from pipelines.cluster.train_jobs import API, Document
+from pipelines.graphs.pods import (
+    CACHE_PATH,
+    CACHE_VARIABLES,
+    CONFIG_KEYS,
+    PART_OF,
+    POD_LABELS,
+    QUEUE_LABEL,
+    priority_label,
+)
+
+RUNTIME = "torch-distributed"
+TRAINER_LABELS = {**POD_LABELS, "activelora.dev/role": "trainer"}
+"""On every training pod. A network policy goes by them: these pods, unlike those of other steps, talk to each other."""
+_NODE = "node"
+"""Of the runtime: the name of its replicated job, and of the container in it."""
+_COMMAND = ["python3", "-m", "torch.distributed.run"]
+
+
+def job_template(resources: ResourcesConfig, images: Images) -> Document:
+    """Return the job without campaign and round: what is known when a pipeline is compiled."""
+    train = resources.train
+    bounds = {"cpu": train.cpu, "memory": train.memory}
+    if train.accelerator_type:
+        bounds[train.accelerator_type] = str(train.accelerator_count)
+    labels = {**resources.pod_labels, **PART_OF}
+    if resources.queue and train.accelerator_type:
+        labels[QUEUE_LABEL] = resources.queue
+        if train.priority_class:
+            labels[priority_label(labels)] = train.priority_class
+    return {
+        "apiVersion": API,
+        "kind": "TrainJob",
+        "metadata": {"labels": labels},
+        "spec": {
+            "runtimeRef": {"name": RUNTIME},
+            "activeDeadlineSeconds": train.job_timeout_seconds,
+            "trainer": {
+                "image": images.gpu if train.accelerator_type else images.cpu,
+                "command": [*_COMMAND, "-m", "components.train_adapter.worker"],
+                "args": ["--parallel", train.parallel],
+                "numNodes": train.num_nodes,
+                "numProcPerNode": num_processes(train),
+                "resourcesPerNode": {"requests": bounds, "limits": dict(bounds)},
+                "env": _environment(resources),
+            },
+            "runtimePatches": [_patch(_pod(resources))],
+        },
+    }
+
+
+def job_text(job: Document) -> str:
+    """Return a job as YAML, for people."""
+    import yaml
+
+    added = ["namespace, owner"] if "name" in job["metadata"] else ["name, namespace, owner, campaign and round"]
+    words = f"# What the step that trains will start; it adds {', '.join(added)}.\n"
+    return words + str(yaml.safe_dump(job, sort_keys=False))
+
+
+def _environment(resources: ResourcesConfig) -> list[Document]:
+    found: dict[str, Document] = {}
+    for secret in resources.secrets:
+        for key in SECRET_KEYS:
+            found[key] = {"valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+    for variable, source in sorted(resources.secret_env.items()):
+        if "train_adapter" in pods_of(variable, source):
+            found[variable] = {"valueFrom": {"secretKeyRef": {"name": source.name, "key": source.key or variable}}}
+    if resources.config_map:
+        for key in CONFIG_KEYS:
+            reference = {"name": resources.config_map, "key": key, "optional": True}
+            found[key] = {"valueFrom": {"configMapKeyRef": reference}}
+    if resources.model_cache:
+        found |= {key: {"value": value} for key, value in CACHE_VARIABLES.items()}
+        if resources.model_cache.uri:
+            found[MODEL_CACHE_VARIABLE] = {"value": resources.model_cache.uri}
+    return [{"name": name, **source} for name, source in found.items()]
+
+
+def _pod(resources: ResourcesConfig) -> Document:
+    """Return what is patched into the runtime's pods."""
+    volumes, mounts = _volumes(resources.train, resources.model_cache)
+    container: Document = {
+        "name": _NODE,
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod: Document = {
+        "containers": [container],
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    if volumes:
+        pod["volumes"], container["volumeMounts"] = volumes, mounts
+    if resources.service_account:
+        pod["serviceAccountName"] = resources.service_account
+    if resources.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in resources.image_pull_secrets]
+    if resources.train.node_selector:
+        pod["nodeSelector"] = dict(resources.train.node_selector)
+    if resources.train.tolerations:
+        pod["tolerations"] = [one.model_dump(exclude_none=True) for one in resources.train.tolerations]
+    labels = {**resources.pod_labels, **TRAINER_LABELS}
+    if resources.train.priority_class and not (resources.queue and resources.train.accelerator_type):
+        labels[priority_label(labels)] = resources.train.priority_class
+    metadata: Document = {"labels": labels}
+    if resources.pod_annotations:
+        metadata["annotations"] = dict(resources.pod_annotations)
+    return {"metadata": metadata, "spec": pod}
+
+
+def _volumes(train: TrainResources, cache: ModelCacheConfig | None) -> tuple[list[Document], list[Document]]:
+    """Return volumes and where they are mounted."""
+    volumes: list[Document] = []
+    mounts: list[Document] = []
+    if train.accelerator_type and train.shm:
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": train.shm}})
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108
+    if cache is None:
+        return volumes, mounts
+    mounts.append({"name": "cache", "mountPath": CACHE_PATH})
+    if cache.claim:
+        volumes.append({"name": "cache", "persistentVolumeClaim": {"claimName": cache.claim}})
+        return volumes, mounts
+    claim: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": cache.size}}}
+    if cache.storage_class:
+        claim["storageClassName"] = cache.storage_class
+    volumes.append({"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}})
+    return volumes, mounts
+
+
+def _patch(pod: Document) -> Document:
+    job = {"name": _NODE, "template": {"spec": {"template": pod}}}
+    template = {"spec": {"replicatedJobs": [job]}}
+    return {"manager": "activelora.dev/launcher", "trainingRuntimeSpec": {"template": template}}
