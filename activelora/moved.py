@@ -145,7 +145,7 @@ class _MovedLoader(Loader):
 
 
 class MovedModules(MetaPathFinder):
-    """Finds modules by their old names, after every other finder has failed."""
+    """Finds modules by their old names, before an empty folder that an older version left behind is taken for one."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -159,4 +159,4 @@ class MovedModules(MetaPathFinder):
 def install() -> None:
     """Make the old names importable. Called once by each of the packages that had them."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
-        sys.meta_path.append(MovedModules())
+        sys.meta_path.insert(0, MovedModules())

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from activelora.config import AdapterConfig, CampaignConfig, CLoraConfig, TrainingConfig
-from activelora.errors import ModelError
+from activelora.errors import ModelError, ProblemsError
 from activelora.modeling import lora
 from activelora.modeling.clora import clora_layers
 from activelora.modeling.lora import check_adapter
@@ -20,6 +20,8 @@ from activelora.modeling.methods.c_lora import CLora, CLoraTrainee
 from activelora.modeling.methods.registry import METHODS
 from activelora.modeling.posterior import Setting
 from activelora.modeling.training import Trainer, example
+from activelora.rules.checks import require_no_conflicts
+from activelora.rules.file import checked_config
 from activelora.scoring.engine import Engine
 
 LABELS = [2, 1, 3, 0, 2, 1, 3, 0]
