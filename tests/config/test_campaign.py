@@ -357,7 +357,7 @@ def test_the_json_schema_describes_the_file():
     assert schema["$defs"]["AcquisitionConfig"]["properties"]["batch_size"]["default"] == 25
 
 
-READY = sorted((Path(__file__).parents[1] / "pipelines" / "campaigns").glob("*.yaml"))
+READY = sorted((Path(__file__).parents[2] / "pipelines" / "campaigns").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
