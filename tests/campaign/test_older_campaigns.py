@@ -91,7 +91,7 @@ def test_an_older_campaign_goes_on_to_its_end_and_its_labels_are_exported(name, 
     uri = copied(name, place)
     before = files_of(place / "campaign")
     labels = write_pool(place)
-    with model_server() if name.startswith("llm") else nullcontext():
+    with model_server(num_passed=0) if name.startswith("llm") else nullcontext():
         result = run_to_the_end(Campaign.open(uri), labels, ANNOTATORS.get(name, ("ann",)))
     assert result.status == "finished"
     campaign = Campaign.open(uri)
@@ -113,6 +113,10 @@ def test_an_older_campaign_goes_on_to_its_end_and_its_labels_are_exported(name, 
         rows = list(csv.DictReader(file))
     assert len({row["item_id"] for row in rows}) == len(rows) == 8 - 2 * passed_over
     if name.startswith("llm"):
+        batches = [campaign.require(Unit("select_batch", round_)) for round_ in range(2)]
+        asked_for = [campaign.read_table(batch, "selection.parquet")["item_id"].to_pylist() for batch in batches]
+        returned = {*asked_for[0]} & {*asked_for[1]}
+        assert len(returned) == 1, "what the model passed over went back to the pool"
         assert {row["label"] for row in rows} == {"human"}
     else:
         assert {row["text"]: row["label"] for row in rows} == {row["text"]: labels[row["text"]] for row in rows}

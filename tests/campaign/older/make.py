@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,13 @@ MODEL_PORT = 18741
 """Where the `llm` campaign's model answers: the address is frozen in it."""
 CLASSES = {"prompt": "Question: {text}\nAnswer type:", "labels": sorted(KINDS), "chat_template": "never"}
 PEOPLE = {"source": "files"}
-MODEL = {"url": f"http://127.0.0.1:{MODEL_PORT}/v1", "model": "tiny", "price_in": 1.0, "price_out": 2.0, "max_cost": 1.0}
+MODEL = {
+    "url": f"http://127.0.0.1:{MODEL_PORT}/v1",
+    "model": "tiny",
+    "price_in": 1.0,
+    "price_out": 2.0,
+    "max_cost": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,9 @@ SCENES = {
     "llm-return-1121-2202": Scene(
         "395ab58", ("select_batch", 1, None), {"labeling": {"source": "llm", "skipped": "return", "llm": MODEL}}
     ),
-    "reasons-1122-0434": Scene("437e7cd", ("await_labels", 0, None), {"labeling": {**PEOPLE, "annotators_per_item": 2}}),
+    "reasons-1122-0434": Scene(
+        "437e7cd", ("await_labels", 0, None), {"labeling": {**PEOPLE, "annotators_per_item": 2}}
+    ),
     "files-1130-2125": Scene("f7d52e2", ("await_labels", 1, None), {"labeling": PEOPLE}),
     "oracle-1130-2125": Scene("f7d52e2", ("await_labels", 0, None)),
 }
@@ -115,7 +124,7 @@ def settings(name: str) -> dict[str, Any]:
 
 def write_pool(folder: Path) -> dict[str, str]:
     """Write the pool's file, and return the label of each text."""
-    rng = random.Random(0)  # noqa: S311 - words, no secrets
+    rng = random.Random(0)
     labels = {}
     for index in range(39):
         label = sorted(KINDS)[index % 3]
@@ -128,18 +137,18 @@ def write_pool(folder: Path) -> dict[str, str]:
 
 def make(name: str) -> None:
     """Make the campaign in the working folder, with the code that Python finds."""
-    from activelora.campaign.campaign import Campaign
-    from activelora.campaign.ledger import next_plan
-    from activelora.config_file import parse_config
-    from components.entry import run_unit
-    from tests.tiny_model import write_tiny_model
+    # By name: these are the modules of the old commits, wherever today's are.
+    campaigns, ledger = import_module("activelora.campaign.campaign"), import_module("activelora.campaign.ledger")
+    parse_config = import_module("activelora.config_file").parse_config
+    run_unit = import_module("components.entry").run_unit
+    write_tiny_model = import_module("tests.tiny_model").write_tiny_model
 
     labels = write_pool(Path())
     write_tiny_model(Path("tiny-model"))
-    campaign = Campaign.create("campaign", parse_config(settings(name), where=name))
+    campaign = campaigns.Campaign.create("campaign", parse_config(settings(name), where=name))
     stop, answered = SCENES[name].stop, set[int]()
     while True:
-        plan = next_plan(campaign)
+        plan = ledger.next_plan(campaign)
         if plan.status != "work":
             raise SystemExit(f"{name} ended before {stop}: {plan.reason}")
         for unit in plan.units:
@@ -173,14 +182,16 @@ def answer_round(campaign: Path, round_: int, labels: dict[str, str], annotators
 
 
 @contextmanager
-def model_server() -> Iterator[None]:
-    """Answer as a model at :data:`MODEL_PORT`: `human` to each question but the first, which it passes over."""
-    asked = threading.Lock()
+def model_server(num_passed: int = 1) -> Iterator[None]:
+    """Answer as a model at :data:`MODEL_PORT`: pass over so many questions, and say `human` to each one after."""
+    left, lock = ["pass"] * num_passed, threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            text = '{"label": null}' if asked.acquire(blocking=False) else '{"label": "human"}'
+            with lock:
+                passes = left and left.pop()
+            text = json.dumps({"label": None if passes else "human"})
             usage = {"prompt_tokens": 100, "completion_tokens": 10}
             content = json.dumps({"choices": [{"message": {"content": text}}], "usage": usage}).encode()
             self.send_response(200)
