@@ -6,26 +6,26 @@ import hashlib
 import json
 import logging
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
 
-from activelora import __version__
+from activelora.campaign.frozen import CAMPAIGN_KEY, mark_schema, newer_writer, parse_newer, read_frozen, read_manifest
 from activelora.campaign.keys import check_key
 from activelora.campaign.manifest import FileEntry, Manifest, Unit
+from activelora.campaign.migrations import SCHEMA_VERSION
 from activelora.campaign.records import table_bytes, table_from
 from activelora.campaign.store import Store, open_store
 from activelora.campaign.tombstones import is_allowed
+from activelora.code_version import code_version
 from activelora.config import CampaignConfig
-from activelora.config.file import config_difference, config_digest, document_digest, parse_config
+from activelora.config.file import config_difference, document_digest, with_changeable
 from activelora.errors import ConfigError, StoreError
 from activelora.seeding import derive_seed
 
-CAMPAIGN_KEY = "campaign.json"
 STOPPED_KEY = "stopped.json"
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,12 @@ class Campaign:
         config: Its configuration. What can change a result is frozen when it is created; the rest
             (:data:`~activelora.config.file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
             first time.
+        schema_version: Schema of its ``campaign.json``; where a newer version has written in it, that one's.
     """
 
     store: Store
     config: CampaignConfig
+    schema_version: int = SCHEMA_VERSION
     _seen: dict[Unit, Manifest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -65,50 +67,42 @@ class Campaign:
         store = open_store(uri)
         settings = config.model_dump(mode="json")
         document = {
+            "schema_version": SCHEMA_VERSION,
             "config": settings,
             "digest": document_digest(settings),
             "created_at": utc_now(),
-            "code_version": __version__,
+            "code_version": code_version(),
         }
         if store.create(CAMPAIGN_KEY, json.dumps(document, indent=1).encode()):
             _check_exclusive(store)
             return cls(store, config)
         there = cls.open(uri)
-        if config_digest(there.config) != config_digest(config):
+        if not read_frozen(store).is_frozen_as(config):
             raise ConfigError(
                 f"a campaign with other settings is there already ({config_difference(there.config, config)})",
                 where=store.uri,
                 remedy="Its settings are frozen: give the new one another place with --campaign, or restore the file.",
             )
-        return cls(store, config)
+        return replace(there, config=with_changeable(there.config, config))
 
     @classmethod
-    def open(cls, uri: str) -> Campaign:
-        """Open a campaign that is there.
+    def open(cls, uri: str, *, to_read: bool = False) -> Campaign:
+        """Open a campaign that is there, whichever version wrote it. No rule of today judges settings that are frozen.
+
+        Args:
+            uri: Where it lives.
+            to_read: Nothing will be written: then also a campaign that a newer version has written opens, as far as
+                this version knows its settings, and a warning names the others.
 
         Raises:
-            StoreError: There is none.
+            StoreError: There is none, or its configuration was changed.
+            NewerCampaignError: A newer version has written in it, and it was not opened to read.
         """
         store = open_store(uri)
-        try:
-            content = store.read(CAMPAIGN_KEY)
-        except KeyError:
-            raise StoreError(
-                "there is no campaign here", where=store.uri, remedy="`activelora run FILE` creates one."
-            ) from None
-        where = f"{store.uri}/{CAMPAIGN_KEY}"
-        try:
-            document = json.loads(content)
-            intact = document["digest"] == document_digest(document["config"])
-        except (ValueError, KeyError, TypeError):
-            intact = False
-        if not intact:
-            raise StoreError(
-                "the frozen configuration was changed or damaged after the campaign began",
-                where=where,
-                remedy="Restore it, or begin a new campaign with the settings you want.",
-            )
-        return cls(store, parse_config(document["config"], where=where))
+        frozen = read_frozen(store)
+        if newer := newer_writer(store, frozen):
+            return cls(store, parse_newer(frozen, newer, to_read=to_read), newer.schema_version)
+        return cls(store, frozen.parsed(), frozen.schema_version)
 
     def seed(self, *parts: str | int) -> int:
         """Return the seed of one named draw of this campaign."""
@@ -120,14 +114,7 @@ class Campaign:
             content = self.store.read(unit.manifest_key)
         except KeyError:
             return None
-        try:
-            manifest = Manifest.model_validate_json(content)
-        except ValidationError:
-            raise StoreError(
-                "is not a manifest",
-                where=f"{self.store.uri}/{unit.manifest_key}",
-                remedy="It was changed or damaged after it was written: restore it.",
-            ) from None
+        manifest = read_manifest(content, where=f"{self.store.uri}/{unit.manifest_key}")
         self._seen[unit] = manifest
         return manifest
 
@@ -246,13 +233,16 @@ class Attempt:
             files=self.files,
             inputs=self.inputs,
             seed=self.campaign.config.seed,
-            code_version=__version__,
+            schema_version=SCHEMA_VERSION,
+            code_version=code_version(),
             started_at=self.started_at,
             finished_at=utc_now(),
             metrics=metrics or {},
             details=details or {},
         )
         content = manifest.model_dump_json(indent=1).encode()
+        if self.campaign.schema_version < SCHEMA_VERSION:
+            mark_schema(self.campaign.store)
         if self.campaign.store.create(self.unit.manifest_key, content):
             logger.info("%s done", self.unit)
             return manifest

@@ -76,6 +76,8 @@ class Manifest(BaseModel):
     inputs: dict[str, str]
     """Digest of every manifest that this unit read, by unit."""
     seed: int
+    schema_version: int = 0
+    """Says how it is read; what was written before there was a number is of version 0."""
     code_version: str
     started_at: str
     finished_at: str

@@ -61,6 +61,27 @@ def parse_config(document: Any, *, where: str) -> CampaignConfig:
     return config
 
 
+def without_unknown(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings without those that the schema does not know, and the dotted names of these.
+
+    Args:
+        document: Settings that a newer version may have written.
+    """
+    try:
+        CampaignConfig.model_validate(document)
+    except ValidationError as error:
+        unknown = [detail["loc"] for detail in error.errors(include_url=False) if detail["type"] == "extra_forbidden"]
+    else:
+        return document, []
+    known = json.loads(json.dumps(document))
+    for location in unknown:
+        section = known
+        for part in location[:-1]:
+            section = section[part]
+        del section[location[-1]]
+    return known, [".".join(map(str, location)) for location in unknown]
+
+
 CHANGEABLE = (
     "resources",
     "tracking",
@@ -76,6 +97,18 @@ CHANGEABLE = (
 
 Other machines, and other numbers of training processes, round otherwise: the bytes may then differ, and what is learned
 not. A round that is done stays as it is."""
+
+
+def with_changeable(frozen: CampaignConfig, given: CampaignConfig) -> CampaignConfig:
+    """Return frozen settings with the given ones of :data:`CHANGEABLE`."""
+    settings, other = frozen.model_dump(), given.model_dump()
+    for key in CHANGEABLE:
+        *parents, last = key.split(".")
+        section, source = settings, other
+        for parent in parents:
+            section, source = section[parent], source[parent]
+        section[last] = source[last]
+    return CampaignConfig.model_validate(settings)
 
 
 def config_digest(config: CampaignConfig) -> str:

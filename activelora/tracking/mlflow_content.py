@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated
 from activelora.campaign.manifest import Manifest
 from activelora.config.steps import StepName

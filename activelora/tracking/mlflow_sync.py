@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign, stop_reason
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.frozen import CAMPAIGN_KEY, read_frozen
 from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.config import CampaignConfig
 from activelora.config.file import config_digest
 from activelora.evaluation.gates import champion
 from activelora.evaluation.headline import headline_of
@@ -185,7 +185,7 @@ class _Sync:
         from mlflow.entities import Param
 
         # As stored: MLflow refuses to change a parameter, and the caller's settings may differ in what is changeable.
-        stored = CampaignConfig.model_validate(self.document["config"])
+        stored = read_frozen(self.campaign.store).parsed()
         params = [Param(key, value) for key, value in content.flat_parameters(stored).items()]
         for start in range(0, len(params), _PARAMS_PER_CALL):
             self.client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL], synchronous=True)

@@ -24,19 +24,20 @@ def is_campaign_file(place: str) -> bool:
     return "://" not in place and (place.endswith((".yaml", ".yml")) or Path(place).is_file())
 
 
-def open_campaign(place: str) -> Campaign:
+def open_campaign(place: str, *, to_read: bool = False) -> Campaign:
     """Open a campaign that is there.
 
     Args:
         place: Its folder or URI, or its campaign file if it lives in the default place.
+        to_read: Nothing will be written: see :meth:`Campaign.open`.
     """
     from activelora.campaign.campaign import Campaign
 
     if is_campaign_file(place):
-        from activelora.rules.file import load_with_settings
+        from activelora.config.file import read_file
 
-        place = default_place(load_with_settings(Path(place), []))
-    return Campaign.open(place)
+        place = default_place(read_file(Path(place)))
+    return Campaign.open(place, to_read=to_read)
 
 
 def collected_round(campaign: Campaign, round_: int | None) -> int:

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign, stop_campaign, stop_reason
+from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
+from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import GOLD_SCHEMA
 from activelora.errors import ConfigError, StoreError
@@ -214,4 +215,4 @@ def test_draws_are_named(local_campaign):
 
 def test_nothing_secret_is_stored(campaign):
     document = json.loads(campaign.store.read(CAMPAIGN_KEY))
-    assert sorted(document) == ["code_version", "config", "created_at", "digest"]
+    assert sorted(document) == ["code_version", "config", "created_at", "digest", "schema_version"]

@@ -16,26 +16,15 @@ import pytest
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import finished_units, next_plan
 from activelora.campaign.manifest import Unit
-from activelora.errors import ProblemsError
-from pipelines.cli import main
-from pipelines.inline import run_campaign
+from pipelines.cli.main import main
+from pipelines.engines.inline import run_campaign
 from tests.campaign.older.make import SCENES, answer_round, model_server, write_pool
 
 OLDER = Path(__file__).parent / "older"
-REFUSED = ("llm-return-1121-2202", "pod-secret-1121-1850", "studio-secret-1121-1841")
-"""What today's rules or keys refuse."""
 ANNOTATORS = {"reasons-1122-0434": ("ann", "bob")}
 
 
-def scenes():
-    for name in SCENES:
-        marks = ()
-        if name in REFUSED:
-            marks = pytest.mark.xfail(strict=True, raises=ProblemsError, reason="opened by the migrations")
-        yield pytest.param(name, marks=marks)
-
-
-every_scene = pytest.mark.parametrize("name", list(scenes()))
+every_scene = pytest.mark.parametrize("name", SCENES)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import json
 import logging
 from typing import Any
 
-from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.errors import StoreError
 from activelora.labeling.label_studio.client import Client, until_there
 from activelora.labeling.label_studio.errors import LabelStudioError

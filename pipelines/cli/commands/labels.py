@@ -48,7 +48,7 @@ def export_command(
     from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(place, to_read=True)
     before = collected_round(campaign, round_)
     kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
     folder, slash, name = out.rpartition("/")
@@ -99,7 +99,7 @@ def diff_command(
     from activelora.pool.access import find_items
     from activelora.tasks.registry import make_task
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(place, to_read=True)
     first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
     found = difference(label_snapshot(campaign, first), label_snapshot(campaign, second))
     task, items = make_task(campaign.config.task), find_items(campaign, [*found.added, *found.corrected])
@@ -122,7 +122,7 @@ def blame_command(
     from activelora.pool.access import find_items
     from activelora.tasks.registry import make_task
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(place, to_read=True)
     entries = history(campaign)
     items = find_items(campaign, list(entries))
     chosen = {one for one in entries if one.startswith(item) or items[one].source_id == item}

@@ -94,7 +94,8 @@ def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True)
     Raises:
         ProblemsError: What `activelora check` would say.
     """
-    from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
+    from activelora.campaign.campaign import Campaign
+    from activelora.campaign.frozen import CAMPAIGN_KEY
     from activelora.campaign.store import open_store
     from pipelines.cli.checks import check_campaign
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from activelora.rules.file import load_with_settings
+from activelora.config.file import read_file
 from pipelines.cli.commands.submit_schedule import EndpointOption, NamespaceOption
 from pipelines.cli.locations import is_campaign_file, open_campaign
 
@@ -28,7 +28,7 @@ def status(
         return
     from pipelines.cli.status_document import print_rounds, standing
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(place, to_read=True)
     found = standing(campaign)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
@@ -60,7 +60,7 @@ def forecast(
     from activelora.evaluation import forecast as outlook
     from activelora.evaluation.headline import headline_of
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(place, to_read=True)
     headline = headline_of(campaign.config.task)
     if target is not None and headline.is_share and not 0 < target <= 1:
         raise ConfigError(
@@ -74,9 +74,14 @@ def forecast(
 
 def report(place: PlaceArgument) -> None:
     """Write the campaign's report anew and print where it is."""
-    from activelora.tracking.report import write_report
+    from activelora.campaign.migrations import SCHEMA_VERSION
+    from activelora.tracking.report import REPORT_KEY, write_report
 
-    typer.echo(write_report(open_campaign(place)))
+    campaign = open_campaign(place, to_read=True)
+    if campaign.schema_version > SCHEMA_VERSION:  # the newer version's report stays
+        typer.echo(f"{campaign.store.uri}/{REPORT_KEY}")
+        return
+    typer.echo(write_report(campaign))
 
 
 def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
@@ -84,7 +89,8 @@ def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: s
     from pipelines.cluster.connection import find_connection
     from pipelines.deploy.remote import remote_status
 
-    config = load_with_settings(Path(place), []) if is_campaign_file(place) else open_campaign(place).config
+    is_file = is_campaign_file(place)
+    config = read_file(Path(place)) if is_file else open_campaign(place, to_read=True).config
     found = remote_status(Api(find_connection(endpoint, namespace)), config.name)
     if as_json:
         typer.echo(json.dumps(found, indent=1))

@@ -1,0 +1,90 @@
+"""How what older versions stored is read by this one: pure functions from one schema version to the next.
+
+Everything that a campaign stores carries a schema version, a whole number; what has none is of version 0. It alone
+decides how a stored document is read: a frozen campaign is never judged by rules that came later. Whoever changes a
+stored document raises :data:`SCHEMA_VERSION`, adds a function to the table and a fixture of the version before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+SCHEMA_VERSION = 1
+"""The schema of what this code writes. 1 (0.2.0): the version itself."""
+Document = dict[str, Any]
+Migration = Callable[[Document], Document]
+
+_STUDIO_TOKEN = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a variable's name
+
+
+def _studio_secret(config: Document) -> Document:
+    """Move the Kubernetes secret with Label Studio's token to where all secrets of pods are named.
+
+    It was ``labeling.label_studio.secret``, then ``resources.label_studio_secret``; since ``resources.secret_env``.
+    """
+    labeling = dict(config.get("labeling") or {})
+    studio = dict(labeling.get("label_studio") or {})
+    resources = dict(config.get("resources") or {})
+    old = [studio.pop("secret", None), resources.pop("label_studio_secret", None)]
+    if studio:
+        labeling["label_studio"] = studio
+    else:
+        labeling.pop("label_studio", None)
+    if name := next((name for name in old if name), None):
+        resources["secret_env"] = {_STUDIO_TOKEN: {"name": name}, **(resources.get("secret_env") or {})}
+    sections = {"labeling": labeling, "resources": resources}
+    return {**config, **{name: section for name, section in sections.items() if section or name in config}}
+
+
+SETTINGS: Mapping[int, Migration] = {0: _studio_secret}
+"""Schema version → what brings the settings of ``campaign.json`` to the next one."""
+ABSENT: Mapping[int, Mapping[str, Any]] = {
+    0: {
+        # Reasons were shown; beside gold questions the code of that time hid them too, or was told apart by them.
+        "labeling.show_reasons": True,
+        "adapter.laplace.prior_from": "evidence",
+        # TypiClust and ProbCover looked at every item.
+        "acquisition.sample": 1_000_000_000,
+    }
+}
+"""Schema version → what the code did where a setting was not there yet, if today's default does something else."""
+MANIFESTS: Mapping[int, Migration] = {0: dict}
+"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone."""
+
+
+def migrated(document: Document, version: int, table: Mapping[int, Migration]) -> Document:
+    """Return a stored document as today's schema has it. The one that is given stays as it is.
+
+    Args:
+        document: What was stored.
+        version: Its schema version, at most :data:`SCHEMA_VERSION`.
+        table: :data:`SETTINGS` or :data:`MANIFESTS`.
+    """
+    for step in range(version, SCHEMA_VERSION):
+        document = table[step](document)
+    return document
+
+
+def as_it_was(settings: Document, version: int) -> Document:
+    """Return settings with what the code of their time did where it had no setting for it: see :data:`ABSENT`.
+
+    Args:
+        settings: As :func:`migrated` returns them.
+        version: The schema version of the campaign that they were stored in.
+    """
+    result = settings
+    for step in range(version, SCHEMA_VERSION):
+        for key, value in ABSENT[step].items():
+            if key == "labeling.show_reasons" and (settings.get("labeling") or {}).get("gold_questions"):
+                continue
+            result = _with(result, key.split("."), value)
+    return result
+
+
+def _with(section: Document, path: list[str], value: Any) -> Document:
+    """Return the section with a setting, unless it is there."""
+    first, *rest = path
+    if not rest:
+        return section if first in section else {**section, first: value}
+    return {**section, first: _with(section.get(first) or {}, rest, value)}
