@@ -68,7 +68,7 @@ def run_at(
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
-    """Do evaluate_adapter; its numbers and the campaign's report go to the KFP UI. The report is published by `plan`."""
+    """Do evaluate_adapter; its numbers and the report go to the KFP UI. The campaign's own is published by `plan`."""
     from activelora.tracking.report import render_report
 
     unit = Unit("evaluate_adapter", int(round_))

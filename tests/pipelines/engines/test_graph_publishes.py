@@ -31,14 +31,6 @@ CHANGING = re.compile(
 """Times, and names that are drawn anew by every attempt or run."""
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory):
-    """A database with MLflow's tables, which take seconds to make."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
 def make_two(tmp_path, tiny_model_path, empty_database, monkeypatch):
     """Two equal campaigns, each with its own MLflow: one for each engine."""
@@ -72,7 +64,7 @@ def run_of(campaign: Campaign, client: MlflowClient, run: Run) -> dict[str, Any]
         found = client.list_artifacts(run.info.run_id, folder)
         return [path for one in found for path in (files(one.path) if one.is_dir else [one.path])]
 
-    tags = {name: text for name, text in run.data.tags.items() if name != "mlflow.user"}
+    tags = {name: text for name, text in run.data.tags.items() if name not in ("mlflow.user", "activelora.created_ns")}
     return {
         "status": run.info.status,
         "params": {name: steady(campaign, text) for name, text in run.data.params.items()},
