@@ -165,7 +165,7 @@ def test_a_component_is_one_import_and_one_call(compiled):
         body = executor["container"]["command"][-1].partition('"""')[2].partition('"""')[2]
         lines = [line for line in body.splitlines() if line.strip()]
         assert len(lines) == 2
-        assert re.match(r"    from (components|pipelines)\.\w+ import \w+$", lines[0])
+        assert re.match(r"    from (components|pipelines)(\.\w+)+ import \w+$", lines[0])
 
 
 def test_every_image_comes_from_one_place_with_a_pinned_tag(compiled):
