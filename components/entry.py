@@ -16,6 +16,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
+from activelora.tracking.publish import publish_if_changed
 from components.task_log import task_log
 
 UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "rmse", "mae", "interval_coverage", "num_holdout")
@@ -44,6 +45,8 @@ def run_at(
 ) -> None:
     """Do one unit of the campaign at a URI, and point a KFP artifact at what it produced.
 
+    await_labels is the last task of a tick: it brings report and MLflow up to date too, also while it waits.
+
     Args:
         step: The step's name.
         campaign_uri: The campaign.
@@ -58,12 +61,15 @@ def run_at(
         manifest = run_unit(campaign, unit)
         if manifest and artifact is not None:
             point(artifact, campaign, manifest)
-        report_metrics(campaign)
+        if step == "await_labels":
+            publish_if_changed(campaign)
+        else:
+            report_metrics(campaign)
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
-    """Do evaluate_adapter; its numbers and the campaign's report go to the KFP UI."""
-    from activelora.tracking.report import write_report
+    """Do evaluate_adapter; its numbers and the report go to the KFP UI. The campaign's own is published by `plan`."""
+    from activelora.tracking.report import render_report
 
     unit = Unit("evaluate_adapter", int(round_))
     with task_log(unit.step, campaign_uri, unit.round) as log:
@@ -73,8 +79,7 @@ def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointe
         if manifest:
             point(metrics, campaign, manifest)
             metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
-        write_report(campaign)
-        Path(report.path).write_bytes(campaign.store.read("report.html"))
+        Path(report.path).write_text(render_report(campaign, {}), encoding="utf-8")
         report_metrics(campaign)
 
 

@@ -49,6 +49,19 @@ def tiny_model_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database with MLflow's tables, which take seconds to make."""
+    from activelora.tracking.mlflow_location import prepare_environment
+
+    prepare_environment()
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
 def s3_server(tmp_path_factory):
     """A SeaweedFS server, for the whole test session."""
     weed = find_weed()

@@ -20,14 +20,14 @@ KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 
 NEEDED_BY: dict[str, tuple[PodName, ...]] = {
     "HF_TOKEN": ("ingest_pool", "train_adapter", "evaluate_adapter", "score_pool"),
-    "MLFLOW_TRACKING_USERNAME": ("plan",),
-    "MLFLOW_TRACKING_PASSWORD": ("plan",),
-    "MLFLOW_TRACKING_TOKEN": ("plan",),
+    "MLFLOW_TRACKING_USERNAME": ("plan", "await_labels"),
+    "MLFLOW_TRACKING_PASSWORD": ("plan", "await_labels"),
+    "MLFLOW_TRACKING_TOKEN": ("plan", "await_labels"),
     "LABEL_STUDIO_API_KEY": ("await_labels",),
     "ACTIVELORA_LLM_TOKEN": ("await_labels",),
 }
 """The pods that read a variable, where `steps` does not say: the model and `hf://` data come from the hub, MLflow is
-written by `plan`, and labels are asked for and collected by `await_labels`."""
+written by `plan` and `await_labels`, and labels are asked for and collected by `await_labels`."""
 
 WAKE_VARIABLE = "ACTIVELORA_WAKE_SECRET"
 """What webhooks show to `activelora wake`, and no step needs."""
@@ -44,8 +44,8 @@ class SecretKeyConfig(Section):
     """Its key. None is the variable's own name."""
     steps: tuple[PodName, ...] | None = None
     """Pods that get it. None is those that are known to need it: `HF_TOKEN` goes to what loads models or data,
-    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan`, `LABEL_STUDIO_API_KEY` and
-    `ACTIVELORA_LLM_TOKEN` to `await_labels`."""
+    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan` and `await_labels`,
+    `LABEL_STUDIO_API_KEY` and `ACTIVELORA_LLM_TOKEN` to `await_labels`."""
 
 
 def check_secret_env(secret_env: Mapping[str, SecretKeyConfig], has_s3_secrets: bool) -> None:

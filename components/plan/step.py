@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import next_plan
-from activelora.tracking.publish import publish
+from activelora.tracking.publish import publish, publish_if_changed
 from components.task_log import task_log
 
 ANY_ROUND = -1
@@ -81,11 +81,14 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
     Args:
         campaign_uri: The campaign.
         round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
-        publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
+        publishes: Bring report and MLflow up to date; done in any case for a campaign that has ended. Where that was
+            before, they are written whatever they show: nothing else will, should MLflow have lost it.
     """
     with task_log("plan", campaign_uri):
         campaign = Campaign.open(campaign_uri)
-        ended = close_if_due(campaign)
-        if publishes or ended:
+        had_ended, ended = stop_reason(campaign), close_if_due(campaign)
+        if had_ended:
             publish(campaign)
+        elif publishes or ended:
+            publish_if_changed(campaign)
         return tuple(list(value) if isinstance(value, tuple) else value for value in due(campaign, int(round_)))

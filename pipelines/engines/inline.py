@@ -9,10 +9,12 @@ from typing import Literal
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import Plan, next_plan
 from activelora.campaign.manifest import Unit
-from activelora.tracking.publish import publish
+from activelora.tracking.publish import publish, publish_if_changed
 from components.entry import run_unit
 from components.plan.step import close_if_due
 
+_PUBLISHED_AFTER = ("evaluate_adapter", "await_labels")
+"""As in the compiled graph, where `plan` does it after the one, and the task of the other does it itself."""
 Status = Literal["moved", "waiting", "finished"]
 OnUnit = Callable[[Unit], None]
 """Called before each unit, so that a caller can show what is going on."""
@@ -74,19 +76,24 @@ def _do(campaign: Campaign, plan: Plan, done: list[Unit], on_unit: OnUnit | None
     for unit in plan.units:
         if on_unit:
             on_unit(unit)
-        if run_unit(campaign, unit) is None:
+        is_done = run_unit(campaign, unit) is not None
+        if is_done:
+            done.append(unit)
+        if unit.step in _PUBLISHED_AFTER:
+            close_if_due(campaign)
+            publish_if_changed(campaign)
+        if not is_done:
             return False
-        done.append(unit)
-        if unit.step == "evaluate_adapter":
-            publish(campaign)
     return True
 
 
 def _result(campaign: Campaign, done: list[Unit], *, waits: bool) -> TickResult:
     reason = close_if_due(campaign)
     plan = next_plan(campaign)
-    if reason or (waits and done):
+    if reason and not done:
         publish(campaign)
+    elif reason:
+        publish_if_changed(campaign)
     if reason:
         return TickResult("finished", plan.round, tuple(done), reason)
     if waits:

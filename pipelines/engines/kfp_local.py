@@ -18,7 +18,6 @@ from kfp import local
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import finished_units, next_plan
 from activelora.config import ResourcesConfig
-from activelora.tracking.publish import publish
 from components.image import images
 from pipelines.engines.errors import EngineError, Runner
 from pipelines.engines.inline import TickResult, waits_for_labels
@@ -56,8 +55,6 @@ def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
     run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri, tasks)
     done = tuple(sorted(finished_units(campaign) - before))
     plan = next_plan(campaign)
-    if stop_reason(campaign) or (done and waits_for_labels(plan)):
-        publish(campaign)
     if reason := stop_reason(campaign):
         return TickResult("finished", plan.round, done, reason)
     if waits_for_labels(plan):

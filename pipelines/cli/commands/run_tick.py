@@ -54,15 +54,10 @@ def run(
     Kill it whenever you like: the same command goes on where it stopped. Settings that change a result are frozen
     by the first run; resources, tracking and waiting times may be changed in the file at any time.
     """
-    from activelora.tracking.publish import publish
-
     _check_runner(engine, runner)
     config = load_with_settings(file, settings, data)
     opened = create_campaign(default_place(config) if campaign is None else campaign, config)
-    result = run_with(engine, opened, runner)
-    if result.status == "waiting" and not result.done:
-        publish(opened)  # MLflow may have been down, or another one may have been named
-    tell(opened, result)
+    tell(opened, run_with(engine, opened, runner))
 
 
 def tick(

@@ -165,7 +165,7 @@ def test_a_component_is_one_import_and_one_call(compiled):
         body = executor["container"]["command"][-1].partition('"""')[2].partition('"""')[2]
         lines = [line for line in body.splitlines() if line.strip()]
         assert len(lines) == 2
-        assert re.match(r"    from (components|pipelines)\.\w+ import \w+$", lines[0])
+        assert re.match(r"    from (components|pipelines)(\.\w+)+ import \w+$", lines[0])
 
 
 def test_every_image_comes_from_one_place_with_a_pinned_tag(compiled):
@@ -486,16 +486,28 @@ def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
     s3 = {(key, "s3-keys", key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     everyone = {name.removeprefix("exec-") for name in full.pods}
     assert all(given.pop(one) == everyone for one in s3)
+    labels = {name for name in everyone if name.startswith("await-labels")}
     assert given == {
         ("HF_TOKEN", "hub", "token"): {"ingest-pool", "train-adapter", "evaluate-adapter", "score-pool"},
-        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): plans(full),
-        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): plans(full),
-        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): {
-            name for name in everyone if name.startswith("await-labels")
-        },
+        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): {*plans(full), *labels},
+        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): {*plans(full), *labels},
+        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): labels,
         ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", *plans(full)},
-        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", "await-labels", "await-labels-2"},
+        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", *labels},
     }
+
+
+def test_whatever_publishes_can_reach_mlflow(full):
+    """Nothing beside the graph writes report and MLflow: `plan` after a measurement, await_labels at the end do."""
+    publishing = {name for name in full.executors if name.startswith(("exec-plan", "exec-await-labels"))}
+    reaching = {
+        name
+        for name, pod in full.pods.items()
+        if "MLFLOW_TRACKING_PASSWORD" in {pair["envVar"] for one in pod["secretAsEnv"] for pair in one["keyToEnv"]}
+    }
+    assert reaching == publishing
+    published = [task["inputs"]["parameters"]["publish"] for _, task in full.tasks() if "publish" in str(task)]
+    assert [one["runtimeValue"]["constant"] for one in published].count(True) == 1
 
 
 def plans(compiled):
