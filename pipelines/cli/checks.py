@@ -89,7 +89,7 @@ def _check_measure(config: CampaignConfig) -> None:
     from activelora.uncertainty.measures import check_measure
 
     check_measure(config.acquisition.measure)
-    check_measure(config.acquisition.prefilter, "acquisition.prefilter")
+    check_measure(config.acquisition.hybrid.prefilter, "acquisition.hybrid.prefilter")
 
 
 def _check_fit(config: CampaignConfig) -> None:

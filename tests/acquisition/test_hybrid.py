@@ -16,7 +16,7 @@ def test_it_is_the_second_strategy_on_the_top_of_the_measure(pool, then, prefilt
     context = context_of("hybrid", then=then, prefilter=prefilter, prefilter_factor=3)
     picks = hybrid.select(pool, 5, context)
     kept = np.argsort(-pool.measures[prefilter])[:15]
-    alone = STRATEGIES[then].select(permuted(pool, kept), 5, context)
+    alone = STRATEGIES[then].select(permuted(pool, kept), 5, context_of(then))
     assert [pick.index for pick in picks] == [kept[pick.index] for pick in alone]
     assert [pick.score for pick in picks] == [pick.score for pick in alone]
     assert all(pick.reason.endswith(f"; among the top 15 by {prefilter}") for pick in picks)

@@ -5,6 +5,7 @@ An entry point is an :class:`~activelora.modeling.posterior.AdapterMethod`; its 
 
 from __future__ import annotations
 
+from activelora.config.adapter import BlobConfig, CLoraConfig, EnsembleConfig, LaplaceConfig
 from activelora.modeling.methods import rules
 from activelora.modeling.posterior import AdapterMethod
 from activelora.registry import Registry
@@ -25,6 +26,7 @@ _METHODS = (
         implementation=f"{_HERE}.ensemble:Ensemble",
         conflicts=rules.ensemble,
         options=("ensemble",),
+        settings=EnsembleConfig,
         parallel=("ddp",),
     ),
     AdapterMethod(
@@ -33,6 +35,7 @@ _METHODS = (
         implementation=f"{_HERE}.blob:Blob",
         conflicts=rules.weight_samples,
         options=("blob",),
+        settings=BlobConfig,
     ),
     AdapterMethod(
         name="laplace",
@@ -40,6 +43,7 @@ _METHODS = (
         implementation=f"{_HERE}.laplace:Laplace",
         conflicts=rules.laplace,
         options=("laplace",),
+        settings=LaplaceConfig,
     ),
     AdapterMethod(
         name="c_lora",
@@ -47,6 +51,7 @@ _METHODS = (
         implementation=f"{_HERE}.c_lora:CLora",
         conflicts=rules.weight_samples,
         options=("c_lora",),
+        settings=CLoraConfig,
         adapts_head=True,
     ),
 )
