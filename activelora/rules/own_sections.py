@@ -50,15 +50,15 @@ def with_own_sections(config: CampaignConfig, *, where: str) -> CampaignConfig:
 
 def full_schema() -> type[CampaignConfig]:
     """Return the schema with the sections of all that is installed here."""
-    acquisition = _with_fields(AcquisitionConfig, STRATEGIES.loadable()[0])
-    adapter = _with_fields(AdapterConfig, METHODS.loadable()[0])
-    return create_model(
-        "CampaignConfig",
-        __base__=CampaignConfig,
-        __doc__=CampaignConfig.__doc__,
-        acquisition=(acquisition, acquisition()),
-        adapter=(adapter, adapter()),
-    )
+    sections = {
+        "acquisition": _with_fields(AcquisitionConfig, STRATEGIES.loadable()[0]),
+        "adapter": _with_fields(AdapterConfig, METHODS.loadable()[0]),
+    }
+    described = CampaignConfig.model_fields
+    fields: dict[str, Any] = {
+        key: (section, Field(section(), description=described[key].description)) for key, section in sections.items()
+    }
+    return create_model("CampaignConfig", __base__=CampaignConfig, __doc__=CampaignConfig.__doc__, **fields)
 
 
 def _with_fields(model: type[Open], parts: Mapping[str, Configurable]) -> type[Open]:

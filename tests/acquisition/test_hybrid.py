@@ -44,9 +44,9 @@ def test_it_needs_what_the_second_strategy_needs():
         return needs_of(AcquisitionConfig(**settings))
 
     assert needs(strategy="hybrid") == {"embeddings"}
-    assert needs(strategy="hybrid", then="batch_bald") == {"samples"}
-    assert needs(strategy="hybrid", then="entropy") == frozenset()
-    assert needs(strategy="entropy", then="batch_bald") == frozenset()
+    assert needs(strategy="hybrid", hybrid={"then": "batch_bald"}) == {"samples"}
+    assert needs(strategy="hybrid", hybrid={"then": "entropy"}) == frozenset()
+    assert needs(strategy="entropy", hybrid={"then": "batch_bald"}) == frozenset()
 
 
 def test_a_score_that_is_no_number_is_refused(pool):
