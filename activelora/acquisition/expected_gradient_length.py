@@ -32,13 +32,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
 
 
 def conflicts(config: CampaignConfig, settings: ExpectedGradientLengthConfig) -> Iterator[Conflict]:
-    """Yield which other settings keep gradient lengths from being computed."""
-    if config.adapter.method != "lora":
-        yield Conflict(
-            "acquisition.strategy",
-            f"`{STRATEGY.name}` is computed for adapter.method `lora`, and it is `{config.adapter.method}`",
-            "Choose a strategy such as `badge`, which looks at gradients too, or the method `lora`.",
-        )
+    """Yield a base model that no gradient of single items goes through."""
     if settings.gradient == "adapter" and config.model.quantization != "none":
         yield Conflict(
             f"acquisition.{STRATEGY.name}.gradient",

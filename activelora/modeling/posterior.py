@@ -50,6 +50,7 @@ class AdapterMethod:
         options: Sections under ``adapter`` that it reads.
         settings: The type of its own settings, a :class:`~activelora.config.Section` whose fields have defaults and
             descriptions: the section ``adapter.NAME``, which :meth:`own_settings` returns.
+        gradient_lengths: Whether what it saves is one plain LoRA adapter, whose gradients strategies can ask for.
         adapts_head: Whether ``adapter.targets`` may name the output head.
         parallel: Ways of training in several processes whose result is that of one: ``ddp`` where nothing is random
             but LoRA's dropout and a penalty is the same in all; ``fsdp`` where besides one adapter is trained.
@@ -64,6 +65,7 @@ class AdapterMethod:
     adapts_head: bool = False
     parallel: tuple[Parallelism, ...] = ()
     settings: type[Section] | None = None
+    gradient_lengths: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that are no section."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
-from activelora.acquisition.strategy import Strategy
+from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
 from activelora.config.labeling import fixed_labels
 from activelora.errors import ConfigError
+from activelora.modeling.methods.registry import METHODS
 from activelora.tasks.registry import make_task
 from activelora.tasks.task import Form
 from activelora.uncertainty.measures import facts_of
@@ -34,34 +35,24 @@ def adapter(config: CampaignConfig) -> Iterator[Conflict]:
 
 def _method(config: CampaignConfig) -> AdapterMethod | None:
     """Return the adapter method, or None where its name is wrong, which `check` and the steps refuse."""
-    from activelora.modeling.methods.registry import METHODS  # which needs this module
-
     return METHODS.get(config.adapter.method)
 
 
 def packing(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield what cannot be packed: other orders of batches, and noise that belongs to a text."""
+    """Yield what cannot be packed: other orders of batches."""
     if not config.training.packing:
         return
     if config.training.group_by_length:
         yield Conflict("training.packing", "it orders batches, as group_by_length does", "Set one of the two to false.")
-    if config.adapter.method == "c_lora":
-        yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
 
 
 def two_stage(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield where a first stage of scoring has no meaning or saves nothing."""
+    """Yield where a first stage of scoring has no meaning."""
     if config.scoring.two_stage is None:
         return
     if config.task.kind == "generation":
         yield Conflict(
             "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
-        )
-    if config.adapter.method == "ensemble":
-        yield Conflict(
-            "scoring.two_stage",
-            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
-            "Leave it out, or choose another adapter.method.",
         )
 
 
@@ -99,7 +90,7 @@ _ANSWERS: dict[Form, str] = {
 
 def strategy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the campaign's strategies rule out: other forms of answers, and settings by their own rules."""
-    form = _form(config)
+    form, method = _form(config), _method(config)
     for key, one in _strategies(config).items():
         if one.forms is not None and form is not None and form not in one.forms:
             answers = " or ".join(words for name, words in _ANSWERS.items() if name in one.forms)
@@ -107,6 +98,13 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
                 key,
                 f"`{one.name}` is computed where an item has {answers}, and this is {config.task.kind}",
                 "Choose a strategy such as `star` or `core_set`.",
+            )
+        if GRADIENTS in one.needs and (method is None or not method.gradient_lengths):
+            can = [f"`{name}`" for name, other in METHODS.loadable()[0].items() if other.gradient_lengths]
+            yield Conflict(
+                key,
+                f"`{one.name}` is computed for adapter.method {' or '.join(can)}, and it is `{config.adapter.method}`",
+                f"Choose a strategy such as `badge`, which looks at gradients too, or the method {' or '.join(can)}.",
             )
         yield from one.conflicts(config, own_settings(one, config.acquisition))
 

@@ -19,6 +19,7 @@ _METHODS = (
         implementation=f"{_HERE}.mc_dropout:McDropout",
         same_samples=rules.needs_dropout,
         parallel=("ddp", "fsdp"),
+        gradient_lengths=True,
     ),
     AdapterMethod(
         name="ensemble",
@@ -49,7 +50,7 @@ _METHODS = (
         name="c_lora",
         summary="contextual LoRA B·E(x)·A (Rahmati et al. 2025): E's distribution depends on the token",
         implementation=f"{_HERE}.c_lora:CLora",
-        conflicts=rules.weight_samples,
+        conflicts=rules.c_lora,
         options=("c_lora",),
         settings=CLoraConfig,
         adapts_head=True,
