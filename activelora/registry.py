@@ -54,6 +54,17 @@ class Registry(Mapping[str, Part], Generic[Part]):
         except KeyError:
             raise unknown_name(self._key, name, list(self)) from None
 
+    def loadable(self) -> tuple[dict[str, Part], list[ConfigError]]:
+        """Return the parts that can be had, by name, and what is wrong with each of the others."""
+        parts: dict[str, Part] = {}
+        problems: list[ConfigError] = []
+        for name in self:
+            try:
+                parts[name] = self[name]
+            except ConfigError as problem:
+                problems.append(problem)
+        return parts, problems
+
     @cached_property
     def _third_party(self) -> dict[str, list[EntryPoint]]:
         found: dict[str, list[EntryPoint]] = {}
@@ -65,7 +76,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         where = f"entry point {self._group}: {point.name} = {point.value}"
         try:
             part: Part = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(
                 f"`{point.name}` cannot be loaded: {type(error).__name__}: {error}",
                 where=where,

@@ -24,7 +24,7 @@ def label_of(index):
 @pytest.mark.parametrize(
     ("method", "acquisition"),
     [
-        ("lora", {"strategy": "expected_gradient_length", "gradient": "adapter"}),
+        ("lora", {"strategy": "expected_gradient_length", "expected_gradient_length": {"gradient": "adapter"}}),
         ("lora", {"strategy": "discriminative"}),
         ("ensemble", {"strategy": "bald"}),
         ("blob", {"strategy": "badge"}),

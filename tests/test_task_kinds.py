@@ -149,7 +149,11 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
         (NUMBERS, {"evaluation": {"gates": {"min_accuracy": 0.5}}}, "gates.min_accuracy`: regression is not"),
         (NUMBERS, {"evaluation": {"gates": {"max_ece": 0.5}}}, "Use `max_rmse`"),
         (TOPICS, {"acquisition": {"strategy": "badge"}}, "`badge` needs one distribution over answers for each item"),
-        (TOPICS, {"acquisition": {"strategy": "hybrid", "then": "stratified_random"}}, "acquisition.then: `stratified"),
+        (
+            TOPICS,
+            {"acquisition": {"strategy": "hybrid", "hybrid": {"then": "stratified_random"}}},
+            "acquisition.hybrid.then: `strat",
+        ),
         (
             WRITING,
             {"acquisition": {"strategy": "margin"}},

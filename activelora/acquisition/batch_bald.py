@@ -36,6 +36,7 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.acquisition.top import hesitation, measure, top
+from activelora.config.acquisition import BatchBaldConfig
 from activelora.seeding import derive_seed
 
 BLOCK_NUMBERS = 200_000
@@ -63,7 +64,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         return top(pool, bald_N, num, str, seed=context.seed)
     order = by_id(pool)
     ranking = order[np.argsort(-bald_N[order], kind="stable")]
-    candidates = np.sort(np.argsort(order)[ranking[: max(num, context.config.candidates)]])
+    candidates = np.sort(np.argsort(order)[ranking[: max(num, context.settings.candidates)]])
     indices = order[candidates]
     picks: list[Pick] = []
     if not len(indices):
@@ -71,7 +72,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     log_probs_NKC = samples(pool)
     gigabytes = 3 * 8e-9 * len(indices) * log_probs_NKC[:1].size
     require_memory(context, f"`batch_bald` with {len(indices)} candidates", gigabytes)
-    chosen = greedy(np.exp(log_probs_NKC[indices]), num, context.config.configurations, context.seed)
+    chosen = greedy(np.exp(log_probs_NKC[indices]), num, context.settings.configurations, context.seed)
     for position, (row, gain) in enumerate(chosen, 1):
         index = int(indices[row])
         reason = f"adds {gain:.3f} nats to what the batch tells about the weights, pick {position}"
@@ -392,8 +393,8 @@ STRATEGY = Strategy(
     "batch_bald",
     "I(y₁…y_b; w): the batch whose labels together tell most about the weights",
     select,
-    options=("candidates", "configurations"),
     needs=frozenset({SAMPLES}),
     needs_answers=True,
     measures=("bald",),
+    settings=BatchBaldConfig,
 )

@@ -33,6 +33,7 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.acquisition.top import top
+from activelora.config.acquisition import CalConfig
 
 SMALLEST = 1e-12
 DECIMALS = 9
@@ -50,7 +51,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         return [Pick(index, None, "drawn at random: there is no labelled item to contrast with yet") for index in drawn]
     require_memory(context, "`cal` in double precision", 2 * 8e-9 * points_ND.size)
     order, scores_N = by_id(pool), np.empty(len(pool.item_ids))
-    neighbors = min(context.config.neighbors, len(labeled_LD))
+    neighbors = min(context.settings.neighbors, len(labeled_LD))
     scores_N[order] = contrast(ordered(points_ND, order), probs_NC[order], labeled_LD, labeled_LC, neighbors)
     what = f"from the {neighbors} nearest labelled items" if neighbors > 1 else "from the nearest labelled item"
     return top(pool, scores_N, num, lambda index: f"its answer diverges by {scores_N[index]:.3f} nats {what}")
@@ -84,7 +85,7 @@ STRATEGY = Strategy(
     "cal",
     "mean KL(p̄_j ‖ p̄) over the nearest labelled items j: answered unlike its labelled neighbours",
     select,
-    options=("neighbors",),
     needs=frozenset({EMBEDDINGS}),
     needs_answers=True,
+    settings=CalConfig,
 )

@@ -24,13 +24,14 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.acquisition.top import hesitation, measure
+from activelora.config.acquisition import ClusterMarginConfig
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the batch, cluster by cluster."""
     scores_N, points_ND = measure(pool, "margin"), embeddings(pool)
     order = by_id(pool)
-    kept = order[np.argsort(-scores_N[order], kind="stable")][: context.config.prefilter_factor * num]
+    kept = order[np.argsort(-scores_N[order], kind="stable")][: context.settings.prefilter_factor * num]
     if not len(kept):
         return []
     clusters_M = average_linkage(points_ND[kept], num)
@@ -73,7 +74,7 @@ STRATEGY = Strategy(
     "cluster_margin",
     "the top m·b by margin, in turns from their clusters, the smallest first",
     select,
-    options=("prefilter_factor",),
     needs=frozenset({EMBEDDINGS}),
     measures=("margin",),
+    settings=ClusterMarginConfig,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activelora.acquisition.registry import check_measures, measures_read, strategies_of
+from activelora.acquisition.registry import check_measures, chosen_measures, measures_read, strategy_keys
 from activelora.config import CampaignConfig
 from activelora.errors import ConfigError
 from activelora.tasks.registry import make_task
@@ -31,25 +31,24 @@ def check_fit(config: CampaignConfig) -> None:
     form = make_task(config.task).form
     check_measures(acquisition)
     fitting = MEASURES_OF[form]
-    for key, strategy in zip(("strategy", "then"), strategies_of(acquisition), strict=False):
+    for key, strategy in strategy_keys(acquisition).items():
         if strategy.needs_answers and form not in ONE_ANSWER:
             raise ConfigError(
                 f"`{strategy.name}` needs one distribution over answers for each item, which {kind} does not have",
-                where=f"acquisition.{key}",
+                where=key,
                 remedy="Choose for example `core_set`, `star` or `uncertainty`.",
             )
         if unfit := [name for name in strategy.measures if name not in fitting]:
             raise ConfigError(
                 f"`{strategy.name}` reads the measure `{unfit[0]}`, which {kind} does not have",
-                where=f"acquisition.{key}",
+                where=key,
                 remedy=f"Use `uncertainty` with acquisition.measure, one of: {', '.join(fitting)}.",
             )
-        chosen = {"measure": acquisition.measure, "prefilter": acquisition.prefilter}
-        for option, name in chosen.items():
-            if option in strategy.options and name not in fitting:
+        for option, name in chosen_measures(strategy, acquisition).items():
+            if name not in fitting:
                 raise ConfigError(
                     f"the measure `{name}` does not exist for {kind}",
-                    where=f"acquisition.{option}",
+                    where=option,
                     remedy=f"Choose one of: {', '.join(fitting)}.",
                 )
     if ORACLE_NLL in measures_read(acquisition) and config.labeling.source != "oracle":

@@ -22,27 +22,27 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.acquisition.top import measure, top
+from activelora.config.acquisition import DensityWeightedConfig
+from activelora.uncertainty.measures import facts_of
 
-LOWEST = {"margin": -1.0}
-"""The lower end of measures that do not begin at 0."""
 DECIMALS = 9
 """Densities are rounded, so that equal items are equal whatever the order of a sum."""
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking by uncertainty × density^β."""
-    config = context.config
-    uncertainty_N = measure(pool, config.measure) - LOWEST.get(config.measure, 0.0)
+    name, beta = context.config.measure, context.settings.beta
+    uncertainty_N = measure(pool, name) - facts_of(name).lowest
     if not len(uncertainty_N):
         return []
     order = by_id(pool)
     density_N = np.empty(len(order))
     density_N[order] = density(ordered(embeddings(pool), order))
-    scores_N = uncertainty_N * np.maximum(density_N, 0.0) ** config.beta
+    scores_N = uncertainty_N * np.maximum(density_N, 0.0) ** beta
 
     def describe(index: int) -> str:
-        parts = f"{config.measure} {uncertainty_N[index]:.2f} × density {density_N[index]:.2f}"
-        return f"weighted uncertainty {scores_N[index]:.3f} ({parts}{f'^{config.beta:g}' * (config.beta != 1)})"
+        parts = f"{name} {uncertainty_N[index]:.2f} × density {density_N[index]:.2f}"
+        return f"weighted uncertainty {scores_N[index]:.3f} ({parts}{f'^{beta:g}' * (beta != 1)})"
 
     return top(pool, scores_N, num, describe, seed=context.seed)
 
@@ -60,6 +60,7 @@ STRATEGY = Strategy(
     "density_weighted",
     "u · (mean cos(h, h_j))^β: uncertain, and like many others",
     select,
-    options=("measure", "beta"),
+    options=("measure",),
     needs=frozenset({EMBEDDINGS}),
+    settings=DensityWeightedConfig,
 )

@@ -24,6 +24,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.config.acquisition import DiscriminativeConfig
 
 DECIMALS = 6
 """Probabilities are rounded, so that equal items are equal whatever the order of a sum."""
@@ -45,7 +46,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     while len(picks) < min(num, len(order)):
         if picks or len(labeled_LD):
             scores_N = unlabeled_probability(standard_ND, standard_LD, free_N)
-            size, what = context.config.sub_batch, "told from the labelled items with probability {:.3f}"
+            size, what = context.settings.sub_batch, "told from the labelled items with probability {:.3f}"
         else:
             scores_N = -np.sqrt(np.einsum("nd,nd->n", standard_ND, standard_ND))
             size, what = 1, "nearest to the pool's middle, as nothing is labelled yet"
@@ -80,6 +81,6 @@ STRATEGY = Strategy(
     "discriminative",
     "P(unlabelled | h): most unlike the labelled items, by a classifier that tells the two apart",
     select,
-    options=("sub_batch",),
     needs=frozenset({EMBEDDINGS}),
+    settings=DiscriminativeConfig,
 )

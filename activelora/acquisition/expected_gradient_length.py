@@ -8,6 +8,8 @@ Letters: N unlabelled items, C answers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from activelora.acquisition.strategy import (
     GRADIENT_LENGTH,
     GRADIENTS,
@@ -17,20 +19,35 @@ from activelora.acquisition.strategy import (
     Strategy,
 )
 from activelora.acquisition.top import measure, top
+from activelora.config import CampaignConfig
+from activelora.config.acquisition import ExpectedGradientLengthConfig
+from activelora.config.conflict import Conflict
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, GRADIENT_LENGTH)
-    what = f"expected gradient length of the {'answer head' if context.config.gradient == 'head' else 'adapter'}"
+    what = f"expected gradient length of the {'answer head' if context.settings.gradient == 'head' else 'adapter'}"
     return top(pool, scores_N, num, lambda index: f"{what} {scores_N[index]:.3g}")
+
+
+def conflicts(config: CampaignConfig, settings: ExpectedGradientLengthConfig) -> Iterator[Conflict]:
+    """Yield a base model that no gradient of single items goes through."""
+    if settings.gradient == "adapter" and config.model.quantization != "none":
+        yield Conflict(
+            f"acquisition.{STRATEGY.name}.gradient",
+            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
+            "Set it to head, or set model.quantization to none.",
+        )
 
 
 STRATEGY = Strategy(
     "expected_gradient_length",
     "E_{y~p̄} ‖∇ℓ(x, y)‖₂: its label would move the model most",
     select,
-    options=("gradient",),
     needs=frozenset({GRADIENTS}),
     needs_answers=True,
+    forms=frozenset({"choice"}),
+    settings=ExpectedGradientLengthConfig,
+    conflicts=conflicts,
 )

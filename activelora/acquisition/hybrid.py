@@ -16,20 +16,23 @@ from numpy.typing import NDArray
 from activelora.acquisition.checked import by_id
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.acquisition.top import measure
+from activelora.config.acquisition import HybridConfig
+from activelora.config.own_settings import settings_of
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the second strategy's batch from the top by the measure."""
-    config, follower = context.config, context.follower
+    settings, follower = context.settings, context.follower
     if follower is None:
         raise ValueError("hybrid needs the strategy that it hands over to as context.follower")
-    scores_N = measure(pool, config.prefilter)
+    scores_N = measure(pool, settings.prefilter)
     order = by_id(pool)
     ranking = order[np.argsort(-scores_N[order], kind="stable")]
-    kept = ranking[: config.prefilter_factor * num]
-    picks = follower.select(subset(pool, kept), num, context)
+    kept = ranking[: settings.prefilter_factor * num]
+    own = settings_of(follower, context.config, key="acquisition")
+    picks = follower.select(subset(pool, kept), num, replace(context, follower=None, settings=own))
     return [
-        Pick(int(kept[pick.index]), pick.score, f"{pick.reason}; among the top {len(kept)} by {config.prefilter}")
+        Pick(int(kept[pick.index]), pick.score, f"{pick.reason}; among the top {len(kept)} by {settings.prefilter}")
         for pick in picks
     ]
 
@@ -51,5 +54,7 @@ STRATEGY = Strategy(
     "hybrid",
     "the top m·b by a measure, then another strategy among them",
     select,
-    options=("prefilter", "prefilter_factor", "then"),
+    settings=HybridConfig,
+    measure_settings=("prefilter",),
+    hands_over="then",
 )

@@ -32,6 +32,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.config.acquisition import ProbcoverConfig
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
@@ -44,12 +45,12 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order) or num < 1:
         return []
-    points_ND, config = ordered(embeddings(pool), order), context.config
-    rows = sample(len(order), max(num, config.sample), derive_seed(context.seed, "probcover"))
+    points_ND, settings = ordered(embeddings(pool), order), context.settings
+    rows = sample(len(order), max(num, settings.sample), derive_seed(context.seed, "probcover"))
     points_ND, order = points_ND[rows], order[rows]
     require_memory(context, "the clustering of `probcover`", 3 * 8e-9 * points_ND.size)
     num_classes = max(2, pool.mean_probs_NC.shape[1])
-    radius = config.radius or pure_radius(points_ND, kmeans(points_ND, num_classes, context.seed), config.purity)
+    radius = settings.radius or pure_radius(points_ND, kmeans(points_ND, num_classes, context.seed), settings.purity)
     picks = []
     for position, (row, gain) in enumerate(greedy(points_ND, labeled_embeddings(pool), radius, num), 1):
         what = f"covers {gain} more of {len(order)} items" if gain else "far from all, where everything is covered"
@@ -142,6 +143,6 @@ STRATEGY = Strategy(
     "probcover",
     "number of items newly covered within a radius: greedy cover of the pool, for cold start",
     select,
-    options=("radius", "purity", "sample"),
     needs=frozenset({EMBEDDINGS}),
+    settings=ProbcoverConfig,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from activelora.acquisition import (
     badge,
     bald,
@@ -30,6 +32,7 @@ from activelora.acquisition import (
 )
 from activelora.acquisition.strategy import Strategy
 from activelora.config import AcquisitionConfig
+from activelora.config.own_settings import settings_of
 from activelora.errors import ConfigError
 from activelora.registry import Registry, unknown_name
 from activelora.uncertainty.measures import check_measure
@@ -78,8 +81,17 @@ def get_strategy(name: str) -> Strategy:
     return STRATEGIES.find(name)
 
 
+def own_settings(strategy: Strategy, config: AcquisitionConfig) -> Any:
+    """Return a strategy's own settings, of the type :attr:`Strategy.settings`; None if it has none.
+
+    Raises:
+        ProblemsError: The campaign's settings for it are not what it declares.
+    """
+    return settings_of(strategy, config, key="acquisition")
+
+
 def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
-    """Return the campaign's strategy and, for `hybrid`, the one that it hands over to.
+    """Return the campaign's strategy and, if it hands over to another one, that one.
 
     Raises:
         ConfigError: There is none of that name, one cannot follow a pre-filter, or there is a floor for every
@@ -92,18 +104,30 @@ def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
             where="acquisition.per_class_floor",
             remedy="Leave it out, or choose `stratified_random`.",
         )
-    if "then" not in strategy.options:
+    if strategy.hands_over is None:
         return (strategy,)
-    if config.then not in STRATEGIES:
-        raise unknown_name("acquisition.then", config.then, list(STRATEGIES))
-    follower = get_strategy(config.then)
-    if "then" in follower.options:
+    key, name = _own_key(strategy, strategy.hands_over), getattr(own_settings(strategy, config), strategy.hands_over)
+    if name not in STRATEGIES:
+        raise unknown_name(key, name, list(STRATEGIES))
+    follower = get_strategy(name)
+    if follower.hands_over is not None:
         raise ConfigError(
             f"`{follower.name}` cannot come after a pre-filter: it has one itself",
-            where="acquisition.then",
+            where=key,
             remedy="Choose a strategy such as `core_set` or `badge`.",
         )
     return (strategy, follower)
+
+
+def strategy_keys(config: AcquisitionConfig) -> dict[str, Strategy]:
+    """Return the strategies of :func:`strategies_of` by the setting that names each.
+
+    Raises:
+        ConfigError: As there.
+    """
+    first, *followers = strategies_of(config)
+    named = {"acquisition.strategy": first}
+    return named | {_own_key(first, str(first.hands_over)): follower for follower in followers}
 
 
 def needs_of(config: AcquisitionConfig) -> frozenset[str]:
@@ -115,6 +139,13 @@ def needs_of(config: AcquisitionConfig) -> frozenset[str]:
     return frozenset[str]().union(*(strategy.needs for strategy in strategies_of(config)))
 
 
+def chosen_measures(strategy: Strategy, config: AcquisitionConfig) -> dict[str, str]:
+    """Return the measures that the campaign file chooses for a strategy, by the setting that names each."""
+    chosen = {"acquisition.measure": config.measure} if "measure" in strategy.options else {}
+    own = own_settings(strategy, config)
+    return chosen | {_own_key(strategy, name): getattr(own, name) for name in strategy.measure_settings}
+
+
 def measures_read(config: AcquisitionConfig) -> frozenset[str]:
     """Return the measures that the campaign's strategies read.
 
@@ -122,10 +153,8 @@ def measures_read(config: AcquisitionConfig) -> frozenset[str]:
         ConfigError: As :func:`strategies_of`.
     """
     strategies = strategies_of(config)
-    options = {option for strategy in strategies for option in strategy.options}
-    chosen = {"measure": config.measure, "prefilter": config.prefilter}
-    own = {name for strategy in strategies for name in strategy.measures}
-    return frozenset(own | {name for option, name in chosen.items() if option in options})
+    chosen = {name for strategy in strategies for name in chosen_measures(strategy, config).values()}
+    return frozenset(chosen.union(*(strategy.measures for strategy in strategies)))
 
 
 def check_measures(config: AcquisitionConfig) -> None:
@@ -134,7 +163,10 @@ def check_measures(config: AcquisitionConfig) -> None:
     Raises:
         ConfigError: There is none of that name; the setting and the nearest name are named.
     """
-    options = {option for strategy in strategies_of(config) for option in strategy.options}
-    for option, name in {"measure": config.measure, "prefilter": config.prefilter}.items():
-        if option in options:
-            check_measure(name, f"acquisition.{option}")
+    for strategy in strategies_of(config):
+        for key, name in chosen_measures(strategy, config).items():
+            check_measure(name, key)
+
+
+def _own_key(strategy: Strategy, setting: str) -> str:
+    return f"acquisition.{strategy.name}.{setting}"

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.acquisition.top import base_measure, measure, top
+from activelora.config.acquisition import StarConfig
 from activelora.uncertainty.dynamic import SCALINGS, base_share, dynamic_uncertainty
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking by dynamic uncertainty."""
-    config = context.config
+    name, scaling = context.config.measure, context.settings.scaling
     share = base_share(context.round, context.num_rounds)
-    base_N, tuned_N = base_measure(pool, config.measure), measure(pool, config.measure)
-    scores_N = dynamic_uncertainty(base_N, tuned_N, share, config.scaling)
-    scaled_base_N, scaled_tuned_N = SCALINGS[config.scaling](base_N), SCALINGS[config.scaling](tuned_N)
+    base_N, tuned_N = base_measure(pool, name), measure(pool, name)
+    scores_N = dynamic_uncertainty(base_N, tuned_N, share, scaling)
+    scaled_base_N, scaled_tuned_N = SCALINGS[scaling](base_N), SCALINGS[scaling](tuned_N)
 
     def describe(index: int) -> str:
         parts = [f"base {scaled_base_N[index]:.2f} × {share:.2f}"] * (share > 0)
@@ -31,5 +32,8 @@ STRATEGY = Strategy(
     "star",
     "λ·û_base + (1−λ)·û_adapter, λ falling from 1: STAR's dynamic uncertainty",
     select,
-    options=("measure", "scaling"),
+    options=("measure",),
+    settings=StarConfig,
+    compares_samples=True,
+    details=lambda context: {"lambda": base_share(context.round, context.num_rounds)},
 )

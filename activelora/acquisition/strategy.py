@@ -5,13 +5,17 @@ Letters: N unlabelled items, C classes, K samples, D features, L labelled items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.config import AcquisitionConfig
+from activelora.config import AcquisitionConfig, CampaignConfig, Section
+from activelora.config.conflict import Conflict
+from activelora.config.own_settings import check_declared
+from activelora.tasks.task import Form
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
@@ -57,7 +61,8 @@ class SelectionContext:
         round: The round t, from 0.
         num_rounds: Planned queries, R_total.
         config: The campaign's acquisition settings.
-        follower: For a strategy that hands over to another one (``hybrid``): that one.
+        follower: For a strategy that hands over to another one (:attr:`Strategy.hands_over`): that one.
+        settings: The strategy's own settings, of the type :attr:`Strategy.settings`; None if it has none.
     """
 
     seed: int
@@ -65,6 +70,7 @@ class SelectionContext:
     num_rounds: int
     config: AcquisitionConfig
     follower: Strategy | None = None
+    settings: Any = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +101,24 @@ class Strategy:
         summary: One line with its formula, for ``activelora list strategies``.
         select: The function.
         needs_scores: False if the pool need not be scored at all.
-        options: Settings under ``acquisition`` that it reads.
+        options: Settings under ``acquisition`` that it reads beside its own: ``measure``, or nothing.
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution),
             ``embeddings`` (of the pool and of the labelled items, with the latter's distributions) or ``gradients``
             (:data:`GRADIENT_LENGTH` among the measures).
-        measures: Measures that it reads whatever the campaign file says; those of its options are checked apart.
+        measures: Measures that it reads whatever the campaign file says; those of its settings are checked apart.
         needs_answers: It makes no sense unless an item's prediction is one distribution over answers that exclude each
             other.
+        forms: What an item's answer may be, by :attr:`activelora.tasks.task.Task.form`; None if it may be anything.
+        settings: The type of its own settings, a :class:`~activelora.config.Section` whose fields all have defaults and
+            a description: the section ``acquisition.NAME`` of the campaign file. ``select`` gets it as
+            :attr:`SelectionContext.settings`.
+        measure_settings: Settings of its own that each name a measure that it reads.
+        hands_over: The setting of its own that names the strategy to which it hands over its items, the
+            :attr:`SelectionContext.follower`.
+        compares_samples: It makes no sense where the posterior's samples are all the same, whatever it measures. Of a
+            measure of disagreement that it reads this is known.
+        conflicts: Returns settings that do not go with this strategy, from the campaign's settings and its own.
+        details: Returns what the batch's manifest tells of the selection besides, as JSON.
     """
 
     name: str
@@ -112,3 +129,14 @@ class Strategy:
     needs: frozenset[str] = frozenset()
     measures: tuple[str, ...] = ()
     needs_answers: bool = False
+    forms: frozenset[Form] | None = None
+    settings: type[Section] | None = None
+    measure_settings: tuple[str, ...] = ()
+    hands_over: str | None = None
+    compares_samples: bool = False
+    conflicts: Callable[[CampaignConfig, Any], Iterable[Conflict]] = lambda config, settings: ()
+    details: Callable[[SelectionContext], Mapping[str, Any]] = lambda context: {}
+
+    def __post_init__(self) -> None:
+        """Refuse settings that are no section, and keys that it has not."""
+        check_declared(self, *self.measure_settings, *([] if self.hands_over is None else [self.hands_over]))

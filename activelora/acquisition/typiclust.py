@@ -25,6 +25,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.config.acquisition import TypiclustConfig
 
 MAX_CLUSTERS = 500
 DECIMALS = 9
@@ -37,12 +38,11 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not len(order) or num < 1:
         return []
     labeled_LD, points_ND = labeled_embeddings(pool), ordered(embeddings(pool), order)
-    config = context.config
     num_wide = min(len(points_ND), FIT_MOST) * points_ND.shape[1]
     require_memory(context, "the clustering of `typiclust`", 8e-9 * points_ND.size + 3 * 8e-9 * num_wide)
     everything_ND = np.concatenate([points_ND, labeled_LD])
     clusters = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
-    queues = _Queues(everything_ND, clusters, len(points_ND), config.typical_neighbors, config.sample)
+    queues = _Queues(everything_ND, clusters, len(points_ND), context.settings.neighbors, context.settings.sample)
     picks: list[Pick] = []
     while len(picks) < min(num, len(points_ND)):
         row, score, size, covered = queues.take()
@@ -139,6 +139,6 @@ STRATEGY = Strategy(
     "typiclust",
     "1 / mean distance to its neighbours: the most typical of each cluster without labels",
     select,
-    options=("typical_neighbors", "sample"),
     needs=frozenset({EMBEDDINGS}),
+    settings=TypiclustConfig,
 )

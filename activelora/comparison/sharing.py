@@ -7,8 +7,9 @@ import logging
 from activelora.acquisition.registry import get_strategy, measures_read, needs_of
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.config import AcquisitionConfig
+from activelora.config import AcquisitionConfig, CampaignConfig
 from activelora.config.file import config_digest
+from activelora.config.own_settings import own_sections
 from activelora.uncertainty.text_measures import ORACLE_NLL
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,14 @@ def _take(campaign: Campaign, donor: Campaign, unit: Unit) -> bool:
 def _differ_in_strategy_only(campaign: Campaign, donor: Campaign) -> bool:
     strategy = campaign.config.acquisition.strategy
     acquisition = donor.config.acquisition.model_copy(update={"strategy": strategy})
-    alike = donor.config.model_copy(update={"acquisition": acquisition})
-    return config_digest(alike) == config_digest(campaign.config)
+    alike = _with_sections(donor.config.model_copy(update={"acquisition": acquisition}), campaign.config)
+    return config_digest(alike) == config_digest(_with_sections(campaign.config, alike))
+
+
+def _with_sections(config: CampaignConfig, other: CampaignConfig) -> CampaignConfig:
+    """Return settings with those sections of other packages' strategies too that only another campaign's read."""
+    own = own_sections(other.acquisition) | own_sections(config.acquisition)
+    return config.model_copy(update={"acquisition": config.acquisition.model_copy(update=own)})
 
 
 def _scores_alike(one: AcquisitionConfig, other: AcquisitionConfig) -> bool:

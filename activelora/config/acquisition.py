@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from activelora.config.section import Fraction, NonNegative, Positive, Section
+from activelora.config.moved_settings import with_strategy_sections
+from activelora.config.section import Fraction, NonNegative, OpenSection, Positive, Section
 
 
 class ScoringConfig(Section):
@@ -26,11 +27,102 @@ class ScoringConfig(Section):
     on a GPU, by its memory. Where memory runs out, batches are halved."""
 
 
-class AcquisitionConfig(Section):
-    """Which items to ask labels for."""
+class StarConfig(Section):
+    """For `acquisition.strategy: star`."""
+
+    scaling: Literal["minmax", "rank"] = "minmax"
+    """How base and adapter uncertainty are brought to one scale before mixing."""
+
+
+class HybridConfig(Section):
+    """For `acquisition.strategy: hybrid`."""
+
+    prefilter: str = "predictive_entropy"
+    """The measure whose top is handed on before `then` chooses."""
+    prefilter_factor: Positive = 10
+    """Hand on this many times the batch."""
+    then: str = "core_set"
+    """The strategy that chooses among the items that were handed on, by its own settings."""
+
+
+class ClusterMarginConfig(Section):
+    """For `acquisition.strategy: cluster_margin`."""
+
+    prefilter_factor: Positive = 10
+    """Cluster this many times the batch, those of the smallest margin."""
+
+
+class DensityWeightedConfig(Section):
+    """For `acquisition.strategy: density_weighted`."""
+
+    beta: Annotated[float, Field(ge=0.0)] = 1.0
+    """The power of the density. 0 leaves the uncertainty alone."""
+
+
+class BatchBaldConfig(Section):
+    """For `acquisition.strategy: batch_bald`."""
+
+    candidates: Positive = 1000
+    """The batch is put together from this many items, the top by BALD (or from as many as the batch needs). More are
+    slower; an item below them would hardly be chosen."""
+    configurations: Annotated[int, Field(ge=100)] = 20_000
+    """Joint answers of the batch so far are enumerated up to this many, and beyond that so many are drawn. Fewer are
+    faster, and batches then differ from seed to seed."""
+
+
+class ExpectedGradientLengthConfig(Section):
+    """For `acquisition.strategy: expected_gradient_length`."""
+
+    gradient: Literal["head", "adapter"] = "head"
+    """`head` takes the answer head's gradient, in closed form, for one more forward pass; `adapter` the exact gradient
+    of the adapter's parameters, for a backward pass per item and answer."""
+
+
+class CalConfig(Section):
+    """For `acquisition.strategy: cal`."""
+
+    neighbors: Positive = 10
+    """An item is compared with this many nearest labelled items."""
+
+
+class TypiclustConfig(Section):
+    """For `acquisition.strategy: typiclust`."""
+
+    neighbors: Positive = 20
+    """An item is typical if this many nearest items of its cluster are near. More are smoother."""
+    sample: Positive = 20_000
+    """Of more items than this, so many drawn at random stand for all where neighbours are sought. More are more exact,
+    and slower with the square."""
+
+
+class ProbcoverConfig(Section):
+    """For `acquisition.strategy: probcover`."""
+
+    radius: Annotated[float, Field(gt=0.0)] | None = None
+    """An item covers all others within this distance, in units of the embeddings. None chooses it by `purity`."""
+    purity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """Without `radius`: the largest radius within which this share of the items has only neighbours of its own cluster.
+    Lower gives larger balls."""
+    sample: Positive = 20_000
+    """Of more items than this, so many drawn at random stand for all where neighbours are sought. More are more exact,
+    and slower with the square."""
+
+
+class DiscriminativeConfig(Section):
+    """For `acquisition.strategy: discriminative`."""
+
+    sub_batch: Positive = 5
+    """Items picked before labelled and unlabelled are told apart anew. Fewer are slower and more diverse."""
+
+
+class AcquisitionConfig(OpenSection):
+    """Which items to ask labels for.
+
+    Settings of one strategy stand in the section of its name. Strategies of other packages have theirs here too.
+    """
 
     strategy: str = "star"
-    """The query strategy. `activelora list strategies` names them."""
+    """The query strategy. `activelora list strategies` names them, and their settings."""
     batch_size: Positive = 25
     """Labels per round."""
     exploration: Fraction = 0.0
@@ -44,40 +136,30 @@ class AcquisitionConfig(Section):
     samples that would take more than a quarter of it lie in a temporary file (in TMPDIR) and are read in blocks. A
     strategy that cannot do with it says so and what it needs. Picks do not depend on it."""
     measure: str = "predictive_entropy"
-    """For `uncertainty`: the measure to rank by; for `star`: the one that is mixed; for `density_weighted`: the
-    one that is weighted. `activelora list measures` names them."""
-    scaling: Literal["minmax", "rank"] = "minmax"
-    """For `star`: how base and adapter uncertainty are brought to one scale before mixing."""
-    prefilter: str = "predictive_entropy"
-    """For `hybrid`: the measure whose top is kept before `then` chooses."""
-    prefilter_factor: Positive = 10
-    """For `hybrid` and `cluster_margin`: keep this many times the batch before choosing among them."""
-    then: str = "core_set"
-    """For `hybrid`: the strategy that chooses among the items that were kept."""
-    beta: Annotated[float, Field(ge=0.0)] = 1.0
-    """For `density_weighted`: the power of the density. 0 leaves the uncertainty alone."""
-    candidates: Positive = 1000
-    """For `batch_bald`: the batch is put together from this many items, the top by BALD (or from as
-    many as the batch needs). More are slower; an item below them would hardly be chosen."""
-    configurations: Annotated[int, Field(ge=100)] = 20_000
-    """For `batch_bald`: joint answers of the batch so far are enumerated up to this many, and beyond that so
-    many are drawn. Fewer are faster, and batches then differ from seed to seed."""
-    gradient: Literal["head", "adapter"] = "head"
-    """For `expected_gradient_length`: `head` takes the answer head's gradient, in closed form, for one more forward
-    pass; `adapter` the exact gradient of the adapter's parameters, for a backward pass per item and answer."""
-    neighbors: Positive = 10
-    """For `cal`: an item is compared with this many nearest labelled items."""
-    typical_neighbors: Positive = 20
-    """For `typiclust`: an item is typical if this many nearest items of its cluster are near. More are smoother."""
-    sample: Positive = 20_000
-    """For `typiclust` and `probcover`: of more items than this, so many drawn at random stand for all where
-    neighbours are sought. More are more exact, and slower with the square."""
-    radius: Annotated[float, Field(gt=0.0)] | None = None
-    """For `probcover`: an item covers all others within this distance, in units of the embeddings. None chooses
-    it by `purity`."""
-    purity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
-    """For `probcover` without `radius`: the largest radius within which this share of the items has only
-    neighbours of its own cluster. Lower gives larger balls."""
-    sub_batch: Positive = 5
-    """For `discriminative`: items picked before labelled and unlabelled are told apart anew. Fewer are slower
-    and more diverse."""
+    """The measure that strategies go by which leave it to you: `uncertainty` ranks by it, `star` mixes it and
+    `density_weighted` weights it. `activelora list measures` names them."""
+    star: StarConfig = StarConfig()
+    """Settings of strategy `star`."""
+    hybrid: HybridConfig = HybridConfig()
+    """Settings of strategy `hybrid`."""
+    cluster_margin: ClusterMarginConfig = ClusterMarginConfig()
+    """Settings of strategy `cluster_margin`."""
+    density_weighted: DensityWeightedConfig = DensityWeightedConfig()
+    """Settings of strategy `density_weighted`."""
+    batch_bald: BatchBaldConfig = BatchBaldConfig()
+    """Settings of strategy `batch_bald`."""
+    expected_gradient_length: ExpectedGradientLengthConfig = ExpectedGradientLengthConfig()
+    """Settings of strategy `expected_gradient_length`."""
+    cal: CalConfig = CalConfig()
+    """Settings of strategy `cal`."""
+    typiclust: TypiclustConfig = TypiclustConfig()
+    """Settings of strategy `typiclust`."""
+    probcover: ProbcoverConfig = ProbcoverConfig()
+    """Settings of strategy `probcover`."""
+    discriminative: DiscriminativeConfig = DiscriminativeConfig()
+    """Settings of strategy `discriminative`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, document: Any) -> Any:
+        return with_strategy_sections(document)

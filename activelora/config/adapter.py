@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from activelora.config.section import Fraction, NonNegative, Positive, Section
+from activelora.config.section import Fraction, NonNegative, OpenSection, Positive, Section
 
 
 class ConstraintConfig(Section):
@@ -79,8 +79,8 @@ class CLoraConfig(Section):
     """Peak rate of the context network's own optimiser, plain SGD. A and B have `training.learning_rate`."""
 
 
-class AdapterConfig(Section):
-    """The LoRA adapter."""
+class AdapterConfig(OpenSection):
+    """The LoRA adapter. Settings of one method stand in the section of its name, also those of other packages."""
 
     method: str = "lora"
     """How the adapter is fitted and what its posterior is. `activelora list adapters` names the methods."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Hashable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from pydantic import ValidationError
 from activelora.config import llm
 from activelora.config.campaign import CampaignConfig
 from activelora.config.messages import INIT_REMEDY, explain, find_secrets
+from activelora.config.moved_settings import moved_keys, upgrade_acquisition
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+
+logger = logging.getLogger(__name__)
 
 
 def read_file(path: Path, overrides: dict[str, str] | None = None) -> CampaignConfig:
@@ -29,8 +34,11 @@ def read_file(path: Path, overrides: dict[str, str] | None = None) -> CampaignCo
         ProblemsError: Every problem that the schema can find, at once.
     """
     document = _read_yaml(path)
+    _refuse_both(document, path)
+    document = _of_today(document, str(path))
     for key, value in (overrides or {}).items():
         _override(document, key, value)
+        document = _of_today(document, f"--set {key}=...")
     config = parse_config(document, where=str(path))
     folder = config.data.folder
     if "://" not in folder:
@@ -130,9 +138,40 @@ def config_difference(old: CampaignConfig, new: CampaignConfig) -> str:
     return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the campaign file's JSON schema, for editors that complete and check YAML."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **CampaignConfig.model_json_schema()}
+def json_schema(model: type[CampaignConfig] = CampaignConfig) -> dict[str, Any]:
+    """Return the campaign file's JSON schema, for editors that complete and check YAML.
+
+    Args:
+        model: The schema: of this package alone, or with the sections of others' parts.
+    """
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+
+
+def _refuse_both(document: dict[str, Any], path: Path) -> None:
+    """Refuse a setting that stands in a file under its old key and under that of today."""
+    given = _flat(document)
+    problems: list[ActiveLoRAError] = [
+        ConfigError(f"`{old}` is now `{new}`, and both are given", where=str(path), remedy=f"Leave `{old}` out.")
+        for old, keys in moved_keys(document).items()
+        for new in keys
+        if new in given
+    ]
+    if problems:
+        raise ProblemsError(problems)
+
+
+def _of_today(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a file's settings under the keys of today, and say which ones it should say."""
+    for old, keys in moved_keys(document).items():
+        new = " and ".join(f"`{key}`" for key in keys)
+        _warn_once(f"{where}: `{old}` is now {new}. The old key still works, and goes with ActiveLoRA 0.3")
+    return upgrade_acquisition(document)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Say it once in a process: a comparison reads its file for every campaign."""
+    logger.warning("%s", text)
 
 
 class _Loader(yaml.SafeLoader):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -48,13 +48,25 @@ def find_secrets(node: Any, where: str, location: tuple[str, ...] = ()) -> Itera
         yield _secret_error(location, where)
 
 
-def explain(error: ValidationError, where: str) -> list[ConfigError]:
+class _Schema(NamedTuple):
+    """What was validated: a model, and the section of the campaign file that it stands for."""
+
+    model: type[BaseModel] = CampaignConfig
+    section: tuple[str, ...] = ()
+
+
+def explain(
+    error: ValidationError, where: str, *, model: type[BaseModel] = CampaignConfig, section: tuple[str, ...] = ()
+) -> list[ConfigError]:
     """Return what pydantic's findings mean, one error for each value.
 
     Args:
         error: What validation raised.
         where: The file or URI that was read.
+        model: What was validated.
+        section: Where that stands in the campaign file; nothing where it is all of it.
     """
+    schema = _Schema(model, section)
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for detail in error.errors(include_url=False):
         location = _location(dict(detail))
@@ -62,27 +74,28 @@ def explain(error: ValidationError, where: str) -> list[ConfigError]:
     # The other members of a union report the same value, or what is around it, once more.
     inner = {location[:end] for location in found for end in range(len(location))}
     kept = [detail for location, detail in found.items() if location not in inner]
-    return [problem for detail in kept for problem in _explain(detail, where)]
+    return [problem for detail in kept for problem in _explain(detail, where, schema)]
 
 
-def _explain(detail: dict[str, Any], where: str) -> list[ConfigError]:
+def _explain(detail: dict[str, Any], where: str, schema: _Schema) -> list[ConfigError]:
     kind = detail["type"]
     location = _location(detail)
-    key = ".".join(location)
+    key = ".".join((*schema.section, *location))
     if kind == "extra_forbidden":
-        return [ConfigError(f"`{key}` is not a setting", where=where, remedy=_nearest(location))]
+        remedy = nearest(location[-1], _fields_at(location[:-1], schema.model))
+        return [ConfigError(f"`{key}` is not a setting", where=where, remedy=remedy)]
     if kind == "missing":
         return [ConfigError(f"`{key}` is missing", where=where, remedy=INIT_REMEDY)]
-    problem, remedy = _in_plain_words(detail, location)
+    problem, remedy = _in_plain_words(detail, location, schema)
     # Where a secret's name belongs, somebody may have written the secret.
     shown = "" if "secret_env" in location else _shown(detail.get("input"))
     return [ConfigError(f"`{key}` {problem}{shown}", where=where, remedy=remedy)]
 
 
-def _in_plain_words(detail: dict[str, Any], location: Sequence[str]) -> tuple[str, str]:
+def _in_plain_words(detail: dict[str, Any], location: Sequence[str], schema: _Schema) -> tuple[str, str]:
     kind, context, given = detail["type"], detail.get("ctx", {}), detail.get("input")
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        known = ", ".join(_fields_at(location))
+        known = ", ".join(_fields_at(location, schema.model))
         return "must be a section of settings", f"It holds: {known}." if known else ""
     if kind == "string_type":
         if isinstance(given, bool):
@@ -121,10 +134,10 @@ def _secret_error(location: Sequence[str], where: str) -> ConfigError:
     )
 
 
-def _nearest(location: Sequence[str]) -> str:
-    known = sorted(_fields_at(location[:-1]))
-    near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-    return f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(known)}."
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return the remedy for a setting that is none: the nearest of those that are known, or all of them."""
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(known))}."
 
 
 def _location(detail: dict[str, Any]) -> tuple[str, ...]:
@@ -133,16 +146,16 @@ def _location(detail: dict[str, Any]) -> tuple[str, ...]:
     return tuple(part for part in parts if not part.startswith(_UNION_MEMBERS)) or ("the file",)
 
 
-def _fields_at(location: Sequence[str]) -> list[str]:
+def _fields_at(location: Sequence[str], root: type[BaseModel]) -> list[str]:
     """Return the settings of a section; none where the location is no section."""
-    model = _section(location)
+    model = _section(location, root)
     return list(model.model_fields) if model else []
 
 
 def _is_setting(location: Sequence[str]) -> bool:
     """Tell whether the schema has this setting, or one that it is an entry of."""
     for end, part in enumerate(location):
-        section = _section(location[:end])
+        section = _section(location[:end], CampaignConfig)
         if section is None:
             return True
         if not part.isdigit() and part not in section.model_fields:
@@ -150,8 +163,8 @@ def _is_setting(location: Sequence[str]) -> bool:
     return True
 
 
-def _section(location: Sequence[str]) -> type[BaseModel] | None:
-    model: type[BaseModel] = CampaignConfig
+def _section(location: Sequence[str], root: type[BaseModel]) -> type[BaseModel] | None:
+    model = root
     for part in location:
         if part.isdigit():  # an entry of a list of sections
             continue

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticKnownError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -23,3 +24,20 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+
+def _mapping(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise PydanticKnownError("extra_forbidden")
+    return value
+
+
+class OpenSection(Section):
+    """A section that also takes the sections of parts that other packages bring, each under the part's name.
+
+    The schema does not know those packages: a section of one is a mapping here, and what it may hold
+    :func:`activelora.rules.own_sections.with_own_sections` checks where a file is read.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[dict[str, Any], BeforeValidator(_mapping)]] = Field(init=False)

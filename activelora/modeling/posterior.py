@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from activelora.config.own_settings import check_declared, settings_of
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
     from activelora.campaign.records import Item
-    from activelora.config import AdapterConfig, CampaignConfig, TrainingConfig
+    from activelora.config import AdapterConfig, CampaignConfig, Section, TrainingConfig
     from activelora.config.conflict import Conflict
     from activelora.config.resources import Parallelism
     from activelora.modeling.base import BaseModel
@@ -46,6 +48,9 @@ class AdapterMethod:
             the setting to blame, the reason (`without dropout all samples are the same`) and the remedy.
         conflicts: Returns settings that do not go with this method.
         options: Sections under ``adapter`` that it reads.
+        settings: The type of its own settings, a :class:`~activelora.config.Section` whose fields have defaults and
+            descriptions: the section ``adapter.NAME``, which :meth:`own_settings` returns.
+        gradient_lengths: Whether what it saves is one plain LoRA adapter, whose gradients strategies can ask for.
         adapts_head: Whether ``adapter.targets`` may name the output head.
         parallel: Ways of training in several processes whose result is that of one: ``ddp`` where nothing is random
             but LoRA's dropout and a penalty is the same in all; ``fsdp`` where besides one adapter is trained.
@@ -59,6 +64,20 @@ class AdapterMethod:
     options: tuple[str, ...] = ()
     adapts_head: bool = False
     parallel: tuple[Parallelism, ...] = ()
+    settings: type[Section] | None = None
+    gradient_lengths: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings that are no section."""
+        check_declared(self)
+
+    def own_settings(self, config: AdapterConfig) -> Any:
+        """Return its own settings in a campaign, of the type that it declares; None if it declares none.
+
+        Raises:
+            ProblemsError: The campaign's settings for it are not what it declares.
+        """
+        return settings_of(self, config, key="adapter")
 
     def implement(self) -> Implementation:
         """Import the implementation."""

@@ -49,6 +49,3 @@ def annotators(config: CampaignConfig) -> Iterator[Conflict]:
         yield Conflict(
             "labeling.gold_questions", problem, "Leave it out, or set labeling.label_studio.predictions to hidden."
         )
-    if config.training.soft_labels and config.adapter.method == "laplace":
-        problem = "the curvature of `laplace` is that of one label an item"
-        yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
+from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
 from activelora.config.labeling import fixed_labels
+from activelora.errors import ConfigError
+from activelora.modeling.methods.registry import METHODS
+from activelora.tasks.registry import make_task
+from activelora.tasks.task import Form
+from activelora.uncertainty.measures import facts_of
 
 if TYPE_CHECKING:
     from activelora.config.campaign import CampaignConfig
     from activelora.modeling.posterior import AdapterMethod
-
-DISAGREEMENT = frozenset(
-    {
-        "bald",
-        "variation_ratio",
-        "vote_entropy",
-        "consensus_kl",
-        "batch_bald",
-        "variance",
-        "epistemic_variance",
-        "disagreement",
-    }
-)
-"""Measures and strategies of how far the Monte-Carlo samples disagree: zero everywhere if the samples cannot differ."""
 
 
 def adapter(config: CampaignConfig) -> Iterator[Conflict]:
@@ -42,56 +35,38 @@ def adapter(config: CampaignConfig) -> Iterator[Conflict]:
 
 def _method(config: CampaignConfig) -> AdapterMethod | None:
     """Return the adapter method, or None where its name is wrong, which `check` and the steps refuse."""
-    from activelora.modeling.methods.registry import METHODS  # which needs this module
-
     return METHODS.get(config.adapter.method)
 
 
 def packing(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield what cannot be packed: other orders of batches, and noise that belongs to a text."""
+    """Yield what cannot be packed: other orders of batches."""
     if not config.training.packing:
         return
     if config.training.group_by_length:
         yield Conflict("training.packing", "it orders batches, as group_by_length does", "Set one of the two to false.")
-    if config.adapter.method == "c_lora":
-        yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
 
 
 def two_stage(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield where a first stage of scoring has no meaning or saves nothing."""
+    """Yield where a first stage of scoring has no meaning."""
     if config.scoring.two_stage is None:
         return
     if config.task.kind == "generation":
         yield Conflict(
             "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
         )
-    if config.adapter.method == "ensemble":
-        yield Conflict(
-            "scoring.two_stage",
-            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
-            "Leave it out, or choose another adapter.method.",
-        )
 
 
 def sampling(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield why the posterior's samples cannot differ, where the strategy compares them."""
-    acquisition = config.acquisition
-    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
-    read = {strategy}
-    if strategy in ("star", "density_weighted", "uncertainty"):
-        read.add(acquisition.measure)
-    if acquisition.strategy == "hybrid":
-        read.add(acquisition.prefilter)
-    if config.task.kind == "regression":
-        read -= {"variance"}  # of a number: its total variance, which one sample has too
-    if strategy != "star" and not read & DISAGREEMENT:
+    strategies, form = _strategies(config).values(), _form(config)
+    if not strategies or form is None:
         return
-    strategy = acquisition.strategy
-    if read & DISAGREEMENT:
-        effect = "every item's score would be 0"
-    else:
-        effect = "nothing would be averaged over the adapter's posterior"
-    what = f"`{strategy}` compares Monte-Carlo samples"
+    disagree = any(facts_of(name, form).compares_samples for name in measures_read(config.acquisition))
+    if not disagree and not any(strategy.compares_samples for strategy in strategies):
+        return
+    no_average = "nothing would be averaged over the adapter's posterior"
+    effect = "every item's score would be 0" if disagree else no_average
+    what = f"`{config.acquisition.strategy}` compares Monte-Carlo samples"
     method = _method(config)
     if method is not None and (same := method.same_samples(config.adapter)) is not None:
         yield Conflict(
@@ -105,30 +80,49 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
         )
 
 
-def gradient(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield where gradient lengths cannot be computed."""
-    acquisition = config.acquisition
-    strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
-    if strategy != "expected_gradient_length":
-        return
-    if config.task.kind in ("multi_label", "regression", "generation"):
-        yield Conflict(
-            "acquisition.strategy",
-            f"`{strategy}` is computed where an item has one answer out of several, and this is {config.task.kind}",
-            "Choose a strategy such as `star` or `core_set`.",
-        )
-    if config.adapter.method != "lora":
-        yield Conflict(
-            "acquisition.strategy",
-            f"`{strategy}` is computed for adapter.method `lora`, and it is `{config.adapter.method}`",
-            "Choose a strategy such as `badge`, which looks at gradients too, or the method `lora`.",
-        )
-    if acquisition.gradient == "adapter" and config.model.quantization != "none":
-        yield Conflict(
-            "acquisition.gradient",
-            f"gradients of single items cannot be computed through a base model in {config.model.quantization}",
-            "Set it to head, or set model.quantization to none.",
-        )
+_ANSWERS: dict[Form, str] = {
+    "choice": "one answer out of several",
+    "number": "a number for an answer",
+    "set": "any number of labels",
+    "text": "a text for an answer",
+}
+
+
+def strategy(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield what the campaign's strategies rule out: other forms of answers, and settings by their own rules."""
+    form, method = _form(config), _method(config)
+    for key, one in _strategies(config).items():
+        if one.forms is not None and form is not None and form not in one.forms:
+            answers = " or ".join(words for name, words in _ANSWERS.items() if name in one.forms)
+            yield Conflict(
+                key,
+                f"`{one.name}` is computed where an item has {answers}, and this is {config.task.kind}",
+                "Choose a strategy such as `star` or `core_set`.",
+            )
+        if GRADIENTS in one.needs and (method is None or not method.gradient_lengths):
+            can = [f"`{name}`" for name, other in METHODS.loadable()[0].items() if other.gradient_lengths]
+            yield Conflict(
+                key,
+                f"`{one.name}` is computed for adapter.method {' or '.join(can)}, and it is `{config.adapter.method}`",
+                f"Choose a strategy such as `badge`, which looks at gradients too, or the method {' or '.join(can)}.",
+            )
+        yield from one.conflicts(config, own_settings(one, config.acquisition))
+
+
+def _strategies(config: CampaignConfig) -> dict[str, Strategy]:
+    """Return the strategies by the settings that name them; none where a name is wrong, which `check` refuses."""
+    try:
+        return strategy_keys(config.acquisition)
+    except ConfigError:
+        return {}
+
+
+def _form(config: CampaignConfig) -> Form | None:
+    """Return what an answer is, or None where the task's settings are wrong, which `check` and the steps refuse."""
+    try:
+        return make_task(config.task).form
+    except ConfigError:
+        return None
 
 
 def class_floor(config: CampaignConfig) -> Iterator[Conflict]:

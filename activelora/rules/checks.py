@@ -9,6 +9,7 @@ from activelora.config.conflict import Conflict
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
+from activelora.rules.own_sections import with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
 
@@ -18,7 +19,7 @@ RULES: tuple[Rule, ...] = (
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
-    campaign.gradient,
+    campaign.strategy,
     campaign.packing,
     campaign.class_floor,
     campaign.budget,
@@ -44,15 +45,16 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
 
 
 def require_no_conflicts(config: CampaignConfig, *, where: str) -> CampaignConfig:
-    """Return the configuration if its settings go together.
+    """Return the configuration if its settings go together, with all settings that parts of other packages read.
 
     Args:
         config: Settings that are about to be frozen. A campaign that is frozen already is never judged again.
         where: The file that they came from, for messages.
 
     Raises:
-        ProblemsError: Every conflict at once.
+        ProblemsError: Every problem of other packages' settings, or every conflict, at once.
     """
+    config = with_own_sections(config, where=where)
     problems: list[ActiveLoRAError] = [
         ConfigError(f"`{found.key}`: {found.problem}", where=where, remedy=found.remedy) for found in conflicts(config)
     ]

@@ -49,7 +49,7 @@ def expected_gradient_lengths(
     """Return E_{y ~ p̄} ‖∇ℓ(x, y)‖₂ of every item under the round's model, shape (N,).
 
     Args:
-        campaign: The campaign; its setting ``acquisition.gradient`` says of which parameters.
+        campaign: The campaign; its setting ``acquisition.expected_gradient_length.gradient`` says of which parameters.
         round_: 0 for the base model with a fresh adapter; else the round's train_adapter must be done.
         items: N items.
         probs_NC: p̄.
@@ -60,7 +60,7 @@ def expected_gradient_lengths(
     with round_adapter(campaign, base, round_) as adapted:
         # As many rows as a training step has: what training needs for its backward pass, this needs too.
         gradients = Gradients(base, adapted, batch_tokens(config.scoring, base), config.training.batch_size)
-        if config.acquisition.gradient == "head":
+        if config.acquisition.expected_gradient_length.gradient == "head":
             lengths_NC = head_lengths(probs_NC, gradients.hidden_norms(encoded))
         else:
             lengths_NC = gradients.adapter_lengths(encoded)

@@ -8,12 +8,15 @@ p̄ = mean_k p_k (METHODS §2; Settles 2009, "Active Learning Literature Survey"
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from activelora.errors import DIVERGED, ConfigError, ModelError
 from activelora.registry import unknown_name
+from activelora.tasks.task import Form
+from activelora.uncertainty.measure_facts import DISAGREEMENT, MeasureFacts, declared, declares
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 FloatArray = NDArray[np.float64]
@@ -33,6 +36,7 @@ def least_confidence(log_probs_NKC: FloatArray) -> FloatArray:
     return 1.0 - highest_N
 
 
+@declares(MeasureFacts(lowest=-1.0))
 def margin(log_probs_NKC: FloatArray) -> FloatArray:
     """Return −(p̄₁ − p̄₂), the two largest probabilities, in [−1, 0] (Scheffer et al. 2001).
 
@@ -56,6 +60,7 @@ def expected_entropy(log_probs_NKC: FloatArray) -> FloatArray:
     return mean_N
 
 
+@declares(DISAGREEMENT)
 def bald(log_probs_NKC: FloatArray) -> FloatArray:
     """Return H[p̄] − mean_k H[p_k] in nats, the mutual information of answer and weights, in [0, ln min(K, C)].
 
@@ -72,6 +77,7 @@ def bald(log_probs_NKC: FloatArray) -> FloatArray:
     return np.maximum(information_N, 0.0)
 
 
+@declares(DISAGREEMENT)
 def variation_ratio(log_probs_NKC: FloatArray) -> FloatArray:
     """Return 1 − f/K, f the votes for the most voted answer, in [0, 1 − 1/min(K, C)] (Freeman 1965).
 
@@ -80,6 +86,7 @@ def variation_ratio(log_probs_NKC: FloatArray) -> FloatArray:
     return np.asarray(1.0 - _votes(log_probs_NKC).max(axis=1), dtype=np.float64)
 
 
+@declares(DISAGREEMENT)
 def vote_entropy(log_probs_NKC: FloatArray) -> FloatArray:
     """Return −Σ_c v_c ln v_c in nats, v_c the share of samples that vote for c (Dagan and Engelson 1995).
 
@@ -88,6 +95,7 @@ def vote_entropy(log_probs_NKC: FloatArray) -> FloatArray:
     return _entropy(_votes(log_probs_NKC))
 
 
+@declares(DISAGREEMENT)
 def consensus_kl(log_probs_NKC: FloatArray) -> FloatArray:
     """Return mean_k KL(p_k ‖ p̄) in nats, in [0, ln min(K, C)] (McCallum and Nigam 1998).
 
@@ -101,6 +109,7 @@ def consensus_kl(log_probs_NKC: FloatArray) -> FloatArray:
     return np.maximum(divergence_N, 0.0)
 
 
+@declares(DISAGREEMENT)
 def variance(log_probs_NKC: FloatArray) -> FloatArray:
     """Return Σ_c Var_k p_kc, how far the samples' probabilities scatter, in [0, 1 − 1/min(K, C)] (Gal et al. 2017).
 
@@ -139,6 +148,7 @@ def number_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArr
     return total_N
 
 
+@declares(DISAGREEMENT)
 def epistemic_variance(log_probs_NKC: FloatArray, values_C: FloatArray) -> FloatArray:
     """Return Var_k E[y | k], the part of `variance` on which the samples disagree; 0 with one sample."""
     means_NK = _checked_probs(log_probs_NKC) @ values_C
@@ -156,6 +166,19 @@ def mean_over_labels(measure: Measure, log_probs_NKC2: FloatArray) -> FloatArray
 
 NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": number_variance, "epistemic_variance": epistemic_variance}
 """For regression, beside :data:`MEASURES`."""
+
+
+def facts_of(name: str, form: Form = "choice") -> MeasureFacts:
+    """Return what a measure declares; the defaults where there is none of that name.
+
+    Args:
+        name: As in the campaign file.
+        form: What an answer is: a number has a measure `variance` of its own, of which one sample has some too.
+    """
+    known: dict[str, Callable[..., Any]] = {**TEXT_MEASURES, **NUMBER_MEASURES, **MEASURES}
+    if form == "number":
+        known |= NUMBER_MEASURES
+    return declared(known.get(name))
 
 
 def check_measure(name: str, key: str = "acquisition.measure") -> None:

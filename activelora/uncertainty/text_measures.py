@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activelora.errors import DIVERGED, ModelError
+from activelora.uncertainty.measure_facts import DISAGREEMENT, declares
 
 FloatArray = NDArray[np.float64]
 Reduction = Literal["sum", "mean"]
@@ -61,6 +62,7 @@ def answer_nll(scores: TokenScores, reduction: Reduction) -> float:
     return float(-_over_tokens(scores.log_probs_KT, reduction).mean())
 
 
+@declares(DISAGREEMENT)
 def disagreement(scores: TokenScores, reduction: Reduction) -> float:
     """Return Σ_t [ln p̄_t(y_t) − mean_k ln p_kt(y_t)] ≥ 0, p̄ = mean_k p_k: how far the samples disagree.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
-from activelora.acquisition.registry import check_measures, get_strategy, strategies_of
+from activelora.acquisition.registry import check_measures, get_strategy, own_settings, strategies_of
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -20,7 +20,6 @@ from activelora.campaign.tombstones import deleted_items
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.labeling.request import withheld_items
 from activelora.tasks.registry import make_task
-from activelora.uncertainty.dynamic import base_share
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:
@@ -51,6 +50,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         num_rounds=planned_rounds(campaign),
         config=config,
         follower=followers[0] if followers else None,
+        settings=own_settings(strategy, config),
     )
     picks = exploration.select(strategy, pool, batch_size(campaign, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
@@ -58,8 +58,9 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
     details = {
         "strategy": strategy.name,
-        "lambda": base_share(round_, context.num_rounds) if strategy.name == "star" else None,
+        "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
+        **strategy.details(context),
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}

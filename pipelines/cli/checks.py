@@ -86,10 +86,15 @@ def _check_strategy(config: CampaignConfig) -> None:
 
 
 def _check_measure(config: CampaignConfig) -> None:
+    from activelora.acquisition.registry import check_measures, strategies_of
     from activelora.uncertainty.measures import check_measure
 
     check_measure(config.acquisition.measure)
-    check_measure(config.acquisition.prefilter, "acquisition.prefilter")
+    try:
+        strategies_of(config.acquisition)
+    except ActiveLoRAError:
+        return  # which _check_strategy says
+    check_measures(config.acquisition)
 
 
 def _check_fit(config: CampaignConfig) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from activelora.acquisition.registry import get_strategy
+from activelora.acquisition.registry import get_strategy, own_settings
 from activelora.acquisition.strategy import GRADIENT_LENGTH, ScoredPool, SelectionContext
 from activelora.config import AcquisitionConfig
 from activelora.uncertainty.gradient_length import expected_length, head_lengths
@@ -63,9 +63,13 @@ def permuted(pool, order):
 
 
 def context_of(strategy="star", *, seed=7, round_=2, num_rounds=5, **options):
-    config = AcquisitionConfig(strategy=strategy, **options)
-    follower = get_strategy(config.then) if strategy == "hybrid" else None
-    return SelectionContext(seed, round_, num_rounds, config, follower)
+    """Options of the strategy's own, and settings of the section `acquisition`."""
+    chosen = get_strategy(strategy)
+    fields = chosen.settings.model_fields if chosen.settings else {}
+    own = {name: options.pop(name) for name in list(options) if name in fields}
+    config = AcquisitionConfig(strategy=strategy, **options, **({strategy: own} if own else {}))
+    follower = get_strategy(config.hybrid.then) if strategy == "hybrid" else None
+    return SelectionContext(seed, round_, num_rounds, config, follower, own_settings(chosen, config))
 
 
 def ids_of(pool, picks):

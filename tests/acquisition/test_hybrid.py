@@ -16,7 +16,7 @@ def test_it_is_the_second_strategy_on_the_top_of_the_measure(pool, then, prefilt
     context = context_of("hybrid", then=then, prefilter=prefilter, prefilter_factor=3)
     picks = hybrid.select(pool, 5, context)
     kept = np.argsort(-pool.measures[prefilter])[:15]
-    alone = STRATEGIES[then].select(permuted(pool, kept), 5, context)
+    alone = STRATEGIES[then].select(permuted(pool, kept), 5, context_of(then))
     assert [pick.index for pick in picks] == [kept[pick.index] for pick in alone]
     assert [pick.score for pick in picks] == [pick.score for pick in alone]
     assert all(pick.reason.endswith(f"; among the top 15 by {prefilter}") for pick in picks)
@@ -44,9 +44,9 @@ def test_it_needs_what_the_second_strategy_needs():
         return needs_of(AcquisitionConfig(**settings))
 
     assert needs(strategy="hybrid") == {"embeddings"}
-    assert needs(strategy="hybrid", then="batch_bald") == {"samples"}
-    assert needs(strategy="hybrid", then="entropy") == frozenset()
-    assert needs(strategy="entropy", then="batch_bald") == frozenset()
+    assert needs(strategy="hybrid", hybrid={"then": "batch_bald"}) == {"samples"}
+    assert needs(strategy="hybrid", hybrid={"then": "entropy"}) == frozenset()
+    assert needs(strategy="entropy", hybrid={"then": "batch_bald"}) == frozenset()
 
 
 def test_a_score_that_is_no_number_is_refused(pool):

@@ -1,5 +1,6 @@
 """Strategies by name, and those that other packages bring."""
 
+import re
 import subprocess
 import sys
 from textwrap import dedent
@@ -7,6 +8,8 @@ from textwrap import dedent
 import pytest
 
 from activelora.acquisition.registry import STRATEGIES, get_strategy
+from activelora.acquisition.strategy import Strategy
+from activelora.config.acquisition import HybridConfig
 from activelora.errors import ConfigError
 
 NAMES = {
@@ -91,6 +94,92 @@ def test_another_packages_strategy_is_found_by_name(tmp_path):
     assert "`bad` is not what acquisition.strategy needs, but str" in lines[1]
     assert "`gone` cannot be loaded: AttributeError" in lines[2]
     assert "`margin` is brought by activelora itself and by other_package:FIRST" in lines[3]
+
+
+SETTINGS = """
+    from activelora.acquisition.strategy import Pick, Strategy
+    from activelora.config import Section
+
+    class Settings(Section):
+        first: int = 1
+        by: str = "entropi"
+
+    def select(pool, num, context):
+        first = context.settings.first
+        return [Pick(index, 1.0, f"from {first}") for index in range(first, first + num)]
+
+    OWN = Strategy("own", "from the first on", select, settings=Settings, measure_settings=("by",))
+    ALIAS = Strategy("another name", "as own", select, settings=Settings)
+    PLAIN = Strategy("plain", "as own, without settings", select)
+"""
+
+
+def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilter_hands_over_to_it(tmp_path):
+    install(tmp_path, SETTINGS, ("own", "OWN"), ("alias", "ALIAS"), ("plain", "PLAIN"))
+    code = """
+        from activelora.acquisition.registry import check_measures, get_strategy, measures_read
+        from activelora.rules.file import checked_config
+        from tests.acquisition.conftest import context_of, drawn_log_probs, pool_of
+        base = {"name": "a", "task": {"prompt": "{text}", "labels": ["x", "y"]}, "data": {"pool": {"path": "p"}}}
+
+        def read(**acquisition):
+            return checked_config({**base, "acquisition": acquisition}, where="campaign.yaml").acquisition
+
+        def refused(**acquisition):
+            try:
+                read(**acquisition)
+            except Exception as error:
+                print(error)
+
+        print(read(strategy="own").model_dump()["own"], read(strategy="own", own={"first": 3}).model_dump()["own"])
+        print("own" in read(strategy="star").model_dump(), read(strategy="star", own={"first": 2}).model_extra)
+        hybrid = read(strategy="hybrid", hybrid={"then": "own", "prefilter_factor": 3}, own={"first": 2})
+        print(hybrid.model_dump()["own"], sorted(measures_read(hybrid)))
+        context = context_of("hybrid", then="own", prefilter_factor=3, seed=1)
+        print([pick.reason for pick in get_strategy("hybrid").select(pool_of(drawn_log_probs(0)), 2, context)])
+        try:
+            check_measures(hybrid)
+        except Exception as error:
+            print(error)
+        refused(strategy="own", own={"first": "one"})
+        refused(strategy="star", own={"second": 1}, plain={}, alias={}, onw={}, none=3)
+        refused(strategy="star", own={"second": 1}, plain={}, alias={}, onw={})
+    """
+    lines = ask(tmp_path, code).splitlines()
+    assert lines[0] == "{'first': 1, 'by': 'entropi'} {'first': 3, 'by': 'entropi'}"
+    assert lines[1] == "False {'own': {'first': 2, 'by': 'entropi'}}"
+    assert lines[2] == "{'first': 2, 'by': 'entropi'} ['entropi', 'predictive_entropy']"
+    assert lines[3].count("from 1; among the top 6 by predictive_entropy") == 2
+    assert lines[4].startswith("acquisition.own.by: there is no `entropi`.")
+    assert lines[5].startswith("campaign.yaml: `acquisition.own.first` must be a valid integer")
+    assert lines[6].startswith("campaign.yaml: `acquisition.none` is not a setting. Known here: batch_bald,")
+    assert "`acquisition.own.second` is not a setting. Did you mean" in lines[7] or "Known here: by, first" in lines[7]
+    assert "`acquisition.plain` is not a setting: `plain` has none. Leave it out." in lines[8]
+    assert "`acquisition.alias` is read by nothing: `alias` calls itself `another name`" in lines[9]
+    assert "`acquisition.onw` is not a setting. Did you mean `own`?" in lines[10]
+
+
+def test_what_cannot_be_had_does_not_hide_the_rest(tmp_path):
+    install(tmp_path, SETTINGS, ("own", "OWN"), ("gone", "GONE"), ("margin", "OWN"))
+    code = """
+        from activelora.acquisition.registry import STRATEGIES
+        parts, problems = STRATEGIES.loadable()
+        print(len(parts), "own" in parts, "margin" in parts, [str(problem).partition(" ")[0] for problem in problems])
+    """
+    assert ask(tmp_path, code).strip() == f"{len(NAMES)} True False ['acquisition.strategy:', 'entry']"
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"settings": dict}, "settings of `own` must be a subclass of activelora.config.Section, not <class 'dict'>"),
+        ({"measure_settings": ("by",)}, "`own` has no setting `by` of its own"),
+        ({"settings": HybridConfig, "hands_over": "to"}, "`own` has no setting `to` of its own"),
+    ],
+)
+def test_a_strategy_that_declares_what_it_has_not_is_refused_at_once(declared, message):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        Strategy("own", "own", lambda pool, num, context: [], **declared)
 
 
 def test_another_package_is_not_imported_before_it_is_asked_for(tmp_path):

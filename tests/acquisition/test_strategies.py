@@ -9,7 +9,7 @@ from activelora.acquisition.registry import STRATEGIES
 from activelora.acquisition.strategy import ScoredPool
 from activelora.acquisition.top import measure
 from activelora.errors import ConfigError, ModelError
-from activelora.rules.campaign import DISAGREEMENT
+from activelora.uncertainty.measures import facts_of
 from tests.acquisition.conftest import LABELS, context_of, drawn_embeddings, drawn_log_probs, ids_of, permuted, pool_of
 
 every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -22,6 +22,12 @@ DIVERSE = sorted(BATCHES - {"batch_bald"})
 """To these a copy of a pick is worth nothing. To batch_bald a second noisy answer is: see its own tests."""
 WHOLE = {"hybrid", "typiclust", "cluster_margin"}
 """What these consider depends on the size of the batch."""
+DISAGREEMENT = {
+    name
+    for name, strategy in STRATEGIES.items()
+    if any(facts_of(measure).compares_samples for measure in strategy.measures)
+}
+"""These tell how far samples disagree."""
 DRAWN_IF_EQUAL = {"star", "uncertainty", "density_weighted", *DISAGREEMENT}
 """These draw at random where all items score the same, as they do while there is one sample."""
 every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))

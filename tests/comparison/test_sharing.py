@@ -15,10 +15,11 @@ SCORES = [Unit("score_pool", 0, shard) for shard in range(2)]
 def begun(tmp_path):
     """Return a function that creates a generation campaign, by default with round 0 scored."""
 
-    def create(strategy, measure, finished=True):
+    def create(strategy, measure, finished=True, **own):
         acquisition = {"strategy": strategy, "measure": measure, "batch_size": 4}
         config = make_config(task={"kind": "generation", "prompt": "{text}"}, acquisition=acquisition)
-        campaign = Campaign.create(str(tmp_path / strategy), config)
+        acquisition = config.acquisition.model_copy(update=own)
+        campaign = Campaign.create(str(tmp_path / strategy), config.model_copy(update={"acquisition": acquisition}))
         for step in ("ingest_pool", "evaluate_adapter", "score_pool") if finished else ():
             finish_step(campaign, step)
         return campaign
@@ -35,3 +36,18 @@ def test_scores_of_gold_answers_go_to_those_who_read_them_only(begun, donor, tak
     reads_alike = "density_weighted" not in (donor, taker) or measure != "oracle_nll"
     expected = [*BEGINNING, *SCORES] if reads_alike else BEGINNING
     assert share_beginning(begun(taker, measure, finished=False), begun(donor, measure)) == expected
+
+
+@pytest.mark.parametrize(
+    ("donor", "taker", "is_shared"),
+    [
+        ({}, {"mine": {"share": 0.5}}, True),
+        ({"mine": {"share": 0.5}}, {}, True),
+        ({"mine": {"share": 0.5}}, {"mine": {"share": 0.5}, "other": {}}, True),
+        ({"mine": {"share": 0.5}}, {"mine": {"share": 0.4}}, False),
+    ],
+)
+def test_a_section_that_only_one_strategy_reads_does_not_keep_campaigns_from_sharing(begun, donor, taker, is_shared):
+    """Strategies of other packages have their settings frozen where they are read."""
+    from_one, to_other = begun("core_set", "answer_nll", **donor), begun("typiclust", "answer_nll", False, **taker)
+    assert bool(share_beginning(to_other, from_one)) == is_shared

@@ -65,7 +65,7 @@ def scores_of(campaign, round_):
     ("acquisition", "more"),
     [
         ({"strategy": "entropy"}, set()),
-        ({"strategy": "hybrid", "then": "batch_bald"}, {"log_probs"}),
+        ({"strategy": "hybrid", "hybrid": {"then": "batch_bald"}}, {"log_probs"}),
         ({"strategy": "badge"}, {"embedding", "labeled"}),
         ({"strategy": "expected_gradient_length"}, {"expected_gradient_length"}),
     ],
@@ -122,7 +122,11 @@ def test_labelled_items_have_distributions_too(campaign_of):
 @pytest.mark.parametrize("gradient", ["head", "adapter"])
 def test_gradient_lengths_are_those_of_the_rounds_adapter(campaign_of, gradient):
     """In round 0 of a fresh one, after that of the trained one; expected under the distribution that is kept."""
-    campaign = campaign_of(strategy="hybrid", then="expected_gradient_length", gradient=gradient)
+    campaign = campaign_of(
+        strategy="hybrid",
+        hybrid={"then": "expected_gradient_length"},
+        expected_gradient_length={"gradient": gradient},
+    )
     base = load_base(campaign.config.model)
     items = {item.item_id: item for item in shard_items(campaign, 0)}
     for round_ in (0, 1):

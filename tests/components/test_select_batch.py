@@ -196,10 +196,13 @@ def test_nan_is_refused_and_nothing_is_committed(tmp_path):
         ({"strategy": "entropi"}, "Did you mean `entropy`"),
         ({"measure": "margins"}, "acquisition.measure: .*Did you mean `margin`"),
         ({"strategy": "density_weighted", "measure": "margins"}, "Did you mean `margin`"),
-        ({"strategy": "hybrid", "prefilter": "margins"}, "acquisition.prefilter: .*Did you mean `margin`"),
-        ({"strategy": "hybrid", "then": "badger"}, "acquisition.then: .*Did you mean `badge`"),
-        ({"strategy": "hybrid", "then": "hybrid"}, "acquisition.then: `hybrid` cannot come after a pre-filter"),
-        ({"strategy": "hybrid", "then": "star", "measure": "bold"}, "Did you mean `bald`"),
+        (
+            {"strategy": "hybrid", "hybrid": {"prefilter": "margins"}},
+            "acquisition.hybrid.prefilter: .*Did you mean `margin`",
+        ),
+        ({"strategy": "hybrid", "hybrid": {"then": "badger"}}, "acquisition.hybrid.then: .*Did you mean `badge`"),
+        ({"strategy": "hybrid", "hybrid": {"then": "hybrid"}}, "acquisition.hybrid.then: `hybrid` cannot come after"),
+        ({"strategy": "hybrid", "hybrid": {"then": "star"}, "measure": "bold"}, "Did you mean `bald`"),
     ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_read(tmp_path, settings, message):

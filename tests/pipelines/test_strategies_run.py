@@ -29,7 +29,7 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
         tmp_path,
         tiny_model_path,
         strategy="expected_gradient_length",
-        gradient="adapter",
+        expected_gradient_length={"gradient": "adapter"},
         exploration=0.4,
         per_class_floor=1,
     )

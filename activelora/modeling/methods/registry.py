@@ -5,6 +5,7 @@ An entry point is an :class:`~activelora.modeling.posterior.AdapterMethod`; its 
 
 from __future__ import annotations
 
+from activelora.config.adapter import BlobConfig, CLoraConfig, EnsembleConfig, LaplaceConfig
 from activelora.modeling.methods import rules
 from activelora.modeling.posterior import AdapterMethod
 from activelora.registry import Registry
@@ -18,6 +19,7 @@ _METHODS = (
         implementation=f"{_HERE}.mc_dropout:McDropout",
         same_samples=rules.needs_dropout,
         parallel=("ddp", "fsdp"),
+        gradient_lengths=True,
     ),
     AdapterMethod(
         name="ensemble",
@@ -25,6 +27,7 @@ _METHODS = (
         implementation=f"{_HERE}.ensemble:Ensemble",
         conflicts=rules.ensemble,
         options=("ensemble",),
+        settings=EnsembleConfig,
         parallel=("ddp",),
     ),
     AdapterMethod(
@@ -33,6 +36,7 @@ _METHODS = (
         implementation=f"{_HERE}.blob:Blob",
         conflicts=rules.weight_samples,
         options=("blob",),
+        settings=BlobConfig,
     ),
     AdapterMethod(
         name="laplace",
@@ -40,13 +44,15 @@ _METHODS = (
         implementation=f"{_HERE}.laplace:Laplace",
         conflicts=rules.laplace,
         options=("laplace",),
+        settings=LaplaceConfig,
     ),
     AdapterMethod(
         name="c_lora",
         summary="contextual LoRA B·E(x)·A (Rahmati et al. 2025): E's distribution depends on the token",
         implementation=f"{_HERE}.c_lora:CLora",
-        conflicts=rules.weight_samples,
+        conflicts=rules.c_lora,
         options=("c_lora",),
+        settings=CLoraConfig,
         adapts_head=True,
     ),
 )

@@ -30,6 +30,12 @@ def ensemble(config: CampaignConfig) -> Iterator[Conflict]:
     yield from weight_samples(config)
     if config.task.kind == "generation":
         yield _no_task(config, "its members each write another text")
+    if config.scoring.two_stage is not None:
+        yield Conflict(
+            "scoring.two_stage",
+            "an ensemble's prediction without sampling runs all its members, so that the first stage saves nothing",
+            "Leave it out, or choose another adapter.method.",
+        )
 
 
 def laplace(config: CampaignConfig) -> Iterator[Conflict]:
@@ -44,6 +50,16 @@ def laplace(config: CampaignConfig) -> Iterator[Conflict]:
             "`held_out` holds some labels out, and `acquisition.batch_size` is 1",
             "Ask for 2 labels a round or more, or set `adapter.laplace.prior_precision`.",
         )
+    if config.training.soft_labels:
+        problem = "the curvature of `laplace` is that of one label an item"
+        yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+
+
+def c_lora(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse noise that belongs to a text where texts are packed."""
+    yield from weight_samples(config)
+    if config.training.packing:
+        yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
 
 
 def _no_task(config: CampaignConfig, why: str) -> Conflict:

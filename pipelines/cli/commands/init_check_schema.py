@@ -81,16 +81,18 @@ def check(
 def schema() -> None:
     """Print the campaign file's JSON schema, for editors that complete and check YAML."""
     from activelora.config.file import json_schema
+    from activelora.rules.own_sections import full_schema
 
-    typer.echo(json.dumps(json_schema(), indent=1))
+    typer.echo(json.dumps(json_schema(full_schema()), indent=1))
 
 
 def _fill(folder: Path, name: str, template: Template) -> None:
     from activelora.config.file import json_schema
+    from activelora.rules.own_sections import full_schema
 
     with as_file(files("pipelines") / "templates" / template.value) as source:
         shutil.copytree(source, folder)
     campaign_file = folder / "campaign.yaml"
     text = campaign_file.read_text(encoding="utf-8")
     campaign_file.write_text(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1), encoding="utf-8")
-    (folder / SCHEMA_FILE).write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(json.dumps(json_schema(full_schema()), indent=1) + "\n", encoding="utf-8")

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipelines.cli.console import warn
+
+if TYPE_CHECKING:
+    from activelora.config.own_settings import Configurable
+    from activelora.errors import ConfigError
 
 
 class Kind(StrEnum):
@@ -22,42 +30,72 @@ def list_command(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List what a campaign file can choose from."""
-    entries = choices(kind)
+    """List what a campaign file can choose from. What cannot be loaded is a warning."""
+    entries, problems = choices(kind)
+    for problem in problems:
+        warn(str(problem))
     if as_json:
-        listed = [{"name": name, "summary": summary} for name, summary in entries.items()]
-        typer.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps([entry.document() for entry in entries], indent=1, ensure_ascii=False))
         return
-    width = max(len(name) for name in entries)
-    for name, summary in entries.items():
-        typer.echo(f"{name:<{width}}  {summary}".rstrip())
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        own = f" [{', '.join(entry.settings)}]" if entry.settings else ""
+        typer.echo(f"{entry.name:<{width}}  {entry.summary}{own}".rstrip())
 
 
-def choices(kind: Kind) -> dict[str, str]:
-    """Return name and one line about each choice."""
-    if kind is Kind.strategies:
-        from activelora.acquisition.registry import STRATEGIES
+@dataclass(frozen=True)
+class Choice:
+    """What can be chosen.
 
-        return {name: strategy.summary for name, strategy in STRATEGIES.items()}
+    Attributes:
+        name: As a campaign file says it.
+        summary: One line about it.
+        settings: Its own settings, dotted, each with a description.
+    """
+
+    name: str
+    summary: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """Return it for ``--json``."""
+        own = {"settings": dict(self.settings)} if self.settings else {}
+        return {"name": self.name, "summary": self.summary, **own}
+
+
+def choices(kind: Kind) -> tuple[list[Choice], list[ConfigError]]:
+    """Return what can be chosen, and what is wrong with what cannot be loaded."""
     if kind is Kind.measures:
-        from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
-        from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
-
-        lines = {name: [_first_line(measure.__doc__)] for name, measure in MEASURES.items()}
-        numbers = {name: measure.__doc__ for name, measure in NUMBER_MEASURES.items()}
-        texts = {name: measure.__doc__ for name, measure in TEXT_MEASURES.items()}
-        for task, documented in {"regression": numbers, "generation": texts}.items():
-            for name, documentation in documented.items():
-                lines.setdefault(name, []).append(f"{task}: {_first_line(documentation)}")
-        lines[ORACLE_NLL] = ["generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
-        return {name: " | ".join(said) for name, said in lines.items()}
+        return [Choice(name, summary) for name, summary in _measures().items()], []
     if kind is Kind.sources:
         from activelora.labeling.registry import SOURCES
 
-        return {name: source.summary for name, source in SOURCES.items()}
-    from activelora.modeling.methods.registry import METHODS
+        sources, problems = SOURCES.loadable()
+        return [Choice(name, source.summary) for name, source in sources.items()], problems
+    from activelora.rules.own_sections import PARTS
 
-    return {name: method.summary for name, method in METHODS.items()}
+    section = {Kind.strategies: "acquisition", Kind.adapters: "adapter"}[kind]
+    parts, problems = PARTS[section].loadable()
+    return [Choice(name, part.summary, _settings(f"{section}.{name}", part)) for name, part in parts.items()], problems
+
+
+def _settings(key: str, part: Configurable) -> dict[str, str]:
+    fields = part.settings.model_fields if part.settings is not None else {}
+    return {f"{key}.{name}": " ".join((field.description or "").split()) for name, field in fields.items()}
+
+
+def _measures() -> dict[str, str]:
+    from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+    from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
+
+    lines = {name: [_first_line(measure.__doc__)] for name, measure in MEASURES.items()}
+    numbers = {name: measure.__doc__ for name, measure in NUMBER_MEASURES.items()}
+    texts = {name: measure.__doc__ for name, measure in TEXT_MEASURES.items()}
+    for task, documented in {"regression": numbers, "generation": texts}.items():
+        for name, documentation in documented.items():
+            lines.setdefault(name, []).append(f"{task}: {_first_line(documentation)}")
+    lines[ORACLE_NLL] = ["generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
+    return {name: " | ".join(said) for name, said in lines.items()}
 
 
 def _first_line(documentation: str | None) -> str:
