@@ -42,7 +42,7 @@ def report_metrics(campaign: Campaign) -> None:
         return
     from prometheus_client import push_to_gateway, write_to_textfile
 
-    registry, name = _registry(campaign), campaign.config.name
+    registry, name = metrics_of(campaign), campaign.config.name
     if settings.prometheus_textfile is not None:
         path = Path(settings.prometheus_textfile).expanduser()
         try:
@@ -57,14 +57,8 @@ def report_metrics(campaign: Campaign) -> None:
             logger.warning("tracking.pushgateway: metrics were not taken (%s)", error.problem)
 
 
-def metrics_text(campaign: Campaign) -> str:
-    """Return the metrics in Prometheus' text format. What is not known yet is left out."""
-    from prometheus_client import generate_latest
-
-    return generate_latest(_registry(campaign)).decode()
-
-
-def _registry(campaign: Campaign) -> CollectorRegistry:
+def metrics_of(campaign: Campaign) -> CollectorRegistry:
+    """Return the metrics. What is not known yet is left out."""
     from prometheus_client import CollectorRegistry, Gauge
 
     registry = CollectorRegistry()

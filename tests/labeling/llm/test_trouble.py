@@ -10,9 +10,8 @@ from activelora.errors import LabelError
 from activelora.labeling.llm.ledger import Ledger
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
-from activelora.labeling.wait_status import waiting_for
 from components.await_labels import step as await_labels
-from tests.labeling.conftest import select
+from tests.labeling.conftest import select, waiting_for
 from tests.labeling.llm.test_source import COST, begin, collect, llm, publish
 
 TROUBLE = {
