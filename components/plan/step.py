@@ -7,7 +7,7 @@ from typing import NamedTuple
 from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.publish import publish
-from components.task_log import task_log
+from components.task_context import task
 
 ANY_ROUND = -1
 """Asks for whichever round is under way."""
@@ -83,8 +83,8 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
         round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
         publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
     """
-    with task_log("plan", campaign_uri):
-        campaign = Campaign.open(campaign_uri)
+    with task("plan", campaign_uri) as here:
+        campaign = here.campaign
         ended = close_if_due(campaign)
         if publishes or ended:
             publish(campaign)
