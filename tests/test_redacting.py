@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from activelora.errors import ActiveLoRAError
 from activelora.redacting import redact, redactor, without_credentials, without_secrets
+from pipelines.cli.console import show_error
 
 
 def test_a_secret_that_holds_another_is_hidden_whole(monkeypatch):
@@ -54,3 +56,9 @@ def test_an_address_without_its_credentials():
     assert redact("https://me:hunter2@host/a/b?token=hunter2") == "https://host/a/b"
     assert redact("s3://bucket/a@b") == "s3://bucket/a@b"
     assert redact("/plain/path") == "/plain/path"
+
+
+def test_an_error_on_the_terminal_shows_no_secret(monkeypatch, capsys):
+    monkeypatch.setenv("HF_TOKEN", "hf-0123456789")
+    show_error(ActiveLoRAError("the hub refuses hf-0123456789", where="https://me:word@host/x"))
+    assert capsys.readouterr().err.strip() == "error: https://***@host/x: the hub refuses ***"
