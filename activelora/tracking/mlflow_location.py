@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
-from activelora.redacting import without_credentials
+from activelora.redacting import without_credentials as without_credentials
 
 # A hanging server would block every call for about 20 minutes with MLflow's own defaults.
 _ENVIRONMENT = {

@@ -23,10 +23,15 @@ from activelora.config import CampaignConfig
 from activelora.config.file import config_digest
 from activelora.evaluation.gates import champion
 from activelora.evaluation.headline import headline_of
-from activelora.redacting import without_credentials, without_secrets
 from activelora.tracking import mlflow_content as content
 from activelora.tracking.mlflow_content import milliseconds
-from activelora.tracking.mlflow_location import artifact_location, prepare_environment, tracking_uri, ui_command
+from activelora.tracking.mlflow_location import (
+    artifact_location,
+    prepare_environment,
+    tracking_uri,
+    ui_command,
+    without_credentials,
+)
 from activelora.tracking.mlflow_registry import find_or_create_version, promote
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
 
@@ -218,7 +223,7 @@ class _Sync:
 
 
 def _reason(error: Exception) -> str:
-    text = without_secrets(without_credentials(str(error))).split("\n", 1)[0]
+    text = without_credentials(str(error)).split("\n", 1)[0]
     return "it does not answer" if "Max retries exceeded" in text else text[:300]
 
 
