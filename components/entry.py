@@ -17,7 +17,7 @@ from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
 from activelora.tracking.publish import publish_if_changed
-from components.task_log import task_log
+from components.task_context import task
 
 UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "rmse", "mae", "interval_coverage", "num_holdout")
 
@@ -55,9 +55,8 @@ def run_at(
         artifact: What the KFP UI shows; None for nothing.
     """
     unit = Unit(step, int(round_), None if shard is None else int(shard))
-    with task_log(step, campaign_uri, unit.round) as log:
-        campaign = Campaign.open(campaign_uri)
-        log.keep_in(campaign, unit)
+    with task(step, campaign_uri, unit) as here:
+        campaign = here.campaign
         manifest = run_unit(campaign, unit)
         if manifest and artifact is not None:
             point(artifact, campaign, manifest)
@@ -72,9 +71,8 @@ def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointe
     from activelora.tracking.report import render_report
 
     unit = Unit("evaluate_adapter", int(round_))
-    with task_log(unit.step, campaign_uri, unit.round) as log:
-        campaign = Campaign.open(campaign_uri)
-        log.keep_in(campaign, unit)
+    with task(unit.step, campaign_uri, unit) as here:
+        campaign = here.campaign
         manifest = run_unit(campaign, unit)
         if manifest:
             point(metrics, campaign, manifest)

@@ -63,13 +63,6 @@ def residuals(probs_NC: FloatArray) -> FloatArray:
     return residuals_NC
 
 
-def squared_norms(residuals_NC: FloatArray, embeddings_ND: Float32Array) -> FloatArray:
-    """Return ‖g_i‖² = ‖s_i‖²·‖h_i‖²."""
-    left_N: FloatArray = np.einsum("nc,nc->n", residuals_NC, residuals_NC)
-    right_N: FloatArray = np.einsum("nd,nd->n", embeddings_ND, embeddings_ND, dtype=np.float64)
-    return left_N * right_N
-
-
 def kmeans_plus_plus(
     residuals_NC: FloatArray, embeddings_ND: Float32Array, num: int, seed: int
 ) -> list[tuple[int, float]]:

@@ -23,15 +23,6 @@ class Listed:
     is_settled: bool = True
 
 
-def redact(uri: str) -> str:
-    """Return the URI without the user name, password and query it may carry: fit for messages."""
-    scheme, mark, rest = uri.partition("://")
-    if not mark:
-        return uri
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]
-
-
 PARTIAL = ".partial-"
 """Names of files that are being written begin with this."""
 

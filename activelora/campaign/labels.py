@@ -104,18 +104,6 @@ def resolve(
     )
 
 
-def decide_label(votes: Collection[Record], adjudicators: Collection[str] = ()) -> Any:
-    """Return an item's label: what most adjudicators say, if one of them voted, else what most annotators say."""
-    rulings = [vote for vote in votes if vote["annotator"] in adjudicators]
-    return majority(vote["label"] for vote in rulings or votes)
-
-
-def majority(labels: Iterable[Any]) -> Any:
-    """Return the label with the most votes; of several, the smallest."""
-    counts = Counter(labels)
-    return min(counts, key=lambda label: (-counts[label], label))
-
-
 def has_majority(labels: Iterable[Any]) -> bool:
     """Tell whether one label has more votes than any other; without votes, no."""
     counts = [count for _, count in Counter(labels).most_common(2)]

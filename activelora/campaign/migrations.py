@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from activelora.config.moved_settings import upgrade_acquisition
+
 SCHEMA_VERSION = 1
 """The schema of what this code writes. 1 (0.2.0): the version itself."""
 Document = dict[str, Any]
@@ -37,7 +39,11 @@ def _studio_secret(config: Document) -> Document:
     return {**config, **{name: section for name, section in sections.items() if section or name in config}}
 
 
-SETTINGS: Mapping[int, Migration] = {0: _studio_secret}
+def _from_0(config: Document) -> Document:
+    return upgrade_acquisition(_studio_secret(config))
+
+
+SETTINGS: Mapping[int, Migration] = {0: _from_0}
 """Schema version → what brings the settings of ``campaign.json`` to the next one."""
 ABSENT: Mapping[int, Mapping[str, Any]] = {
     0: {
@@ -45,7 +51,8 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "labeling.show_reasons": True,
         "adapter.laplace.prior_from": "evidence",
         # TypiClust and ProbCover looked at every item.
-        "acquisition.sample": 1_000_000_000,
+        "acquisition.typiclust.sample": 1_000_000_000,
+        "acquisition.probcover.sample": 1_000_000_000,
     }
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from activelora.campaign.keys import Listed, check_key, check_prefix, redact
+from activelora.campaign.keys import Listed, check_key, check_prefix
 from activelora.campaign.s3_errors import error_code, explain, is_cut_off, was_repeated
 from activelora.errors import StoreError
+from activelora.redacting import redact
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from activelora.campaign.keys import redact
 from activelora.errors import StoreError
+from activelora.redacting import redact
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from activelora.campaign.keys import Listed, redact
+from activelora.campaign.keys import Listed
 from activelora.errors import StoreError
+from activelora.redacting import redact
 
 
 class Store(Protocol):

@@ -11,20 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from activelora.config.campaign import CampaignConfig
 from activelora.errors import ConfigError
+from activelora.redacting import holds_secret, is_secret_key
 
 INIT_REMEDY = "`activelora init NAME --template classification` writes a commented example."
 
-_SECRET_KEY = re.compile(
-    r"(^|[_\-. ])(password|passwd|passphrase|pwd|secret|token|credentials?|(api|access|private|secret)[_-]?key)"
-    r"([_\-. ](id|key|value))?$",
-    re.IGNORECASE,
-)
-_SECRET_IN_URI = re.compile(
-    r"[a-z][a-z0-9+.\-]*://[^/@\s]*:[^/@\s]*@"  # user:password@host
-    r"|https?://[^/@\s]+@"  # token@host
-    r"|[?&](password|token|signature|sig|api[_-]?key|x-amz-[a-z\-]+)=",
-    re.IGNORECASE,
-)
 _SHOWN_CHARACTERS = 60
 _UNION_MEMBERS = ("constrained-int", "tuple[", "literal[", "dict[", "[key]")
 
@@ -37,14 +27,14 @@ def find_secrets(node: Any, where: str, location: tuple[str, ...] = ()) -> Itera
     if isinstance(node, dict):
         for key, value in node.items():
             here = (*location, str(key))
-            if isinstance(value, str | int) and _SECRET_KEY.search(str(key)) and not _is_setting(here):
+            if isinstance(value, str | int) and is_secret_key(str(key)) and not _is_setting(here):
                 yield _secret_error(here, where)
             else:
                 yield from find_secrets(value, where, here)
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from find_secrets(value, where, (*location, str(index)))
-    elif isinstance(node, str) and _SECRET_IN_URI.search(node):
+    elif isinstance(node, str) and holds_secret(node):
         yield _secret_error(location, where)
 
 
@@ -120,7 +110,7 @@ def _in_plain_words(detail: dict[str, Any], location: Sequence[str], schema: _Sc
 
 def _shown(given: Any) -> str:
     """Return the value that was given, unless it is large or might hold a secret."""
-    if isinstance(given, dict | list | tuple) or _SECRET_IN_URI.search(str(given)):
+    if isinstance(given, dict | list | tuple) or holds_secret(str(given)):
         return ""
     text = "nothing" if given is None else repr(given)
     return f" (given: {text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + '...'})"

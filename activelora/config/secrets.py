@@ -9,8 +9,8 @@ from pydantic import Field
 
 from activelora.config.section import Section
 from activelora.config.steps import StepName
-from activelora.log_lines import is_secret_name
 from activelora.notices import WEBHOOK_VARIABLE
+from activelora.redacting import is_secret_name
 
 PodName = Literal[StepName, "plan", "tell_the_end"]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.keys import redact
 from activelora.campaign.store import open_store
 from activelora.errors import StoreError
 from activelora.labeling.answers import Answers
@@ -15,6 +14,7 @@ from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer, Inbox
 from activelora.labeling.request import Collected, Rejected, Request
 from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_jsonl
+from activelora.redacting import redact
 
 
 @dataclass(frozen=True)

@@ -102,15 +102,6 @@ class Inbox:
             return dict(zip((one.key for one in listed), threads.map(read, listed), strict=True))
 
 
-def read_inbox(store: Store) -> tuple[list[Answer], list[Rejected]]:
-    """Return every answer in the inbox, by file and line, and what could not be read: one look.
-
-    Raises:
-        StoreError: The inbox itself cannot be read.
-    """
-    return Inbox(store).read()
-
-
 def _is_hidden(name: str) -> bool:
     """Tell what is no answer: S3 consoles make objects for folders, office programs make lock files."""
     return name.endswith("/") or name.rpartition("/")[2].startswith((".", "~$"))

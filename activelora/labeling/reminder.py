@@ -8,11 +8,11 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import utc_now
-from activelora.campaign.keys import redact
 from activelora.labeling.deadlines import moments_of, shown
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.worksheet import folder_of
 from activelora.notices import WEBHOOK_VARIABLE, NoticeError, send
+from activelora.redacting import redact
 
 
 def remind_if_due(request: Request, collected: Collected, now: datetime) -> str:

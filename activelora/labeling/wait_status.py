@@ -5,27 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from activelora.campaign.campaign import Campaign
-from activelora.campaign.manifest import Unit
 from activelora.labeling.adjudication import adjudication_uri
 from activelora.labeling.deadlines import Moments, moments_of, shown
 from activelora.labeling.registry import get_source
-from activelora.labeling.request import Collected, Request, State, make_request
+from activelora.labeling.request import Collected, Request, State
 from activelora.labeling.worksheet import folder_of
 
 STATES: tuple[State, ...] = get_args(State)
-
-
-def waiting_for(campaign: Campaign, round_: int) -> str:
-    """Return in words what a round waits for, where people find it and until when. Looks, and changes nothing.
-
-    Empty if the round does not wait for labels now.
-    """
-    select, await_ = Unit("select_batch", round_), Unit("await_labels", round_)
-    if campaign.manifest(select) is None or campaign.manifest(await_) is not None:
-        return ""
-    request = make_request(campaign, round_)
-    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
 
 
 def describe_wait(request: Request, collected: Collected, now: datetime | None = None) -> str:

@@ -5,7 +5,6 @@ Letters: N items, C answers of an item, T tokens.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +20,6 @@ from activelora.tasks.task import Query
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-logger = logging.getLogger(__name__)
 _PROBE = "Question: what is it?\nAnswer:"
 
 

@@ -135,9 +135,6 @@ class UnmergedSamples:
                 layer.lora_dropout[ADAPTER_NAME] = previous[name]
 
 
-Weights = Callable[[int], Mapping[str, torch.Tensor]]
-
-
 class SwappedSamples:
     """Samples that are other values of A or B: an ensemble's members, or draws of a distribution over weights.
 

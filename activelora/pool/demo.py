@@ -32,7 +32,6 @@ SERVICES = {
     "s3": "storage",
 }
 """AWS service to label: the team that owns it. Every word is a single token for SmolLM2."""
-LABELS = tuple(SERVICES.values())
 MAX_ITEMS = 110
 MAX_WORDS = 45
 MIN_WORDS = 4

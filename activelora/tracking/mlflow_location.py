@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shlex
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
+from activelora.redacting import without_credentials as without_credentials
 
 # A hanging server would block every call for about 20 minutes with MLflow's own defaults.
 _ENVIRONMENT = {
@@ -17,7 +17,6 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")  # up to the last @: passwords may hold one
 
 
 def tracking_uri(campaign: Campaign) -> str | None:
@@ -47,11 +46,6 @@ def ui_command(campaign: Campaign) -> str | None:
     if uri is None or uri.startswith(("http://", "https://")):
         return None if uri is None else f"open {without_credentials(uri)}"
     return f"mlflow ui --backend-store-uri {shlex.quote(without_credentials(uri))}"
-
-
-def without_credentials(text: str) -> str:
-    """Return a text with the user and password taken out of every URI in it."""
-    return _CREDENTIALS.sub("", text)
 
 
 def prepare_environment() -> None:

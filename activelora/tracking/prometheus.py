@@ -6,19 +6,18 @@ All are gauges with the label ``campaign``. Campaigns are batch work that ends: 
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
-import time
-import urllib.error
-import urllib.request
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.history import evaluated, read_history
 from activelora.campaign.ledger import next_plan
-from activelora.log_lines import without_secrets
+from activelora.errors import ActiveLoRAError
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +40,31 @@ def report_metrics(campaign: Campaign) -> None:
     settings = campaign.config.tracking
     if settings.prometheus_textfile is None and settings.pushgateway is None:
         return
-    text = metrics_text(campaign)
+    from prometheus_client import push_to_gateway, write_to_textfile
+
+    registry, name = metrics_of(campaign), campaign.config.name
     if settings.prometheus_textfile is not None:
+        path = Path(settings.prometheus_textfile).expanduser()
         try:
-            _replace(Path(settings.prometheus_textfile).expanduser(), text)
+            write_to_textfile(str(path), registry)
+            path.chmod(0o644)  # the collector is another user
         except OSError as error:
             logger.warning("tracking.prometheus_textfile could not be written: %s", error)
     if settings.pushgateway is not None:
-        _push(f"{settings.pushgateway.rstrip('/')}/metrics/job/activelora/campaign/{campaign.config.name}", text)
+        try:
+            push_to_gateway(settings.pushgateway, "activelora", registry, {"campaign": name}, handler=_push)
+        except ActiveLoRAError as error:
+            logger.warning("tracking.pushgateway: metrics were not taken (%s)", error.problem)
 
 
-def metrics_text(campaign: Campaign) -> str:
-    """Return the metrics in Prometheus' text format. What is not known yet is left out."""
-    lines = []
+def metrics_of(campaign: Campaign) -> CollectorRegistry:
+    """Return the metrics. What is not known yet is left out."""
+    from prometheus_client import CollectorRegistry, Gauge
+
+    registry = CollectorRegistry()
     for name, value in _values(campaign).items():
-        lines += [f"# HELP {name} {_HELP[name]}", f"# TYPE {name} gauge"]
-        lines.append(f'{name}{{campaign="{campaign.config.name}"}} {value!r}')
-    return "\n".join(lines) + "\n"
+        Gauge(name, _HELP[name], ["campaign"], registry=registry).labels(campaign.config.name).set(value)
+    return registry
 
 
 def _values(campaign: Campaign) -> dict[str, float]:
@@ -81,29 +88,18 @@ def _values(campaign: Campaign) -> dict[str, float]:
     return numbers
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a collector never reads half of it. It ignores names that do not end in ``.prom``."""
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(partial).chmod(0o644)  # mkstemp's is the writer's alone, and the collector is another user
-        Path(partial).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(partial).unlink()
-        raise
+def _push(
+    url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+) -> Callable[[], None]:
+    """Return what sends the metrics, in the form that ``prometheus_client`` asks of a handler."""
+    from activelora.http import HttpClient, Limits
 
+    limits = Limits(PUSH_TIMEOUT_SECONDS, PUSH_TIMEOUT_SECONDS, total_seconds=timeout or PUSH_TIMEOUT_SECONDS)
+    client = HttpClient(limits, num_tries=PUSH_ATTEMPTS, heeds_proxies=True)
 
-def _push(address: str, text: str) -> None:
-    request = urllib.request.Request(address, text.encode(), {"Content-Type": "text/plain"}, method="PUT")  # noqa: S310 - the settings allow http and https only
-    for attempt in range(1, PUSH_ATTEMPTS + 1):
-        try:
-            with urllib.request.urlopen(request, timeout=PUSH_TIMEOUT_SECONDS):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError) as error:
-            final = attempt == PUSH_ATTEMPTS or (isinstance(error, urllib.error.HTTPError) and error.code < 500)
-            if final:
-                logger.warning("tracking.pushgateway: metrics were not taken (%s)", without_secrets(str(error)))
-                return
-            time.sleep(0.5 * attempt)
+    def send() -> None:
+        status = client.request(method, url, headers=dict(headers), body=data, is_safe=True).status
+        if not 200 <= status < 300:
+            raise ActiveLoRAError(f"HTTP Error {status}")
+
+    return send

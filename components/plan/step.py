@@ -7,7 +7,7 @@ from typing import NamedTuple
 from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
 from activelora.campaign.ledger import next_plan
 from activelora.tracking.publish import publish, publish_if_changed
-from components.task_log import task_log
+from components.task_context import task
 
 ANY_ROUND = -1
 """Asks for whichever round is under way."""
@@ -84,8 +84,8 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
         publishes: Bring report and MLflow up to date; done in any case for a campaign that has ended. Where that was
             before, they are written whatever they show: nothing else will, should MLflow have lost it.
     """
-    with task_log("plan", campaign_uri):
-        campaign = Campaign.open(campaign_uri)
+    with task("plan", campaign_uri) as here:
+        campaign = here.campaign
         had_ended, ended = stop_reason(campaign), close_if_due(campaign)
         if had_ended:
             publish(campaign)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
 from activelora.notices import WEBHOOK_VARIABLE, send
-from components.task_log import task_log
+from components.task_context import task
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +23,11 @@ def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
         state: KFP's word for how the run ended, for example ``SUCCEEDED``.
         error: KFP's message, if it failed.
     """
-    with task_log("tell_the_end", campaign_uri):
+    with task("tell_the_end", campaign_uri) as here:
         text = describe(campaign_uri, state, error)
         record = {"text": text, "campaign": campaign_uri, "state": state, "error": error or ""}
         try:
-            _record(campaign_uri, record)
+            _record(here.campaign, record)
         finally:  # a campaign that cannot be reached is the very thing to tell
             if url := os.environ.get(WEBHOOK_VARIABLE):
                 send(url, record)
@@ -39,9 +39,9 @@ def describe(campaign_uri: str, state: str, error: str | None) -> str:
     return f"{words}. {error}" if error else words
 
 
-def _record(campaign_uri: str, record: dict[str, str]) -> None:
+def _record(campaign: Campaign, record: dict[str, str]) -> None:
     now = datetime.now(UTC)
     key = f"run-ends/{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}.json"
     content = json.dumps({**record, "time": now.isoformat()}, indent=1).encode()
-    Campaign.open(campaign_uri).store.create(key, content)
+    campaign.store.create(key, content)
     logger.info("recorded %s", key)

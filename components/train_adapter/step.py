@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from activelora.modeling.encoding import EncodedItem
     from activelora.modeling.parallel import Team
     from activelora.modeling.posterior import Fit
-
-logger = logging.getLogger(__name__)
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:

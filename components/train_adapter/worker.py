@@ -9,10 +9,9 @@ import threading
 import time
 from typing import get_args
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config.resources import Parallelism
-from components.task_log import TaskLog, task_log
+from components.task_context import Task, task
 
 _POLL_SECONDS = 1.0
 _LEFT_ALONE = 143
@@ -31,24 +30,24 @@ def main(arguments: list[str] | None = None) -> None:
     num_neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     # Before torch is imported: all processes together use the cores once.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // num_neighbours)))
-    with task_log("train_adapter", chosen.campaign_uri, chosen.round) as log:
+    unit = Unit("train_adapter", chosen.round)
+    with task(unit.step, chosen.campaign_uri, unit, keeps_log=False) as here:
         from torch.distributed.elastic.multiprocessing.errors import record
 
-        record(_work)(log, chosen.campaign_uri, chosen.round, chosen.parallel)
+        record(_work)(here, unit, chosen.parallel)
 
 
-def _work(log: TaskLog, campaign_uri: str, round_: int, mode: Parallelism) -> None:
+def _work(here: Task, unit: Unit, mode: Parallelism) -> None:
     from activelora.modeling.parallel import join, leave
     from components.train_adapter.step import train
 
     if os.environ.get("RANK", "0") != "0":
         _log_errors_only()
-    campaign, unit = Campaign.open(campaign_uri), Unit("train_adapter", round_)
-    team = join(mode)
+    campaign, team = here.campaign, join(mode)
     if team.leads:
-        log.keep_in(campaign, unit)
+        here.keep_log()
     if not team.agree(campaign.manifest(unit) is not None):
-        train(campaign, round_, team)
+        train(campaign, unit.round, team)
     leave()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ProblemsError
 from activelora.log_lines import JsonFormatter, PlainFormatter, wants_json
+from activelora.redacting import without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,17 +46,17 @@ def show_error(error: ActiveLoRAError) -> None:
     """Write an error, or each of several, to stderr."""
     console = stderr()
     if not isinstance(error, ProblemsError):
-        console.print(f"[bold red]error:[/] {_escape(str(error))}")
+        console.print(f"[bold red]error:[/] {_shown(str(error))}")
         return
     found = error.problems
     console.print(f"[bold red]error:[/] {len(found)} problem{'s' if len(found) > 1 else ''} found")
     for problem in found:
-        console.print(f"  [red]-[/] {_escape(str(problem))}")
+        console.print(f"  [red]-[/] {_shown(str(problem))}")
 
 
 def warn(text: str) -> None:
     """Write a warning to stderr."""
-    stderr().print(f"[bold yellow]warning:[/] {_escape(text)}")
+    stderr().print(f"[bold yellow]warning:[/] {_shown(text)}")
 
 
 def stdout() -> Console:
@@ -75,10 +76,10 @@ def _console(*, stderr: bool) -> Console:
     return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else 200)
 
 
-def _escape(text: str) -> str:
+def _shown(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(without_secrets(text))
 
 
 def _handler() -> logging.Handler:

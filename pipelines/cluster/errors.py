@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from activelora.errors import ActiveLoRAError
+from activelora.redacting import without_secrets
 
 REMEDIES = {
     400: "The server does not accept the request; its version may differ from this package's.",
@@ -57,4 +58,4 @@ def _message(body: str) -> str:
         content = None
     if isinstance(content, dict):
         body = str(content.get("message") or content.get("error") or content.get("error_message") or body)
-    return " ".join(body.split())[:300] or "no message"
+    return without_secrets(" ".join(body.split()))[:300] or "no message"

@@ -10,7 +10,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.errors import ConfigError
 from activelora.tracking.prometheus import report_metrics
 from components.entry import Pointer, point
-from components.task_log import task_log
+from components.task_context import task
 from pipelines.cluster.kube import Kube
 from pipelines.cluster.train_jobs import Document, TrainJobError, TrainJobs, make_job
 
@@ -34,9 +34,8 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
         artifact: What the KFP UI shows.
     """
     unit = Unit("train_adapter", int(round_))
-    with task_log(unit.step, campaign_uri, unit.round) as log:
-        campaign = Campaign.open(campaign_uri)
-        log.keep_in(campaign, unit)
+    with task(unit.step, campaign_uri, unit) as here:
+        campaign = here.campaign
         template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
         manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
         point(artifact, campaign, manifest)

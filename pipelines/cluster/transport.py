@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -13,10 +12,11 @@ from urllib.parse import urlencode
 import urllib3
 from kfp_server_api.rest import RESTResponse
 
+from activelora.http import HttpClient, Limits, NoResponseError, Response
 from pipelines.cluster.connection import Connection
 from pipelines.cluster.errors import REMEDIES, ClusterError, refused, unreachable
 
-CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5.0, 30.0, 300.0
 TRIES = 4
 NOWHERE = "http://kubeflow.invalid"
 """Stands for the server where a dry run is told of none."""
@@ -67,10 +67,8 @@ class Transport:
         self.planned: list[Request] = []
         self._connection = connection
         self._dry = dry
-        self._pause_seconds = pause_seconds
-        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds)
-        extra: dict[str, Any] = {"ca_certs": connection.ca_path} if connection.ca_path else {}
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=False, **extra)
+        limits = Limits(CONNECT_SECONDS, read_seconds, total_seconds=TOTAL_SECONDS)
+        self._http = HttpClient(limits, num_tries=TRIES, pause_seconds=pause_seconds, ca_path=connection.ca_path)
 
     def GET(self, url: str, **arguments: Any) -> RESTResponse:  # noqa: N802 - the generated client's name
         """Read."""
@@ -96,20 +94,13 @@ class Transport:
     def _send(self, method: str, address: str, arguments: dict[str, Any]) -> RESTResponse:
         content = self._content(arguments)
         where = address.partition("?")[0]
-        for attempt in range(1, TRIES + 1):
-            try:
-                answer = self._pool.request(method, address, **content)
-            except urllib3.exceptions.HTTPError as error:
-                if attempt == TRIES or not _may_repeat(method, error):
-                    raise unreachable(error, method, where, attempt) from error
-            else:
-                if 200 <= answer.status < 300:
-                    return RESTResponse(_json_only(answer, method, where))
-                busy = answer.status == 429 or (method == "GET" and answer.status in (500, 502, 503, 504))
-                if attempt == TRIES or not busy:
-                    raise refused(answer.status, answer.data.decode(errors="replace"), method, where)
-            time.sleep(self._pause_seconds * 2 ** (attempt - 1))
-        raise AssertionError("the last try returns or raises")
+        try:
+            answer = self._http.request(method, address, **content)
+        except NoResponseError as error:
+            raise unreachable(error.problem, method, where, error.num_tries) from None
+        if not 200 <= answer.status < 300:
+            raise refused(answer.status, answer.content.decode(errors="replace"), method, where)
+        return _json_only(answer, method, where)
 
     def _content(self, arguments: dict[str, Any]) -> dict[str, Any]:
         headers = {key: value for key, value in (arguments.get("headers") or {}).items() if key != "Content-Type"}
@@ -142,21 +133,15 @@ class Transport:
         return _answer({**(body or {}), **({name: f"<{name}>"} if name else {})})
 
 
-def _json_only(answer: urllib3.BaseHTTPResponse, method: str, where: str) -> urllib3.BaseHTTPResponse:
+def _json_only(answer: Response, method: str, where: str) -> RESTResponse:
     """Return the answer, or refuse a web page: what a login in front of the API answers, with status 200."""
-    if answer.data and not answer.data.lstrip().startswith((b"{", b"[")):
+    if answer.content and not answer.content.lstrip().startswith((b"{", b"[")):
         raise ClusterError(
             f"{method} was answered with something that is not JSON, perhaps a login page",
             where=where,
             remedy=REMEDIES[401],
         )
-    return answer
-
-
-def _may_repeat(method: str, error: urllib3.exceptions.HTTPError) -> bool:
-    """Tell whether a repetition cannot do something twice: reads, and what never reached the server."""
-    never_sent = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return method == "GET" or isinstance(error, never_sent)
+    return _rest(answer.content, answer.status)
 
 
 def _absent(method: str, url: str) -> RESTResponse:
@@ -167,5 +152,9 @@ def _absent(method: str, url: str) -> RESTResponse:
 
 
 def _answer(content: dict[str, Any]) -> RESTResponse:
-    body = io.BytesIO(json.dumps(content).encode())
-    return RESTResponse(urllib3.HTTPResponse(body=body, status=200, headers={"Content-Type": "application/json"}))
+    return _rest(json.dumps(content).encode(), 200)
+
+
+def _rest(content: bytes, status: int) -> RESTResponse:
+    headers = {"Content-Type": "application/json"}
+    return RESTResponse(urllib3.HTTPResponse(body=io.BytesIO(content), status=status, headers=headers))

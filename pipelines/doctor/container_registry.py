@@ -7,8 +7,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-import urllib3
-
+from activelora.http import HttpClient, Limits, NoResponseError, Response
 from pipelines.doctor.findings import Finding, failed, ok, warning
 
 _ACCEPT = ", ".join(
@@ -51,16 +50,16 @@ def check_image(name: str, *, has_pull_secret: bool = False) -> Finding:
         has_pull_secret: The campaign names a secret for a private registry: a refusal then says nothing.
     """
     check, image = f"image {name}", parse_image(name)
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=urllib3.Retry(0, redirect=3))
+    client = HttpClient(Limits(total_seconds=60.0, max_bytes=1 << 20), num_tries=2, num_redirects=3)
     scheme = "http" if _LOCAL.fullmatch(image.registry) else "https"
     url = f"{scheme}://{image.registry}/v2/{image.repository}/manifests/{image.reference}"
     headers = {"Accept": _ACCEPT}
     try:
-        answer = pool.request("HEAD", url, headers=headers)
-        if answer.status == 401 and (token := _token(pool, answer.headers.get("WWW-Authenticate", ""))):
-            answer = pool.request("HEAD", url, headers={**headers, "Authorization": f"Bearer {token}"})
-    except (urllib3.exceptions.HTTPError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        answer = client.request("HEAD", url, headers=headers)
+        if answer.status == 401 and (token := _token(client, answer.headers.get("WWW-Authenticate", ""))):
+            answer = client.request("HEAD", url, headers={**headers, "Authorization": f"Bearer {token}"})
+    except (NoResponseError, ValueError) as error:
+        reason = error.problem if isinstance(error, NoResponseError) else "its token is not JSON"
         return warning(check, f"the registry cannot be asked from here: {reason}", "The nodes may reach it; try a pod.")
     if answer.status == 200:
         return ok(check, f"is there{_digest(answer)}")
@@ -74,7 +73,7 @@ def check_image(name: str, *, has_pull_secret: bool = False) -> Finding:
     return warning(check, f"the registry answered {answer.status}", "Try again later.")
 
 
-def _token(pool: urllib3.PoolManager, challenge: str) -> str | None:
+def _token(client: HttpClient, challenge: str) -> str | None:
     """Return an anonymous token from where the registry's challenge says, if it gives one."""
     parameters = dict(_PARAMETER.findall(challenge))
     realm = parameters.pop("realm", "")
@@ -82,13 +81,13 @@ def _token(pool: urllib3.PoolManager, challenge: str) -> str | None:
         ("https://", "http://localhost", "http://127.0.0.1")
     ):
         return None
-    answer = pool.request("GET", f"{realm}?{urlencode(parameters)}")
+    answer = client.request("GET", f"{realm}?{urlencode(parameters)}")
     if answer.status != 200:
         return None
-    content: dict[str, str] = json.loads(answer.data)
+    content: dict[str, str] = json.loads(answer.content)
     return content.get("token") or content.get("access_token")
 
 
-def _digest(answer: urllib3.BaseHTTPResponse) -> str:
+def _digest(answer: Response) -> str:
     digest = answer.headers.get("Docker-Content-Digest")
     return f", {digest}" if digest else ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-import urllib3
-
 from activelora.config import CampaignConfig, ResourcesConfig
 from activelora.errors import ActiveLoRAError
+from activelora.http import HttpClient, Limits, NoResponseError
+from activelora.redacting import redact
 from components.image import Images
 from pipelines.cluster.connection import ENDPOINT_VARIABLE, find_connection
 from pipelines.cluster.errors import ClusterError
@@ -183,14 +183,17 @@ def _check_service(kube: Kube, service: str, namespace: str) -> Finding:
 
 
 def _check_health(uri: str) -> Finding:
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5.0, read=15.0), retries=False)
+    client, shown = HttpClient(Limits(total_seconds=30.0), num_tries=2), redact(uri)
     try:
-        status = pool.request("GET", f"{uri.rstrip('/')}/health").status
-    except urllib3.exceptions.HTTPError as error:
-        return warning("MLflow", f"{uri} cannot be reached from here: {error}", "Pods may; look at the server.")
+        status = client.request("GET", f"{uri.rstrip('/')}/health").status
+    except NoResponseError as error:
+        problem = f"{shown} cannot be reached from here: {error.problem}"
+        return warning("MLflow", problem, "Pods may; look at the server.")
     if status == 200:
-        return ok("MLflow", f"{uri} answers")
-    return failed("MLflow", f"{uri}/health answered {status}", "403 is MLflow's --allowed-hosts: list the name there.")
+        return ok("MLflow", f"{shown} answers")
+    return failed(
+        "MLflow", f"{shown}/health answered {status}", "403 is MLflow's --allowed-hosts: list the name there."
+    )
 
 
 def _check_storage(campaign_uri: str | None) -> Finding:

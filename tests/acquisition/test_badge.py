@@ -48,7 +48,7 @@ def test_picks_are_those_of_the_explicit_matrix(seed):
 def test_norms_and_distances_are_those_of_the_explicit_matrix():
     probs_NC, embeddings_ND = probs_of(1), drawn_embeddings(1, 60, 9)
     gradients_NX = explicit(probs_NC, embeddings_ND)
-    norms_N = badge.squared_norms(badge.residuals(probs_NC), embeddings_ND)
+    norms_N = badge._Gradients(badge.residuals(probs_NC), embeddings_ND).norms_N
     np.testing.assert_allclose(norms_N, (gradients_NX**2).sum(axis=1), rtol=1e-5)
     chosen = badge.kmeans_plus_plus(badge.residuals(probs_NC), embeddings_ND, 10, 0)
     for position, (row, distance) in enumerate(chosen[1:], 1):
@@ -61,7 +61,7 @@ def test_the_norm_falls_with_confidence():
     probs_NC = probs_of(2, 400)
     directions_ND = drawn_embeddings(2, 400, 32)
     embeddings_ND = directions_ND / np.linalg.norm(directions_ND, axis=1, keepdims=True)
-    norms_N = np.sqrt(badge.squared_norms(badge.residuals(probs_NC), embeddings_ND))
+    norms_N = np.sqrt(badge._Gradients(badge.residuals(probs_NC), embeddings_ND).norms_N)
     confidence_N = probs_NC.max(axis=1)
     assert np.corrcoef(norms_N, confidence_N)[0, 1] < -0.9
     assert np.corrcoef(np.linalg.norm(probs_NC, axis=1), confidence_N)[0, 1] > 0.9

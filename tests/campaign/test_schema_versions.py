@@ -184,12 +184,12 @@ def test_the_digest_of_results_does_not_know_the_version(campaign):
 
 def test_an_older_campaign_goes_on_as_it_was_and_its_file_may_leave_out_what_is_new(campaign):
     settings = json.loads(campaign.store.read("campaign.json"))["config"]
-    del settings["labeling"]["show_reasons"], settings["acquisition"]["sample"]
+    del settings["labeling"]["show_reasons"], settings["acquisition"]["typiclust"]
     rewrite(campaign, config=settings, schema_version=0)
     opened = Campaign.create(campaign.store.uri, campaign.config)
     assert opened.config.labeling.show_reasons
     assert not campaign.config.labeling.show_reasons
-    assert opened.config.acquisition.sample > campaign.config.acquisition.sample
+    assert opened.config.acquisition.typiclust.sample > campaign.config.acquisition.typiclust.sample
     assert opened.schema_version == 0
     other = campaign.config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="with other settings is there already"):

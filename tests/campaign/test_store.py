@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from activelora.campaign.keys import check_key, check_prefix, redact
+from activelora.campaign.keys import check_key, check_prefix
 from activelora.campaign.local import LocalStore
 from activelora.campaign.store import open_store
 from activelora.errors import StoreError
@@ -206,9 +206,6 @@ def test_file_uris_are_folders(tmp_path):
 
 
 def test_messages_never_carry_credentials():
-    assert redact("https://me:hunter2@host/a/b?token=hunter2") == "https://host/a/b"
-    assert redact("s3://bucket/a@b") == "s3://bucket/a@b"
-    assert redact("/plain/path") == "/plain/path"
     for uri in ("https://me:hunter2@host/x", "s3://me:hunter2@bucket/x"):
         with pytest.raises(StoreError) as caught:
             open_store(uri)

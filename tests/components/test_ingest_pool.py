@@ -139,13 +139,13 @@ def test_warnings_are_logged_and_kept(folder, caplog):
 
 
 def test_the_demo_source(folder):
-    from activelora.pool.demo import LABELS
+    from activelora.pool.demo import SERVICES
 
     document = {
         "name": "demo",
-        "task": {"prompt": "{text}\nTeam:", "labels": LABELS},
+        "task": {"prompt": "{text}\nTeam:", "labels": tuple(SERVICES.values())},
         "data": {"pool": {"path": "builtin:aws-requests"}},
     }
     manifest = run(Campaign.create(str(folder / "campaign"), checked_config(document, where="demo")))
     assert manifest.metrics["num_pool"] == 680
-    assert manifest.details["holdout_labels"] == dict.fromkeys(LABELS, 25)
+    assert manifest.details["holdout_labels"] == dict.fromkeys(SERVICES.values(), 25)

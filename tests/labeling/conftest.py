@@ -8,6 +8,9 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from activelora.labeling.registry import get_source
+from activelora.labeling.request import make_request
+from activelora.labeling.wait_status import describe_wait
 from activelora.rules.file import checked_config
 from activelora.scoring.table import unscored_table
 from components.ingest_pool import step as ingest_pool
@@ -69,6 +72,12 @@ def put(campaign, name, content):
 
 def csv_of(*rows, header="item_id,label,annotator"):
     return "\n".join([header, *(",".join(row) for row in rows)]) + "\n"
+
+
+def waiting_for(campaign, round_):
+    """What people are told about a round that waits."""
+    request = make_request(campaign, round_)
+    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
 
 
 def labels_of(campaign, manifest):

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from activelora.campaign.labels import decide_label
+from activelora.campaign.labels import resolve
 from activelora.labeling.tally import Rules, tally
+from tests.campaign.test_labels import record
 from tests.labeling.test_tally import name_of, vote
 
 EVE = frozenset({"eve", "eva"})
@@ -42,10 +43,10 @@ def test_an_adjudicator_overrules(votes, state, names):
 
 def test_the_ruling_is_the_label_even_against_a_majority():
     votes = [vote("ann", "human"), vote("bob", "human"), vote("cat", "human"), vote("eve", "entity")]
-    records = [{"annotator": name, "label": one.label} for name, one in outcome(votes, TWO).votes.items()]
-    assert decide_label(records, EVE) == 0
-    assert decide_label(records) == 1
-    assert decide_label(records[:3], EVE) == 1
+    records = [record("id", one.label, name) for name, one in outcome(votes, TWO).votes.items()]
+    assert resolve([records], EVE).labels == {"id": 0}
+    assert resolve([records]).labels == {"id": 1}
+    assert resolve([records[:3]], EVE).labels == {"id": 1}
 
 
 @pytest.mark.parametrize(

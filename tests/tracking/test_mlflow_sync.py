@@ -18,7 +18,7 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.tracking.mlflow_content import MAX_PARAM_LENGTH, flat_parameters
-from activelora.tracking.mlflow_location import prepare_environment, tracking_uri, without_credentials
+from activelora.tracking.mlflow_location import prepare_environment, tracking_uri
 from activelora.tracking.mlflow_sync import sync
 from activelora.tracking.report import write_report
 from tests.tracking.conftest import Builder, add_rounds, make_config, write_evaluation, write_training
@@ -225,12 +225,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.mark.parametrize("password", ["word", "p@ss@word", "a:b?c#d"])
-def test_credentials_are_taken_out(password: str) -> None:
-    text = without_credentials(f"no answer from https://me:{password}@host:1/x and mysql://me:{password}@db/y")
-    assert text == "no answer from https://host:1/x and mysql://db/y"
 
 
 def test_unreachable_server_warns_once_without_credentials(

@@ -8,16 +8,21 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.manifest import Unit
 from activelora.errors import ProblemsError
 from activelora.rules.file import checked_config
-from activelora.tracking.prometheus import metrics_text, report_metrics
+from activelora.tracking.prometheus import metrics_of, report_metrics
 from pipelines.cli.checks import check_campaign
 from tests.pipelines.conftest import finish_step, make_config
 from tests.pipelines.tiny import tiny_config
+
+
+def metrics_text(campaign):
+    return generate_latest(metrics_of(campaign)).decode()
 
 
 def values(text):

@@ -1,4 +1,4 @@
-"""HTTP to Label Studio: time-outs, bounded retries, and one rule for each status.
+"""HTTP to Label Studio: what is repeated, and one rule for each status.
 
 Not label-studio-sdk: its release 2.1 pins an opencv that cannot be installed beside numpy 2.4, and its pager ends
 quietly at a 404. Ten requests are all that is needed here.
@@ -17,18 +17,17 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
-import urllib3
-
+from activelora.http import HttpClient, Limits, NoResponseError, Response
 from activelora.labeling.label_studio.errors import LabelStudioError, refused, unreachable
 from activelora.labeling.label_studio.tokens import Credentials
 
 CONNECT_SECONDS = 10.0
 TRIES = 4
-MAX_PAUSE_SECONDS = 60.0
 PAGE_SIZE = 500
 LISTINGS = 3
 """So often a listing that changed under way is made anew."""
-_NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+_DRIPPING = 10.0
+"""An answer that comes in pieces may take so many times the time-out as a whole."""
 
 
 class Client:
@@ -37,8 +36,8 @@ class Client:
     Args:
         url: Its address.
         token: Legacy or personal access token.
-        timeout_seconds: How long an answer may take.
-        pause_seconds: Before the first repetition; doubles each time.
+        timeout_seconds: Longest silence of the server.
+        pause_seconds: Time before the first repetition; doubles each time.
 
     Attributes:
         url: Its address.
@@ -48,9 +47,9 @@ class Client:
     def __init__(self, url: str, token: str, timeout_seconds: float, pause_seconds: float = 0.5) -> None:
         self.url = url.rstrip("/")
         self.server_time: datetime | None = None
-        self._pause_seconds = pause_seconds
-        timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout_seconds), read=timeout_seconds)
-        self._pool = urllib3.PoolManager(timeout=timeout, retries=False)
+        connect_seconds = min(CONNECT_SECONDS, timeout_seconds)
+        limits = Limits(connect_seconds, timeout_seconds, answer_seconds=_DRIPPING * timeout_seconds)
+        self._http = HttpClient(limits, num_tries=TRIES, pause_seconds=pause_seconds)
         self._credentials = Credentials(token, self._access_token)
 
     def get(self, path: str, **query: object) -> Any:
@@ -116,17 +115,17 @@ class Client:
     def _send(self, method: str, path: str, body: object = None, query: dict[str, object] | None = None) -> Any:
         """Send, with a new access token if the old one is refused."""
         try:
-            return self._repeat(method, path, body, query, is_safe=method != "POST")
+            return self._ask(method, path, body, query, is_safe=method != "POST")
         except LabelStudioError as error:
             if error.status != 401 or not self._credentials.renew():
                 raise
-        return self._repeat(method, path, body, query, is_safe=method != "POST")
+        return self._ask(method, path, body, query, is_safe=method != "POST")
 
     def _access_token(self, token: str) -> str:
-        answer = self._repeat("POST", "/api/token/refresh", {"refresh": token}, None, is_safe=True, is_signed=False)
+        answer = self._ask("POST", "/api/token/refresh", {"refresh": token}, None, is_safe=True, is_signed=False)
         return str(answer["access"])
 
-    def _repeat(
+    def _ask(
         self,
         method: str,
         path: str,
@@ -140,7 +139,7 @@ class Client:
 
         Args:
             method: HTTP method.
-            path: Behind the server's address.
+            path: Part of the address behind the server's.
             body: JSON content, or None.
             query: Parameters.
             is_safe: Whether to do it twice is to do it once.
@@ -148,32 +147,20 @@ class Client:
         """
         where = f"{method} {self.url}{path}"
         address = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
-        for attempt in range(1, TRIES + 1):
-            pause = min(MAX_PAUSE_SECONDS, self._pause_seconds * 2.0 ** (attempt - 1))
-            authorization = self._credentials.header() if is_signed else ""
-            try:
-                answer = self._request(method, address, body, authorization)
-            except urllib3.exceptions.HTTPError as error:
-                if attempt == TRIES or not (is_safe or isinstance(error, _NEVER_SENT)):
-                    raise unreachable(error, where, attempt) from error
-            else:
-                self.server_time = _date(answer)
-                if 200 <= answer.status < 300:
-                    return _json(answer, where)
-                if attempt == TRIES or not (answer.status == 429 or (is_safe and answer.status >= 500)):
-                    raise refused(answer.status, answer.data, where)
-                pause = _asked_pause(answer) or pause
-            time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
-
-    def _request(self, method: str, address: str, body: object, authorization: str) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json"}
-        if authorization:
-            headers["Authorization"] = authorization
-        if body is None:
-            return self._pool.request(method, address, headers=headers)
-        headers["Content-Type"] = "application/json"
-        return self._pool.request(method, address, headers=headers, body=json.dumps(body).encode())
+        headers, content = {"Accept": "application/json"}, {}
+        if is_signed:
+            headers["Authorization"] = self._credentials.header()
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content["body"] = json.dumps(body).encode()
+        try:
+            answer = self._http.request(method, address, headers=headers, is_safe=is_safe, **content)
+        except NoResponseError as error:
+            raise unreachable(error, where) from None
+        self.server_time = _date(answer)
+        if not 200 <= answer.status < 300:
+            raise refused(answer.status, answer.content, where)
+        return _json(answer, where)
 
 
 def until_there(look: Callable[[], bool], create: Callable[[], None], pause_seconds: float = 1.0) -> None:
@@ -202,24 +189,18 @@ def until_there(look: Callable[[], bool], create: Callable[[], None], pause_seco
         raise LabelStudioError("what was created does not appear", remedy="Look at the server's log.", passes=True)
 
 
-def _date(answer: urllib3.BaseHTTPResponse) -> datetime | None:
+def _date(answer: Response) -> datetime | None:
     try:
         return parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError:
         return None
 
 
-def _asked_pause(answer: urllib3.BaseHTTPResponse) -> float | None:
-    """Return the seconds of ``Retry-After``, within reason."""
-    text = answer.headers.get("Retry-After", "")
-    return min(MAX_PAUSE_SECONDS, float(text)) if text.isdecimal() else None
-
-
-def _json(answer: urllib3.BaseHTTPResponse, where: str) -> Any:
-    if not answer.data:
+def _json(answer: Response, where: str) -> Any:
+    if not answer.content:
         return None
     try:
-        return json.loads(answer.data)
+        return json.loads(answer.content)
     except ValueError:
         raise LabelStudioError(
             "the answer is not JSON, perhaps a login page",

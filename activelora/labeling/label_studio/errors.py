@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 from activelora.errors import ActiveLoRAError
+from activelora.http import NoResponseError
+from activelora.redacting import without_secrets
 
 TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 REMEDIES = {
@@ -52,14 +54,14 @@ def refused(status: int, content: bytes, where: str) -> LabelStudioError:
     return LabelStudioError(problem, where=where, remedy=remedy, status=status, passes=passes)
 
 
-def unreachable(error: Exception, where: str, num_tries: int) -> LabelStudioError:
+def unreachable(error: NoResponseError, where: str) -> LabelStudioError:
     """Return the error of no answer at all."""
-    words = "answer in time" if "timed out" in str(error) or "Timeout" in type(error).__name__ else "answer"
+    words = "answer in time" if error.is_slow else "answer"
     remedy = (
         "Look at labeling.label_studio.url, the network and the server; a slow one needs a larger "
         "labeling.label_studio.timeout_seconds. Nothing is lost, and the next tick goes on."
     )
-    problem = f"Label Studio does not {words} ({type(error).__name__}, {num_tries} tries)"
+    problem = f"Label Studio does not {words} ({error.problem}; {error.num_tries} tries)"
     return LabelStudioError(problem, where=where, remedy=remedy, passes=True)
 
 
@@ -72,4 +74,4 @@ def _detail(content: bytes) -> str:
     if not isinstance(document, dict):
         return ""
     said = document.get("validation_errors") or document.get("detail")
-    return f": {str(said)[:_MAX_DETAIL]}" if said else ""
+    return f": {without_secrets(str(said))[:_MAX_DETAIL]}" if said else ""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from activelora.config.llm import LLMConfig
 from activelora.errors import LabelError
+from activelora.http import HttpClient, Limits, NoResponseError, Response
 from activelora.labeling.keys import visible_line
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+from activelora.redacting import without_secrets
 
 TOKEN_VARIABLE = "ACTIVELORA_LLM_TOKEN"  # noqa: S105 - the name of a variable
 MAX_REPLY_BYTES = 1 << 20
@@ -58,16 +56,13 @@ class Endpoint:
     """
 
     def __init__(self, config: LLMConfig) -> None:
-        import urllib3
-
         self._config = config
         self._token = _token()
         self._url = f"{config.url}/chat/completions"
-        self._pool = urllib3.PoolManager(
-            maxsize=config.concurrency,
-            retries=False,
-            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, config.timeout_seconds), read=config.timeout_seconds),
-        )
+        seconds = config.timeout_seconds
+        limits = Limits(min(CONNECT_SECONDS, seconds), seconds, answer_seconds=seconds, max_bytes=MAX_REPLY_BYTES)
+        # One try: each request is claimed and its cost reserved before it is sent.
+        self._http = HttpClient(limits, num_connections=config.concurrency)
 
     def body(self, messages: list[dict[str, str]]) -> bytes:
         """Return the request's body."""
@@ -90,32 +85,20 @@ class Endpoint:
         Raises:
             LabelError: The endpoint refuses everything: address, model or token are wrong.
         """
-        from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
-
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        deadline = time.monotonic() + self._config.timeout_seconds
         try:
-            response = self._pool.request(
-                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
-            )
-            try:
-                content = _read(response, deadline)
-            finally:
-                response.close()
-        except (NewConnectionError, NameResolutionError) as error:
-            return Reply("failed", f"no connection: {type(error).__name__}", may_cost=False)
-        except (HTTPError, OSError) as error:
-            return Reply("failed", f"the connection broke or was too slow: {type(error).__name__}")
-        return self._judge(response, content)
+            response = self._http.request("POST", self._url, headers=headers, body=body)
+        except NoResponseError as error:
+            return Reply("failed", error.problem, may_cost=error.may_have_arrived)
+        return self._judge(response)
 
-    def _judge(self, response: BaseHTTPResponse, content: bytes | None) -> Reply:
+    def _judge(self, response: Response) -> Reply:
         status = response.status
         if status == 200:
-            return _completion(content)
-        message = _message(content)
-        said = visible_line((message.replace(self._token, "(token)") if self._token else message)[:300])
+            return _completion(response.content)
+        said = visible_line(without_secrets(_message(response.content), self._token)[:300])
         if status in (400, 413, 422):
             return Reply("refused", f"HTTP {status}: {said}", may_cost=False)
         if status in (408, 409, 425, 429) or status >= 500:
@@ -134,20 +117,7 @@ def _token() -> str:
     return token
 
 
-def _read(response: BaseHTTPResponse, deadline: float) -> bytes | None:
-    """Return the content, or None if it is too long or too slow: a server may send a byte now and then for ever."""
-    parts, size = [], 0
-    while part := response.read1(1 << 16):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_REPLY_BYTES or time.monotonic() > deadline:
-            return None
-    return b"".join(parts)
-
-
-def _completion(content: bytes | None) -> Reply:
-    if content is None:
-        return Reply("failed", f"the reply was too slow, or longer than {MAX_REPLY_BYTES >> 20} MiB")
+def _completion(content: bytes) -> Reply:
     try:
         document = json.loads(content)
         text = document["choices"][0]["message"]["content"]
@@ -164,16 +134,16 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def _message(content: bytes | None) -> str:
+def _message(content: bytes) -> str:
     try:
-        document = json.loads(content or b"")
+        document = json.loads(content)
         error = document["error"]
         return str(error["message"] if isinstance(error, dict) else error)
     except (ValueError, LookupError, TypeError, RecursionError):
-        return (content or b"").decode(errors="replace").strip() or "no explanation"
+        return content.decode(errors="replace").strip() or "no explanation"
 
 
-def _wait(response: BaseHTTPResponse) -> float | None:
+def _wait(response: Response) -> float | None:
     try:
         seconds = float(response.headers.get("Retry-After", ""))
     except ValueError:

@@ -12,10 +12,9 @@ from activelora.labeling.llm.ledger import Ledger
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
 from activelora.labeling.terminal_requests import asked_now
-from activelora.labeling.wait_status import waiting_for
 from activelora.rules.file import checked_config
 from components.await_labels import step as await_labels
-from tests.labeling.conftest import csv_of, make_campaign, put, select
+from tests.labeling.conftest import csv_of, make_campaign, put, select, waiting_for
 
 COST = (100 * 2.0 + 10 * 8.0) / 1e6
 """Of an answer of the fake server."""
