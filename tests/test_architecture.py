@@ -40,7 +40,7 @@ LIGHT = [
     "activelora.campaign.ledger",
     "activelora.campaign.s3",
     "activelora.acquisition.strategy",
-    "activelora.tasks.registry",
+    "activelora.kinds.registry",
     "activelora.acquisition.registry",
     "activelora.labeling.registry",
     "activelora.modeling.methods.registry",
@@ -57,7 +57,7 @@ def test_light_modules_import_nothing_slow(module):
 
 def test_light_packages_never_import_torch():
     """Not even the modules of these packages that the table above does not name."""
-    packages = ("campaign", "tasks", "acquisition", "labeling", "pool")
+    packages = ("campaign", "tasks", "kinds", "acquisition", "labeling", "pool")
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in packages

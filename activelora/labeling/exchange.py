@@ -12,13 +12,13 @@ from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
+from activelora.kinds.registry import make_task
 from activelora.labeling.counting import count_answers, parse_answer
 from activelora.labeling.files import FilesSource, inbox_uri
 from activelora.labeling.inbox import Answer, parse_file
 from activelora.labeling.request import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
 Format = Literal["csv", "jsonl"]

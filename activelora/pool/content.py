@@ -68,7 +68,7 @@ class RowParser:
         self._columns = columns
         self._labels = labels
         self._problems = problems
-        self._reads_blank = task.form == "set" and labels == "required"  # no label is an answer there
+        self._reads_blank = task.kind.blank_is_answer and labels == "required"  # no label is an answer there
 
     def parse(self, row: Row) -> tuple[Item, Label | None] | None:
         """Return item and gold label (None where there is none), or None for a row that cannot be used."""

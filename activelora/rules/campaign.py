@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
-from activelora.config.labeling import fixed_labels
+from activelora.evaluation.gates import GATES
+from activelora.kinds.registry import get_kind
 
 if TYPE_CHECKING:
     from activelora.config.campaign import CampaignConfig
@@ -61,9 +62,10 @@ def two_stage(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield where a first stage of scoring has no meaning or saves nothing."""
     if config.scoring.two_stage is None:
         return
-    if config.task.kind == "generation":
+    kind = get_kind(config.task.kind)
+    if kind.writes:
         yield Conflict(
-            "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
+            "scoring.two_stage", "the model's own texts are scored in one stage only", f"Leave it out for {kind.name}."
         )
     if config.adapter.method == "ensemble":
         yield Conflict(
@@ -82,8 +84,7 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
         read.add(acquisition.measure)
     if acquisition.strategy == "hybrid":
         read.add(acquisition.prefilter)
-    if config.task.kind == "regression":
-        read -= {"variance"}  # of a number: its total variance, which one sample has too
+    read -= get_kind(config.task.kind).single_sample_measures
     if strategy != "star" and not read & DISAGREEMENT:
         return
     strategy = acquisition.strategy
@@ -111,7 +112,7 @@ def gradient(config: CampaignConfig) -> Iterator[Conflict]:
     strategy = acquisition.then if acquisition.strategy == "hybrid" else acquisition.strategy
     if strategy != "expected_gradient_length":
         return
-    if config.task.kind in ("multi_label", "regression", "generation"):
+    if not get_kind(config.task.kind).one_softmax:
         yield Conflict(
             "acquisition.strategy",
             f"`{strategy}` is computed where an item has one answer out of several, and this is {config.task.kind}",
@@ -136,7 +137,7 @@ def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
     acquisition, task = config.acquisition, config.task
     if not acquisition.per_class_floor:
         return
-    if (labels := fixed_labels(task)) is None:
+    if (labels := get_kind(task.kind).fixed_labels(task)) is None:
         yield Conflict(
             "acquisition.per_class_floor",
             f"a {task.kind} task has no classes that its items share",
@@ -196,11 +197,11 @@ def split(config: CampaignConfig) -> Iterator[Conflict]:
 
 def labels(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield gold labels that are needed and not named, and a temperature that nothing has."""
-    data = config.data
-    if data.calibration_size and config.task.kind == "generation":
+    data, kind = config.data, get_kind(config.task.kind)
+    if data.calibration_size and not kind.has_temperature:
         yield Conflict(
             "data.calibration_size",
-            "there is no temperature for generation, whose confidence is not that of one answer among several",
+            f"there is no temperature for {kind.name}, whose confidence is not that of one answer among several",
             "Leave it out.",
         )
     if data.columns.label is None:
@@ -224,17 +225,15 @@ def steps(config: CampaignConfig) -> Iterator[Conflict]:
 
 def gates(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield gates and targets in a measure that the task has not."""
-    gates, stopping, kind = config.evaluation.gates, config.stopping, config.task.kind
-    if kind != "regression":
-        if gates.max_rmse is not None:
-            yield Conflict("evaluation.gates.max_rmse", f"{kind} is not measured so", "Use `min_accuracy`.")
-        return
-    for name in ("min_accuracy", "max_ece"):
-        if getattr(gates, name) is not None:
-            yield Conflict(f"evaluation.gates.{name}", f"{kind} is not measured so", "Use `max_rmse`.")
+    gates, stopping, kind = config.evaluation.gates, config.stopping, get_kind(config.task.kind)
+    remedy = f"Use `{kind.gates[0]}`." if kind.gates else "Leave it out."
+    for name in GATES:
+        if name not in kind.gates and getattr(gates, name) is not None:
+            yield Conflict(f"evaluation.gates.{name}", f"{kind.name} is not measured so", remedy)
     for name in ("target_accuracy", "target_ece", "plateau_rounds"):
-        if getattr(stopping, name) is not None:
-            yield Conflict(f"stopping.{name}", f"it looks at accuracy or ECE, and {kind} has neither", "Leave it out.")
+        if name not in kind.targets and getattr(stopping, name) is not None:
+            problem = f"it looks at accuracy or ECE, and {kind.name} has neither"
+            yield Conflict(f"stopping.{name}", problem, "Leave it out.")
 
 
 def plateau(config: CampaignConfig) -> Iterator[Conflict]:

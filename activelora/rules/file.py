@@ -9,7 +9,6 @@ from typing import Any
 from activelora.config import CampaignConfig
 from activelora.config.file import parse_config, read_file
 from activelora.errors import ConfigError
-from activelora.rules.checks import require_no_conflicts
 
 
 def load_config(path: Path, overrides: dict[str, str] | None = None) -> CampaignConfig:
@@ -23,7 +22,7 @@ def load_config(path: Path, overrides: dict[str, str] | None = None) -> Campaign
     Raises:
         ProblemsError: Every problem that the schema can find, at once; or every conflict.
     """
-    return require_no_conflicts(read_file(path, overrides), where=str(path))
+    return _without_conflicts(read_file(path, overrides), where=str(path))
 
 
 def checked_config(document: Any, *, where: str) -> CampaignConfig:
@@ -36,7 +35,13 @@ def checked_config(document: Any, *, where: str) -> CampaignConfig:
     Raises:
         ProblemsError: Every problem that the schema can find, at once; or every conflict.
     """
-    return require_no_conflicts(parse_config(document, where=where), where=where)
+    return _without_conflicts(parse_config(document, where=where), where=where)
+
+
+def _without_conflicts(config: CampaignConfig, *, where: str) -> CampaignConfig:
+    from activelora.rules.checks import require_no_conflicts  # the kinds of tasks load numpy, which --help does without
+
+    return require_no_conflicts(config, where=where)
 
 
 def load_with_settings(file: Path, settings: list[str], data: Path | None = None) -> CampaignConfig:
