@@ -70,11 +70,11 @@ def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
     rows = _rows(task, snapshot, items)
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    header = ["item_id", "source_id", *task.columns, *["choices"] * task.needs_choices, *_LABEL_COLUMNS]
+    header = ["item_id", "source_id", *task.columns, *["choices"] * task.kind.needs_choices, *_LABEL_COLUMNS]
     cells = []
     for row in rows:
         fields = [row["fields"][name] for name in task.columns]
-        choices = ["\n".join(row["choices"])] * task.needs_choices
+        choices = ["\n".join(row["choices"])] * task.kind.needs_choices
         cells.append([row["item_id"], row["source_id"] or "", *fields, *choices])
         cells[-1] += [str(row[name]) for name in _LABEL_COLUMNS]
     return csv_bytes(header, cells)
@@ -88,7 +88,7 @@ def written_label(task: Task, label: Label, item: Item) -> str:
     if isinstance(label, str):
         return label
     name = task.label_name(label, item)
-    return name.partition(".")[0] if task.needs_choices else name
+    return name.partition(".")[0] if task.kind.needs_choices else name
 
 
 def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[dict[str, Any]]:

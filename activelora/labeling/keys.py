@@ -43,8 +43,8 @@ class Menu:
         """
         if not task.kind.lists_labels:
             return cls(task, item, (), ())
-        names = tuple(item.choices) if task.needs_choices else tuple(task.label_names)
-        return cls(task, item, names, _keys(names, by_letter=task.needs_choices))
+        names = tuple(item.choices) if task.kind.needs_choices else tuple(task.label_names)
+        return cls(task, item, names, _keys(names, by_letter=task.kind.needs_choices))
 
     @property
     def is_typed(self) -> bool:

@@ -38,7 +38,7 @@ def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_byte
         ActiveLoRAError: It is not there.
     """
     source = config.data.pool
-    if source.path.startswith(("hf://", "builtin:")) or task.needs_choices:
+    if source.path.startswith(("hf://", "builtin:")) or task.kind.needs_choices:
         return False
     if not task.kind.draws_by_label and labels != "ignored":
         return False

@@ -176,10 +176,6 @@ class Task(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
 
-    @property
-    def needs_choices(self) -> bool:
-        """True if every item brings its own choices."""
-
     def queries(self, item: Item) -> list[Query]:
         """Return the questions for an item: one, or one about each label."""
 

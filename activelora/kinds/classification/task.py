@@ -38,7 +38,6 @@ class Classification:
     synonyms: Mapping[str, int] = field(default_factory=dict)
 
     label_hint: ClassVar[str | None] = None
-    needs_choices: ClassVar[bool] = False
     values: ClassVar[tuple[float, ...] | None] = None
 
     def __post_init__(self) -> None:

@@ -33,7 +33,6 @@ class Generation:
     config: TaskConfig
 
     kind: ClassVar[Kind] = KIND
-    needs_choices: ClassVar[bool] = False
     values: ClassVar[tuple[float, ...] | None] = None
     reading: ClassVar[Reading] = "written"
     description: ClassVar[str] = (

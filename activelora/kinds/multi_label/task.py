@@ -31,7 +31,6 @@ class MultiLabel:
     config: TaskConfig
 
     kind: ClassVar[Kind] = KIND
-    needs_choices: ClassVar[bool] = False
     values: ClassVar[tuple[float, ...] | None] = None
     reading: ClassVar[Reading] = "first_token"
 

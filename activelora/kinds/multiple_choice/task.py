@@ -32,7 +32,6 @@ class MultipleChoice:
     kind: ClassVar[Kind] = KIND
     label_hint: ClassVar[str | None] = None
     label_names: ClassVar[tuple[str, ...]] = ()
-    needs_choices: ClassVar[bool] = True
     values: ClassVar[tuple[float, ...] | None] = None
     description: ClassVar[str] = "Every item brings its own choices; the model picks one."
 

@@ -28,7 +28,6 @@ class Regression:
     config: TaskConfig
 
     kind: ClassVar[Kind] = KIND
-    needs_choices: ClassVar[bool] = False
     reading: ClassVar[Reading] = "all_tokens"
 
     def __post_init__(self) -> None:

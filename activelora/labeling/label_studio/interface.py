@@ -43,12 +43,12 @@ def interface(config: CampaignConfig) -> str:
 
 def needs_data(task: Task) -> bool:
     """Tell whether the choices travel with each item."""
-    return task.needs_choices or any(label.startswith("$") for label in shown_labels(task))
+    return task.kind.needs_choices or any(label.startswith("$") for label in shown_labels(task))
 
 
 def shown_labels(task: Task) -> list[str]:
     """Return the labels as they are shown; none where each item has its own or there is no list."""
-    if not task.kind.lists_labels or task.needs_choices:
+    if not task.kind.lists_labels or task.kind.needs_choices:
         return []
     names = list(task.label_names)
     return [*names, no_label(names)] if task.kind.takes_several else names
@@ -62,7 +62,7 @@ def no_label(names: Sequence[str]) -> str:
 
 def shown_choices(task: Task, item: Item) -> list[str]:
     """Return an item's answers as they are shown, in the order of their numbers."""
-    if task.needs_choices:
+    if task.kind.needs_choices:
         return [task.label_name(index, item) for index in range(len(item.choices))]
     return shown_labels(task)
 
@@ -158,7 +158,7 @@ class _OneChoice:
         if isinstance(chosen, str) or len(chosen) != 1:
             return chosen if isinstance(chosen, str) else " and ".join(chosen)
         shown = shown_choices(task, item)
-        return shown.index(chosen[0]) if task.needs_choices and chosen[0] in shown else chosen[0]
+        return shown.index(chosen[0]) if task.kind.needs_choices and chosen[0] in shown else chosen[0]
 
 
 class _ManyChoices(_OneChoice):

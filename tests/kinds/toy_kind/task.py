@@ -4,7 +4,7 @@ from activelora.config import TaskConfig
 from activelora.errors import LabelError
 from activelora.tasks.prompt import Template
 from activelora.tasks.task import Query
-from tests.toy_kind.kind import KIND
+from tests.kinds.toy_kind.kind import KIND
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,6 @@ class Stars:
     label_hint = None
     label_names = ("1", "2", "3")
     values = None
-    needs_choices = False
 
     @property
     def columns(self):

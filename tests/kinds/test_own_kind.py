@@ -14,7 +14,7 @@ from activelora.kinds.registry import KINDS, get_kind
 from activelora.rules.file import checked_config
 from tests.test_task_kinds import write_campaign
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CAMPAIGN = """
 import json, sys
 from pathlib import Path
@@ -57,7 +57,7 @@ def installed(tmp_path):
     info = tmp_path / "site" / "stars-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stars\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[activelora.kinds]\nstars = tests.toy_kind.kind:KIND\n")
+    (info / "entry_points.txt").write_text("[activelora.kinds]\nstars = tests.kinds.toy_kind.kind:KIND\n")
     return info.parent
 
 

@@ -5,8 +5,8 @@ from activelora.uncertainty.measures import MEASURES
 KIND = Kind(
     name="stars",
     summary="one to three stars",
-    implementation="tests.toy_kind.task:Stars",
-    judge="tests.toy_kind.judge:StarsJudge",
+    implementation="tests.kinds.toy_kind.task:Stars",
+    judge="tests.kinds.toy_kind.judge:StarsJudge",
     headline=Headline(
         "stars_off",
         "Stars off",
