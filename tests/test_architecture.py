@@ -40,7 +40,7 @@ LIGHT = [
     "activelora.campaign.ledger",
     "activelora.campaign.s3",
     "activelora.acquisition.strategy",
-    "activelora.tasks.registry",
+    "activelora.kinds.registry",
     "activelora.acquisition.registry",
     "activelora.labeling.registry",
     "activelora.modeling.methods.registry",
@@ -57,7 +57,7 @@ def test_light_modules_import_nothing_slow(module):
 
 def test_light_packages_never_import_torch():
     """Not even the modules of these packages that the table above does not name."""
-    packages = ("campaign", "tasks", "acquisition", "labeling", "pool")
+    packages = ("campaign", "tasks", "kinds", "acquisition", "labeling", "pool")
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in packages
@@ -147,6 +147,46 @@ def test_no_two_files_import_each_other_in_a_circle():
         sorter.prepare()
     except graphlib.CycleError as error:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+FORMS = {"choice", "number", "set", "text"}
+DISPATCH = {"activelora/labeling/label_studio/interface.py", "activelora/labeling/llm/prompt.py"}
+"""Where an answer's form is looked up: a table each, of how annotators are asked there."""
+MEASURES_LISTED = {"pipelines/cli/commands/list.py"}
+"""Whose line on each measure names the kinds that have it."""
+
+
+def kind_switches(path, kinds):
+    """Yield the lines where a module asks which kind a task is: comparisons, tables and lists of their names or forms.
+
+    The same by hand: grep -nE 'kind (==|!=|in|not in)|form (==|!=|in|not in)|isinstance\\(.*(Regression|MultiLabel)'
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        said = {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
+        if isinstance(node, ast.Compare):
+            asks_form = any(isinstance(side, ast.Attribute) and side.attr == "form" for side in ast.walk(node))
+            found = said & kinds or (asks_form and said & FORMS)
+        elif isinstance(node, ast.Dict):
+            keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
+            found = keys & kinds or len(keys & FORMS) > 1
+        elif isinstance(node, ast.Tuple | ast.Set | ast.List):
+            found = len({inner.value for inner in node.elts if isinstance(inner, ast.Constant)} & kinds) > 1
+        else:
+            found = isinstance(node, ast.ImportFrom) and re.match(r"activelora\.kinds\.(?!registry)", node.module or "")
+        if found:
+            yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+
+
+def test_only_a_kind_knows_which_kind_it_is():
+    from activelora.kinds.registry import KINDS
+
+    protocol = ROOT / "activelora" / "tasks" / "task.py"
+    others = [path for path in SOURCES if not path.is_relative_to(ROOT / "activelora" / "kinds") and path != protocol]
+    switches = [line for path in others for line in kind_switches(path, set(KINDS))]
+    assert {line.partition(":")[0] for line in switches} == DISPATCH | MEASURES_LISTED
+    assert len(switches) == len(DISPATCH | MEASURES_LISTED)
+    pages = [page for package in PACKAGES for page in (ROOT / package).rglob("*.html")]
+    assert [page.name for page in pages if re.search(r"task\.(kind|form)\b", page.read_text())] == []
 
 
 def test_old_names_of_modules_are_importable_and_say_so():

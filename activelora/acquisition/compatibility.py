@@ -1,53 +1,43 @@
-"""Which measures and strategies make sense for which kind of task."""
+"""Which measures and strategies make sense for a kind of task."""
 
 from __future__ import annotations
 
 from activelora.acquisition.registry import check_measures, chosen_measures, measures_read, strategy_keys
 from activelora.config import CampaignConfig
 from activelora.errors import ConfigError
-from activelora.tasks.registry import make_task
-from activelora.tasks.task import Form
-from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
-from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
-
-MEASURES_OF: dict[Form, tuple[str, ...]] = {
-    "choice": tuple(MEASURES),
-    "set": tuple(MEASURES),
-    "text": (*TEXT_MEASURES, ORACLE_NLL),
-    "number": tuple({**MEASURES, **NUMBER_MEASURES}),
-}
-"""The measures that score_pool computes, by what an answer is."""
-ONE_ANSWER: frozenset[Form] = frozenset({"choice", "number"})
-"""Where a prediction is one distribution over answers that exclude each other."""
+from activelora.tasks.task import Kind
+from activelora.uncertainty.text_measures import ORACLE_NLL
 
 
-def check_fit(config: CampaignConfig) -> None:
+def check_fit(config: CampaignConfig, kind: Kind) -> None:
     """Refuse a strategy or a measure that makes no sense for the campaign's task.
+
+    Args:
+        config: The campaign's settings.
+        kind: Of its task.
 
     Raises:
         ConfigError: It does not fit, with those that do; or there is none of that name.
     """
-    acquisition, kind = config.acquisition, config.task.kind
-    form = make_task(config.task).form
+    acquisition, fitting = config.acquisition, kind.measures
     check_measures(acquisition)
-    fitting = MEASURES_OF[form]
     for key, strategy in strategy_keys(acquisition).items():
-        if strategy.needs_answers and form not in ONE_ANSWER:
+        if strategy.needs_answers and not kind.one_answer:
             raise ConfigError(
-                f"`{strategy.name}` needs one distribution over answers for each item, which {kind} does not have",
+                f"`{strategy.name}` needs one distribution over answers for each item, which {kind.name} does not have",
                 where=key,
                 remedy="Choose for example `core_set`, `star` or `uncertainty`.",
             )
         if unfit := [name for name in strategy.measures if name not in fitting]:
             raise ConfigError(
-                f"`{strategy.name}` reads the measure `{unfit[0]}`, which {kind} does not have",
+                f"`{strategy.name}` reads the measure `{unfit[0]}`, which {kind.name} does not have",
                 where=key,
                 remedy=f"Use `uncertainty` with acquisition.measure, one of: {', '.join(fitting)}.",
             )
         for option, name in chosen_measures(strategy, acquisition).items():
             if name not in fitting:
                 raise ConfigError(
-                    f"the measure `{name}` does not exist for {kind}",
+                    f"the measure `{name}` does not exist for {kind.name}",
                     where=option,
                     remedy=f"Choose one of: {', '.join(fitting)}.",
                 )

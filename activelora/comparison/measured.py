@@ -17,8 +17,9 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
-from activelora.evaluation.headline import Headline, headline_of
+from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
+from activelora.kinds.registry import headline_of
 
 FloatArray = NDArray[np.float64]
 
@@ -87,7 +88,7 @@ class Run:
 
         None for a headline metric that is not the mean of such scores.
         """
-        if self.headline.metric != "accuracy":
+        if not self.headline.is_share:
             return None
         ids: tuple[str, ...] = ()
         rows = []

@@ -11,7 +11,6 @@ from pydantic import Field, StringConstraints, field_validator
 from activelora.config.label_studio import LabelStudioConfig
 from activelora.config.llm import LLMConfig
 from activelora.config.section import Fraction, Positive, Section
-from activelora.config.task import TaskConfig
 
 Hours = Annotated[float, Field(gt=0.0)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -114,11 +113,6 @@ def check_patterns(patterns: Sequence[str]) -> None:
             raise ValueError(f"{pattern[:60]!r} is no regular expression: {error}") from None
         if matches_nothing:
             raise ValueError(f"{pattern[:60]!r} matches the empty text, which is everywhere")
-
-
-def fixed_labels(task: TaskConfig) -> tuple[str, ...] | None:
-    """Return the labels that all items have, of which one is right; None for tasks of another kind."""
-    return {"classification": task.labels, "yes_no": ("no", "yes")}.get(task.kind)
 
 
 SUM_TOLERANCE = 1e-6

@@ -143,10 +143,10 @@ _MEANING = {
 def live_check(campaign: Campaign, before_round: int) -> tuple[LiveCheck | None, list[Manifest]]:
     """Return the check over the rounds before the given one, and the manifests that it rests on.
 
-    None if no random draw has a label and a prediction yet.
+    None if no random draw has a label and a prediction yet. Of tasks where a prediction is right or wrong only
+    (:attr:`activelora.tasks.task.Kind.checks_exploration`).
     """
-    kind = campaign.config.task.kind
-    if campaign.config.acquisition.exploration == 0 or kind not in ("classification", "yes_no", "multiple_choice"):
+    if campaign.config.acquisition.exploration == 0:
         return None, []
     rounds = range(1, before_round) if before_round > 1 else range(before_round)
     selections = {round_: campaign.require(Unit("select_batch", round_)) for round_ in rounds}

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.config import CampaignConfig
-from activelora.evaluation.headline import Headline, headline_of
+from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import best_of, shown, sign_of, word_of
 from activelora.evaluation.learning_curve import (
     HORIZON,
@@ -65,17 +65,17 @@ def default_target(config: CampaignConfig) -> float | None:
     return config.stopping.target_accuracy or config.evaluation.gates.min_accuracy
 
 
-def forecast(campaign: Campaign, target: float | None = None) -> Outlook:
+def forecast(campaign: Campaign, headline: Headline, target: float | None = None) -> Outlook:
     """Return what more labels would bring.
 
     The intervals speak of this holdout: that another one would differ is not part of them.
 
     Args:
         campaign: The campaign.
+        headline: The metric that it is judged by.
         target: Of the headline metric; None takes the campaign file's, or without one asks what twice the labels bring.
     """
     config = campaign.config
-    headline = headline_of(config.task)
     target = default_target(config) if target is None else target
     trained = [record for record in evaluated(read_history(campaign)) if record.num_labels > 0]
     num_labels = trained[-1].num_labels if trained else 0

@@ -8,6 +8,10 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.config import GatesConfig
+from activelora.evaluation.headline import Headline
+
+GATES = tuple(name for name in GatesConfig.model_fields if name.startswith(("min_", "max_")))
+"""The conditions, a metric each."""
 
 
 def champion(campaign: Campaign, before_round: int | None = None) -> Manifest | None:
@@ -28,39 +32,38 @@ def champion(campaign: Campaign, before_round: int | None = None) -> Manifest | 
     return None
 
 
-def gate_failures(gates: GatesConfig, round_: int, metrics: Mapping[str, float], present: Manifest | None) -> list[str]:
+def gate_failures(
+    gates: GatesConfig, round_: int, metrics: Mapping[str, float], present: Manifest | None, headline: Headline
+) -> list[str]:
     """Return why an adapter may not become champion, in words; an empty list lets it pass.
 
     Args:
-        gates: The campaign's conditions.
+        gates: The campaign's conditions: ``min_`` or ``max_`` and a metric each.
         round_: The adapter's round. Round 0 has no adapter, so it never passes.
         metrics: Its evaluation's metrics.
         present: The evaluation of the champion so far.
+        headline: The metric in which a champion must not be worse than the one before.
     """
     if round_ == 0:
         return ["round 0 has no adapter: it measures the base model"]
-    if "rmse" in metrics:
-        return _number_failures(gates, metrics["rmse"], present)
-    accuracy, ece = metrics["accuracy"], metrics["ece"]
+    digits = ".3f" if headline.is_share else ".4g"
+    words = dict(headline.columns)
     reasons = []
-    if gates.min_accuracy is not None and accuracy < gates.min_accuracy:
-        reasons.append(f"accuracy {accuracy:.3f} is below the gate's {gates.min_accuracy:.3f}")
-    if gates.max_ece is not None and ece > gates.max_ece:
-        reasons.append(f"ECE {ece:.3f} is above the gate's {gates.max_ece:.3f}")
-    if gates.improve_on_champion and present is not None and accuracy < present.metrics["accuracy"]:
-        reasons.append(
-            f"accuracy {accuracy:.3f} is below the {present.metrics['accuracy']:.3f} of the champion, "
-            f"round {present.round}"
-        )
-    return reasons
-
-
-def _number_failures(gates: GatesConfig, rmse: float, present: Manifest | None) -> list[str]:
-    reasons = []
-    if gates.max_rmse is not None and rmse > gates.max_rmse:
-        reasons.append(f"RMSE {rmse:.4g} is above the gate's {gates.max_rmse:.4g}")
-    if gates.improve_on_champion and present is not None and rmse > present.metrics["rmse"]:
-        reasons.append(
-            f"RMSE {rmse:.4g} is above the {present.metrics['rmse']:.4g} of the champion, round {present.round}"
-        )
+    for name in GATES:
+        side, _, metric = name.partition("_")
+        limit = getattr(gates, name)
+        if limit is None or metric not in metrics:
+            continue
+        value = metrics[metric]
+        if value < limit if side == "min" else value > limit:
+            where = "below" if side == "min" else "above"
+            reasons.append(f"{words.get(metric, metric)} {value:{digits}} is {where} the gate's {limit:{digits}}")
+    if gates.improve_on_champion and present is not None:
+        value, best = metrics[headline.metric], present.metrics[headline.metric]
+        if value > best if headline.lower_is_better else value < best:
+            where = "above" if headline.lower_is_better else "below"
+            reasons.append(
+                f"{words[headline.metric]} {value:{digits}} is {where} the {best:{digits}} of the champion, "
+                f"round {present.round}"
+            )
     return reasons

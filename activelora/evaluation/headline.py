@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from activelora.config import TaskConfig
-
 
 @dataclass(frozen=True)
 class Headline:
@@ -39,18 +37,3 @@ ACCURACY = Headline(
     second=("ece", "Calibration error (ECE)"),
     second_note="lower is better",
 )
-RMSE = Headline(
-    "rmse",
-    "RMSE",
-    is_share=False,
-    lower_is_better=True,
-    columns=(("rmse", "RMSE"), ("mae", "MAE"), ("interval_coverage", "coverage"), ("nll", "NLL")),
-    second=("interval_coverage", "Interval coverage"),
-    second_note="right at the stated level",
-)
-_BY_KIND: dict[str, Headline] = {"regression": RMSE}
-
-
-def headline_of(config: TaskConfig) -> Headline:
-    """Return the headline of a task."""
-    return _BY_KIND.get(config.kind, ACCURACY)

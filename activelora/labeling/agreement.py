@@ -137,7 +137,7 @@ def round_agreement(request: Request, collected: Collected, labels: Mapping[str,
     return measure(
         [one._asdict() for one in own if one.label is not None],
         labels,
-        "interval" if request.task.form == "number" else "nominal",
+        request.task.kind.agreement,
         Counter(one.annotator for one in own if one.label is None),
         {name: (right[name], total[name]) for name in total},
     )

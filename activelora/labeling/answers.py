@@ -60,7 +60,7 @@ class Session:
             self._name = f"{FOLDER}/{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
             self._lines = []
         given = {"skipped": True} if label is None else {}
-        written = None if label is None else written_answer(self.task, label, item)
+        written = None if label is None else self.task.written_label(label, item)
         document = {"item_id": item.item_id, "label": written, "annotator": self.annotator, "labeled_at": self._now()}
         self._lines.append({**document, **given})
         self._save()
@@ -102,15 +102,6 @@ class Answers:
         """Return the answers, and lines that cannot be read."""
         answers, rejected = self._inbox.read()
         return [replace(answer, source=SOURCE) for answer in answers], rejected
-
-
-def written_answer(task: Task, label: Label, item: Item) -> str | int | list[str]:
-    """Return a label so that :func:`activelora.labeling.counting.parse_answer` reads exactly it."""
-    if isinstance(label, str):
-        return label
-    if task.form == "set":
-        return [name for index, name in enumerate(task.label_names) if label >> index & 1]
-    return label if task.needs_choices else task.label_name(label, item)
 
 
 def check_annotator(name: str) -> str:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.label_history import history
 from activelora.campaign.records import Item
+from activelora.kinds.registry import make_task
 from activelora.labeling.exchange import written_label
 from activelora.labeling.files import FilesSource
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
 COLUMNS = ("item_id", "kind", "label", "labeled_at", "source", "origin", "asked_in", "collected_in", "effect")

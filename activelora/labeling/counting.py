@@ -18,7 +18,6 @@ from activelora.labeling.inbox import Answer
 from activelora.labeling.request import CLOSED, Ballot, Collected, Known, Record, Rejected, Request, State
 from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, unsafe_cell
-from activelora.tasks.regression import Regression
 from activelora.tasks.task import Task
 
 
@@ -120,7 +119,7 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
     if answer.skipped:
         return Vote(answer, None)
     text = _text(answer)
-    if request.task.form == "text" and text.casefold() == SKIP:
+    if request.task.kind.writes and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
         is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
@@ -186,7 +185,7 @@ def _answer_of(record: Record) -> Answer:
 
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
-    return sum(isinstance(task, Regression) and task.is_rounded(_text(vote.answer)) for vote in votes)
+    return sum(task.is_rounded(_text(vote.answer)) for vote in votes)
 
 
 def _text(answer: Answer) -> str:

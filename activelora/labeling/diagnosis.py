@@ -18,14 +18,13 @@ from activelora import __version__
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.records import Item, table_bytes, table_from
-from activelora.config.labeling import fixed_labels
 from activelora.errors import ConfigError, DataError
+from activelora.kinds.registry import get_kind, make_task
 from activelora.labeling.request import Request
 from activelora.labeling.worksheet import to_label_csv
 from activelora.pool.access import find_items
 from activelora.progress import track
 from activelora.seeding import item_draw
-from activelora.tasks.registry import make_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +66,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
         DataError: There are too few labels.
     """
     task = campaign.config.task
-    if fixed_labels(task) is None:
+    if get_kind(task.kind).fixed_labels(task) is None:
         raise ConfigError(
             f"labels of a {task.kind} task cannot be diagnosed: each label is compared with others of its name",
             where="task.kind",

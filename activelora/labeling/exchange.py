@@ -12,13 +12,13 @@ from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
+from activelora.kinds.registry import make_task
 from activelora.labeling.counting import count_answers, parse_answer
 from activelora.labeling.files import FilesSource, inbox_uri
 from activelora.labeling.inbox import Answer, parse_file
 from activelora.labeling.request import Rejected, Request, open_request
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
 Format = Literal["csv", "jsonl"]
@@ -70,11 +70,11 @@ def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
     rows = _rows(task, snapshot, items)
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    header = ["item_id", "source_id", *task.columns, *["choices"] * task.needs_choices, *_LABEL_COLUMNS]
+    header = ["item_id", "source_id", *task.columns, *["choices"] * task.kind.needs_choices, *_LABEL_COLUMNS]
     cells = []
     for row in rows:
         fields = [row["fields"][name] for name in task.columns]
-        choices = ["\n".join(row["choices"])] * task.needs_choices
+        choices = ["\n".join(row["choices"])] * task.kind.needs_choices
         cells.append([row["item_id"], row["source_id"] or "", *fields, *choices])
         cells[-1] += [str(row[name]) for name in _LABEL_COLUMNS]
     return csv_bytes(header, cells)
@@ -88,7 +88,7 @@ def written_label(task: Task, label: Label, item: Item) -> str:
     if isinstance(label, str):
         return label
     name = task.label_name(label, item)
-    return name.partition(".")[0] if task.needs_choices else name
+    return name.partition(".")[0] if task.kind.needs_choices else name
 
 
 def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[dict[str, Any]]:

@@ -41,10 +41,10 @@ class Menu:
         others are numbered from 1. Where a label's name is the key of another one, or there are too many, names are
         typed: nothing may be mistaken.
         """
-        if task.form in ("text", "number"):
+        if not task.kind.lists_labels:
             return cls(task, item, (), ())
-        names = tuple(item.choices) if task.needs_choices else tuple(task.label_names)
-        return cls(task, item, names, _keys(names, by_letter=task.needs_choices))
+        names = tuple(item.choices) if task.kind.needs_choices else tuple(task.label_names)
+        return cls(task, item, names, _keys(names, by_letter=task.kind.needs_choices))
 
     @property
     def is_typed(self) -> bool:
@@ -62,7 +62,7 @@ class Menu:
             if not text:
                 raise LabelError("nothing was typed")
             return self.task.parse_label(text, self.item)
-        if self.task.form == "set":
+        if self.task.kind.takes_several:
             return self._set(text)
         return self._index(text)
 

@@ -110,7 +110,7 @@ def _noisy(request: Request, gold: dict[str, int], seed: int) -> dict[str, int]:
         rows_CC = confusion_matrix(config.oracle_confusion, request.task.label_names)
         return {item_id: confused_answer(rows_CC[label], item_id, seed) for item_id, label in gold.items()}
     rate = config.oracle_error_rate
-    num_answers = {item_id: len(request.task.query(request.items[item_id]).answers) for item_id in gold}
+    num_answers = {item_id: len(request.task.queries(request.items[item_id])[0].answers) for item_id in gold}
     return {item_id: answer(label, num_answers[item_id], item_id, rate, seed) for item_id, label in gold.items()}
 
 

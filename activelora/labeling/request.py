@@ -14,10 +14,10 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.tombstones import deleted_items
 from activelora.config.labeling import LabelingConfig
+from activelora.kinds.registry import make_task
 from activelora.labeling.gold import GoldQuestion, gold_questions, mixed
 from activelora.labeling.redaction import shown_fields
 from activelora.pool.access import find_items
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 
 State = Literal[

@@ -47,7 +47,7 @@ def to_label_csv(request: Request) -> bytes:
     labeling = request.campaign.config.labeling
     source_ids = {item_id: shown_source_id(labeling, request.items[item_id]) for item_id in request.asked}
     with_source = any(source_id is not None for source_id in source_ids.values())
-    with_choices = request.task.needs_choices
+    with_choices = request.task.kind.needs_choices
     header = ["item_id", *["source_id"] * with_source, *names, *["choices"] * with_choices]
     rows = []
     for item_id, reason in request.asked.items():

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
+from activelora.kinds.registry import make_task
 from activelora.modeling.answer_paths import num_run, told_apart, with_ends
-from activelora.tasks.multi_label import MultiLabel
-from activelora.tasks.registry import make_task
-from activelora.tasks.task import Query
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,21 +55,21 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
         self.task = make_task(config)
         self.task_config = config
-        self.scores_text = self.task.scores_text
+        self.scores_text = self.task.reading == "mean_of_tokens"
         self._cut: set[int] = set()
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
         self._uses_chat = _uses_chat(tokenizer, config)
         self._answer_cache: dict[str, tuple[int, ...]] = {}
-        self.rows_per_item = len(self.task.label_names) if self.task.form == "set" else 1
+        self.rows_per_item = len(self.task.label_names) if self.task.kind.asks_each_label else 1
         self._codes = self._answer_codes()
         self.scoring: Scoring = "text" if self.scores_text else "token"
         if any(len(code) > 1 for code in self._codes):
             self.scoring = "chain"
-        elif self.task.form == "text":
+        elif self.task.reading == "written":
             self.scoring = "text"
             self._check_end()
-        elif not self.scores_text and not self._by_label_text:
+        elif self.task.reading == "first_token":
             self._check_answers()
 
     @property
@@ -86,7 +84,7 @@ class Encoder:
             :attr:`rows_per_item` for each item, in the items' order: one, or for label sets one a label.
         """
         encoded = []
-        for query in (query for item in items for query in self._queries(item)):
+        for query in (query for item in items for query in self.task.queries(item)):
             answers = self._codes or tuple(self._answer_ids(answer) for answer in query.answers)
             encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
         return encoded
@@ -112,17 +110,11 @@ class Encoder:
     def encode_labelled(self, items: Sequence[Item], labels: Sequence[Label]) -> tuple[list[EncodedItem], list[int]]:
         """Return what is to be learned from labelled items: encoded questions, and the index of each one's answer."""
         encoded = self.encode(items)
-        if self.task.form == "text":
+        if self.task.kind.writes:
             answers = [self.encode_text(str(text)) for text in labels]
             pairs = zip(encoded, answers, strict=True)
             return [EncodedItem(one.prompt_ids, (ids,)) for one, ids in pairs], [0] * len(items)
-        indices = [int(label) for label in labels]
-        if self.task.form != "set":
-            return encoded, indices
-        return encoded, [mask >> place & 1 for mask in indices for place in range(self.rows_per_item)]
-
-    def _queries(self, item: Item) -> list[Query]:
-        return self.task.queries(item) if isinstance(self.task, MultiLabel) else [self.task.query(item)]
+        return encoded, [index for label in labels for index in self.task.targets(int(label))]
 
     def _prompt_ids(self, prompt: str, closing: str) -> tuple[int, ...]:
         text, tail = prompt, closing
@@ -166,15 +158,11 @@ class Encoder:
             return tuple(joined[len(probe) :])
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    @property
-    def _by_label_text(self) -> bool:
-        return self.task_config.kind == "classification" and self.task_config.answer == "text"
-
     def _answer_codes(self) -> tuple[tuple[int, ...], ...]:
         """Return the ids of the answers that all items share, where more than their first token counts."""
-        if self.task.form == "number":
+        if self.task.reading == "all_tokens":
             return self._number_codes()
-        return self._label_codes() if self._by_label_text else ()
+        return self._label_codes() if self.task.reading == "as_far_as_differs" else ()
 
     def _number_codes(self) -> tuple[tuple[int, ...], ...]:
         """Return the ids of every number of the grid; one that begins another, as 1 begins 10, gets an end token."""
@@ -190,7 +178,7 @@ class Encoder:
     def _label_codes(self) -> tuple[tuple[int, ...], ...]:
         """Return the ids of every label, as far as they tell it from all others."""
         names = self.task.label_names
-        whole = [self._spoken(answer) for answer in self.task.query(_empty_item(self.task.columns)).answers]
+        whole = [self._spoken(answer) for answer in self.task.queries(_empty_item(self.task.columns))[0].answers]
         self._refuse_alike(names, whole, "have the same tokens", _WORDS_REMEDY)
         codes = with_ends(whole, self._tokenizer.eos_token_id)
         if codes is None:
@@ -212,9 +200,9 @@ class Encoder:
     def _check_answers(self) -> None:
         """Refuse labels that their first token cannot tell apart."""
         letters = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        names = ("no", "yes") if self.task.form == "set" else self.task.label_names or letters
-        answers = self.task.query(_empty_item(self.task.columns)).answers if self.task.label_names else letters
-        remedy = _ANSWER_REMEDY if self.task_config.kind == "classification" else _WORDS_REMEDY
+        names = ("no", "yes") if self.task.kind.asks_each_label else self.task.label_names or letters
+        answers = self.task.queries(_empty_item(self.task.columns))[0].answers if self.task.label_names else letters
+        remedy = _ANSWER_REMEDY if {"text", "words"} <= set(self.task.kind.answers) else _WORDS_REMEDY
         self._refuse_alike(names, [self._answer_ids(answer) for answer in answers], "both begin with the token", remedy)
 
     def _refuse_alike(self, names: Sequence[str], codes: Sequence[tuple[int, ...]], how: str, remedy: str) -> None:

@@ -23,14 +23,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from activelora.campaign.records import Item, Label
-from activelora.config import CampaignConfig
+from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
 from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.formats import MAX_LINE_BYTES, READERS, Row, read_jsonl
 from activelora.pool.problems import Problems
-from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
 
 CHUNK_BYTES = 16_000_000
 BATCH_ROWS = 5_000
@@ -80,16 +80,21 @@ class ChunkReader:
     """Reads a source of items without choices, whose labels are indices.
 
     Args:
-        config: The campaign's settings.
+        columns: Which columns mean what.
+        task: Names the columns and knows the labels.
         labels: How gold labels are used.
         problems: Where problems go.
         chunk_bytes: Size of a chunk.
     """
 
     def __init__(
-        self, config: CampaignConfig, labels: LabelUse, problems: Problems, chunk_bytes: int = CHUNK_BYTES
+        self,
+        columns: ColumnsConfig,
+        task: Task,
+        labels: LabelUse,
+        problems: Problems,
+        chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        task, columns = make_task(config.task), config.data.columns
         self._columns = columns
         self._names = task.columns
         self._use = labels

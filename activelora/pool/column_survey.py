@@ -24,23 +24,23 @@ from activelora.pool.problems import Problems
 from activelora.pool.split import largest_remainder, nothing_left, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed
-from activelora.tasks.registry import make_task
+from activelora.tasks.task import Task
 
 Ids = frozenset[str]
 LEAST_BYTES = 32_000_000
 """Smaller pools are read row by row, which takes seconds."""
 
 
-def is_columnar(config: CampaignConfig, labels: LabelUse, least_bytes: int) -> bool:
+def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_bytes: int) -> bool:
     """Tell whether the pool is large, and of the kind that can be read by columns.
 
     Raises:
         ActiveLoRAError: It is not there.
     """
-    source, task = config.data.pool, make_task(config.task)
-    if source.path.startswith(("hf://", "builtin:")) or task.needs_choices:
+    source = config.data.pool
+    if source.path.startswith(("hf://", "builtin:")) or task.kind.needs_choices:
         return False
-    if task.form != "choice" and labels != "ignored":
+    if not task.kind.draws_by_label and labels != "ignored":
         return False
     num_bytes = 0
     for file in find_files(source, config.data.folder):
@@ -49,17 +49,18 @@ def is_columnar(config: CampaignConfig, labels: LabelUse, least_bytes: int) -> b
     return num_bytes >= least_bytes
 
 
-def gather(config: CampaignConfig, labels: LabelUse, problems: Problems) -> ColumnCensus | None:
+def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems) -> ColumnCensus | None:
     """Read the pool once; return None if it must be read row by row.
 
     Args:
         config: The campaign's settings.
+        task: Its task.
         labels: How gold labels are used.
         problems: Where problems go. If nothing is returned, they are of no use.
     """
     gathering = Gathering()
     try:
-        for chunk in track(_chunks(config, labels, problems), "reading the pool", None):
+        for chunk in track(_chunks(config, task, labels, problems), "reading the pool", None):
             gathering.add(chunk)
     except (OddRowsError, ProblemsError):
         return None
@@ -107,12 +108,13 @@ def without_overlap(config: CampaignConfig, census: ColumnCensus, held_out: Coll
 
 
 def shards(
-    config: CampaignConfig, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
+    config: CampaignConfig, task: Task, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Read the pool again and yield the tables of items and of gold labels, a shard at a time.
 
     Args:
         config: The campaign's settings.
+        task: Its task.
         labels: How gold labels were used in the survey.
         pool: The pool's items.
         held_out: Ids of items that were drawn from the pool's source for the splits.
@@ -124,7 +126,7 @@ def shards(
     size, waiting = config.data.shard_rows, 0
     parts: list[tuple[pa.Table, pa.Table]] = []
     try:
-        for part in _selected(config, labels, pool, held_out, items):
+        for part in _selected(config, task, labels, pool, held_out, items):
             parts.append(part)
             waiting += len(part[0])
             while waiting >= size:
@@ -137,13 +139,13 @@ def shards(
 
 
 def _selected(
-    config: CampaignConfig, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
+    config: CampaignConfig, task: Task, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     census, problems, begin, number = pool.census, Problems(), 0, 0
     drawn = {place: item_id for item_id, place in census.find(held_out).items()}
     is_drawn_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_drawn_P[list(drawn)] = True
-    for number, chunk in enumerate(track(_chunks(config, labels, problems), "writing the pool", None), 1):
+    for number, chunk in enumerate(track(_chunks(config, task, labels, problems), "writing the pool", None), 1):
         if number > len(census.checksums) or census.checksums[number - 1] != chunk.checksum:
             raise _changed(config)
         first, last = np.searchsorted(census.first_rows_P, [begin, begin + len(chunk)])
@@ -187,9 +189,9 @@ def _first_rows(parts: list[tuple[pa.Table, pa.Table]], size: int) -> tuple[pa.T
     return items, gold
 
 
-def _chunks(config: CampaignConfig, labels: LabelUse, problems: Problems) -> Iterator[Chunk]:
+def _chunks(config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems) -> Iterator[Chunk]:
     files = find_files(config.data.pool, config.data.folder)
-    return ChunkReader(config, labels, problems).read(files)
+    return ChunkReader(config.data.columns, task, labels, problems).read(files)
 
 
 def _changed(config: CampaignConfig) -> DataError:

@@ -43,7 +43,7 @@ def item_id(fields: Mapping[str, str], choices: tuple[str, ...]) -> str:
 def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Wanted:
     """Return the columns that a source must have, and those that are used if it has them."""
     required = list(task.columns)
-    if task.needs_choices:
+    if task.kind.needs_choices:
         required.append(columns.choices)
     if columns.id is not None:
         required.append(columns.id)
@@ -68,7 +68,7 @@ class RowParser:
         self._columns = columns
         self._labels = labels
         self._problems = problems
-        self._reads_blank = task.form == "set" and labels == "required"  # no label is an answer there
+        self._reads_blank = task.kind.blank_is_answer and labels == "required"  # no label is an answer there
 
     def parse(self, row: Row) -> tuple[Item, Label | None] | None:
         """Return item and gold label (None where there is none), or None for a row that cannot be used."""
@@ -84,7 +84,7 @@ class RowParser:
         if not any(fields.values()):
             names = ", ".join(f"`{column}`" for column in fields)
             raise DataError(f"the item is empty: nothing but white space in {names}", where=row.where)
-        choices = self._choices(row) if self._task.needs_choices else ()
+        choices = self._choices(row) if self._task.kind.needs_choices else ()
         source_id = None if self._columns.id is None else self._text(row, self._columns.id)
         return Item(item_id(fields, choices), fields, choices, source_id)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
-from activelora.pool.survey import named_counts, survey_data
+from activelora.pool.survey import survey_data
+from activelora.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,17 @@ class DataSummary:
     warnings: tuple[str, ...]
 
 
-def inspect_data(config: CampaignConfig) -> DataSummary:
+def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
     """Read all sources and return what they hold.
+
+    Args:
+        config: The campaign's settings.
+        task: Its task.
 
     Raises:
         ProblemsError: Everything that is wrong with them.
     """
-    survey = survey_data(config)
+    survey = survey_data(config, task)
     sample = survey.pool.sample
     assert sample is not None, "a survey has at least one pool item"  # noqa: S101
     return DataSummary(
@@ -54,7 +59,7 @@ def inspect_data(config: CampaignConfig) -> DataSummary:
         num_duplicates=survey.num_duplicates,
         num_overlap=survey.num_overlap,
         num_left_out=survey.num_left_out,
-        holdout_labels=named_counts(config, survey.labeled.label_counts(survey.holdout_ids)),
+        holdout_labels=task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
         longest_chars=max(survey.pool.longest_chars, survey.labeled.longest_chars),
         sample=sample,
         warnings=survey.warnings,

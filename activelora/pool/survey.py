@@ -23,8 +23,7 @@ from activelora.pool.readers import read_rows
 from activelora.pool.split import draw, nothing_left, stratified, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed
-from activelora.tasks.registry import make_task
-from activelora.tasks.regression import Regression
+from activelora.tasks.task import Task
 
 SourceName = Literal["pool", "holdout"]
 Ids = frozenset[str]
@@ -65,7 +64,7 @@ class Survey:
         return len(self.pool) - len(self.pool_ids) - drawn - self.num_overlap
 
 
-def survey_data(config: CampaignConfig, columnar_bytes: int = column_survey.LEAST_BYTES) -> Survey:
+def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column_survey.LEAST_BYTES) -> Survey:
     """Read all sources once and draw the splits.
 
     A given holdout is split into holdout and calibration; its items are taken out of the pool. Without one, both are
@@ -74,31 +73,32 @@ def survey_data(config: CampaignConfig, columnar_bytes: int = column_survey.LEAS
 
     Args:
         config: The campaign's settings.
+        task: Its task.
         columnar_bytes: A pool of this size or more is read by columns, with the same result.
 
     Raises:
         ProblemsError: Everything that is wrong with the data, as far as it can be seen at once.
     """
-    pool, problems = _pool_census(config, columnar_bytes)
-    labeled = pool if config.data.holdout is None else _census(config, "holdout", problems)
+    pool, problems = _pool_census(config, task, columnar_bytes)
+    labeled = pool if config.data.holdout is None else _census(config, task, "holdout", problems)
     problems.refuse()
     try:
-        pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, pool, labeled)
+        pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = (*_contradictions(pool, labeled), *_warnings(config, pool, labeled, holdout_ids))
+    warnings = (*_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
 def _split(
-    config: CampaignConfig, pool: Census | ColumnCensus, labeled: Census | ColumnCensus
+    config: CampaignConfig, task: Task, pool: Census | ColumnCensus, labeled: Census | ColumnCensus
 ) -> tuple[Set[str], Ids, Ids, int]:
     """Return the ids of pool, holdout and calibration, and how many items the pool lost to a given holdout."""
     if isinstance(labeled, ColumnCensus):  # it is the pool's: a given holdout is read row by row
         return *column_survey.split_pool(config, labeled), 0
     if labeled is pool:
-        return *_split_pool(config, labeled), 0
-    holdout_ids, calibration_ids = _split_holdout(config, labeled)
+        return *_split_pool(config, task, labeled), 0
+    holdout_ids, calibration_ids = _split_holdout(config, task, labeled)
     held_out = holdout_ids | calibration_ids
     if isinstance(pool, ColumnCensus):
         left, num_overlap = column_survey.without_overlap(config, pool, held_out)
@@ -107,11 +107,12 @@ def _split(
     return pool_ids, holdout_ids, calibration_ids, num_overlap
 
 
-def stream_items(config: CampaignConfig, name: SourceName, ids: Set[str], num_rows: int) -> Iterator[Item]:
+def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[str], num_rows: int) -> Iterator[Item]:
     """Read a source again and yield the items with these ids, each once, in the order of the source.
 
     Args:
         config: The campaign's settings.
+        task: Its task.
         name: Which source.
         ids: The items wanted.
         num_rows: Rows of the source, for the progress shown.
@@ -121,7 +122,7 @@ def stream_items(config: CampaignConfig, name: SourceName, ids: Set[str], num_ro
     """
     problems = Problems()
     left = set(ids)
-    rows = _rows(config, name, "ignored", problems)
+    rows = _rows(config, task, name, "ignored", problems)
     for item, _, _ in track(rows, f"writing the {name}", num_rows):
         if item.item_id in left:
             left.remove(item.item_id)
@@ -146,21 +147,6 @@ def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     return "optional" if config.data.holdout is None else "ignored"
 
 
-def named_counts(config: CampaignConfig, counts: Mapping[Any, int]) -> dict[str, int]:
-    """Return label counts by name: of label sets those of each label, of choices by number, of texts none."""
-    task = make_task(config.task)
-    names = task.label_names
-    if task.form == "text":
-        return {}
-    if task.form == "set":
-        return {name: _count_bit(counts, place) for place, name in enumerate(names) if _count_bit(counts, place)}
-    return {names[label] if names else str(label): count for label, count in counts.items()}
-
-
-def _count_bit(counts: Mapping[Any, int], place: int) -> int:
-    return sum(count for mask, count in counts.items() if mask >> place & 1)
-
-
 def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
     source = config.data.pool if name == "pool" else config.data.holdout
     assert source is not None, "callers ask for the holdout's source only where one is given"  # noqa: S101
@@ -168,9 +154,8 @@ def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
 
 
 def _rows(
-    config: CampaignConfig, name: SourceName, labels: LabelUse, problems: Problems
+    config: CampaignConfig, task: Task, name: SourceName, labels: LabelUse, problems: Problems
 ) -> Iterator[tuple[Item, Label | None, Row]]:
-    task = make_task(config.task)
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems)
     wanted = wanted_columns(task, columns, labels)
@@ -179,27 +164,27 @@ def _rows(
             yield *parsed, row
 
 
-def _pool_census(config: CampaignConfig, columnar_bytes: int) -> tuple[Census | ColumnCensus, Problems]:
+def _pool_census(config: CampaignConfig, task: Task, columnar_bytes: int) -> tuple[Census | ColumnCensus, Problems]:
     problems, use = Problems(), label_use(config, "pool")
     try:
-        if column_survey.is_columnar(config, use, columnar_bytes):
-            if census := column_survey.gather(config, use, problems):
+        if column_survey.is_columnar(config, task, use, columnar_bytes):
+            if census := column_survey.gather(config, task, use, problems):
                 return census, problems
             problems = Problems()
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
         problems.add(error)
-        return Census(make_task(config.task), problems), problems
-    return _census(config, "pool", problems), problems
+        return Census(task, problems), problems
+    return _census(config, task, "pool", problems), problems
 
 
-def _census(config: CampaignConfig, name: SourceName, problems: Problems) -> Census:
-    task, column = make_task(config.task), config.data.columns.label
+def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Problems) -> Census:
+    column = config.data.columns.label
     census = Census(task, problems, config.data.contradictions == "drop")
-    rows = _rows(config, name, label_use(config, name), problems)
+    rows = _rows(config, task, name, label_use(config, name), problems)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
-            if label is not None and isinstance(task, Regression) and task.is_rounded(row.values.get(column or "")):
+            if label is not None and task.is_rounded(row.values.get(column or "")):
                 census.num_rounded += 1
     except ProblemsError:
         raise
@@ -213,7 +198,7 @@ def _limited(config: CampaignConfig, name: SourceName, ids: Collection[str]) -> 
     return ids if limit is None else draw(ids, limit, derive_seed(config.seed, "ingest_pool", "limit", name))
 
 
-def _split_pool(config: CampaignConfig, pool: Census) -> tuple[Ids, Ids, Ids]:
+def _split_pool(config: CampaignConfig, task: Task, pool: Census) -> tuple[Ids, Ids, Ids]:
     """Return the ids of pool, holdout and calibration, the latter two drawn from the pool's labelled items."""
     data = config.data
     ids = _limited(config, "pool", list(pool))
@@ -221,13 +206,13 @@ def _split_pool(config: CampaignConfig, pool: Census) -> tuple[Ids, Ids, Ids]:
     needed = data.holdout_size + data.calibration_size
     if needed > len(labels) or needed >= len(ids):
         raise too_few(config, len(ids), len(labels))
-    holdout = _split_off(config, labels, data.holdout_size, "holdout")
+    holdout = _split_off(config, task, labels, data.holdout_size, "holdout")
     rest = {item_id: label for item_id, label in labels.items() if item_id not in holdout}
-    calibration = _draw_calibration(config, rest)
+    calibration = _draw_calibration(config, task, rest)
     return frozenset(ids) - holdout - calibration, holdout, calibration
 
 
-def _split_holdout(config: CampaignConfig, labeled: Census) -> tuple[Ids, Ids]:
+def _split_holdout(config: CampaignConfig, task: Task, labeled: Census) -> tuple[Ids, Ids]:
     """Return the ids of holdout and calibration from the given holdout source."""
     labels = labeled.labeled(_limited(config, "holdout", list(labeled)))
     size = config.data.calibration_size
@@ -237,18 +222,18 @@ def _split_holdout(config: CampaignConfig, labeled: Census) -> tuple[Ids, Ids]:
             where=_source(config, "holdout").path,
             remedy="Lower `data.calibration_size` or give more labelled rows.",
         )
-    calibration = _draw_calibration(config, labels)
+    calibration = _draw_calibration(config, task, labels)
     return frozenset(labels) - calibration, calibration
 
 
-def _draw_calibration(config: CampaignConfig, labels: Mapping[str, Any]) -> Ids:
-    return _split_off(config, labels, config.data.calibration_size, "calibration")
+def _draw_calibration(config: CampaignConfig, task: Task, labels: Mapping[str, Any]) -> Ids:
+    return _split_off(config, task, labels, config.data.calibration_size, "calibration")
 
 
-def _split_off(config: CampaignConfig, labels: Mapping[str, Any], size: int, name: str) -> Ids:
+def _split_off(config: CampaignConfig, task: Task, labels: Mapping[str, Any], size: int, name: str) -> Ids:
     """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
     seed = derive_seed(config.seed, "ingest_pool", name)
-    if make_task(config.task).form == "choice":
+    if task.kind.draws_by_label:
         return stratified(labels, size, seed)
     return frozenset(draw(labels, size, seed))
 
@@ -268,7 +253,11 @@ def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus)
 
 
 def _warnings(
-    config: CampaignConfig, pool: Census | ColumnCensus, labeled: Census | ColumnCensus, holdout_ids: Ids
+    config: CampaignConfig,
+    task: Task,
+    pool: Census | ColumnCensus,
+    labeled: Census | ColumnCensus,
+    holdout_ids: Ids,
 ) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
     if len(counts) < 2:
@@ -279,11 +268,6 @@ def _warnings(
                 f"{census.num_rounded} labels of the {source} lie between two steps of {config.task.step:g} and were "
                 "rounded to the nearest"
             )
-    task = make_task(config.task)
-    names = task.label_names if task.form == "choice" else ()
-    missing = [name for label, name in enumerate(names) if label not in counts]
-    if task.form == "set":
-        missing = [name for place, name in enumerate(task.label_names) if not _count_bit(counts, place)]
-    if missing:
+    if missing := task.missing_labels(counts):
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         yield f"no holdout item has the label {', '.join(missing[:10])}{more}: how well it is learned stays unknown"

@@ -6,28 +6,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
+from activelora.kinds.registry import get_kind
+from activelora.rules.task import known_kinds
 
 if TYPE_CHECKING:
     from activelora.config.campaign import CampaignConfig
 
-WEIGHED = {
-    "dawid_skene": ("classification", "yes_no"),
-    "one_coin": ("classification", "yes_no", "multiple_choice", "multi_label"),
-    "median": ("regression",),
-}
-"""Rule of `labeling.aggregation` → kinds of task whose labels it can combine."""
-WITH_GOLD = ("classification", "yes_no", "multiple_choice", "multi_label")
-
 
 def annotators(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield rules for several annotators, gold questions or soft labels that the rest of the file rules out."""
-    kind, labeling = config.task.kind, config.labeling
-    kinds = WEIGHED.get(labeling.aggregation)
-    if kinds is not None and kind not in kinds:
-        problem = f"`{labeling.aggregation}` combines labels of {', '.join(kinds)}, and task.kind is {kind}"
+    kind, labeling = get_kind(config.task.kind), config.labeling
+    if labeling.aggregation not in ("majority", *kind.aggregations):
+        kinds = [one.name for one in known_kinds() if labeling.aggregation in one.aggregations]
+        problem = f"`{labeling.aggregation}` combines labels of {', '.join(kinds)}, and task.kind is {kind.name}"
         yield Conflict("labeling.aggregation", problem, "Set it to majority, or leave it out.")
-    if labeling.gold_questions and kind not in WITH_GOLD:
-        problem = f"gold questions have one right answer, and task.kind is {kind}"
+    if labeling.gold_questions and not kind.gold_questions:
+        problem = f"gold questions have one right answer, and task.kind is {kind.name}"
         yield Conflict("labeling.gold_questions", problem, "Leave it out.")
     if labeling.gold_questions and labeling.source == "oracle":
         problem = "gold questions measure people, and labeling.source is `oracle`"

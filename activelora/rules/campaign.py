@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
 from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
-from activelora.config.labeling import fixed_labels
 from activelora.errors import ConfigError
+from activelora.evaluation.gates import GATES
+from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Form
 from activelora.uncertainty.measures import facts_of
 
@@ -50,18 +50,20 @@ def two_stage(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield where a first stage of scoring has no meaning."""
     if config.scoring.two_stage is None:
         return
-    if config.task.kind == "generation":
+    kind = get_kind(config.task.kind)
+    if kind.writes:
         yield Conflict(
-            "scoring.two_stage", "the model's own texts are scored in one stage only", "Leave it out for generation."
+            "scoring.two_stage", "the model's own texts are scored in one stage only", f"Leave it out for {kind.name}."
         )
 
 
 def sampling(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield why the posterior's samples cannot differ, where the strategy compares them."""
-    strategies, form = _strategies(config).values(), _form(config)
-    if not strategies or form is None:
+    strategies, kind = _strategies(config).values(), get_kind(config.task.kind)
+    if not strategies:
         return
-    disagree = any(facts_of(name, form).compares_samples for name in measures_read(config.acquisition))
+    read = measures_read(config.acquisition) - kind.single_sample_measures
+    disagree = any(facts_of(name).compares_samples for name in read)
     if not disagree and not any(strategy.compares_samples for strategy in strategies):
         return
     no_average = "nothing would be averaged over the adapter's posterior"
@@ -90,13 +92,13 @@ _ANSWERS: dict[Form, str] = {
 
 def strategy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the campaign's strategies rule out: other forms of answers, and settings by their own rules."""
-    form, method = _form(config), _method(config)
+    kind, method = get_kind(config.task.kind), _method(config)
     for key, one in _strategies(config).items():
-        if one.forms is not None and form is not None and form not in one.forms:
+        if one.forms is not None and kind.form not in one.forms:
             answers = " or ".join(words for name, words in _ANSWERS.items() if name in one.forms)
             yield Conflict(
                 key,
-                f"`{one.name}` is computed where an item has {answers}, and this is {config.task.kind}",
+                f"`{one.name}` is computed where an item has {answers}, and this is {kind.name}",
                 "Choose a strategy such as `star` or `core_set`.",
             )
         if GRADIENTS in one.needs and (method is None or not method.gradient_lengths):
@@ -117,20 +119,12 @@ def _strategies(config: CampaignConfig) -> dict[str, Strategy]:
         return {}
 
 
-def _form(config: CampaignConfig) -> Form | None:
-    """Return what an answer is, or None where the task's settings are wrong, which `check` and the steps refuse."""
-    try:
-        return make_task(config.task).form
-    except ConfigError:
-        return None
-
-
 def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield floors for classes that the task has not, or that do not fit a batch."""
     acquisition, task = config.acquisition, config.task
     if not acquisition.per_class_floor:
         return
-    if (labels := fixed_labels(task)) is None:
+    if (labels := get_kind(task.kind).fixed_labels(task)) is None:
         yield Conflict(
             "acquisition.per_class_floor",
             f"a {task.kind} task has no classes that its items share",
@@ -190,11 +184,11 @@ def split(config: CampaignConfig) -> Iterator[Conflict]:
 
 def labels(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield gold labels that are needed and not named, and a temperature that nothing has."""
-    data = config.data
-    if data.calibration_size and config.task.kind == "generation":
+    data, kind = config.data, get_kind(config.task.kind)
+    if data.calibration_size and not kind.has_temperature:
         yield Conflict(
             "data.calibration_size",
-            "there is no temperature for generation, whose confidence is not that of one answer among several",
+            f"there is no temperature for {kind.name}, whose confidence is not that of one answer among several",
             "Leave it out.",
         )
     if data.columns.label is None:
@@ -218,17 +212,15 @@ def steps(config: CampaignConfig) -> Iterator[Conflict]:
 
 def gates(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield gates and targets in a measure that the task has not."""
-    gates, stopping, kind = config.evaluation.gates, config.stopping, config.task.kind
-    if kind != "regression":
-        if gates.max_rmse is not None:
-            yield Conflict("evaluation.gates.max_rmse", f"{kind} is not measured so", "Use `min_accuracy`.")
-        return
-    for name in ("min_accuracy", "max_ece"):
-        if getattr(gates, name) is not None:
-            yield Conflict(f"evaluation.gates.{name}", f"{kind} is not measured so", "Use `max_rmse`.")
+    gates, stopping, kind = config.evaluation.gates, config.stopping, get_kind(config.task.kind)
+    remedy = f"Use `{kind.gates[0]}`." if kind.gates else "Leave it out."
+    for name in GATES:
+        if name not in kind.gates and getattr(gates, name) is not None:
+            yield Conflict(f"evaluation.gates.{name}", f"{kind.name} is not measured so", remedy)
     for name in ("target_accuracy", "target_ece", "plateau_rounds"):
-        if getattr(stopping, name) is not None:
-            yield Conflict(f"stopping.{name}", f"it looks at accuracy or ECE, and {kind} has neither", "Leave it out.")
+        if name not in kind.targets and getattr(stopping, name) is not None:
+            problem = f"it looks at accuracy or ECE, and {kind.name} has neither"
+            yield Conflict(f"stopping.{name}", problem, "Leave it out.")
 
 
 def plateau(config: CampaignConfig) -> Iterator[Conflict]:

@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from activelora.config import CampaignConfig
 from activelora.config.conflict import Conflict
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.kinds.registry import get_kind
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.own_sections import with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
+from activelora.rules.task import task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
 
 RULES: tuple[Rule, ...] = (
+    task,
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
@@ -41,6 +44,10 @@ RULES: tuple[Rule, ...] = (
 
 def conflicts(config: CampaignConfig) -> list[Conflict]:
     """Return every conflict between settings, in the order of the rules."""
+    try:
+        get_kind(config.task.kind)
+    except ConfigError as error:  # the rules ask the kind
+        return [Conflict(error.where, error.problem, error.remedy)]
     return [conflict for rule in RULES for conflict in rule(config)]
 
 

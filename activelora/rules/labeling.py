@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
-from activelora.config.labeling import confusion_matrix, fixed_labels
+from activelora.config.labeling import confusion_matrix
 from activelora.config.llm import LLMConfig
+from activelora.kinds.registry import get_kind
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 def oracle(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what keeps simulated mistakes from being simulated."""
     labeling, task = config.labeling, config.task
+    kind = get_kind(task.kind)
     given = {"oracle_error_rate": labeling.oracle_error_rate > 0, "oracle_confusion": labeling.oracle_confusion}
     problem = ""
     if labeling.source != "oracle":
         problem = f"it belongs to the `oracle` label source, and labeling.source is `{labeling.source}`"
-    elif task.kind in ("multi_label", "generation"):
-        problem = f"mistakes are simulated where an item has one label out of several, and this is {task.kind}"
+    elif not kind.one_answer:
+        problem = f"mistakes are simulated where an item has one label out of several, and this is {kind.name}"
     if problem:
         yield from (Conflict(f"labeling.{name}", problem, "Leave it out.") for name, value in given.items() if value)
         return
@@ -34,11 +36,11 @@ def oracle(config: CampaignConfig) -> Iterator[Conflict]:
             "labeling.oracle_error_rate is given too, and both say how often answers are wrong",
             "Keep one of the two.",
         )
-    labels = fixed_labels(task)
+    labels = kind.fixed_labels(task)
     if labels is None:
         yield Conflict(
             key,
-            f"a {task.kind} task has no fixed list of labels that could be confused",
+            f"a {kind.name} task has no fixed list of labels that could be confused",
             "Use labeling.oracle_error_rate.",
         )
         return
@@ -77,12 +79,14 @@ def label_studio(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the section lacks, or cannot do for the task, where people label in Label Studio."""
     if "label_studio" not in (config.labeling.source, config.labeling.llm.people.source):
         return
-    settings, kind = config.labeling.label_studio, config.task.kind
+    settings, kind = config.labeling.label_studio, get_kind(config.task.kind)
     if settings.url is None:
         problem = "labels are to come from `label_studio`, and there is no address of it"
         yield Conflict("labeling.label_studio.url", problem, "Set it, for example to https://labels.example.org.")
-    if settings.predictions != "none" and kind in ("multi_label", "generation"):
-        problem = f"`{settings.predictions}` sends one answer out of several, and scoring a {kind} task brings none"
+    if settings.predictions != "none" and not kind.one_answer:
+        problem = (
+            f"`{settings.predictions}` sends one answer out of several, and scoring a {kind.name} task brings none"
+        )
         yield Conflict("labeling.label_studio.predictions", problem, "Set it to none.")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
 from activelora.errors import ConfigError
+from activelora.kinds.registry import get_kind
 from activelora.tasks.prompt import Template
 
 if TYPE_CHECKING:
@@ -29,6 +30,6 @@ def privacy(config: CampaignConfig) -> Iterator[Conflict]:
     if fields and set(fields) <= set(labeling.withhold):
         problem = "nothing of an item is left for annotators to see"
         yield Conflict("labeling.withhold", problem, "Leave a field out of it.")
-    if labeling.redact and task.kind == "multiple_choice":
+    if labeling.redact and get_kind(task.kind).needs_choices:
         problem = "an item's choices are texts too, and are not redacted"
         yield Conflict("labeling.redact", problem, "Redact the data before, or leave it out.")

@@ -138,7 +138,7 @@ class Predictor:
 
     def _by_item(self, log_probs_MKC: NDArray[np.float64], num_items: int) -> NDArray[np.float64]:
         """Return the rows as they are or, for label sets, grouped by item."""
-        if self._engine.encoder.task.form != "set":
+        if not self._engine.encoder.task.kind.asks_each_label:
             return log_probs_MKC
         return log_probs_MKC.reshape(num_items, -1, *log_probs_MKC.shape[1:]).transpose(0, 2, 1, 3)
 

@@ -15,7 +15,8 @@ from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated
 from activelora.campaign.manifest import Manifest
 from activelora.config.steps import StepName
-from activelora.evaluation.headline import ACCURACY, Headline, headline_of
+from activelora.evaluation.headline import ACCURACY, Headline
+from activelora.kinds.registry import headline_of
 from activelora.tracking.plots import CurvePoint
 
 if TYPE_CHECKING:

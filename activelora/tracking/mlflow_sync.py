@@ -22,7 +22,7 @@ from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.config.file import config_digest
 from activelora.evaluation.gates import champion
-from activelora.evaluation.headline import headline_of
+from activelora.kinds.registry import headline_of
 from activelora.tracking import mlflow_content as content
 from activelora.tracking.mlflow_content import milliseconds
 from activelora.tracking.mlflow_location import (

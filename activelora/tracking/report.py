@@ -17,8 +17,7 @@ from activelora.campaign.records import Label
 from activelora.config.file import config_digest
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
-from activelora.evaluation.headline import headline_of
-from activelora.tasks.registry import make_task
+from activelora.kinds.registry import headline_of, make_task
 from activelora.tracking import report_words as words
 from activelora.tracking.annotators import annotators_of
 from activelora.tracking.plots import CurvePoint
@@ -79,12 +78,12 @@ class _Report:
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
-            "label_names": task.label_names if task.form in ("choice", "set") else (),
+            "label_names": task.label_names if task.kind.lists_labels else (),
             "state": self._state(),
             "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
             "headline": self.headline,
             "zero_shot": zero_shot,
-            "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level),
+            "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level, judged_by),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
             "task": task,
@@ -94,7 +93,7 @@ class _Report:
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
-            "outlook": words.outlook(forecast(self.campaign)),
+            "outlook": words.outlook(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),

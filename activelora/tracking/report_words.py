@@ -7,6 +7,7 @@ from typing import Any
 
 from activelora.campaign.history import RoundRecord
 from activelora.evaluation.forecast import Outlook
+from activelora.evaluation.headline import Headline
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),
@@ -45,26 +46,35 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def summary(headline: RoundRecord | None, zero_shot: RoundRecord | None, level: float) -> str:
-    """Return the result in one or two sentences."""
-    if headline is None:
+def summary(best: RoundRecord | None, zero_shot: RoundRecord | None, level: float, headline: Headline) -> str:
+    """Return the result in one or two sentences.
+
+    Args:
+        best: The round that the report is about.
+        zero_shot: Round 0, if it was measured.
+        level: Of the intervals.
+        headline: The metric that is told.
+    """
+    if best is None:
         return "Nothing has been measured yet."
-    metrics = headline.metrics
-    if "rmse" in metrics:
-        return _number_summary(headline, zero_shot, level)
-    how_good = (
-        f"answers {percent(metrics['accuracy'])} of {int(metrics['num_holdout'])} unseen items correctly "
-        f"({level:.0%} interval {percent(metrics['accuracy_low'])} to {percent(metrics['accuracy_high'])})"
-    )
-    if headline.round == 0:
+    show = percent if headline.is_share else significant
+    metrics, name = best.metrics, headline.metric
+    value, num = show(metrics[name]), int(metrics["num_holdout"])
+    said = f"answers {value} of {num} unseen items correctly"
+    if not headline.is_share:
+        said = f"is off by {value} ({headline.title}) on {num} unseen items"
+    how_good = f"{said} ({level:.0%} interval {show(metrics[f'{name}_low'])} to {show(metrics[f'{name}_high'])})"
+    if best.round == 0:
         return f"Before any training, the base model {how_good}."
-    text = f"With {headline.num_labels} labels, the model {how_good}."
-    if zero_shot is not None:
-        before = zero_shot.metrics["accuracy"]
-        gain = 100 * (metrics["accuracy"] - before)
-        text += f" Before training it was {percent(before)}: {'a gain' if gain >= 0 else 'a loss'} of {abs(gain):.0f} "
-        text += "point." if round(abs(gain)) == 1 else "points."
-    return text
+    text = f"With {best.num_labels} labels, the model {how_good}."
+    if zero_shot is None:
+        return text
+    before = zero_shot.metrics[name]
+    if not headline.is_share:
+        return f"{text} Before training it was {show(before)}."
+    gain = 100 * (metrics[name] - before)
+    text += f" Before training it was {show(before)}: {'a gain' if gain >= 0 else 'a loss'} of {abs(gain):.0f} "
+    return text + ("point." if round(abs(gain)) == 1 else "points.")
 
 
 def outlook(found: Outlook) -> str:
@@ -100,18 +110,6 @@ def coverage(evaluation: Mapping[str, Any]) -> str:
         f"If it answers only the {100 * share:.0f} % of items that it is most sure about and leaves the rest to "
         f"people, {percent(risk)} of its answers are wrong, instead of {percent(curve['risk'][-1])}."
     )
-
-
-def _number_summary(headline: RoundRecord, zero_shot: RoundRecord | None, level: float) -> str:
-    metrics = headline.metrics
-    how_good = (
-        f"is off by {significant(metrics['rmse'])} (RMSE) on {int(metrics['num_holdout'])} unseen items "
-        f"({level:.0%} interval {significant(metrics['rmse_low'])} to {significant(metrics['rmse_high'])})"
-    )
-    if headline.round == 0:
-        return f"Before any training, the base model {how_good}."
-    text = f"With {headline.num_labels} labels, the model {how_good}."
-    return text if zero_shot is None else f"{text} Before training it was {significant(zero_shot.metrics['rmse'])}."
 
 
 def _spread(evaluation: Mapping[str, Any]) -> str:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from activelora.errors import DIVERGED, ConfigError, ModelError
 from activelora.registry import unknown_name
-from activelora.tasks.task import Form
 from activelora.uncertainty.measure_facts import DISAGREEMENT, MeasureFacts, declared, declares
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
@@ -168,16 +167,13 @@ NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": number_variance, "epist
 """For regression, beside :data:`MEASURES`."""
 
 
-def facts_of(name: str, form: Form = "choice") -> MeasureFacts:
+def facts_of(name: str) -> MeasureFacts:
     """Return what a measure declares; the defaults where there is none of that name.
 
     Args:
         name: As in the campaign file.
-        form: What an answer is: a number has a measure `variance` of its own, of which one sample has some too.
     """
     known: dict[str, Callable[..., Any]] = {**TEXT_MEASURES, **NUMBER_MEASURES, **MEASURES}
-    if form == "number":
-        known |= NUMBER_MEASURES
     return declared(known.get(name))
 
 

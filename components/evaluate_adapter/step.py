@@ -19,10 +19,10 @@ from activelora.evaluation import evaluation
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import live_check
 from activelora.evaluation.gates import champion, gate_failures
-from activelora.evaluation.judges import judge_of
+from activelora.evaluation.headline import Headline
+from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.seeding import item_draw
-from activelora.tasks.registry import make_task
 from activelora.tasks.task import Task
 from activelora.uncertainty import label_prior
 from components.evaluate_adapter import written
@@ -47,14 +47,14 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     task = make_task(campaign.config.task)
-    measured = _measure_texts(campaign, round_) if task.form == "text" else _measure(campaign, round_, task)
+    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task)
     document = measured.document
     attempt.write_json("evaluation.json", document)
     attempt.write_table("predictions.parquet", measured.predictions)
 
     metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    details = _gates(attempt, round_, metrics)
-    check, sources = live_check(campaign, round_) if task.form == "choice" else (None, ())
+    details = _gates(attempt, round_, metrics, task.kind.headline)
+    check, sources = live_check(campaign, round_) if task.kind.checks_exploration else (None, ())
     if check is not None:
         for source in sources:
             attempt.reads(source)
@@ -75,7 +75,7 @@ def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
     _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
     log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
-    settings, judge = _settings(campaign), judge_of(task)
+    settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
     document |= {"temperature": None, "scaled": None}
@@ -86,11 +86,11 @@ def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
     return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
 
-def _measure_texts(campaign: Campaign, round_: int) -> _Measured:
+def _measure_texts(campaign: Campaign, round_: int, task: Task) -> _Measured:
     """Measure answers that the model writes."""
     items, texts = access.holdout_texts(campaign)
     _refuse_empty(campaign, items)
-    document, predictions = written.measure(campaign, round_, items, texts, _settings(campaign))
+    document, predictions = written.measure(campaign, round_, task, items, texts, _settings(campaign))
     return _Measured(document | {"label_prior": None, "temperature": None, "scaled": None}, predictions)
 
 
@@ -142,8 +142,8 @@ def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
 def _corrects_prior(campaign: Campaign, round_: int) -> bool:
     task = make_task(campaign.config.task)
     wanted = campaign.config.task.label_prior_correction
-    is_choice = task.form == "choice" and not task.scores_text
-    return is_choice and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
+    is_corrected = task.kind.corrects_prior and task.reading != "mean_of_tokens"
+    return is_corrected and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
 
 
 def _prior_items(campaign: Campaign) -> list[Item]:
@@ -174,12 +174,12 @@ def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:
     return {**scaled, "temperature": document["temperature"]["value"]}
 
 
-def _gates(attempt: Attempt, round_: int, metrics: dict[str, float]) -> dict[str, Any]:
+def _gates(attempt: Attempt, round_: int, metrics: dict[str, float], headline: Headline) -> dict[str, Any]:
     campaign = attempt.campaign
     present = champion(campaign, before_round=round_)
     if present is not None:
         attempt.reads(present)
-    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present)
+    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present, headline)
     passed = not reasons
     return {
         "gates": {"passed": passed, "reasons": reasons},

@@ -12,11 +12,13 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
+from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
-from activelora.pool.survey import Survey, label_use, named_counts, stream_items, survey_data
+from activelora.pool.survey import Survey, label_use, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
+from activelora.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -32,15 +34,16 @@ def run(campaign: Campaign, columnar_bytes: int = LEAST_BYTES) -> Manifest:
     if done := campaign.manifest(unit):
         return done
     config = campaign.config
-    survey = survey_data(config, columnar_bytes)
+    task = make_task(config.task)
+    survey = survey_data(config, task, columnar_bytes)
     for warning in survey.warnings:
         logger.warning("%s", warning)
 
     attempt = campaign.attempt(unit)
-    num_shards, held_out = _write_pool(attempt, config, survey)
+    num_shards, held_out = _write_pool(attempt, config, task, survey)
     if config.data.holdout is not None:
         ids = survey.holdout_ids | survey.calibration_ids
-        held_out = list(stream_items(config, "holdout", ids, survey.labeled.num_rows))
+        held_out = list(stream_items(config, task, "holdout", ids, survey.labeled.num_rows))
     _write_labeled(attempt, access.HOLDOUT, held_out, survey.holdout_ids, survey)
     if survey.calibration_ids:
         _write_labeled(attempt, access.CALIBRATION, held_out, survey.calibration_ids, survey)
@@ -49,33 +52,35 @@ def run(campaign: Campaign, columnar_bytes: int = LEAST_BYTES) -> Manifest:
         details={
             "num_shards": num_shards,
             "has_gold": _keeps_gold(config),
-            "holdout_labels": named_counts(config, survey.labeled.label_counts(survey.holdout_ids)),
-            "calibration_labels": named_counts(config, survey.labeled.label_counts(survey.calibration_ids)),
+            "holdout_labels": task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
+            "calibration_labels": task.label_counts(survey.labeled.label_counts(survey.calibration_ids)),
             "warnings": list(survey.warnings),
         },
     )
 
 
-def _write_pool(attempt: Attempt, config: CampaignConfig, survey: Survey) -> tuple[int, list[Item]]:
+def _write_pool(attempt: Attempt, config: CampaignConfig, task: Task, survey: Survey) -> tuple[int, list[Item]]:
     """Write the pool's shards. Return their number, and the items on the way that were drawn for the splits."""
     held_out: list[Item] = []
     shard = 0
-    for shard, (items, gold) in enumerate(_shards(config, survey, held_out), 1):
+    for shard, (items, gold) in enumerate(_shards(config, task, survey, held_out), 1):
         attempt.write_table(access.items_name(shard - 1), items)
         if _keeps_gold(config):
             attempt.write_table(access.gold_name(shard - 1), gold)
     return shard, held_out
 
 
-def _shards(config: CampaignConfig, survey: Survey, held_out: list[Item]) -> Iterator[tuple[pa.Table, pa.Table]]:
+def _shards(
+    config: CampaignConfig, task: Task, survey: Survey, held_out: list[Item]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
     ids = survey.pool_ids
     if isinstance(ids, IdSet):
         drawn = survey.holdout_ids | survey.calibration_ids if survey.labeled is survey.pool else frozenset[str]()
-        yield from shards(config, label_use(config, "pool"), ids, drawn, held_out)
+        yield from shards(config, task, label_use(config, "pool"), ids, drawn, held_out)
         return
     if survey.labeled is survey.pool:
         ids = ids | survey.holdout_ids | survey.calibration_ids
-    pool = _pool_items(stream_items(config, "pool", ids, survey.pool.num_rows), survey, held_out)
+    pool = _pool_items(stream_items(config, task, "pool", ids, survey.pool.num_rows), survey, held_out)
     while items := list(islice(pool, config.data.shard_rows)):
         yield item_table(items), gold_table(survey.pool.labeled(item.item_id for item in items))
 

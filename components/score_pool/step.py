@@ -16,12 +16,10 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label
+from activelora.kinds.registry import make_task
 from activelora.pool.access import gold_labels, shard_items
 from activelora.scoring.table import score_table, text_score_table, unscored_table
-from activelora.tasks.registry import make_task
-from activelora.tasks.regression import Regression
 from activelora.uncertainty.label_prior import correct, fitted
-from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ def _table(
 ) -> tuple[pa.Table, int, dict[str, float]]:
     """Predict the items; return the table of their scores, the number of samples, and metrics of two-stage scoring."""
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
-    if task.form == "text":
+    if task.kind.writes:
         measures, prompts_ND, num_samples = _predict_texts(attempt, items)
         kept_ND = prompts_ND if EMBEDDINGS in needs else None
         return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples, {}
@@ -78,7 +76,7 @@ def _table(
     table = score_table(
         item_ids,
         log_probs_NKC,
-        values_C=np.array(task.values) if isinstance(task, Regression) else None,
+        values_C=None if task.values is None else np.array(task.values),
         with_samples=SAMPLES in needs,
         embeddings_ND=embeddings_ND,
         labeled=labeled,
@@ -149,9 +147,8 @@ def _plan(campaign: Campaign, share: float, adjust: Callable[[NDArray[np.float64
 
     acquisition = campaign.config.acquisition
     task = make_task(campaign.config.task)
-    values_C = np.array(task.values) if isinstance(task, Regression) else None
-    known = MEASURES.keys() if values_C is None else MEASURES.keys() | NUMBER_MEASURES.keys()
-    measures = sorted(measures_read(acquisition) & known) or [FIRST_MEASURE]
+    values_C = None if task.values is None else np.array(task.values)
+    measures = sorted(measures_read(acquisition) & set(task.kind.measures)) or [FIRST_MEASURE]
     return Plan(share, acquisition.batch_size, measures, campaign.seed("two_stage"), adjust, values_C)
 
 

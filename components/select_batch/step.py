@@ -18,8 +18,8 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.tombstones import deleted_items
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
+from activelora.kinds.registry import make_task
 from activelora.labeling.request import withheld_items
-from activelora.tasks.registry import make_task
 
 
 def run(campaign: Campaign, round_: int) -> Manifest:

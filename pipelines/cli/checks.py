@@ -99,8 +99,9 @@ def _check_measure(config: CampaignConfig) -> None:
 
 def _check_fit(config: CampaignConfig) -> None:
     from activelora.acquisition.compatibility import check_fit
+    from activelora.kinds.registry import get_kind
 
-    check_fit(config)
+    check_fit(config, get_kind(config.task.kind))
 
 
 def _check_source(config: CampaignConfig) -> None:
@@ -177,15 +178,16 @@ def _check_inbox(uri: str) -> None:
 
 
 def _check_task(config: CampaignConfig) -> None:
-    from activelora.tasks.registry import make_task
+    from activelora.kinds.registry import make_task
 
     make_task(config.task)
 
 
 def _check_data(config: CampaignConfig, findings: Findings) -> None:
+    from activelora.kinds.registry import make_task
     from activelora.pool.inspect import inspect_data
 
-    data = findings.data = inspect_data(config)
+    data = findings.data = inspect_data(config, make_task(config.task))
     findings.warnings += data.warnings
     labels = ", ".join(f"{name} {count}" for name, count in list(data.holdout_labels.items())[:12])
     more = len(data.holdout_labels) - 12
@@ -256,7 +258,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     check_adapter(load_skeleton(config.model), config.adapter)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
-    own_tokens = config.task.max_answer_tokens if config.task.kind == "generation" else encoder.num_label_tokens
+    own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
     told = f"answers tell apart; the longest item has about {num_tokens} tokens"
     if encoder.num_label_tokens:
         told += f", and {encoder.num_label_tokens} more for all answers together"

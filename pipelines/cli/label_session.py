@@ -117,7 +117,7 @@ class Labelling:
         if menu.is_typed or not self.keyboard.by_key:
             typer.echo("> ", nl=False)
             return self.keyboard.line()
-        if menu.task.form == "set":
+        if menu.task.kind.takes_several:
             return self._toggled(menu)
         typer.echo("> ", nl=False)
         key = self.keyboard.key()
@@ -149,7 +149,7 @@ class Labelling:
         typer.echo(f"\n--- {head}{f', {num_skipped} skipped' if num_skipped else ''} " + "-" * 40)
         for name, text in request.shown(item).items():
             typer.echo(f"{visible_line(name)}: {visible(text)}")
-        if menu.keys and (menu.task.form != "set" or not self.keyboard.by_key):
+        if menu.keys and (not menu.task.kind.takes_several or not self.keyboard.by_key):
             typer.echo("\n".join(f"  {key}  {visible(name)}" for key, name in zip(menu.keys, menu.names, strict=True)))
         elif menu.names and not menu.keys:
             typer.echo("  " + ", ".join(visible_line(name) for name in menu.names))
@@ -165,7 +165,7 @@ def _help(menu: Menu) -> str:
     commands = f"{mark}{SKIP} skip, {mark}{UNDO} take the last answer back, {mark}{QUIT} leave (answers are stored)"
     if menu.is_typed:
         what = "type the answer" if not menu.names else "type a label, or its beginning"
-    elif menu.task.form == "set":
+    elif menu.task.kind.takes_several:
         what = "keys switch labels on and off, Enter stores; as a line: keys with spaces, or none"
     else:
         what = "the key of a label"

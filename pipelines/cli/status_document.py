@@ -11,7 +11,7 @@ from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
 from activelora.evaluation.forecast import forecast
-from activelora.evaluation.headline import headline_of
+from activelora.kinds.registry import headline_of
 
 
 def standing(campaign: Campaign) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "due": [str(unit) for unit in plan.units],
         "logs": _logs(campaign, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
-        "forecast": forecast(campaign).document(),
+        "forecast": forecast(campaign, headline_of(campaign.config.task)).document(),
         "rounds": [_round(campaign, record) for record in records],
         "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }

@@ -13,6 +13,7 @@ from activelora.campaign.ledger import planned_rounds
 from activelora.comparison.measured import CONTROL, Method, Run
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.kinds.registry import get_kind
 from activelora.progress import track
 from activelora.rules.file import load_with_settings
 from pipelines.comparisons.workers import ComparisonError, Workers, rounds_measured, take_over
@@ -101,7 +102,7 @@ class Grid:
         own = (f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}")
         config = load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
         try:
-            check_fit(config)
+            check_fit(config, get_kind(config.task.kind))
         except ConfigError as error:
             raise ProblemsError([error]) from None
         return config

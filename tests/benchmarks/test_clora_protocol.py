@@ -73,11 +73,11 @@ def test_legacy_reports_the_validation_split_but_for_its_last_batch(data):
 
 
 def test_legacy_prompts_have_the_published_faults_and_clean_ones_do_not(data):
-    from activelora.tasks.registry import make_task
+    from activelora.kinds.registry import make_task
 
     def prompt(task, legacy):
         rows = read_rows(data, task, "train", legacy)
-        return make_task(legacy_task(task) if legacy else clean_task(task)).query(rows.items[1])
+        return make_task(legacy_task(task) if legacy else clean_task(task)).queries(rows.items[1])[0]
 
     assert "choice 0 of 1) A\n" in prompt("OBQA", True).prompt
     assert "Chioces:" in prompt("OBQA", True).prompt

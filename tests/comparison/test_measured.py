@@ -7,8 +7,9 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.comparison.measured import Method, Run, holdout_noise
-from activelora.evaluation.judges import CHOICE_SCHEMA, SET_SCHEMA
-from components.evaluate_adapter.written import TEXT_SCHEMA
+from activelora.evaluation.judges import CHOICE_SCHEMA
+from activelora.kinds.generation.judge import TEXT_SCHEMA
+from activelora.kinds.multi_label.judge import SET_SCHEMA
 from tests.pipelines.conftest import finish_step, make_config
 
 WRITING = {"kind": "generation", "prompt": "{text}"}

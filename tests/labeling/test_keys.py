@@ -5,9 +5,8 @@ import pytest
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import LabelError
-from activelora.labeling.answers import written_answer
+from activelora.kinds.registry import make_task
 from activelora.labeling.keys import COMMANDS, Menu, visible, visible_line
-from activelora.tasks.registry import make_task
 
 ITEM = Item("id", {"text": "t"}, ("red", "green", "blue"))
 
@@ -59,7 +58,7 @@ LINES = [
 def test_lines(task, line, label):
     found = menu(**task)
     assert found.read(line) == label
-    written = written_answer(found.task, label, ITEM)
+    written = found.task.written_label(label, ITEM)
     assert found.task.parse_label(written, ITEM) == label
 
 

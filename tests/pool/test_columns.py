@@ -15,19 +15,17 @@ from hypothesis import strategies as st
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
+from activelora.kinds.registry import make_task
 from activelora.pool import columns
-from activelora.pool.chunks import ChunkReader
 from activelora.pool.column_census import ColumnCensus, _places
-from activelora.pool.column_survey import is_columnar
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.formats import READERS
 from activelora.pool.problems import Problems
-from activelora.pool.survey import survey_data
 from activelora.seeding import item_draw
-from activelora.tasks.registry import make_task
 from components.ingest_pool.step import run
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
+from tests.pool.surveying import chunk_reader, is_columnar, shards, survey_data
 from tests.pool.test_survey import splits, write
 
 TWO_COLUMNS = {"kind": "classification", "labels": ["sport", "politics"], "prompt": "{title}: {text}\nTopic:"}
@@ -56,7 +54,7 @@ def by_rows(config, files, use):
 
 def by_columns(config, files, use, chunk_bytes):
     problems, found = Problems(), []
-    for chunk in ChunkReader(config, use, problems, chunk_bytes).read(files):
+    for chunk in chunk_reader(config, use, problems, chunk_bytes).read(files):
         ids = columns.id_texts(columns.digests(columns.contents(chunk.fields), 10)).to_pylist()
         for row, id_ in enumerate(ids):
             item = chunk.item(row, id_)
@@ -243,8 +241,6 @@ def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):
 
 
 def test_data_that_change_between_the_two_readings_are_refused(tmp_path, make_config):
-    from activelora.pool.column_survey import shards
-
     write(tmp_path, pool=rows(60))
     config = make_config(holdout={"path": "pool.jsonl"})
     write(tmp_path, pool=rows(60), other=rows(60, 100))

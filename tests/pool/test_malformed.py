@@ -8,10 +8,9 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import ActiveLoRAError, ProblemsError
-from activelora.pool.inspect import inspect_data
-from activelora.pool.survey import stream_items, survey_data
 from components.ingest_pool.step import run
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
+from tests.pool.surveying import inspect_data, stream_items, survey_data
 
 GOOD = jsonl(rows(12))
 YES_NO = {"kind": "yes_no", "prompt": "{text}"}

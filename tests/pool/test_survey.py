@@ -3,9 +3,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activelora.errors import ProblemsError
-from activelora.pool.inspect import inspect_data
-from activelora.pool.survey import survey_data
 from tests.pool.conftest import CHOICE_TASK, TASK, jsonl, rows
+from tests.pool.surveying import inspect_data, survey_data
 
 
 def splits(survey):

@@ -5,16 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
-from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
-from activelora.tasks.generation import Generation, same_answer
-from activelora.tasks.registry import make_task
+from activelora.kinds.generation.task import Generation, same_answer
+from tests.tasks.checking import checked_task
 
 ITEM = Item("i", {"text": "x"})
 
 
 def task_of(**changes):
-    task = make_task(TaskConfig.model_validate({"kind": "generation", "prompt": "{text}", **changes}))
+    task = checked_task({"kind": "generation", "prompt": "{text}", **changes})
     assert isinstance(task, Generation)
     return task
 

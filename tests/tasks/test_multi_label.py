@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
-from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
-from activelora.tasks.multi_label import MultiLabel
-from activelora.tasks.registry import make_task
+from activelora.kinds.multi_label.task import MultiLabel
+from tests.tasks.checking import checked_task
 
 ITEM = Item("i", {"text": "x"})
 LABELS = ("red", "Green light", "blue")
@@ -18,7 +17,7 @@ LABELS = ("red", "Green light", "blue")
 
 def task_of(**changes):
     settings = {"kind": "multi_label", "prompt": "{text}: {label}?", "labels": LABELS, **changes}
-    task = make_task(TaskConfig.model_validate(settings))
+    task = checked_task(settings)
     assert isinstance(task, MultiLabel)
     return task
 

@@ -5,7 +5,7 @@ import pytest
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import LabelError
-from activelora.tasks.registry import make_task
+from activelora.kinds.registry import make_task
 
 TASK = make_task(TaskConfig(kind="multiple_choice", prompt="{text}\n{choices}", answer="letters"))
 NUMBERS = Item("1", {"text": "How many?"}, ("1", "27", "180", "365"))

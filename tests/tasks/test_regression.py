@@ -5,17 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
-from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
-from activelora.tasks.registry import make_task
-from activelora.tasks.regression import Regression
+from activelora.kinds.regression.task import Regression
+from tests.tasks.checking import checked_task
 
 ITEM = Item("i", {"text": "x"})
 
 
 def task_of(**changes):
     settings = {"kind": "regression", "prompt": "{text}", "minimum": 1, "maximum": 5, **changes}
-    task = make_task(TaskConfig.model_validate(settings))
+    task = checked_task(settings)
     assert isinstance(task, Regression)
     return task
 

@@ -17,6 +17,7 @@ from activelora.campaign.records import ITEM_SCHEMA, LABEL_SCHEMA, LABELED_ITEM_
 from activelora.config import CampaignConfig
 from activelora.evaluation import evaluation
 from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.headline import ACCURACY
 from activelora.rules.file import checked_config
 
 LABELS = ("ec2", "sagemaker", "glue", "iam", "rds", "redshift", "cognito-idp", "s3")
@@ -87,7 +88,7 @@ def write_evaluation(campaign: Campaign, round_: int, skill: float) -> None:
     document |= {"label_prior": None, "temperature": None, "scaled": None}
     metrics = evaluation.flat_metrics(document) | {"num_holdout": NUM_HOLDOUT, "seconds": 12.0}
     present = champion(campaign, before_round=round_)
-    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present)
+    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present, ACCURACY)
     attempt = campaign.attempt(Unit("evaluate_adapter", round_))
     attempt.write_json("evaluation.json", document)
     best = round_ if not reasons else (present.round if present else None)

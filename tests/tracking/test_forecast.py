@@ -5,6 +5,7 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.evaluation.forecast import forecast
+from activelora.evaluation.headline import ACCURACY
 from activelora.tracking.report import render_report
 from tests.pipelines.conftest import finish_step, make_config
 
@@ -32,7 +33,7 @@ def law(num_rounds, ceiling=0.95, exponent=0.8):
 
 
 def test_a_target_within_reach(campaign_of):
-    found = forecast(campaign_of(law(10), num_holdout=1e7), 0.9)
+    found = forecast(campaign_of(law(10), num_holdout=1e7), ACCURACY, 0.9)
     assert found.status == "within_reach"
     needed = 4 * (0.5 / 0.05) ** (1 / 0.8) - 40
     assert found.more_labels == pytest.approx(needed, abs=3)
@@ -44,38 +45,38 @@ def test_a_target_within_reach(campaign_of):
 
 
 def test_a_small_holdout_gives_no_upper_end_and_says_so(campaign_of):
-    found = forecast(campaign_of(law(5), num_holdout=100.0), 0.93)
+    found = forecast(campaign_of(law(5), num_holdout=100.0), ACCURACY, 0.93)
     assert found.high is None
     assert "no upper end" in found.sentence or "if at all" in found.sentence
 
 
 def test_a_target_out_of_reach(campaign_of):
-    found = forecast(campaign_of(law(10, ceiling=0.8), num_holdout=1e7), 0.9)
+    found = forecast(campaign_of(law(10, ceiling=0.8), num_holdout=1e7), ACCURACY, 0.9)
     assert (found.status, found.more_labels, found.high) == ("out_of_reach", None, None)
     assert found.sentence.startswith("the curve does not reach 90.0 % accuracy: with 10 times the 40 labels it comes")
 
 
 def test_a_target_that_is_reached(campaign_of):
-    found = forecast(campaign_of([0.3, 0.92]), 0.9)
+    found = forecast(campaign_of([0.3, 0.92]), ACCURACY, 0.9)
     assert (found.status, found.more_labels) == ("reached", 0)
     assert found.sentence == "90.0 % accuracy is reached: 92.0 % with 4 labels"
 
 
 @pytest.mark.parametrize("num_rounds", [0, 1, 3])
 def test_too_few_rounds(campaign_of, num_rounds):
-    found = forecast(campaign_of(law(num_rounds)), 0.99)
+    found = forecast(campaign_of(law(num_rounds)), ACCURACY, 0.99)
     assert found.status == "too_few_rounds"
     assert found.sentence == f"too few rounds to forecast: {num_rounds} trained so far, and 4 are needed"
 
 
 def test_the_target_is_the_campaign_file_s(campaign_of):
     campaign = campaign_of(law(6), stopping={"max_rounds": 20, "target_accuracy": 0.91})
-    assert forecast(campaign).target == 0.91
-    assert forecast(campaign, 0.94).target == 0.94
+    assert forecast(campaign, ACCURACY).target == 0.91
+    assert forecast(campaign, ACCURACY, 0.94).target == 0.94
 
 
 def test_without_a_target_it_says_what_twice_the_labels_bring(campaign_of):
-    found = forecast(campaign_of(law(10), num_holdout=1e7))
+    found = forecast(campaign_of(law(10), num_holdout=1e7), ACCURACY)
     assert found.status == "value"
     assert found.value == pytest.approx(0.95 - 0.5 * 20**-0.8, abs=2e-3)
     assert found.low <= found.value <= found.high

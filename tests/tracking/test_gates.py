@@ -4,20 +4,21 @@ import pytest
 
 from activelora.config import GatesConfig
 from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.headline import ACCURACY
 from tests.tracking.conftest import Builder, write_evaluation
 
 METRICS = {"accuracy": 0.7, "ece": 0.1}
 
 
 def test_round_zero_never_passes() -> None:
-    assert gate_failures(GatesConfig(), 0, METRICS, None)
+    assert gate_failures(GatesConfig(), 0, METRICS, None, ACCURACY)
 
 
 def test_each_gate_gives_its_reason() -> None:
     gates = GatesConfig(min_accuracy=0.8, max_ece=0.05)
-    reasons = gate_failures(gates, 1, METRICS, None)
+    reasons = gate_failures(gates, 1, METRICS, None, ACCURACY)
     assert reasons == ["accuracy 0.700 is below the gate's 0.800", "ECE 0.100 is above the gate's 0.050"]
-    assert gate_failures(GatesConfig(min_accuracy=0.7, max_ece=0.1), 1, METRICS, None) == []
+    assert gate_failures(GatesConfig(min_accuracy=0.7, max_ece=0.1), 1, METRICS, None, ACCURACY) == []
 
 
 def test_champion_is_the_latest_round_that_passed(build_campaign: Builder) -> None:
@@ -26,9 +27,11 @@ def test_champion_is_the_latest_round_that_passed(build_campaign: Builder) -> No
     assert champion(campaign, before_round=1) is None
     write_evaluation(campaign, 2, skill=0.0)
     assert champion(campaign).round == 1
-    assert gate_failures(GatesConfig(), 3, {"accuracy": 0.01, "ece": 0}, champion(campaign))[0].endswith("round 1")
+    assert gate_failures(GatesConfig(), 3, {"accuracy": 0.01, "ece": 0}, champion(campaign), ACCURACY)[0].endswith(
+        "round 1"
+    )
     assert not gate_failures(
-        GatesConfig(improve_on_champion=False), 3, {"accuracy": 0.01, "ece": 0}, champion(campaign)
+        GatesConfig(improve_on_champion=False), 3, {"accuracy": 0.01, "ece": 0}, champion(campaign), ACCURACY
     )
     write_evaluation(campaign, 3, skill=5.0)
     assert champion(campaign).round == 3
@@ -37,7 +40,9 @@ def test_champion_is_the_latest_round_that_passed(build_campaign: Builder) -> No
 
 def test_as_good_as_the_champion_is_enough(build_campaign: Builder) -> None:
     present = champion(build_campaign(1))
-    assert gate_failures(GatesConfig(), 2, {"accuracy": present.metrics["accuracy"], "ece": 0.5}, present) == []
+    assert (
+        gate_failures(GatesConfig(), 2, {"accuracy": present.metrics["accuracy"], "ece": 0.5}, present, ACCURACY) == []
+    )
 
 
 def test_no_round_no_champion(build_campaign: Builder) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from xml.etree import ElementTree
 
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
-from activelora.tasks.registry import make_task
-from activelora.tasks.task import Task
+from activelora.kinds.registry import make_task
+from activelora.tasks.task import Form, Task
 
 CONTROL = "label"
 """The name of the tag that takes the answer."""
@@ -25,12 +25,6 @@ NO_LABEL = "none of these"
 MAX_INLINE = 8
 MAX_LISTED = 30
 """More labels than this are chosen from a list that opens."""
-_WANTED = {
-    "choice": "Choose the one answer that fits.",
-    "set": f"Choose every label that fits, or “{NO_LABEL}”.",
-    "number": "Give {hint}.",
-    "text": "Write the answer. A text that is there already may be changed.",
-}
 
 
 def interface(config: CampaignConfig) -> str:
@@ -43,46 +37,21 @@ def interface(config: CampaignConfig) -> str:
             ElementTree.SubElement(view, "Header", value=column, size="5")
         ElementTree.SubElement(view, "Text", name=name, value=f"${name}", granularity="word")
     target = next(iter(names.values()))
-    if task.form == "number":
-        low, high = task.label_names[0], task.label_names[-1]
-        ElementTree.SubElement(view, "Header", value=f"Answer: {task.label_hint}", size="5")
-        shape = {"min": low, "max": high, "step": "any"}
-        ElementTree.SubElement(view, "Number", {"name": CONTROL, "toName": target, "required": "true", **shape})
-    elif task.form == "text":
-        shape = {"rows": "8", "editable": "true", "maxSubmissions": "1", "placeholder": "Write the answer here"}
-        ElementTree.SubElement(view, "TextArea", {"name": CONTROL, "toName": target, "required": "true", **shape})
-    else:
-        _add_choices(view, task, target)
+    _CONTROLS[task.kind.form].add_to(view, task, target)
     return ElementTree.tostring(view, encoding="unicode")
-
-
-def _add_choices(view: ElementTree.Element, task: Task, target: str) -> None:
-    labels = shown_labels(task)
-    is_set = task.form == "set"
-    shape = {"choice": "multiple" if is_set else "single-radio", "required": "true"}
-    if labels and len(labels) <= MAX_INLINE:
-        shape["showInline"] = "true"
-    elif len(labels) > MAX_LISTED:
-        shape |= {"layout": "select", "choice": "multiple" if is_set else "single"}
-    if needs_data(task):
-        shape["value"] = f"${CHOICES}"
-    choices = ElementTree.SubElement(view, "Choices", {"name": CONTROL, "toName": target, **shape})
-    if not needs_data(task):
-        for label in labels:
-            ElementTree.SubElement(choices, "Choice", value=label)
 
 
 def needs_data(task: Task) -> bool:
     """Tell whether the choices travel with each item."""
-    return task.needs_choices or any(label.startswith("$") for label in shown_labels(task))
+    return task.kind.needs_choices or any(label.startswith("$") for label in shown_labels(task))
 
 
 def shown_labels(task: Task) -> list[str]:
     """Return the labels as they are shown; none where each item has its own or there is no list."""
-    if task.form not in ("choice", "set") or task.needs_choices:
+    if not task.kind.lists_labels or task.kind.needs_choices:
         return []
     names = list(task.label_names)
-    return [*names, no_label(names)] if task.form == "set" else names
+    return [*names, no_label(names)] if task.kind.takes_several else names
 
 
 def no_label(names: Sequence[str]) -> str:
@@ -93,7 +62,7 @@ def no_label(names: Sequence[str]) -> str:
 
 def shown_choices(task: Task, item: Item) -> list[str]:
     """Return an item's answers as they are shown, in the order of their numbers."""
-    if task.needs_choices:
+    if task.kind.needs_choices:
         return [task.label_name(index, item) for index in range(len(item.choices))]
     return shown_labels(task)
 
@@ -128,14 +97,10 @@ def prediction(task: Task, item: Item, probs_C: Sequence[float], version: str) -
         version: Of the model.
     """
     best = max(range(len(probs_C)), key=lambda index: probs_C[index])
-    value: dict[str, Any]
-    if task.form == "number":
-        value = {"number": float(task.label_names[best])}
-    else:
-        value = {"choices": [shown_choices(task, item)[best]]}
-    [kind] = value
+    value = _CONTROLS[task.kind.form].value(task, item, best)
+    [tag] = value
     target = next(iter(field_names(task.columns).values()))
-    result = {"from_name": CONTROL, "to_name": target, "type": kind, "value": value}
+    result = {"from_name": CONTROL, "to_name": target, "type": tag, "value": value}
     return {"model_version": version, "score": float(probs_C[best]), "result": [result]}
 
 
@@ -144,7 +109,7 @@ def instructions(config: CampaignConfig) -> str:
     task = make_task(config.task)
     text = config.labeling.label_studio.instructions
     if text is None:
-        wanted = _WANTED[task.form].format(hint=task.label_hint)
+        wanted = _CONTROLS[task.kind.form].wanted(task)
         text = f"{wanted} Skip what cannot be answered.\n\nThe model is asked:\n{config.task.prompt}"
     return html.escape(text).replace("\n", "<br>")
 
@@ -157,19 +122,123 @@ def answer_of(task: Task, item: Item, value: Mapping[str, Any] | None) -> str | 
         item: The item.
         value: The ``value`` of the result of :data:`CONTROL`; None where there is none.
     """
-    value = value or {}
-    if task.form == "number":
+    return _CONTROLS[task.kind.form].answer(task, item, value or {})
+
+
+class _Control(Protocol):
+    """The tag that takes answers of one form."""
+
+    def add_to(self, view: ElementTree.Element, task: Task, target: str) -> None:
+        """Add the tag, for the object tag that is named."""
+
+    def wanted(self, task: Task) -> str:
+        """Return what annotators are to do."""
+
+    def value(self, task: Task, item: Item, best: int) -> dict[str, Any]:
+        """Return the model's answer, the one of that number, as the tag's value."""
+
+    def answer(self, task: Task, item: Item, value: Mapping[str, Any]) -> str | float | int | list[str]:
+        """Return the label that the tag's value carries, as the task parses it."""
+
+
+class _OneChoice:
+    """A list of which one is chosen."""
+
+    def add_to(self, view: ElementTree.Element, task: Task, target: str) -> None:
+        _add_choices(view, task, target, "single-radio", "single")
+
+    def wanted(self, task: Task) -> str:
+        return "Choose the one answer that fits."
+
+    def value(self, task: Task, item: Item, best: int) -> dict[str, Any]:
+        return {"choices": [shown_choices(task, item)[best]]}
+
+    def answer(self, task: Task, item: Item, value: Mapping[str, Any]) -> str | int | list[str]:
+        chosen = _chosen(value)
+        if isinstance(chosen, str) or len(chosen) != 1:
+            return chosen if isinstance(chosen, str) else " and ".join(chosen)
+        shown = shown_choices(task, item)
+        return shown.index(chosen[0]) if task.kind.needs_choices and chosen[0] in shown else chosen[0]
+
+
+class _ManyChoices(_OneChoice):
+    """A list of which any number is chosen."""
+
+    def add_to(self, view: ElementTree.Element, task: Task, target: str) -> None:
+        _add_choices(view, task, target, "multiple", "multiple")
+
+    def wanted(self, task: Task) -> str:
+        return f"Choose every label that fits, or “{NO_LABEL}”."
+
+    def answer(self, task: Task, item: Item, value: Mapping[str, Any]) -> str | list[str]:
+        chosen = _chosen(value)
+        if isinstance(chosen, str):
+            return chosen
+        return [] if chosen == [no_label(task.label_names)] else chosen or [""]  # [] would be: no label fits
+
+
+class _NumberField:
+    """A field for a number."""
+
+    def add_to(self, view: ElementTree.Element, task: Task, target: str) -> None:
+        low, high = task.label_names[0], task.label_names[-1]
+        ElementTree.SubElement(view, "Header", value=f"Answer: {task.label_hint}", size="5")
+        shape = {"min": low, "max": high, "step": "any"}
+        ElementTree.SubElement(view, "Number", {"name": CONTROL, "toName": target, "required": "true", **shape})
+
+    def wanted(self, task: Task) -> str:
+        return f"Give {task.label_hint}."
+
+    def value(self, task: Task, item: Item, best: int) -> dict[str, Any]:
+        return {"number": float(task.label_names[best])}
+
+    def answer(self, task: Task, item: Item, value: Mapping[str, Any]) -> str | float:
         number = value.get("number", "")
         return number if isinstance(number, int | float) else str(number)
-    if task.form == "text":
+
+
+class _TextField:
+    """A field for a text."""
+
+    def add_to(self, view: ElementTree.Element, task: Task, target: str) -> None:
+        shape = {"rows": "8", "editable": "true", "maxSubmissions": "1", "placeholder": "Write the answer here"}
+        ElementTree.SubElement(view, "TextArea", {"name": CONTROL, "toName": target, "required": "true", **shape})
+
+    def wanted(self, task: Task) -> str:
+        return "Write the answer. A text that is there already may be changed."
+
+    def value(self, task: Task, item: Item, best: int) -> dict[str, Any]:
+        return {"text": [task.label_name(best, item)]}
+
+    def answer(self, task: Task, item: Item, value: Mapping[str, Any]) -> str:
         parts = value.get("text", "")
         return parts if isinstance(parts, str) else "\n".join(str(part) for part in parts)
+
+
+_CONTROLS: dict[Form, _Control] = {
+    "choice": _OneChoice(),
+    "set": _ManyChoices(),
+    "number": _NumberField(),
+    "text": _TextField(),
+}
+
+
+def _add_choices(view: ElementTree.Element, task: Task, target: str, choice: str, listed: str) -> None:
+    labels = shown_labels(task)
+    shape = {"choice": choice, "required": "true"}
+    if labels and len(labels) <= MAX_INLINE:
+        shape["showInline"] = "true"
+    elif len(labels) > MAX_LISTED:
+        shape |= {"layout": "select", "choice": listed}
+    if needs_data(task):
+        shape["value"] = f"${CHOICES}"
+    choices = ElementTree.SubElement(view, "Choices", {"name": CONTROL, "toName": target, **shape})
+    if not needs_data(task):
+        for label in labels:
+            ElementTree.SubElement(choices, "Choice", value=label)
+
+
+def _chosen(value: Mapping[str, Any]) -> list[str] | str:
+    """Return what was chosen; as text, which no task accepts, where it is no list of texts."""
     chosen = value.get("choices", [])
-    if not isinstance(chosen, list) or not all(isinstance(one, str) for one in chosen):
-        return str(chosen)
-    if task.form == "set":
-        return [] if chosen == [no_label(task.label_names)] else chosen or [""]  # [] would be: no label fits
-    if len(chosen) != 1:
-        return " and ".join(chosen)
-    shown = shown_choices(task, item)
-    return shown.index(chosen[0]) if task.needs_choices and chosen[0] in shown else chosen[0]
+    return chosen if isinstance(chosen, list) and all(isinstance(one, str) for one in chosen) else str(chosen)

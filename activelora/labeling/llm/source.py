@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activelora.labeling.answers import written_answer
 from activelora.labeling.cache import Kept
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer
@@ -177,7 +176,7 @@ def _answer(request: Request, item_id: str, verdict: Verdict) -> Answer:
         file=verdict.key,
         line=1,
         item_id=item_id,
-        label=written_answer(request.task, verdict.label, request.items[item_id]),
+        label=request.task.written_label(verdict.label, request.items[item_id]),
         annotator=f"llm:{request.campaign.config.labeling.llm.model}",
         labeled_at=datetime.fromisoformat(verdict.at),
     )

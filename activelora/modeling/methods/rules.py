@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from activelora.config import AdapterConfig, CampaignConfig
 from activelora.config.conflict import Conflict
+from activelora.kinds.registry import get_kind
 
 
 def needs_dropout(config: AdapterConfig) -> Conflict | None:
@@ -28,7 +29,7 @@ def weight_samples(config: CampaignConfig) -> Iterator[Conflict]:
 def ensemble(config: CampaignConfig) -> Iterator[Conflict]:
     """Refuse what has no meaning for independently trained members."""
     yield from weight_samples(config)
-    if config.task.kind == "generation":
+    if get_kind(config.task.kind).writes:
         yield _no_task(config, "its members each write another text")
     if config.scoring.two_stage is not None:
         yield Conflict(
@@ -41,7 +42,7 @@ def ensemble(config: CampaignConfig) -> Iterator[Conflict]:
 def laplace(config: CampaignConfig) -> Iterator[Conflict]:
     """Refuse tasks whose predictive distribution is not one softmax over the answers' scores."""
     yield from weight_samples(config)
-    if config.task.kind in ("generation", "regression", "multi_label"):
+    if not get_kind(config.task.kind).one_softmax:
         yield _no_task(config, "it linearises the scores of one answer among several")
     settings = config.adapter.laplace
     if settings.prior_precision is None and settings.prior_from == "held_out" and config.acquisition.batch_size < 2:

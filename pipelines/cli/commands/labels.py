@@ -96,8 +96,8 @@ def diff_command(
     """Show what labels round B trains on that round A did not: added and corrected ones."""
     from activelora.campaign.label_history import difference
     from activelora.campaign.labels import label_snapshot
+    from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
-    from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place, to_read=True)
     first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
@@ -119,8 +119,8 @@ def blame_command(
 ) -> None:
     """Show every record of an item, or of all: who, when, in which round, from where, and what replaced it."""
     from activelora.campaign.label_history import history
+    from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
-    from activelora.tasks.registry import make_task
 
     campaign = open_campaign(place, to_read=True)
     entries = history(campaign)

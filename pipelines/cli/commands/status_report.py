@@ -58,7 +58,7 @@ def forecast(
     """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
     from activelora.errors import ConfigError
     from activelora.evaluation import forecast as outlook
-    from activelora.evaluation.headline import headline_of
+    from activelora.kinds.registry import headline_of
 
     campaign = open_campaign(place, to_read=True)
     headline = headline_of(campaign.config.task)
@@ -68,7 +68,7 @@ def forecast(
             where="--target",
             remedy="Write 0.9 for 90 %.",
         )
-    found = outlook.forecast(campaign, target)
+    found = outlook.forecast(campaign, headline, target)
     typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
 
 

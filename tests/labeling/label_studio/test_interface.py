@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
 from activelora.errors import LabelError, ProblemsError
+from activelora.kinds.registry import make_task
 from activelora.labeling.label_studio.interface import (
     answer_of,
     field_names,
@@ -18,7 +19,6 @@ from activelora.labeling.label_studio.interface import (
     prediction,
 )
 from activelora.rules.file import checked_config
-from activelora.tasks.registry import make_task
 
 NASTY = """<script>alert("x")</script> & 'quotes' "double" ]]> &lt;b&gt;"""
 TASKS = {

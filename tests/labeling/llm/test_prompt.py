@@ -7,9 +7,9 @@ import pytest
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import LabelError
+from activelora.kinds.registry import make_task
 from activelora.labeling.llm.prompt import read_reply
 from activelora.labeling.request import make_request
-from activelora.tasks.registry import make_task
 from tests.labeling.conftest import make_campaign, select
 from tests.labeling.llm.test_source import llm
 

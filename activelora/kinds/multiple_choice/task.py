@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
+from activelora.kinds import labels
+from activelora.kinds.multiple_choice.kind import KIND
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Form, Query
+from activelora.tasks.task import Kind, Query, Reading
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _REMEDY = "Write whichever of letter, number from 0 and text means one choice only; in JSON, an integer is the number."
@@ -26,10 +29,11 @@ class MultipleChoice:
 
     config: TaskConfig
 
-    form: ClassVar[Form] = "choice"
+    kind: ClassVar[Kind] = KIND
     label_hint: ClassVar[str | None] = None
-    label_names: tuple[str, ...] = ()
-    needs_choices = True
+    label_names: ClassVar[tuple[str, ...]] = ()
+    values: ClassVar[tuple[float, ...] | None] = None
+    description: ClassVar[str] = "Every item brings its own choices; the model picks one."
 
     def __post_init__(self) -> None:
         places = self.template.places
@@ -41,9 +45,9 @@ class MultipleChoice:
             )
 
     @property
-    def scores_text(self) -> bool:
-        """True for ``answer: text``."""
-        return self.config.answer == "text"
+    def reading(self) -> Reading:
+        """By its letter, or for ``answer: text`` by all its tokens."""
+        return "mean_of_tokens" if self.config.answer == "text" else "first_token"
 
     @cached_property
     def template(self) -> Template:
@@ -55,12 +59,17 @@ class MultipleChoice:
         """The columns that the prompt names."""
         return tuple(place for place in self.template.places if place != "choices")
 
-    def query(self, item: Item) -> Query:
+    def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns and its lettered choices."""
         letters = tuple(_LETTERS[: len(item.choices)])
         lines = "\n".join(f"{letter}. {choice}" for letter, choice in zip(letters, item.choices, strict=True))
         prompt = self.template.fill({**item.fields, "choices": lines})
-        return Query(prompt, self.template.closing, item.choices if self.scores_text else letters)
+        answers = item.choices if self.reading == "mean_of_tokens" else letters
+        return [Query(prompt, self.template.closing, answers)]
+
+    def targets(self, label: int) -> list[int]:
+        """Return the choice."""
+        return [label]
 
     def parse_label(self, raw: object, item: Item) -> int:
         """Accept an integer (the choice's number from 0); or written, the choice's text, its letter or its number.
@@ -93,3 +102,19 @@ class MultipleChoice:
     def label_name(self, label: int, item: Item) -> str:
         """Return letter and text of the choice."""
         return f"{_LETTERS[label]}. {item.choices[label]}"
+
+    def is_rounded(self, raw: object) -> bool:
+        """Return False: a label is one or none."""
+        return False
+
+    def written_label(self, label: int, item: Item) -> int:
+        """Return the number of the choice, which is never mistaken for another one's text."""
+        return label
+
+    def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
+        """Return the counts by the choices' numbers."""
+        return labels.counts_by_name((), counts)
+
+    def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
+        """Return none: choices are not the same from item to item."""
+        return []

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
+from activelora.kinds.generation.kind import KIND
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Form, Query
+from activelora.tasks.task import Kind, Query, Reading
 
 MARK = "####"
 MAX_ANSWER_CHARS = 20_000
@@ -30,9 +32,12 @@ class Generation:
 
     config: TaskConfig
 
-    form: ClassVar[Form] = "text"
-    scores_text: ClassVar[bool] = False
-    needs_choices: ClassVar[bool] = False
+    kind: ClassVar[Kind] = KIND
+    values: ClassVar[tuple[float, ...] | None] = None
+    reading: ClassVar[Reading] = "written"
+    description: ClassVar[str] = (
+        "The model writes its answer as text; accuracy counts final answers that equal the gold one."
+    )
     label_names: ClassVar[tuple[str, ...]] = ()
     label_hint: ClassVar[str] = "the answer as text"
 
@@ -53,9 +58,13 @@ class Generation:
         """The columns that the prompt names."""
         return self.template.places
 
-    def query(self, item: Item) -> Query:
+    def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns; there is no list of answers."""
-        return Query(self.template.fill(item.fields), self.template.closing, ())
+        return [Query(self.template.fill(item.fields), self.template.closing, ())]
+
+    def targets(self, label: str) -> list[int]:
+        """Return the only answer that there is to learn: the gold text."""
+        return [0]
 
     def parse_label(self, raw: object, item: Item) -> str:
         """Accept any text that is not empty; numbers are written out.
@@ -77,6 +86,22 @@ class Generation:
     def label_name(self, label: str, item: Item) -> str:
         """Return the beginning of the text."""
         return label if len(label) <= _MAX_SHOWN else f"{label[:_MAX_SHOWN]}…"
+
+    def is_rounded(self, raw: object) -> bool:
+        """Return False: a text stays as it is."""
+        return False
+
+    def written_label(self, label: str, item: Item) -> str:
+        """Return the text."""
+        return label
+
+    def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
+        """Return nothing: nearly every text is another one."""
+        return {}
+
+    def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
+        """Return none: there is no list of texts."""
+        return []
 
     def final_answer(self, text: str) -> str | None:
         """Return what of an answer is compared; None if the expression of ``task.extract`` finds nothing."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
+from activelora.kinds.multi_label.kind import KIND
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Form, Query
+from activelora.tasks.task import Kind, Query, Reading
 
 NO_LABELS = "none"
 """How the empty set is written where an empty cell would mean that nothing was said."""
@@ -29,9 +30,9 @@ class MultiLabel:
 
     config: TaskConfig
 
-    form: ClassVar[Form] = "set"
-    scores_text: ClassVar[bool] = False
-    needs_choices: ClassVar[bool] = False
+    kind: ClassVar[Kind] = KIND
+    values: ClassVar[tuple[float, ...] | None] = None
+    reading: ClassVar[Reading] = "first_token"
 
     def __post_init__(self) -> None:
         if "label" not in self.template.places:
@@ -58,6 +59,14 @@ class MultiLabel:
         return self.config.labels
 
     @property
+    def description(self) -> str:
+        """What the model does."""
+        return (
+            f"For each of {len(self.label_names)} labels, the model says whether an item has it. Accuracy counts items "
+            "all of whose labels are right:"
+        )
+
+    @property
     def label_hint(self) -> str:
         """How to write several labels."""
         return f"{' | '.join(self.label_names)}; several with | between them, no label as {NO_LABELS}"
@@ -74,9 +83,9 @@ class MultiLabel:
         prompts = (self.template.fill({**values, "label": name}) for name in self.label_names)
         return [Query(prompt, self.template.closing, answers) for prompt in prompts]
 
-    def query(self, item: Item) -> Query:
-        """Return the question about the first label."""
-        return self.queries(item)[0]
+    def targets(self, label: int) -> list[int]:
+        """Return no or yes for each label."""
+        return [label >> place & 1 for place in range(len(self.label_names))]
 
     def parse_label(self, raw: object, item: Item) -> int:
         """Accept a list of names, as such or as JSON, or names with ; or | between them; empty and ``none`` are none.
@@ -90,6 +99,23 @@ class MultiLabel:
         """Return the names, with ; between them."""
         names = [name for index, name in enumerate(self.label_names) if label >> index & 1]
         return "; ".join(names) or NO_LABELS
+
+    def is_rounded(self, raw: object) -> bool:
+        """Return False: a label is one or none."""
+        return False
+
+    def written_label(self, label: int, item: Item) -> list[str]:
+        """Return the names."""
+        return [name for index, name in enumerate(self.label_names) if label >> index & 1]
+
+    def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
+        """Return how many items have each label, those that some have."""
+        found = {name: _count_bit(counts, place) for place, name in enumerate(self.label_names)}
+        return {name: count for name, count in found.items() if count}
+
+    def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
+        """Return the labels that no item has."""
+        return [name for place, name in enumerate(self.label_names) if not _count_bit(counts, place)]
 
     def _parts(self, raw: object) -> list[str]:
         if isinstance(raw, str) and raw.strip().startswith("["):
@@ -114,3 +140,7 @@ class MultiLabel:
                 raise LabelError(f"{part[:80]!r} is not a label of this task; it has: {shown}")
             mask |= 1 << places[part]
         return mask
+
+
+def _count_bit(counts: Mapping[Any, int], place: int) -> int:
+    return sum(count for mask, count in counts.items() if mask >> place & 1)

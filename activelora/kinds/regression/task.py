@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
+from activelora.kinds import labels
+from activelora.kinds.regression.kind import KIND
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Form, Query
+from activelora.tasks.task import Kind, Query, Reading
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,8 @@ class Regression:
 
     config: TaskConfig
 
-    form: ClassVar[Form] = "number"
-    scores_text: ClassVar[bool] = False
-    needs_choices: ClassVar[bool] = False
+    kind: ClassVar[Kind] = KIND
+    reading: ClassVar[Reading] = "all_tokens"
 
     def __post_init__(self) -> None:
         for place in ("labels", "choices"):
@@ -67,13 +69,22 @@ class Regression:
         return tuple(float(name) for name in self.label_names)
 
     @property
+    def description(self) -> str:
+        """What the model does."""
+        return f"The model answers with {self.label_hint}, in steps of {self.config.step}."
+
+    @property
     def label_hint(self) -> str:
         """The range."""
         return f"a number from {self.label_names[0]} to {self.label_names[-1]}"
 
-    def query(self, item: Item) -> Query:
+    def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns; the answers are the grid's values."""
-        return Query(self.template.fill(item.fields), self.template.closing, self.label_names)
+        return [Query(self.template.fill(item.fields), self.template.closing, self.label_names)]
+
+    def targets(self, label: int) -> list[int]:
+        """Return the index of the number."""
+        return [label]
 
     def parse_label(self, raw: object, item: Item) -> int:
         """Accept a number within the range, and return the index of the nearest value (half: of the even index).
@@ -92,6 +103,18 @@ class Regression:
     def label_name(self, label: int, item: Item) -> str:
         """Return the number."""
         return self.label_names[label]
+
+    def written_label(self, label: int, item: Item) -> str:
+        """Return the number."""
+        return self.label_names[label]
+
+    def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
+        """Return the counts by number."""
+        return labels.counts_by_name(self.label_names, counts)
+
+    def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
+        """Return none: not every number of a grid need occur."""
+        return []
 
     def _place(self, raw: object) -> Decimal:
         """Return where on the grid a number lies, in steps from the minimum."""

@@ -1,38 +1,44 @@
-"""Classification: one of a fixed list of labels. Yes/no is the case of two."""
+"""One of a fixed list of labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ConfigError, LabelError
+from activelora.kinds import labels
+from activelora.kinds.classification.kind import KIND
 from activelora.tasks.prompt import Template
-from activelora.tasks.task import Form, Query
+from activelora.tasks.task import Kind, Query, Reading
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_YES_NO = {"yes": 1, "true": 1, "y": 1, "no": 0, "false": 0, "n": 0}
 
 
 @dataclass(frozen=True)
 class Classification:
-    """Classification and yes/no: the softmax over the labels' tokens at the last prompt position.
+    """The softmax over the labels' tokens at the last prompt position.
 
     With ``answer: text`` labels may begin alike: a label's score is the log-likelihood of its tokens, as far as it
     takes to tell it from every other one (:mod:`activelora.modeling.answer_paths`).
 
     Attributes:
         config: The task section of the campaign file.
+        kind: Its kind: other kinds with a fixed list of labels are made of the same parts.
+        label_names: The labels.
+        synonyms: Other ways to write a label in data → its number.
     """
 
     config: TaskConfig
+    kind: Kind
+    label_names: tuple[str, ...]
+    synonyms: Mapping[str, int] = field(default_factory=dict)
 
-    form: ClassVar[Form] = "choice"
     label_hint: ClassVar[str | None] = None
-    scores_text = False
-    needs_choices = False
+    values: ClassVar[tuple[float, ...] | None] = None
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -61,9 +67,14 @@ class Classification:
         return Template.parse(self.config.prompt)
 
     @property
-    def label_names(self) -> tuple[str, ...]:
-        """The labels; for yes/no ``("no", "yes")``, so that 1 means yes."""
-        return ("no", "yes") if self.config.kind == "yes_no" else self.config.labels
+    def reading(self) -> Reading:
+        """By its first token, or for ``answer: text`` by as many as tell the labels apart."""
+        return "as_far_as_differs" if self.config.answer == "text" else "first_token"
+
+    @property
+    def description(self) -> str:
+        """What the model does."""
+        return f"The model puts every item into one of {len(self.label_names)} classes:"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,13 +93,17 @@ class Classification:
             return "\n".join(f"{_LETTERS[index]}. {name}" for index, name in enumerate(self.label_names))
         return ", ".join(self._answers)
 
-    def query(self, item: Item) -> Query:
+    def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns."""
         prompt = self.template.fill({**item.fields, "labels": self._label_list})
-        return Query(prompt, self.template.closing, self._answers)
+        return [Query(prompt, self.template.closing, self._answers)]
+
+    def targets(self, label: int) -> list[int]:
+        """Return the label."""
+        return [label]
 
     def parse_label(self, raw: object, item: Item) -> int:
-        """Accept a label's name in any case, its number from 0, and for yes/no also true, false, y and n.
+        """Accept a label's name in any case, its number from 0, and synonyms.
 
         Raises:
             LabelError: It is none of these.
@@ -97,8 +112,8 @@ class Classification:
         names = [name.strip().casefold() for name in self.label_names]
         if text in names:
             return names.index(text)
-        if self.config.kind == "yes_no" and text in _YES_NO:
-            return _YES_NO[text]
+        if text in self.synonyms:
+            return self.synonyms[text]
         if text.isdecimal() and int(text) < len(names) and not any(name.isdecimal() for name in names):
             return int(text)
         shown = ", ".join(self.label_names[:20]) + (", ..." if len(names) > 20 else "")
@@ -107,3 +122,24 @@ class Classification:
     def label_name(self, label: int, item: Item) -> str:
         """Return the label's name."""
         return self.label_names[label]
+
+    def is_rounded(self, raw: object) -> bool:
+        """Return False: a label is one or none."""
+        return False
+
+    def written_label(self, label: int, item: Item) -> str:
+        """Return the label's name."""
+        return self.label_names[label]
+
+    def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
+        """Return the counts by name."""
+        return labels.counts_by_name(self.label_names, counts)
+
+    def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
+        """Return the labels that no item has."""
+        return labels.missing(self.label_names, counts)
+
+
+def make(config: TaskConfig) -> Classification:
+    """Return the task of a campaign file's `labels`."""
+    return Classification(config, KIND, config.labels)

@@ -1,0 +1,26 @@
+"""What goes with the kind."""
+
+from __future__ import annotations
+
+from activelora.evaluation.headline import ACCURACY
+from activelora.tasks.task import Kind
+from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
+
+KIND = Kind(
+    name="generation",
+    summary="a text that the model writes itself, such as a worked solution",
+    implementation="activelora.kinds.generation.task:Generation",
+    judge="activelora.kinds.generation.judge:TextJudge",
+    headline=ACCURACY,
+    measures=(*TEXT_MEASURES, ORACLE_NLL),
+    form="text",
+    one_answer=False,
+    one_softmax=False,
+    writes=True,
+    draws_by_label=False,
+    checks_exploration=False,
+    corrects_prior=False,
+    has_temperature=False,
+    gold_questions=False,
+    settings=("max_answer_tokens", "extract", "reduction"),
+)

@@ -1,0 +1,56 @@
+"""The kinds of tasks by name. Other packages add theirs as entry points of the group ``activelora.kinds``.
+
+An entry point is a :class:`~activelora.tasks.task.Kind`; its module must not import torch.
+"""
+
+from __future__ import annotations
+
+from activelora.config import TaskConfig
+from activelora.evaluation.headline import Headline
+from activelora.kinds.classification.kind import KIND as CLASSIFICATION
+from activelora.kinds.generation.kind import KIND as GENERATION
+from activelora.kinds.multi_label.kind import KIND as MULTI_LABEL
+from activelora.kinds.multiple_choice.kind import KIND as MULTIPLE_CHOICE
+from activelora.kinds.regression.kind import KIND as REGRESSION
+from activelora.kinds.yes_no.kind import KIND as YES_NO
+from activelora.registry import Registry
+from activelora.tasks.task import Kind, Task
+
+_KINDS = (
+    CLASSIFICATION,
+    YES_NO,
+    MULTIPLE_CHOICE,
+    MULTI_LABEL,
+    REGRESSION,
+    GENERATION,
+)
+
+KINDS: Registry[Kind] = Registry(
+    key="task.kind",
+    group="activelora.kinds",
+    built_in={kind.name: kind for kind in _KINDS},
+    check=lambda part: isinstance(part, Kind),
+)
+
+
+def get_kind(name: str) -> Kind:
+    """Return the kind that a campaign file names.
+
+    Raises:
+        ConfigError: There is none, with the nearest name; or its package cannot be loaded.
+    """
+    return KINDS.find(name)
+
+
+def make_task(config: TaskConfig) -> Task:
+    """Return the task of a campaign.
+
+    Raises:
+        ConfigError: There is no such kind, or prompt and answer form do not fit.
+    """
+    return get_kind(config.kind).make(config)
+
+
+def headline_of(config: TaskConfig) -> Headline:
+    """Return by which number a campaign is judged first."""
+    return get_kind(config.kind).headline

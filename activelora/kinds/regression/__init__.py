@@ -1,0 +1,1 @@
+"""A number on a grid."""

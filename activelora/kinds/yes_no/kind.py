@@ -1,0 +1,22 @@
+"""What goes with the kind."""
+
+from __future__ import annotations
+
+from activelora.evaluation.headline import ACCURACY
+from activelora.tasks.task import Kind
+from activelora.uncertainty.measures import MEASURES
+
+LABELS = ("no", "yes")
+"""In this order, so that 1 means yes."""
+
+KIND = Kind(
+    name="yes_no",
+    summary="yes or no",
+    implementation="activelora.kinds.yes_no.task:make",
+    judge="activelora.evaluation.judges:ChoiceJudge",
+    headline=ACCURACY,
+    measures=tuple(MEASURES),
+    aggregations=("dawid_skene", "one_coin"),
+    reworded=lambda config: LABELS,
+    fixed_labels=lambda config: LABELS,
+)

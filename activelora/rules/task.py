@@ -1,0 +1,63 @@
+"""Settings of the section `task` that do not go with its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from activelora.config import CampaignConfig, TaskConfig
+from activelora.config.conflict import Conflict
+from activelora.errors import ConfigError
+from activelora.kinds.registry import KINDS, get_kind
+from activelora.tasks.task import Kind
+
+
+def task(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield what the kind of task has not, or cannot do without."""
+    if (why := refusal(config.task)) is not None:
+        yield Conflict("task", why, "")
+
+
+def refusal(task: TaskConfig) -> str | None:
+    """Return why these settings describe no task, in words, or None.
+
+    Raises:
+        ConfigError: There is no such kind.
+    """
+    kind = get_kind(task.kind)
+    given = [name for name in TaskConfig.model_fields if _is_given(task, name)]
+    foreign = [name for name in given if name not in kind.settings and _owners(name)]
+    if "labels" in foreign:
+        return f"`labels` belong to {' and '.join(_owners('labels'))}; a {kind.name} task brings its own"
+    if task.answer not in kind.answers:
+        return f"a {kind.name} task answers by {' or by '.join(f'`{answer}`' for answer in kind.answers)}"
+    if foreign:
+        return f"`{foreign[0]}` belongs to {' and '.join(_owners(foreign[0]))} only"
+    return kind.refusal(task) or _answer_words(kind, task)
+
+
+def _answer_words(kind: Kind, task: TaskConfig) -> str | None:
+    if not task.answer_words:
+        return None
+    known = kind.reworded(task)
+    if known is None or task.answer == "letters":
+        return f"`answer_words` are for label words, and {kind.name} has `answer: {task.answer}`"
+    unknown = sorted(set(task.answer_words) - set(known))
+    return f"`answer_words` names no label of the task: {', '.join(unknown)}" if unknown else None
+
+
+def _is_given(task: TaskConfig, name: str) -> bool:
+    return name in task.model_fields_set and getattr(task, name) != TaskConfig.model_fields[name].default
+
+
+def _owners(setting: str) -> list[str]:
+    """Return the kinds that have a setting which not every kind has; none for a setting of all."""
+    return [kind.name for kind in known_kinds() if setting in kind.settings]
+
+
+def known_kinds() -> Iterator[Kind]:
+    """Yield all kinds that can be loaded."""
+    for name in KINDS:
+        try:
+            yield KINDS[name]
+        except ConfigError:  # another package's, which is refused where a campaign names it
+            continue
