@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.labeling.adjudication import adjudication_uri
 from activelora.labeling.deadlines import Moments, moments_of, shown
 from activelora.labeling.registry import get_source
@@ -16,16 +17,48 @@ from activelora.labeling.worksheet import folder_of
 STATES: tuple[State, ...] = get_args(State)
 
 
-def waiting_for(campaign: Campaign, round_: int) -> str:
+@dataclass(frozen=True)
+class Look:
+    """What a round asked for, and what the label source said.
+
+    Attributes:
+        request: What was asked for.
+        collected: What there was.
+    """
+
+    request: Request
+    collected: Collected
+
+
+def look(seen: Snapshot, round_: int) -> Look:
+    """Return who answered what in a round that waits: the label source is asked once, however many want to know."""
+
+    def ask() -> Look:
+        request = make_request(seen, round_)
+        return Look(request, get_source(seen.config.labeling.source).collect(request))
+
+    return seen.once(_look_at(round_), ask)
+
+
+def note_look(seen: Snapshot, request: Request, collected: Collected) -> None:
+    """Note what the label source was asked and said last, for :func:`look`."""
+    seen.note(_look_at(request.round), Look(request, collected))
+
+
+def _look_at(round_: int) -> str:
+    return f"who answered in round {round_}"
+
+
+def waiting_for(campaign: View, round_: int) -> str:
     """Return in words what a round waits for, where people find it and until when. Looks, and changes nothing.
 
     Empty if the round does not wait for labels now.
     """
-    select, await_ = Unit("select_batch", round_), Unit("await_labels", round_)
-    if campaign.manifest(select) is None or campaign.manifest(await_) is not None:
+    seen = snapshot_of(campaign)
+    if Unit("select_batch", round_) not in seen.done or Unit("await_labels", round_) in seen.done:
         return ""
-    request = make_request(campaign, round_)
-    return describe_wait(request, get_source(campaign.config.labeling.source).collect(request))
+    found = look(seen, round_)
+    return describe_wait(found.request, found.collected)
 
 
 def describe_wait(request: Request, collected: Collected, now: datetime | None = None) -> str:

@@ -15,9 +15,9 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.history import evaluated, read_history
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.log_lines import without_secrets
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _HELP = {
 }
 
 
-def report_metrics(campaign: Campaign) -> None:
+def report_metrics(campaign: View) -> None:
     """Write the metrics where `tracking.prometheus_textfile` and `tracking.pushgateway` say; a failure is a warning."""
     settings = campaign.config.tracking
     if settings.prometheus_textfile is None and settings.pushgateway is None:
@@ -51,7 +51,7 @@ def report_metrics(campaign: Campaign) -> None:
         _push(f"{settings.pushgateway.rstrip('/')}/metrics/job/activelora/campaign/{campaign.config.name}", text)
 
 
-def metrics_text(campaign: Campaign) -> str:
+def metrics_text(campaign: View) -> str:
     """Return the metrics in Prometheus' text format. What is not known yet is left out."""
     lines = []
     for name, value in _values(campaign).items():
@@ -60,9 +60,9 @@ def metrics_text(campaign: Campaign) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _values(campaign: Campaign) -> dict[str, float]:
-    records = read_history(campaign)
-    plan = next_plan(campaign)
+def _values(campaign: View) -> dict[str, float]:
+    seen = snapshot_of(campaign)
+    records, plan = read_history(seen), next_plan(seen)
     labels = [record.labels for record in records if record.labels]
     values = {
         "activelora_round": plan.round,
@@ -77,7 +77,7 @@ def _values(campaign: Campaign) -> dict[str, float]:
     if plan.status == "work" and plan.units[0].step == "await_labels" and (asked := records[-1].selection):
         since = datetime.fromisoformat(asked.finished_at).timestamp()
     numbers["activelora_waiting_since_timestamp_seconds"] = since
-    numbers["activelora_finished"] = int(stop_reason(campaign) is not None)
+    numbers["activelora_finished"] = int(seen.stop_reason is not None)
     return numbers
 
 

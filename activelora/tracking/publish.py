@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from activelora.campaign.campaign import Campaign
+from activelora.campaign.snapshot import View, snapshot_of
 
 
-def publish(campaign: Campaign) -> None:
+def publish(campaign: View) -> None:
     """Bring all of it up to date. MLflow or a push gateway being down is a warning: the next call catches up."""
     from activelora.tracking.mlflow_sync import sync
     from activelora.tracking.prometheus import report_metrics
     from activelora.tracking.report import write_report
 
-    sync(campaign)
-    write_report(campaign)
-    report_metrics(campaign)
+    seen = snapshot_of(campaign)
+    sync(seen)
+    write_report(seen)
+    report_metrics(seen)

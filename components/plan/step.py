@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
+from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.tracking.publish import publish
 from components.task_log import task_log
 
@@ -41,7 +42,7 @@ class Due(NamedTuple):
     select: bool = False
 
 
-def due(campaign: Campaign, round_: int = ANY_ROUND) -> Due:
+def due(campaign: View, round_: int = ANY_ROUND) -> Due:
     """Return what is due in a round; nothing if another round is under way or the campaign has ended.
 
     Args:
@@ -67,12 +68,14 @@ def due(campaign: Campaign, round_: int = ANY_ROUND) -> Due:
     )
 
 
-def close_if_due(campaign: Campaign) -> str | None:
+def close_if_due(campaign: View) -> str | None:
     """Record the end of a campaign that has come to it, and return why it ended; None while it goes on."""
-    plan = next_plan(campaign)
+    seen = snapshot_of(campaign)
+    plan = next_plan(seen)
     if plan.status == "stop":
-        stop_campaign(campaign, plan.reason)
-    return stop_reason(campaign)
+        stop_campaign(seen.campaign, plan.reason)
+        seen.refresh()
+    return seen.stop_reason
 
 
 def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool | list[int], ...]:
@@ -84,7 +87,7 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
         publishes: Bring MLflow and the report up to date; done in any case for a campaign that has ended.
     """
     with task_log("plan", campaign_uri):
-        campaign = Campaign.open(campaign_uri)
+        campaign = Snapshot(Campaign.open(campaign_uri))
         ended = close_if_due(campaign)
         if publishes or ended:
             publish(campaign)
