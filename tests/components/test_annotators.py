@@ -10,6 +10,7 @@ import pytest
 from activelora.campaign.history import read_history
 from activelora.campaign.labels import label_snapshot, resolve
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.agreement import AGREEMENT_FILE
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.exchange import export_labels
