@@ -8,7 +8,9 @@ Everything is checked against the manifest's digests. Gold labels of the pool li
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -94,11 +96,21 @@ class PoolItems(Mapping[str, Item]):
             raise KeyError(item_id)
         with self._reading:
             if item_id not in self._found:
-                shards = asked_shards(self._seen)
-                shard = shards.get(item_id)
-                beside = [one for one in self._ids if one not in self._found and shards.get(one) == shard]
-                self._found |= find_items(self._seen, beside)
+                self._found |= find_items(self._seen, self._beside[self._shards.get(item_id)])
             return self._found[item_id]
+
+    @cached_property
+    def _shards(self) -> Mapping[str, int]:
+        return asked_shards(self._seen)
+
+    @cached_property
+    def _beside(self) -> Mapping[int | None, list[str]]:
+        """The items by their shards; under None, those whose shard no selection names."""
+        beside = defaultdict[int | None, list[str]](list)
+        for item_id in self._ids:
+            if item_id not in self._found:
+                beside[self._shards.get(item_id)].append(item_id)
+        return beside
 
     def __contains__(self, item_id: object) -> bool:
         """Tell whether it is one of the items; reads nothing."""

@@ -9,6 +9,7 @@ from activelora.errors import ConfigError
 
 if TYPE_CHECKING:
     from activelora.campaign.campaign import Campaign
+    from activelora.campaign.snapshot import View
     from activelora.config import CampaignConfig
 
 CAMPAIGNS_FOLDER = "campaigns"
@@ -39,7 +40,7 @@ def open_campaign(place: str) -> Campaign:
     return Campaign.open(place)
 
 
-def collected_round(campaign: Campaign, round_: int | None) -> int:
+def collected_round(campaign: View, round_: int | None) -> int:
     """Return a round whose training labels are known; None is the newest such round.
 
     Raises:

@@ -84,6 +84,7 @@ def _do(campaign: Snapshot, plan: Plan, done: list[Unit], on_unit: OnUnit | None
         campaign.refresh()
         if unit.step == "evaluate_adapter":
             publish(campaign)
+    campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
     return True
 
 
