@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, str] = {
     "scoring": "benchmarks.scoring",
     "training": "benchmarks.training",
     "inbox": "benchmarks.inbox",
+    "store_calls": "benchmarks.store_calls",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import View
 from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
@@ -29,7 +30,7 @@ class Pointer(Protocol):
     metadata: dict[str, Any]
 
 
-def run_unit(campaign: Campaign, unit: Unit) -> Manifest | None:
+def run_unit(campaign: View, unit: Unit) -> Manifest | None:
     """Do a unit, or return its manifest if it is done; None means that labels are still missing."""
     step = import_module(f"components.{unit.step}.step")
     arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)

@@ -108,7 +108,7 @@ class Strategy:
         measures: Measures that it reads whatever the campaign file says; those of its settings are checked apart.
         needs_answers: It makes no sense unless an item's prediction is one distribution over answers that exclude each
             other.
-        forms: What an item's answer may be, by :attr:`activelora.tasks.task.Task.form`; None if it may be anything.
+        forms: What an item's answer may be, by :attr:`activelora.tasks.task.Kind.form`; None if it may be anything.
         settings: The type of its own settings, a :class:`~activelora.config.Section` whose fields all have defaults and
             a description: the section ``acquisition.NAME`` of the campaign file. ``select`` gets it as
             :attr:`SelectionContext.settings`.

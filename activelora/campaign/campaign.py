@@ -109,7 +109,9 @@ class Campaign:
         return derive_seed(self.config.seed, *parts)
 
     def manifest(self, unit: Unit) -> Manifest | None:
-        """Return the unit's manifest, or None while it is not done."""
+        """Return the unit's manifest, or None while it is not done; from memory if it was read before: none changes."""
+        if known := self._seen.get(unit):
+            return known
         try:
             content = self.store.read(unit.manifest_key)
         except KeyError:
@@ -119,12 +121,12 @@ class Campaign:
         return manifest
 
     def require(self, unit: Unit) -> Manifest:
-        """Return the unit's manifest, from memory if this object has read it before: manifests never change.
+        """Return the unit's manifest.
 
         Raises:
             StoreError: The unit is not done.
         """
-        if manifest := self._seen.get(unit) or self.manifest(unit):
+        if manifest := self.manifest(unit):
             return manifest
         raise StoreError(f"{unit} is not done yet", where=self.store.uri, remedy="Run the steps before it first.")
 
@@ -245,6 +247,7 @@ class Attempt:
             mark_schema(self.campaign.store)
         if self.campaign.store.create(self.unit.manifest_key, content):
             logger.info("%s done", self.unit)
+            self.campaign._seen[self.unit] = manifest
             return manifest
         winner = self.campaign.manifest(self.unit)
         if winner is None:

@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from itertools import pairwise
+from typing import Any
 
-from activelora.campaign.campaign import Campaign
-from activelora.campaign.ledger import finished_units
+from activelora.campaign.ledger import rounds_begun
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
+from activelora.config.steps import STEPS
+
+SCORED = "scored"
+"""The detail of select_batch with :meth:`Scored.document`: then nobody has to read a manifest a shard again."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring the pool took in one round, over all shards that are done.
+
+    Attributes:
+        seconds: Computing time.
+        code_versions: Versions that scored, in ascending order.
+    """
+
+    seconds: float = 0.0
+    code_versions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, shards: Sequence[Manifest]) -> Scored:
+        """Return the sums over score_pool's manifests.
+
+        Args:
+            shards: The manifests, in the order of the shards.
+        """
+        versions = sorted({shard.code_version for shard in shards})
+        return cls(sum(shard.metrics.get("seconds", 0.0) for shard in shards), tuple(versions))
+
+    def document(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        return {"seconds": self.seconds, "code_versions": list(self.code_versions)}
 
 
 @dataclass(frozen=True)
@@ -20,7 +53,6 @@ class RoundRecord:
         num_labels: Labels that its adapter was trained on.
         training: train_adapter's manifest; None in round 0.
         evaluation: evaluate_adapter's manifest.
-        scoring: score_pool's manifests, by shard.
         selection: select_batch's manifest.
         labels: await_labels' manifest.
     """
@@ -29,15 +61,47 @@ class RoundRecord:
     num_labels: int
     training: Manifest | None
     evaluation: Manifest | None
-    scoring: tuple[Manifest, ...]
     selection: Manifest | None
     labels: Manifest | None
+    _read_scoring: Callable[[], tuple[Manifest, ...]] = field(repr=False, compare=False)
+
+    @cached_property
+    def scoring(self) -> tuple[Manifest, ...]:
+        """score_pool's manifests, by shard. There can be thousands, and asking for them reads each."""
+        return self._read_scoring()
+
+    @cached_property
+    def scored(self) -> Scored:
+        """What scoring took; where an earlier version did not note it with the selection, by :attr:`scoring`."""
+        noted = self.selection.details.get(SCORED) if self.selection else None
+        return Scored.of(self.scoring) if noted is None else Scored(noted["seconds"], tuple(noted["code_versions"]))
+
+    @property
+    def steps(self) -> tuple[Manifest, ...]:
+        """The finished units but for score_pool's, in the order of their steps."""
+        steps = (self.training, self.evaluation, self.selection, self.labels)
+        return tuple(manifest for manifest in steps if manifest is not None)
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
-        """The finished units, in the order of their steps."""
-        steps = (self.training, self.evaluation, *self.scoring, self.selection, self.labels)
-        return tuple(manifest for manifest in steps if manifest is not None)
+        """All finished units, in the order of their steps; reads :attr:`scoring`."""
+        order = STEPS.index
+        return tuple(sorted((*self.steps, *self.scoring), key=lambda manifest: order(manifest.step)))
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of all steps so far."""
+        return sum(manifest.metrics.get("seconds", 0.0) for manifest in self.steps) + self.scored.seconds
+
+    @property
+    def code_versions(self) -> frozenset[str]:
+        """Versions that did the steps so far."""
+        return frozenset({manifest.code_version for manifest in self.steps} | {*self.scored.code_versions})
+
+    @property
+    def finished_at(self) -> str:
+        """When the last step ended; a selection comes after all that was scored for it."""
+        return max(manifest.finished_at for manifest in (self.steps if self.selection else self.manifests))
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -51,25 +115,29 @@ class RoundRecord:
         return list(found["sentences"]) if found else []
 
 
-def read_history(campaign: Campaign) -> list[RoundRecord]:
-    """Return the rounds that have begun, in order."""
-    units = sorted(unit for unit in finished_units(campaign) if unit.step != "ingest_pool")
-    found = {unit: campaign.require(unit) for unit in units}
+def read_history(campaign: View) -> list[RoundRecord]:
+    """Return the rounds that have begun, in order. The manifests of score_pool are not read before they are needed."""
+    seen = snapshot_of(campaign)
     records: list[RoundRecord] = []
     num_labels = 0
-    for round_ in sorted({unit.round for unit in units}):
+    for round_ in rounds_begun(seen):
         record = RoundRecord(
             round=round_,
             num_labels=num_labels,
-            training=found.get(Unit("train_adapter", round_)),
-            evaluation=found.get(Unit("evaluate_adapter", round_)),
-            scoring=tuple(found[u] for u in units if u.step == "score_pool" and u.round == round_),
-            selection=found.get(Unit("select_batch", round_)),
-            labels=found.get(Unit("await_labels", round_)),
+            training=seen.manifest(Unit("train_adapter", round_)),
+            evaluation=seen.manifest(Unit("evaluate_adapter", round_)),
+            selection=seen.manifest(Unit("select_batch", round_)),
+            labels=seen.manifest(Unit("await_labels", round_)),
+            _read_scoring=partial(_scoring, seen, seen.done, round_),
         )
         records.append(record)
         num_labels += int(record.labels.metrics["num_labeled"]) if record.labels else 0
     return records
+
+
+def _scoring(seen: Snapshot, done: frozenset[Unit], round_: int) -> tuple[Manifest, ...]:
+    units = sorted(unit for unit in done if unit.step == "score_pool" and unit.round == round_)
+    return seen.require_all(units)
 
 
 def evaluated(records: list[RoundRecord]) -> list[RoundRecord]:

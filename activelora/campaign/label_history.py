@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import LabelSnapshot, label_records, resolve, time_of
 from activelora.campaign.ledger import num_collected
 from activelora.campaign.records import Label
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config.labeling import AggregationRule
 
 Record = dict[str, Any]
@@ -50,10 +50,10 @@ class Difference:
     corrected: dict[str, tuple[Label, Label]]
 
 
-def history(campaign: Campaign) -> dict[str, list[Entry]]:
+def history(campaign: View) -> dict[str, list[Entry]]:
     """Return the history of every item by the campaign's own rules: :func:`blame` of all rounds collected so far."""
-    config = campaign.config.labeling
-    return blame(label_records(campaign, num_collected(campaign)), config.adjudicators, config.aggregation)
+    seen, config = snapshot_of(campaign), campaign.config.labeling
+    return blame(label_records(seen, num_collected(seen)), config.adjudicators, config.aggregation)
 
 
 def blame(

@@ -13,10 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from activelora.campaign.aggregation import Distribution, aggregate, winner
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.records import Label, vote_rows, vote_table
-from activelora.campaign.tombstones import deleted_items
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config.labeling import AggregationRule, LabelingConfig
 
 Record = dict[str, Any]
@@ -44,7 +43,7 @@ class LabelSnapshot:
     digest: str
 
 
-def label_snapshot(campaign: Campaign, before_round: int) -> LabelSnapshot:
+def label_snapshot(campaign: View, before_round: int) -> LabelSnapshot:
     """Return the labels that the rounds before the given one brought.
 
     Raises:
@@ -58,7 +57,7 @@ def resolve_for(config: LabelingConfig, rounds: Iterable[list[Record]]) -> Label
     return resolve(rounds, config.adjudicators, config.aggregation)
 
 
-def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
+def label_records(campaign: View, before_round: int) -> list[list[Record]]:
     """Return all records that the rounds before the given one brought, by round: those that were replaced too.
 
     Records about deleted items are left out.
@@ -66,9 +65,9 @@ def label_records(campaign: Campaign, before_round: int) -> list[list[Record]]:
     Raises:
         StoreError: One of those rounds has no labels yet, or its file is damaged.
     """
-    manifests, deleted = label_manifests(campaign, before_round), deleted_items(campaign.store)
-    rounds = [vote_rows(campaign.read_table(manifest, "labels.parquet")) for manifest in manifests]
-    return [[record for record in records if record["item_id"] not in deleted] for records in rounds]
+    seen = snapshot_of(campaign)
+    rounds = [vote_rows(seen.table(manifest, "labels.parquet")) for manifest in label_manifests(seen, before_round)]
+    return [[record for record in records if record["item_id"] not in seen.deleted] for records in rounds]
 
 
 def resolve(

@@ -9,11 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.stopping import plateau_reached, target_reached
-from activelora.campaign.tombstones import deleted_items
-from activelora.config.steps import STEPS, StepName
+from activelora.config.steps import StepName
 
 Status = Literal["work", "stop", "stopped"]
 
@@ -35,25 +34,26 @@ class Plan:
     reason: str = ""
 
 
-def next_plan(campaign: Campaign) -> Plan:
+def next_plan(campaign: View) -> Plan:
     """Return what to do next in a campaign."""
-    if reason := stop_reason(campaign):
-        return Plan("stopped", max(rounds_begun(campaign), default=0), reason=reason)
-    done = finished_units(campaign)
+    seen = snapshot_of(campaign)
+    if reason := seen.stop_reason:
+        return Plan("stopped", max(rounds_begun(seen), default=0), reason=reason)
+    done = seen.done
     if Unit("ingest_pool") not in done:
         return Plan("work", 0, (Unit("ingest_pool"),))
-    num_shards = int(campaign.require(Unit("ingest_pool")).details["num_shards"])
+    num_shards = int(seen.require(Unit("ingest_pool")).details["num_shards"])
     round_ = 0
     while Unit("await_labels", round_) in done:
         round_ += 1
-    if round_ and (reason := _ended_waiting(campaign, round_ - 1)):
+    if round_ and (reason := _ended_waiting(seen, round_ - 1)):
         return Plan("stop", round_ - 1, reason=reason)
     for step in round_steps(round_):
-        if step == "score_pool" and (reason := why_stop(campaign, round_)):
+        if step == "score_pool" and (reason := why_stop(seen, round_)):
             return Plan("stop", round_, reason=reason)
         units = step_units(step, round_, num_shards)
         if missing := tuple(unit for unit in units if unit not in done):
-            if step == "train_adapter" and (reason := _nothing_to_learn(campaign, round_)):
+            if step == "train_adapter" and (reason := _nothing_to_learn(seen, round_)):
                 return Plan("stop", round_, reason=reason)
             return Plan("work", round_, missing)
     raise AssertionError("a round without missing units has its labels, and is not the current one")
@@ -72,27 +72,22 @@ def step_units(step: StepName, round_: int, num_shards: int) -> tuple[Unit, ...]
     return (Unit(step, round_),)
 
 
-def finished_units(campaign: Campaign) -> frozenset[Unit]:
+def finished_units(campaign: View) -> frozenset[Unit]:
     """Return the units that have a manifest."""
-    units = set()
-    for prefix in ("pool/", "rounds/"):
-        for key in campaign.store.list(prefix):
-            if unit := _unit_of(key):
-                units.add(unit)
-    return frozenset(units)
+    return snapshot_of(campaign).done
 
 
-def rounds_begun(campaign: Campaign) -> list[int]:
+def rounds_begun(campaign: View) -> list[int]:
     """Return the rounds that have at least one finished unit."""
     return sorted({unit.round for unit in finished_units(campaign) if unit.step != "ingest_pool"})
 
 
-def label_manifests(campaign: Campaign, before_round: int) -> list[Manifest]:
+def label_manifests(campaign: View, before_round: int) -> list[Manifest]:
     """Return the await_labels manifests of all rounds before the given one, in order."""
     return [campaign.require(Unit("await_labels", round_)) for round_ in range(before_round)]
 
 
-def num_collected(campaign: Campaign) -> int:
+def num_collected(campaign: View) -> int:
     """Return how many rounds have their labels: the round that the next snapshot is for."""
     done = finished_units(campaign)
     round_ = 0
@@ -101,17 +96,17 @@ def num_collected(campaign: Campaign) -> int:
     return round_
 
 
-def num_labels(campaign: Campaign, before_round: int) -> int:
+def num_labels(campaign: View, before_round: int) -> int:
     """Return how many items were labelled before the given round. A corrected label is not counted again."""
     return sum(int(manifest.metrics["num_labeled"]) for manifest in label_manifests(campaign, before_round))
 
 
-def num_asked(campaign: Campaign, before_round: int) -> int:
+def num_asked(campaign: View, before_round: int) -> int:
     """Return how many labels were asked for before the given round, answered or not."""
     return sum(_batch(campaign, round_) for round_ in range(before_round))
 
 
-def why_stop(campaign: Campaign, round_: int) -> str | None:
+def why_stop(campaign: View, round_: int) -> str | None:
     """Return why no more labels should be asked for after this round's evaluation, or None.
 
     The first that holds: the target is reached, rounds or budget are spent, nothing is left to label, a plateau.
@@ -134,25 +129,24 @@ def why_stop(campaign: Campaign, round_: int) -> str | None:
     return None
 
 
-def _ended_waiting(campaign: Campaign, round_: int) -> str | None:
+def _ended_waiting(campaign: View, round_: int) -> str | None:
     """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so."""
     details = campaign.require(Unit("await_labels", round_)).details
     return str(details["decision"]) if details.get("action") == "stop" else None
 
 
-def _nothing_to_learn(campaign: Campaign, round_: int) -> str | None:
+def _nothing_to_learn(seen: Snapshot, round_: int) -> str | None:
     """Return why no adapter can be trained: all items that had a label were deleted."""
-    deleted = deleted_items(campaign.store)
-    if not deleted:
+    if not seen.deleted:
         return None
-    for manifest in label_manifests(campaign, round_):
-        labeled = campaign.read_table(manifest, "labels.parquet")["item_id"].to_pylist()
-        if not deleted.issuperset(labeled):
+    for manifest in label_manifests(seen, round_):
+        labeled = seen.table(manifest, "labels.parquet")["item_id"].to_pylist()
+        if not seen.deleted.issuperset(labeled):
             return None
     return "every item that had a label was deleted, and nothing is left to train on"
 
 
-def _target_reached(campaign: Campaign, round_: int) -> str | None:
+def _target_reached(campaign: View, round_: int) -> str | None:
     stopping = campaign.config.stopping
     if stopping.target_accuracy is None and stopping.target_ece is None:
         return None
@@ -160,7 +154,7 @@ def _target_reached(campaign: Campaign, round_: int) -> str | None:
     return target_reached(stopping, metrics, campaign.config.evaluation.confidence_level)
 
 
-def _plateau_reached(campaign: Campaign, round_: int) -> str | None:
+def _plateau_reached(campaign: View, round_: int) -> str | None:
     stopping = campaign.config.stopping
     if stopping.plateau_rounds is None:
         return None
@@ -168,29 +162,17 @@ def _plateau_reached(campaign: Campaign, round_: int) -> str | None:
     return plateau_reached(stopping, [evaluation.metrics["accuracy"] for evaluation in evaluations])
 
 
-def batch_size(campaign: Campaign, round_: int) -> int:
+def batch_size(campaign: View, round_: int) -> int:
     """Return how many labels to ask for in this round, within the budget."""
     left = campaign.config.label_budget - num_asked(campaign, round_)
     return max(0, min(campaign.config.acquisition.batch_size, left))
 
 
-def _batch(campaign: Campaign, round_: int) -> int:
+def _batch(campaign: View, round_: int) -> int:
     return int(campaign.require(Unit("select_batch", round_)).metrics["num_selected"])
 
 
-def planned_rounds(campaign: Campaign) -> int:
+def planned_rounds(campaign: View) -> int:
     """Return the number of planned queries, STAR's R_total."""
     config = campaign.config
     return min(config.stopping.max_rounds, math.ceil(config.label_budget / config.acquisition.batch_size))
-
-
-def _unit_of(key: str) -> Unit | None:
-    match key.split("/"):
-        case ["pool", "manifest.json"]:
-            return Unit("ingest_pool")
-        case ["rounds", number, step, "manifest.json"] if number.isdecimal() and step in STEPS:
-            return Unit(step, int(number))
-        case ["rounds", number, "score_pool", shard, "manifest.json"] if number.isdecimal():
-            if (index := shard.removeprefix("shard-")).isdecimal():
-                return Unit("score_pool", int(number), int(index))
-    return None

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.evaluation.classification_metrics import PROBABILITY_FLOOR
 from activelora.evaluation.proportions import difference_interval
 from activelora.intervals import wilson_interval
@@ -140,7 +140,7 @@ _MEANING = {
 }
 
 
-def live_check(campaign: Campaign, before_round: int) -> tuple[LiveCheck | None, list[Manifest]]:
+def live_check(campaign: View, before_round: int) -> tuple[LiveCheck | None, list[Manifest]]:
     """Return the check over the rounds before the given one, and the manifests that it rests on.
 
     None if no random draw has a label and a prediction yet. Of tasks where a prediction is right or wrong only
@@ -148,17 +148,18 @@ def live_check(campaign: Campaign, before_round: int) -> tuple[LiveCheck | None,
     """
     if campaign.config.acquisition.exploration == 0:
         return None, []
+    seen = snapshot_of(campaign)
     rounds = range(1, before_round) if before_round > 1 else range(before_round)
-    selections = {round_: campaign.require(Unit("select_batch", round_)) for round_ in rounds}
+    selections = {round_: seen.require(Unit("select_batch", round_)) for round_ in rounds}
     told = {round_: selection for round_, selection in selections.items() if PREDICTIONS in selection.files}
-    labels = label_snapshot(campaign, before_round).labels
+    labels = label_snapshot(seen, before_round).labels
     rows = [
         {**row, "label": labels[row["item_id"]], "round": round_}
         for round_, selection in told.items()
-        for row in campaign.read_table(selection, PREDICTIONS).to_pylist()
+        for row in seen.table(selection, PREDICTIONS).to_pylist()
         if row["item_id"] in labels
     ]
-    sources = [*told.values(), *(campaign.require(Unit("await_labels", round_)) for round_ in range(before_round))]
+    sources = [*told.values(), *(seen.require(Unit("await_labels", round_)) for round_ in range(before_round))]
     explored = [row for row in rows if row["explored"]]
     if not explored:
         return None, []

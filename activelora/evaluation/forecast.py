@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
+from activelora.campaign.snapshot import View
 from activelora.config import CampaignConfig
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import best_of, shown, sign_of, word_of
@@ -65,7 +65,7 @@ def default_target(config: CampaignConfig) -> float | None:
     return config.stopping.target_accuracy or config.evaluation.gates.min_accuracy
 
 
-def forecast(campaign: Campaign, headline: Headline, target: float | None = None) -> Outlook:
+def forecast(campaign: View, headline: Headline, target: float | None = None) -> Outlook:
     """Return what more labels would bring.
 
     The intervals speak of this holdout: that another one would differ is not part of them.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import GatesConfig
 from activelora.evaluation.headline import Headline
 
@@ -14,7 +14,7 @@ GATES = tuple(name for name in GatesConfig.model_fields if name.startswith(("min
 """The conditions, a metric each."""
 
 
-def champion(campaign: Campaign, before_round: int | None = None) -> Manifest | None:
+def champion(campaign: View, before_round: int | None = None) -> Manifest | None:
     """Return the evaluation of the champion: the latest round that passed the gates, or None.
 
     With ``gates.improve_on_champion`` the latest to pass is also the best so far.
@@ -23,10 +23,11 @@ def champion(campaign: Campaign, before_round: int | None = None) -> Manifest | 
         campaign: The campaign.
         before_round: Look only at rounds before this one; None looks at all.
     """
-    rounds = [unit.round for unit in finished_units(campaign) if unit.step == "evaluate_adapter"]
+    seen = snapshot_of(campaign)
+    rounds = [unit.round for unit in finished_units(seen) if unit.step == "evaluate_adapter"]
     for round_ in sorted(rounds, reverse=True):
         if before_round is None or round_ < before_round:
-            evaluation = campaign.require(Unit("evaluate_adapter", round_))
+            evaluation = seen.require(Unit("evaluate_adapter", round_))
             if evaluation.details["gates"]["passed"]:
                 return evaluation
     return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.label_history import history
 from activelora.campaign.records import Item
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.kinds.registry import make_task
 from activelora.labeling.exchange import written_label
 from activelora.labeling.files import FilesSource
@@ -18,7 +18,7 @@ from activelora.tasks.task import Task
 COLUMNS = ("item_id", "kind", "label", "labeled_at", "source", "origin", "asked_in", "collected_in", "effect")
 
 
-def contributions(campaign: Campaign, annotator: str) -> list[dict[str, Any]]:
+def contributions(campaign: View, annotator: str) -> list[dict[str, Any]]:
     """Return what an annotator contributed, in the order of items and time.
 
     ``kind`` is ``record`` for what a round has collected, also where it was outvoted or replaced since; ``answer`` for
@@ -30,12 +30,11 @@ def contributions(campaign: Campaign, annotator: str) -> list[dict[str, Any]]:
         annotator: The name, exactly.
     """
     task = make_task(campaign.config.task)
-    own = [
-        entry for entries in history(campaign).values() for entry in entries if entry.record["annotator"] == annotator
-    ]
-    items = find_items(campaign, {entry.record["item_id"] for entry in own})
+    seen = snapshot_of(campaign)
+    own = [entry for entries in history(seen).values() for entry in entries if entry.record["annotator"] == annotator]
+    items = find_items(seen, {entry.record["item_id"] for entry in own})
     rows = [_recorded(task, items, vars(entry)) for entry in own]
-    answers, _ = FilesSource().read(campaign)
+    answers, _ = FilesSource().read(seen.campaign)
     for answer in answers:
         if answer.annotator == annotator:
             rows.append(
@@ -52,7 +51,7 @@ def contributions(campaign: Campaign, annotator: str) -> list[dict[str, Any]]:
     return rows
 
 
-def export_contributions(campaign: Campaign, annotator: str, kind: Literal["csv", "jsonl"]) -> tuple[bytes, int]:
+def export_contributions(campaign: View, annotator: str, kind: Literal["csv", "jsonl"]) -> tuple[bytes, int]:
     """Return :func:`contributions` as a file in UTF-8, and how many rows it has."""
     rows = contributions(campaign, annotator)
     if kind == "jsonl":

@@ -109,16 +109,15 @@ def _ballots(request: Request, votes: Mapping[str, Sequence[Vote]]) -> list[Ball
 
 def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
     """Return an answer as the task understands it, or why it does not."""
-    item = request.items.get(answer.item_id)
 
     def reject(reason: str) -> Rejected:
         return Rejected(answer.file, answer.line, answer.item_id[:100], reason)
 
-    if item is None:
+    if answer.item_id not in request.items:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
     if answer.skipped:
         return Vote(answer, None)
-    text = _text(answer)
+    item, text = request.judged_item(answer.item_id), _text(answer)
     if request.task.kind.writes and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
@@ -144,7 +143,7 @@ def _identity(answer: Answer) -> tuple[str, ...]:
 
 
 def _tally(request: Request, item_id: str, votes: list[Vote], *, is_closed: bool) -> Tally:
-    item, rules = request.items[item_id], Rules.of(request.campaign.config.labeling)
+    item, rules = request.judged_item(item_id), Rules.of(request.campaign.config.labeling)
     enough = replace(rules, num_annotators=1)
 
     def name_of(label: Label | None) -> str:

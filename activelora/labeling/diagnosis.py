@@ -18,6 +18,7 @@ from activelora import __version__
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.records import Item, table_bytes, table_from
+from activelora.campaign.snapshot import Snapshot
 from activelora.errors import ConfigError, DataError
 from activelora.kinds.registry import get_kind, make_task
 from activelora.labeling.request import Request
@@ -71,7 +72,8 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
             f"labels of a {task.kind} task cannot be diagnosed: each label is compared with others of its name",
             where="task.kind",
         )
-    rounds = label_records(campaign, before_round)
+    seen = Snapshot(campaign)
+    rounds = label_records(seen, before_round)
     snapshot = resolve_for(campaign.config.labeling, rounds)
     labels = {item_id: int(label) for item_id, label in snapshot.labels.items()}  # fixed labels are numbers
     if num_folds < MIN_FOLDS or len(labels) < num_folds:
@@ -80,7 +82,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
             where=f"{campaign.store.uri}, labels that round {before_round} trains on",
             remedy=f"Use from {MIN_FOLDS} to as many folds as there are labels.",
         )
-    items = find_items(campaign, list(labels))
+    items = find_items(seen, list(labels))
     folds = assign_folds(labels, num_folds, campaign.seed("diagnose"))
     folder = f"diagnostics/round-{before_round:04d}"
     identity = json.dumps([snapshot.digest, num_folds, __version__]).encode()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
 from activelora.campaign.records import Item, Label, vote_rows
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
 from activelora.kinds.registry import make_task
@@ -53,7 +54,7 @@ class Imported:
     ended: str | None
 
 
-def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
+def export_labels(campaign: View, before_round: int, kind: Format) -> bytes:
     """Return the labels that a round trains on, one item a row, by item id; as UTF-8.
 
     ``annotator`` names all who voted for the label, ``labeled_at`` is the latest of their times, ``num_votes`` counts
@@ -65,8 +66,9 @@ def export_labels(campaign: Campaign, before_round: int, kind: Format) -> bytes:
         kind: ``csv`` or ``jsonl``.
     """
     task = make_task(campaign.config.task)
-    snapshot = label_snapshot(campaign, before_round)
-    items = find_items(campaign, list(snapshot.labels))
+    seen = snapshot_of(campaign)
+    snapshot = label_snapshot(seen, before_round)
+    items = find_items(seen, list(snapshot.labels))
     rows = _rows(task, snapshot, items)
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

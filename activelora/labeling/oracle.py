@@ -34,7 +34,7 @@ class OracleSource:
 
     def collect(self, request: Request) -> Collected:
         """Return a label for each item of the round, from each annotator."""
-        gold = gold_labels(request.campaign, request.item_ids)
+        gold = gold_labels(request.seen or request.campaign, request.item_ids)
         num_annotators = request.campaign.config.labeling.annotators_per_item
         if num_annotators == 1:
             answers = _answers(request, gold, request.campaign.seed("oracle"))

@@ -12,12 +12,12 @@ from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import label_manifests, num_collected
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item, Label, vote_rows
-from activelora.campaign.tombstones import deleted_items
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.labeling import LabelingConfig
 from activelora.kinds.registry import make_task
 from activelora.labeling.gold import GoldQuestion, gold_questions, mixed
 from activelora.labeling.redaction import shown_fields
-from activelora.pool.access import find_items
+from activelora.pool.access import PoolItems
 from activelora.tasks.task import Task
 
 State = Literal[
@@ -66,10 +66,11 @@ class Request:
         earlier: Item id → round that asked last, for items that earlier rounds asked for in vain. A late answer
             to one of these still counts.
         known: Items that earlier rounds brought labels for.
-        items: The content of all of these.
+        items: The content of all of these, which is read when it is asked for.
         passed: Answers that passed an item over in an earlier round and sent it back to the pool, as
             :attr:`Collected.passed`: they do not answer for it again.
         gold: Gold questions of this round and earlier ones: see :mod:`activelora.labeling.gold`.
+        seen: What was seen of the campaign when the request was made; None where it was made otherwise.
     """
 
     campaign: Campaign
@@ -81,6 +82,7 @@ class Request:
     items: Mapping[str, Item]
     passed: Set[tuple[str, ...]] = frozenset()
     gold: Mapping[str, GoldQuestion] = field(default_factory=dict)
+    seen: Snapshot | None = field(default=None, repr=False, compare=False)
 
     @property
     def asked(self) -> dict[str, str]:
@@ -98,6 +100,16 @@ class Request:
     def item_ids(self) -> list[str]:
         """The items that this round asks for, most wanted first."""
         return list(self.reasons)
+
+    def judged_item(self, item_id: str) -> Item:
+        """Return an item as far as answers to it are read and named: its choices; no text, which would read the pool.
+
+        Raises:
+            KeyError: The campaign has not asked for it.
+        """
+        if self.task.kind.needs_choices or item_id not in self.items:
+            return self.items[item_id]
+        return Item(item_id, {})
 
     def shown(self, item: Item) -> dict[str, str]:
         """Return what an annotator sees of an item: column → text."""
@@ -199,23 +211,24 @@ class Collected:
         return Counter(self.states.values())[state]
 
 
-def make_request(campaign: Campaign, round_: int) -> Request:
+def make_request(campaign: View, round_: int) -> Request:
     """Return what a round asks for, from the manifests.
 
     Raises:
         StoreError: The round's selection, or an earlier round, is not done.
     """
-    return _request(campaign, round_, _selection(campaign, round_))
+    seen = snapshot_of(campaign)
+    return _request(seen, round_, _selection(seen, round_))
 
 
-def open_request(campaign: Campaign) -> Request:
+def open_request(campaign: View) -> Request:
     """Return what the campaign asks for now: nothing new while no round waits for labels.
 
     An answer to any item that was ever asked for can be judged against it.
     """
-    round_ = num_collected(campaign)
-    asks = campaign.manifest(Unit("select_batch", round_)) is not None
-    return _request(campaign, round_, _selection(campaign, round_) if asks else [])
+    seen = snapshot_of(campaign)
+    round_ = num_collected(seen)
+    return _request(seen, round_, _selection(seen, round_) if Unit("select_batch", round_) in seen.done else [])
 
 
 def _no_reason(round_: int) -> str:
@@ -223,62 +236,62 @@ def _no_reason(round_: int) -> str:
     return f"asked in round {round_}"
 
 
-def _request(campaign: Campaign, round_: int, rows: list[Record]) -> Request:
-    deleted = deleted_items(campaign.store)
+def _request(seen: Snapshot, round_: int, rows: list[Record]) -> Request:
+    campaign, deleted = seen.campaign, seen.deleted
     tells = campaign.config.labeling.show_reasons
     reasons = {
         row["item_id"]: row["reason"] if tells else _no_reason(round_) for row in rows if row["item_id"] not in deleted
     }
-    known = _known(campaign, round_)
+    known = _known(seen, round_)
     earlier: dict[str, int] = {}
     for past in range(round_):
-        earlier |= {row["item_id"]: past for row in _selection(campaign, past)}
+        earlier |= {row["item_id"]: past for row in _selection(seen, past)}
     gone = {*known, *reasons, *deleted}
     earlier = {item_id: past for item_id, past in earlier.items() if item_id not in gone}
     gold = gold_questions(campaign, round_)
-    items = find_items(campaign, {*reasons, *earlier, *known}) | {item_id: one.item for item_id, one in gold.items()}
-    passed = _passed(campaign, round_)
-    return Request(campaign, round_, make_task(campaign.config.task), reasons, earlier, known, items, passed, gold)
+    items = PoolItems(seen, [*reasons, *earlier, *known], {item_id: one.item for item_id, one in gold.items()})
+    passed, task = _passed(seen, round_), make_task(campaign.config.task)
+    return Request(campaign, round_, task, reasons, earlier, known, items, passed, gold, seen)
 
 
 PASSED = "passed.json"
 """The file of await_labels with :attr:`Collected.passed`, where ``labeling.skipped`` is ``return``."""
 
 
-def withheld_items(campaign: Campaign, before_round: int) -> frozenset[str]:
+def withheld_items(campaign: View, before_round: int) -> frozenset[str]:
     """Return the items that annotators are not asked for again: passed over, or left to an adjudicator."""
     states: set[State] = {"adjudication"}
     if campaign.config.labeling.skipped != "return":
         states.add("skipped")
-    withheld: set[str] = set()
-    for manifest in label_manifests(campaign, before_round):
-        found = campaign.read_json(manifest, "states.json")
+    seen, withheld = snapshot_of(campaign), set[str]()
+    for manifest in label_manifests(seen, before_round):
+        found = seen.json(manifest, "states.json")
         withheld |= {item_id for item_id, state in found.items() if state in states}
     return frozenset(withheld)
 
 
-def _passed(campaign: Campaign, before_round: int) -> frozenset[tuple[str, ...]]:
-    if campaign.config.labeling.skipped != "return":
+def _passed(seen: Snapshot, before_round: int) -> frozenset[tuple[str, ...]]:
+    if seen.config.labeling.skipped != "return":
         return frozenset()
-    manifests = [one for one in label_manifests(campaign, before_round) if PASSED in one.files]
-    return frozenset(tuple(row) for one in manifests for row in campaign.read_json(one, PASSED))
+    manifests = [one for one in label_manifests(seen, before_round) if PASSED in one.files]
+    return frozenset(tuple(row) for one in manifests for row in seen.json(one, PASSED))
 
 
-def _selection(campaign: Campaign, round_: int) -> list[Record]:
-    table = campaign.read_table(campaign.require(Unit("select_batch", round_)), "selection.parquet")
+def _selection(seen: Snapshot, round_: int) -> list[Record]:
+    table = seen.table(seen.require(Unit("select_batch", round_)), "selection.parquet")
     rows: list[Record] = table.sort_by("position").to_pylist()
     return rows
 
 
-def _known(campaign: Campaign, round_: int) -> dict[str, Known]:
-    rounds = label_records(campaign, round_)
+def _known(seen: Snapshot, round_: int) -> dict[str, Known]:
+    rounds = label_records(seen, round_)
     brought_in: dict[str, int] = {}
     records: dict[str, list[Record]] = defaultdict(list)
     for past, brought in enumerate(rounds):
         for record in brought:
             brought_in[record["item_id"]] = past
             records[record["item_id"]].append(record)
-    snapshot = resolve_for(campaign.config.labeling, rounds)
+    snapshot = resolve_for(seen.config.labeling, rounds)
     standing: dict[str, list[Record]] = defaultdict(list)
     for record in vote_rows(snapshot.records):
         standing[record["item_id"]].append(record)

@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.adjudication import adjudication_uri
 from activelora.labeling.deadlines import Moments, moments_of, shown
 from activelora.labeling.registry import get_source
-from activelora.labeling.request import Collected, Request, State
+from activelora.labeling.request import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
 
 STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a round asked for, and what the label source said.
+
+    Attributes:
+        request: What was asked for.
+        collected: What there was.
+    """
+
+    request: Request
+    collected: Collected
+
+
+def look(seen: Snapshot, round_: int) -> Look:
+    """Return who answered what in a round that waits: the label source is asked once, however many want to know."""
+
+    def ask() -> Look:
+        request = make_request(seen, round_)
+        return Look(request, get_source(seen.config.labeling.source).collect(request))
+
+    return seen.once(_look_at(round_), ask)
+
+
+def note_look(seen: Snapshot, request: Request, collected: Collected) -> None:
+    """Note what the label source was asked and said last, for :func:`look`."""
+    seen.note(_look_at(request.round), Look(request, collected))
+
+
+def _look_at(round_: int) -> str:
+    return f"who answered in round {round_}"
 
 
 def describe_wait(request: Request, collected: Collected, now: datetime | None = None) -> str:

@@ -7,7 +7,11 @@ Everything is checked against the manifest's digests. Gold labels of the pool li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +21,12 @@ from numpy.typing import NDArray
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label, items_of, label_of
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.tombstones import deleted_items
 from activelora.errors import DataError
 
+SHARDS = "shards"
+"""The detail of select_batch with the pool shard of each selected item, by position; earlier versions had none."""
 HOLDOUT = "holdout.parquet"
 CALIBRATION = "calibration.parquet"
 
@@ -46,17 +53,91 @@ def shard_items(campaign: Campaign, shard: int) -> list[Item]:
     return [item for item in items if item.item_id not in deleted]
 
 
-def find_items(campaign: Campaign, ids: Collection[str]) -> dict[str, Item]:
+def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
     """Return pool items by id, deleted ones without their text. One shard of text is held at a time.
+
+    Shards are read that hold an item which a round has asked for; all, only for other items.
 
     Raises:
         DataError: An id is not in the pool.
     """
     found: dict[str, Item] = {}
-    for table in _rows_of(campaign, ids, items_name):
+    for table in _rows_of(snapshot_of(campaign), ids, items_name):
         found |= {item.item_id: item for item in items_of(table)}
     _refuse_unknown(campaign, ids, found)
     return found
+
+
+class PoolItems(Mapping[str, Item]):
+    """Items of the pool by id, as :func:`find_items` finds them: read when one is asked for, a shard at a time.
+
+    Threads may share it.
+
+    Args:
+        campaign: The campaign.
+        ids: The items.
+        found: Further items, which were read before.
+    """
+
+    def __init__(self, campaign: View, ids: Iterable[str], found: Mapping[str, Item]) -> None:
+        self._seen = snapshot_of(campaign)
+        self._ids = dict.fromkeys((*ids, *found))
+        self._found = dict(found)
+        self._reading = threading.Lock()
+
+    def __getitem__(self, item_id: str) -> Item:
+        """Return an item; with it, those of its shard are read.
+
+        Raises:
+            KeyError: It is none of the items.
+            DataError: It is not in the pool.
+        """
+        if item_id not in self._ids:
+            raise KeyError(item_id)
+        with self._reading:
+            if item_id not in self._found:
+                self._found |= find_items(self._seen, self._beside[self._shards.get(item_id)])
+            return self._found[item_id]
+
+    @cached_property
+    def _shards(self) -> Mapping[str, int]:
+        return asked_shards(self._seen)
+
+    @cached_property
+    def _beside(self) -> Mapping[int | None, list[str]]:
+        """The items by their shards; under None, those whose shard no selection names."""
+        beside = defaultdict[int | None, list[str]](list)
+        for item_id in self._ids:
+            if item_id not in self._found:
+                beside[self._shards.get(item_id)].append(item_id)
+        return beside
+
+    def __contains__(self, item_id: object) -> bool:
+        """Tell whether it is one of the items; reads nothing."""
+        return item_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the ids."""
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        """Return how many items there are."""
+        return len(self._ids)
+
+
+def asked_shards(seen: Snapshot) -> Mapping[str, int]:
+    """Return the pool shard of each item that a round has asked for, as far as the selections name it."""
+    return seen.once("asked shards", lambda: _asked_shards(seen))
+
+
+def _asked_shards(seen: Snapshot) -> Mapping[str, int]:
+    shards: dict[str, int] = {}
+    for unit in sorted(unit for unit in seen.done if unit.step == "select_batch"):
+        manifest = seen.require(unit)
+        if SHARDS in manifest.details:
+            item_ids = seen.table(manifest, "selection.parquet").sort_by("position")["item_id"].to_pylist()
+            shards |= zip(item_ids, manifest.details[SHARDS], strict=True)
+    return shards
 
 
 def holdout(campaign: Campaign) -> tuple[list[Item], NDArray[np.int64]]:
@@ -75,8 +156,13 @@ def calibration(campaign: Campaign) -> tuple[list[Item], NDArray[np.int64]]:
     return _labeled(campaign, CALIBRATION)
 
 
-def gold_labels(campaign: Campaign, ids: Collection[str]) -> dict[str, Label]:
+def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) -> dict[str, Label]:
     """Return the pool's own labels by id. For the oracle label source and the measure `oracle_nll` only.
+
+    Args:
+        campaign: The campaign.
+        ids: The items.
+        shard: The pool shard that holds all of them, where it is known.
 
     Raises:
         DataError: The pool brought no gold labels, or an id is not in the pool.
@@ -88,13 +174,13 @@ def gold_labels(campaign: Campaign, ids: Collection[str]) -> dict[str, Label]:
             remedy="Gold labels are kept only where `labeling.source` is `oracle`.",
         )
     found: dict[str, Label] = {}
-    for table in _rows_of(campaign, ids, gold_name):
+    for table in _rows_of(snapshot_of(campaign), ids, gold_name, shard):
         found |= {row["item_id"]: label_of(row) for row in table.to_pylist()}
     _refuse_unknown(campaign, ids, found)
     return found
 
 
-def _manifest(campaign: Campaign) -> Manifest:
+def _manifest(campaign: View) -> Manifest:
     return campaign.require(Unit("ingest_pool"))
 
 
@@ -106,21 +192,31 @@ def _labeled(campaign: Campaign, name: str) -> tuple[list[Item], NDArray[np.int6
     return list(items_of(table)), np.asarray(table["label"].to_numpy(), dtype=np.int64)
 
 
-def _rows_of(campaign: Campaign, ids: Collection[str], name_of: Callable[[int], str]) -> Iterator[pa.Table]:
-    """Yield the wanted rows of each shard's file, until all are found."""
-    manifest = _manifest(campaign)
+def _rows_of(
+    seen: Snapshot, ids: Collection[str], name_of: Callable[[int], str], shard: int | None = None
+) -> Iterator[pa.Table]:
+    """Yield the wanted rows of each shard's file, until all are found: first of the shards that are known to have some.
+
+    What a selection says of shards is believed only as far as the rows are found there.
+    """
     wanted = pa.array(sorted(set(ids)), type=pa.string())
     num_left = len(wanted)
-    for shard in range(int(manifest.details["num_shards"])):
+    if num_left == 0:
+        return
+    manifest = _manifest(seen)
+    known = asked_shards(seen) if shard is None else dict.fromkeys(ids, shard)
+    first = sorted({known[item_id] for item_id in ids if item_id in known})
+    others = (number for number in range(int(manifest.details["num_shards"])) if number not in first)
+    for number in chain(first, others):
         if num_left == 0:
             return
-        table = campaign.read_table(manifest, name_of(shard))
+        table = seen.campaign.read_table(manifest, name_of(number))
         rows = table.filter(pc.is_in(table["item_id"], value_set=wanted))
         num_left -= len(rows)
         yield rows
 
 
-def _refuse_unknown(campaign: Campaign, ids: Collection[str], found: Collection[str]) -> None:
+def _refuse_unknown(campaign: View, ids: Collection[str], found: Collection[str]) -> None:
     if unknown := sorted(set(ids).difference(found)):
         shown = ", ".join(unknown[:5])
         raise DataError(f"{len(unknown)} items are not in the pool: {shown}", where=campaign.store.uri)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling.agreement import AGREEMENT_FILE
 
 
-def annotators_of(campaign: Campaign, records: Sequence[RoundRecord]) -> dict[str, Any] | None:
+def annotators_of(campaign: View, records: Sequence[RoundRecord]) -> dict[str, Any] | None:
     """Return agreement by round, and each annotator's sums over all rounds; None if nobody's work can be compared."""
-    rounds: list[dict[str, Any]] = []
+    seen, rounds = snapshot_of(campaign), list[dict[str, Any]]()
     totals: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         if record.labels is None or AGREEMENT_FILE not in record.labels.files:
             continue
-        found = campaign.read_json(record.labels, AGREEMENT_FILE)
+        found = seen.json(record.labels, AGREEMENT_FILE)
         rounds.append({"round": record.round, **{name: value for name, value in found.items() if name != "annotators"}})
         for name, report in found["annotators"].items():
             totals.setdefault(name, []).append(report)

@@ -65,9 +65,7 @@ def metrics_of(record: RoundRecord, so_far: list[RoundRecord], headline: Headlin
     from mlflow.entities import Metric
 
     points = []
-    for manifest in record.manifests:
-        if manifest.step == "score_pool":
-            continue  # Shards come one by one; their sum is known with the selection.
+    for manifest in record.steps:  # not of score_pool: its shards come one by one, and selection knows their sum
         values = dict(manifest.metrics)
         if "seconds" in values:
             values[f"{manifest.step}_seconds"] = values.pop("seconds")
@@ -78,7 +76,7 @@ def metrics_of(record: RoundRecord, so_far: list[RoundRecord], headline: Headlin
             if (area := area_under_learning_curve(so_far, headline.metric)) is not None:
                 values["aulc"] = area
         elif manifest.step == "select_batch":
-            values["score_pool_seconds"] = sum(shard.metrics.get("seconds", 0.0) for shard in record.scoring)
+            values["score_pool_seconds"] = record.scored.seconds
         time_ms = milliseconds(manifest.finished_at)
         points += [Metric(name, float(value), time_ms, record.round) for name, value in sorted(values.items())]
     return points

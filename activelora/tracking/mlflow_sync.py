@@ -16,10 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.frozen import CAMPAIGN_KEY, read_frozen
 from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.file import config_digest
 from activelora.evaluation.gates import champion
 from activelora.kinds.registry import headline_of
@@ -45,14 +46,15 @@ _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
 logger = logging.getLogger(__name__)
 
 
-def sync(campaign: Campaign) -> bool:
+def sync(campaign: View) -> bool:
     """Write to MLflow what is not there yet.
 
     Returns:
         True if MLflow now shows the whole campaign. False if it is not tracked, or if MLflow cannot be reached or
         refuses: then one warning says so, and a later sync catches up.
     """
-    uri = tracking_uri(campaign)
+    seen = snapshot_of(campaign)
+    uri = tracking_uri(seen.campaign)
     if uri is None:
         if campaign.config.tracking.enabled:
             logger.info("not tracked in MLflow: set `tracking.uri` or MLFLOW_TRACKING_URI to a server")
@@ -63,7 +65,7 @@ def sync(campaign: Campaign) -> bool:
 
     try:
         registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
-        _Sync(campaign, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
+        _Sync(seen, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
     except (MlflowException, OSError, *_database_errors()) as error:
         logger.warning(
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
@@ -88,8 +90,12 @@ def _database_errors() -> tuple[type[Exception], ...]:
 class _Sync:
     """One sync; reads the campaign once, and writes parent, children and registry."""
 
-    campaign: Campaign
+    seen: Snapshot
     client: MlflowClient
+
+    @property
+    def campaign(self) -> Campaign:
+        return self.seen.campaign
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -106,23 +112,19 @@ class _Sync:
         name = self.campaign.config.tracking.experiment
         return find_or_create_experiment(self.client, name, artifact_location(self.campaign))
 
-    @cached_property
-    def stop_reason(self) -> str | None:
-        return stop_reason(self.campaign)
-
     def write(self) -> None:
         """Write the campaign's run, a run each round, and the registry."""
-        records = read_history(self.campaign)
+        records = read_history(self.seen)
         parent = self._parent_run()
         children = {record.round: self._child_run(parent, record) for record in records}
         self._write_parent(parent, records)
         for index, record in enumerate(records):
             self._write_child(children[record.round], record, records[: index + 1])
-        best = champion(self.campaign)
+        best = champion(self.seen)
         if best is not None and best.round in children:
             promote(self.client, self._register(children[best.round], best))
-        if self.stop_reason and parent.info.status != "FINISHED":
-            self.client.set_tag(parent.info.run_id, "activelora.stop_reason", self.stop_reason)
+        if self.seen.stop_reason and parent.info.status != "FINISHED":
+            self.client.set_tag(parent.info.run_id, "activelora.stop_reason", self.seen.stop_reason)
             ends = [_end_ms(record) for record in records]
             end = max(ends, default=milliseconds(self.document["created_at"]))
             self.client.set_terminated(parent.info.run_id, "FINISHED", end_time=end)
@@ -149,7 +151,7 @@ class _Sync:
             "mlflow.source.name": "activelora",
             "activelora.round": str(record.round),
         }
-        start_ms = min(milliseconds(manifest.started_at) for manifest in record.manifests)
+        start_ms = min(milliseconds(manifest.started_at) for manifest in record.steps or record.scoring)
         new = NewRun(f"{self.key}/{record.round:04d}", f"round {record.round}", start_ms, tags)
         run = find_or_create_run(self.client, self.experiment_id, new)
         if run.data.tags["mlflow.parentRunId"] != parent.info.run_id:
@@ -162,7 +164,7 @@ class _Sync:
         if "activelora.params" not in tags:
             self._log_params(run_id)
             self.client.set_tag(run_id, "activelora.params", "written")
-        ingest = self.campaign.manifest(Unit("ingest_pool"))
+        ingest = self.seen.manifest(Unit("ingest_pool"))
         if ingest is not None and tags.get("activelora.ingest_pool") != ingest.digest:
             self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
             self.client.set_tag(run_id, "activelora.ingest_pool", ingest.digest)
@@ -195,7 +197,7 @@ class _Sync:
         run_id = child.info.run_id
         missing = [
             manifest
-            for manifest in record.manifests
+            for manifest in record.steps
             if content.artifact_folder(manifest.step) is not None
             and child.data.tags.get(f"activelora.{manifest.step}") != manifest.digest
         ]
@@ -209,7 +211,7 @@ class _Sync:
                 if record.training is not None:
                     self._register(child, manifest)
             self.client.set_tag(run_id, f"activelora.{manifest.step}", manifest.digest)
-        if (record.labels or self.stop_reason) and child.info.status != "FINISHED":
+        if (record.labels or self.seen.stop_reason) and child.info.status != "FINISHED":
             self.client.set_terminated(run_id, "FINISHED", end_time=_end_ms(record))
 
     def _upload(self, run_id: str, manifest: Manifest) -> None:
@@ -228,4 +230,4 @@ def _reason(error: Exception) -> str:
 
 
 def _end_ms(record: RoundRecord) -> int:
-    return max(milliseconds(manifest.finished_at) for manifest in record.manifests)
+    return milliseconds(record.finished_at)

@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.history import evaluated, read_history
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.errors import ActiveLoRAError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _HELP = {
 }
 
 
-def report_metrics(campaign: Campaign) -> None:
+def report_metrics(campaign: View) -> None:
     """Write the metrics where `tracking.prometheus_textfile` and `tracking.pushgateway` say; a failure is a warning."""
     settings = campaign.config.tracking
     if settings.prometheus_textfile is None and settings.pushgateway is None:
@@ -57,7 +57,7 @@ def report_metrics(campaign: Campaign) -> None:
             logger.warning("tracking.pushgateway: metrics were not taken (%s)", error.problem)
 
 
-def metrics_of(campaign: Campaign) -> CollectorRegistry:
+def metrics_of(campaign: View) -> CollectorRegistry:
     """Return the metrics. What is not known yet is left out."""
     from prometheus_client import CollectorRegistry, Gauge
 
@@ -67,9 +67,9 @@ def metrics_of(campaign: Campaign) -> CollectorRegistry:
     return registry
 
 
-def _values(campaign: Campaign) -> dict[str, float]:
-    records = read_history(campaign)
-    plan = next_plan(campaign)
+def _values(campaign: View) -> dict[str, float]:
+    seen = snapshot_of(campaign)
+    records, plan = read_history(seen), next_plan(seen)
     labels = [record.labels for record in records if record.labels]
     values = {
         "activelora_round": plan.round,
@@ -84,7 +84,7 @@ def _values(campaign: Campaign) -> dict[str, float]:
     if plan.status == "work" and plan.units[0].step == "await_labels" and (asked := records[-1].selection):
         since = datetime.fromisoformat(asked.finished_at).timestamp()
     numbers["activelora_waiting_since_timestamp_seconds"] = since
-    numbers["activelora_finished"] = int(stop_reason(campaign) is not None)
+    numbers["activelora_finished"] = int(seen.stop_reason is not None)
     return numbers
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, read_history
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.file import config_digest
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
@@ -26,7 +26,7 @@ REPORT_KEY = "report.html"
 MAX_CURVE_ROUNDS, MAX_SELECTED_ROUNDS, MAX_ITEMS, MAX_CLASSES, MAX_TEXT = 30, 8, 6, 30, 260
 
 
-def write_report(campaign: Campaign, comparisons: Mapping[str, Campaign] | None = None) -> str:
+def write_report(campaign: View, comparisons: Mapping[str, View] | None = None) -> str:
     """Write the campaign's report, replacing an older one, and return its URI.
 
     Args:
@@ -38,19 +38,20 @@ def write_report(campaign: Campaign, comparisons: Mapping[str, Campaign] | None 
     return f"{campaign.store.uri}/{REPORT_KEY}"
 
 
-def render_report(campaign: Campaign, comparisons: Mapping[str, Campaign]) -> str:
+def render_report(campaign: View, comparisons: Mapping[str, View]) -> str:
     """Return the page. The same manifests give the same page."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": words.percent, "number": words.number, "duration": words.duration}
     template = resources.files("activelora.tracking").joinpath("report.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(_Report(campaign, read_history(campaign)).view(comparisons))
+    seen = snapshot_of(campaign)
+    return environment.from_string(template).render(_Report(seen, read_history(seen)).view(comparisons))
 
 
 @dataclass(frozen=True)
 class _Report:
-    campaign: Campaign
+    campaign: Snapshot
     records: list[RoundRecord]
 
     @cached_property
@@ -65,10 +66,10 @@ class _Report:
     def evaluation(self) -> dict[str, Any] | None:
         if self.headline is None or self.headline.evaluation is None:
             return None
-        document: dict[str, Any] = self.campaign.read_json(self.headline.evaluation, "evaluation.json")
+        document: dict[str, Any] = self.campaign.json(self.headline.evaluation, "evaluation.json")
         return document
 
-    def view(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
+    def view(self, comparisons: Mapping[str, View]) -> dict[str, Any]:
         """Return everything that the template shows."""
         config, done = self.campaign.config, evaluated(self.records)
         task, judged_by = make_task(config.task), headline_of(config.task)
@@ -80,7 +81,7 @@ class _Report:
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
             "label_names": task.label_names if task.kind.lists_labels else (),
             "state": self._state(),
-            "as_of": max((m.finished_at for r in self.records for m in r.manifests), default=None),
+            "as_of": max((record.finished_at for record in self.records), default=None),
             "headline": self.headline,
             "zero_shot": zero_shot,
             "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level, judged_by),
@@ -104,7 +105,7 @@ class _Report:
         }
 
     def _state(self) -> dict[str, str]:
-        if reason := stop_reason(self.campaign):
+        if reason := self.campaign.stop_reason:
             return {"kind": "finished", "name": "Finished", "text": f"The campaign ended: {reason}."}
         plan = next_plan(self.campaign)
         if plan.status == "stop":
@@ -133,14 +134,14 @@ class _Report:
             {
                 "record": record,
                 "metrics": record.metrics,
-                "seconds": sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests),
+                "seconds": record.seconds,
                 "gates": record.evaluation.details["gates"] if record.evaluation else None,
                 "is_headline": self.headline is not None and record.round == self.headline.round,
             }
             for record in shown
         ]
 
-    def _plots(self, comparisons: Mapping[str, Campaign]) -> dict[str, Any]:
+    def _plots(self, comparisons: Mapping[str, View]) -> dict[str, Any]:
         from markupsafe import Markup
 
         from activelora.tracking import plots
@@ -172,7 +173,7 @@ class _Report:
     ) -> dict[str, Any]:
         from activelora.pool import access
 
-        rows = self.campaign.read_table(selection, "selection.parquet").to_pylist()
+        rows = self.campaign.table(selection, "selection.parquet").to_pylist()
         given = self._given_labels(records[: record.round + 1]) if record.labels is not None else {}
         items = access.find_items(self.campaign, [row["item_id"] for row in rows[:MAX_ITEMS]])
         task = make_task(self.campaign.config.task)
@@ -195,7 +196,7 @@ class _Report:
 
     def _provenance(self) -> list[tuple[str, str]]:
         config, store = self.campaign.config, self.campaign.store
-        versions = sorted({manifest.code_version for record in self.records for manifest in record.manifests})
+        versions = sorted({version for record in self.records for version in record.code_versions})
         rows = [
             ("Campaign folder", store.uri),
             ("Configuration digest", config_digest(config)),

@@ -8,25 +8,26 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from activelora.campaign.campaign import Attempt, Campaign, stop_campaign, stop_reason
+from activelora.campaign.campaign import Attempt, stop_campaign
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling.adjudication import write_adjudication
 from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.deadlines import moments_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
 from activelora.labeling.request import PASSED, Collected, Record, Request, State, make_request
-from activelora.labeling.wait_status import STATES, describe_wait, rejected_key, rejected_uri
+from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
 
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest | None:
+def run(campaign: View, round_: int, clock: Clock | None = None) -> Manifest | None:
     """Publish the batch, collect labels, and finish the round's labelling if there are enough or time is up.
 
     Items that stay without a label go back to the pool, but for those passed over or left to an adjudicator. Nothing is
@@ -34,24 +35,26 @@ def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest
     tick.
 
     Args:
-        campaign: The campaign.
+        campaign: The campaign. A snapshot of it knows afterwards what the label source said.
         round_: The round.
         clock: The time, for tests.
 
     Returns:
         The manifest, or None while labels are still awaited.
     """
-    unit = Unit("await_labels", round_)
+    unit, seen = Unit("await_labels", round_), snapshot_of(campaign)
+    campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
     clock = clock or Clock()
     config = campaign.config.labeling
-    source, request = get_source(config.source), make_request(campaign, round_)
+    source, request = get_source(config.source), make_request(seen, round_)
     source.publish(request)
     leave_at = clock.now() + timedelta(minutes=config.wait_minutes)
     num_rejected, reminded = 0, ""
     while True:
         collected, now = source.collect(request), clock.now()
+        note_look(seen, request, collected)
         num_rejected = _report_rejected(request, collected, num_rejected)
         write_adjudication(request, collected)
         decision = decide(request, collected, now)
@@ -59,10 +62,11 @@ def run(campaign: Campaign, round_: int, clock: Clock | None = None) -> Manifest
             return _commit(request, collected.closed(), decision, now)
         reminded = _remind(request, collected, now, reminded)
         left = (leave_at - clock.now()).total_seconds()
-        if left <= 0 or stop_reason(campaign):
+        if left <= 0 or seen.stop_reason:
             logger.info("waiting for %s", describe_wait(request, collected, now))
             return None
         clock.sleep(min(config.poll_seconds, left))
+        seen.refresh()
         if done := campaign.manifest(unit):
             return done
 
@@ -135,8 +139,8 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
 
 def _labels_now(request: Request, records: list[Record]) -> Mapping[str, Label]:
     """Return the labels that count with this round's votes."""
-    campaign = request.campaign
-    return resolve_for(campaign.config.labeling, [*label_records(campaign, request.round), records]).labels
+    rounds = label_records(request.seen or request.campaign, request.round)
+    return resolve_for(request.campaign.config.labeling, [*rounds, records]).labels
 
 
 def _decision_details(request: Request, decision: Decision, now: datetime) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.evaluation import evaluation
 from activelora.evaluation.classification_metrics import FloatArray
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
 NUM_PRIOR_ITEMS = 200
 
 
-def run(campaign: Campaign, round_: int) -> Manifest:
+def run(campaign: View, round_: int) -> Manifest:
     """Predict holdout and calibration split, measure, and say whether the gates let the adapter become champion.
 
     Where a share of the batches is drawn at random, also tell what those labels say about the pool and the strategy.
     """
-    unit = Unit("evaluate_adapter", round_)
+    unit, seen = Unit("evaluate_adapter", round_), snapshot_of(campaign)
+    campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
     begin = time.monotonic()
@@ -53,8 +55,8 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     attempt.write_table("predictions.parquet", measured.predictions)
 
     metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
-    details = _gates(attempt, round_, metrics, task.kind.headline)
-    check, sources = live_check(campaign, round_) if task.kind.checks_exploration else (None, ())
+    details = _gates(seen, attempt, metrics, task.kind.headline)
+    check, sources = live_check(seen, round_) if task.kind.checks_exploration else (None, ())
     if check is not None:
         for source in sources:
             attempt.reads(source)
@@ -174,12 +176,12 @@ def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:
     return {**scaled, "temperature": document["temperature"]["value"]}
 
 
-def _gates(attempt: Attempt, round_: int, metrics: dict[str, float], headline: Headline) -> dict[str, Any]:
-    campaign = attempt.campaign
-    present = champion(campaign, before_round=round_)
+def _gates(seen: Snapshot, attempt: Attempt, metrics: dict[str, float], headline: Headline) -> dict[str, Any]:
+    round_ = attempt.unit.round
+    present = champion(seen, before_round=round_)
     if present is not None:
         attempt.reads(present)
-    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present, headline)
+    reasons = gate_failures(seen.config.evaluation.gates, round_, metrics, present, headline)
     passed = not reasons
     return {
         "gates": {"passed": passed, "reasons": reasons},

@@ -8,9 +8,10 @@ from itertools import islice
 
 import pyarrow as pa
 
-from activelora.campaign.campaign import Attempt, Campaign
+from activelora.campaign.campaign import Attempt
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import CampaignConfig
 from activelora.kinds.registry import make_task
 from activelora.pool import access
@@ -23,14 +24,14 @@ from activelora.tasks.task import Task
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: Campaign, columnar_bytes: int = LEAST_BYTES) -> Manifest:
+def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
     """Read all data once to check it and draw the splits, then again to write it, a shard at a time.
 
     Args:
         campaign: The campaign.
         columnar_bytes: As :func:`survey_data` takes it.
     """
-    unit = Unit("ingest_pool")
+    unit, campaign = Unit("ingest_pool"), snapshot_of(campaign).campaign
     if done := campaign.manifest(unit):
         return done
     config = campaign.config

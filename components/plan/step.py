@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
+from activelora.campaign.campaign import stop_campaign
 from activelora.campaign.ledger import next_plan
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.tracking.publish import publish, publish_if_changed
 from components.task_context import task
 
@@ -41,7 +42,7 @@ class Due(NamedTuple):
     select: bool = False
 
 
-def due(campaign: Campaign, round_: int = ANY_ROUND) -> Due:
+def due(campaign: View, round_: int = ANY_ROUND) -> Due:
     """Return what is due in a round; nothing if another round is under way or the campaign has ended.
 
     Args:
@@ -67,12 +68,14 @@ def due(campaign: Campaign, round_: int = ANY_ROUND) -> Due:
     )
 
 
-def close_if_due(campaign: Campaign) -> str | None:
+def close_if_due(campaign: View) -> str | None:
     """Record the end of a campaign that has come to it, and return why it ended; None while it goes on."""
-    plan = next_plan(campaign)
+    seen = snapshot_of(campaign)
+    plan = next_plan(seen)
     if plan.status == "stop":
-        stop_campaign(campaign, plan.reason)
-    return stop_reason(campaign)
+        stop_campaign(seen.campaign, plan.reason)
+        seen.refresh()
+    return seen.stop_reason
 
 
 def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool | list[int], ...]:
@@ -85,8 +88,8 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
             before, they are written whatever they show: nothing else will, should MLflow have lost it.
     """
     with task("plan", campaign_uri) as here:
-        campaign = here.campaign
-        had_ended, ended = stop_reason(campaign), close_if_due(campaign)
+        campaign = Snapshot(here.campaign)
+        had_ended, ended = campaign.stop_reason, close_if_due(campaign)
         if had_ended:
             publish(campaign)
         elif publishes or ended:

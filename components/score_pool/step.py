@@ -16,6 +16,7 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.kinds.registry import make_task
 from activelora.pool.access import gold_labels, shard_items
 from activelora.scoring.table import score_table, text_score_table, unscored_table
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from activelora.scoring.two_stage import Plan
 
 
-def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
+def run(campaign: View, round_: int, shard: int) -> Manifest:
     """Score the unlabelled items of one shard with the round's model.
 
     Round 0 is the base model: its scores are STAR's base uncertainty in every later round. Where the strategy needs
@@ -37,13 +38,14 @@ def run(campaign: Campaign, round_: int, shard: int) -> Manifest:
         round_: The round.
         shard: The pool shard.
     """
-    unit = Unit("score_pool", round_, shard)
+    unit, seen = Unit("score_pool", round_, shard), snapshot_of(campaign)
+    campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
     begin = time.monotonic()
     attempt = campaign.attempt(unit)
     attempt.reads(campaign.require(Unit("ingest_pool")))
-    labeled = label_snapshot(campaign, round_).labels
+    labeled = label_snapshot(seen, round_).labels
     needs = needs_of(campaign.config.acquisition)
     roster = shard_items(campaign, shard)
     items = [item for item in roster if EMBEDDINGS in needs or item.item_id not in labeled]
@@ -101,7 +103,7 @@ def _predict_texts(
         scores, embeddings_ND = predictor.rescore(items, answers, num_samples, "scoring the pool's answers")
         measures = score_texts(scores, reduction)
         if ORACLE_NLL in measures_read(campaign.config.acquisition):
-            gold = gold_labels(campaign, [item.item_id for item in items])
+            gold = gold_labels(campaign, [item.item_id for item in items], attempt.unit.shard)
             texts = [predictor.encode_text(str(gold[item.item_id])) for item in items]
             scores, _ = predictor.rescore(items, texts, num_samples, "scoring the gold answers")
             measures[ORACLE_NLL] = np.array([answer_nll(one, reduction) for one in scores])

@@ -6,23 +6,26 @@ import time
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import check_measures, get_strategy, own_settings, strategies_of
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext
-from activelora.campaign.campaign import Attempt, Campaign
+from activelora.campaign.campaign import Attempt
+from activelora.campaign.history import SCORED, Scored
 from activelora.campaign.labels import label_snapshot
-from activelora.campaign.ledger import batch_size, label_manifests, planned_rounds
+from activelora.campaign.ledger import batch_size, label_manifests, planned_rounds, step_units
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
-from activelora.campaign.tombstones import deleted_items
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.kinds.registry import make_task
 from activelora.labeling.request import withheld_items
+from activelora.pool.access import SHARDS
 
 
-def run(campaign: Campaign, round_: int) -> Manifest:
+def run(campaign: View, round_: int) -> Manifest:
     """Select the round's batch by the campaign's strategy and its exploration share.
 
     The result does not depend on the sharding of the pool or the order of the shards.
@@ -35,7 +38,8 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         ConfigError: There is no such strategy or measure.
         ModelError: A score is not a number.
     """
-    unit = Unit("select_batch", round_)
+    unit, seen = Unit("select_batch", round_), snapshot_of(campaign)
+    campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
     begin = time.monotonic()
@@ -43,7 +47,8 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     strategy, *followers = strategies_of(config)
     check_measures(config)
     attempt = campaign.attempt(unit)
-    pool = _unlabeled(attempt, round_)
+    scores = _Scores(seen, attempt, round_)
+    pool = _unlabeled(seen, attempt, scores)
     context = SelectionContext(
         seed=campaign.seed("select_batch", round_),
         round=round_,
@@ -52,7 +57,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         follower=followers[0] if followers else None,
         settings=own_settings(strategy, config),
     )
-    picks = exploration.select(strategy, pool, batch_size(campaign, round_), context)
+    picks = exploration.select(strategy, pool, batch_size(seen, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
     if pool.mean_probs_NC.shape[1]:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
@@ -61,37 +66,63 @@ def run(campaign: Campaign, round_: int) -> Manifest:
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
         **strategy.details(context),
+        SCORED: Scored.of(scores.manifests).document(),
+        SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}
     return attempt.commit(metrics, details)
 
 
-def _unlabeled(attempt: Attempt, round_: int) -> ScoredPool:
+class _Scores:
+    """The tables of one round's scores, one a shard, and which items they hold.
+
+    Args:
+        seen: What is there.
+        attempt: Records that it reads them.
+        round_: The round that scored.
+    """
+
+    def __init__(self, seen: Snapshot, attempt: Attempt, round_: int) -> None:
+        self._campaign = seen.campaign
+        num_shards = int(attempt.reads(seen.require(Unit("ingest_pool"))).details["num_shards"])
+        self.manifests = seen.require_all(step_units("score_pool", round_, num_shards))
+        for manifest in self.manifests:
+            attempt.reads(manifest)
+        self._ids: list[pa.ChunkedArray] = []
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield each shard's table, read when it is asked for."""
+        for manifest in self.manifests:
+            table = self._campaign.read_table(manifest, "scores.parquet")
+            self._ids.append(table["item_id"])
+            yield table
+
+    def shards(self, item_ids: list[str]) -> list[int]:
+        """Return the shard of each of some items, once the tables have been read."""
+        wanted = pa.array(item_ids, type=pa.string())
+        shard_of = {
+            item_id: shard
+            for shard, ids in enumerate(self._ids)
+            for item_id in ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist()
+        }
+        return [shard_of[item_id] for item_id in item_ids]
+
+
+def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
     """Return the items that have no label and that annotators may still be asked for."""
-    campaign = attempt.campaign
-    for manifest in label_manifests(campaign, round_):
+    campaign, round_ = seen.campaign, attempt.unit.round
+    for manifest in label_manifests(seen, round_):
         attempt.reads(manifest)
-    num_shards = int(attempt.reads(campaign.require(Unit("ingest_pool"))).details["num_shards"])
     needs_scores = get_strategy(campaign.config.acquisition.strategy).needs_scores
-    base_tables = _scores(attempt, 0, num_shards) if round_ > 0 and needs_scores else None
+    base_tables = _Scores(seen, attempt, 0).tables() if round_ > 0 and needs_scores else None
     return scored_pool(
-        _scores(attempt, round_, num_shards),
+        scores.tables(),
         base_tables,
-        excluded={
-            *label_snapshot(campaign, round_).labels,
-            *withheld_items(campaign, round_),
-            *deleted_items(campaign.store),
-        },
+        excluded={*label_snapshot(seen, round_).labels, *withheld_items(seen, round_), *seen.deleted},
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
     )
-
-
-def _scores(attempt: Attempt, round_: int, num_shards: int) -> Iterator[pa.Table]:
-    """Return the shards' tables, each read when it is asked for."""
-    manifests = [attempt.reads(attempt.campaign.require(Unit("score_pool", round_, n))) for n in range(num_shards)]
-    return (attempt.campaign.read_table(manifest, "scores.parquet") for manifest in manifests)
 
 
 def _selection(pool: ScoredPool, picks: list[Pick]) -> pa.Table:

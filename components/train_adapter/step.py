@@ -11,6 +11,7 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import LabelSnapshot, label_snapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DataError
 from activelora.modeling.methods.registry import get_method
 from activelora.pool.access import find_items
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from activelora.modeling.posterior import Fit
 
 
-def run(campaign: Campaign, round_: int) -> Manifest:
+def run(campaign: View, round_: int) -> Manifest:
     """Train the round's adapter, in one process or several; a killed run goes on from its last checkpoint.
 
     Args:
@@ -37,7 +38,7 @@ def run(campaign: Campaign, round_: int) -> Manifest:
     from activelora.modeling.parallel import ALONE
     from components.train_adapter.launch import check_processes, launch, processes_here, train_here
 
-    unit = Unit("train_adapter", round_)
+    unit, campaign = Unit("train_adapter", round_), snapshot_of(campaign).campaign
     if done := campaign.manifest(unit):
         return done
     resources = train_here(campaign.config)
@@ -57,16 +58,17 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
         DataError: No item has a label.
     """
     begin = time.monotonic()
+    seen = Snapshot(campaign)
     attempt = campaign.attempt(Unit("train_adapter", round_))
     attempt.reads(campaign.require(Unit("ingest_pool")))
-    for manifest in label_manifests(campaign, round_):
+    for manifest in label_manifests(seen, round_):
         attempt.reads(manifest)
-    snapshot = label_snapshot(campaign, round_)
+    snapshot = label_snapshot(seen, round_)
     if not snapshot.labels:
         raise DataError("no item has a label yet", where=f"{campaign.store.uri}, round {round_}")
     if team.agree(snapshot.digest) != snapshot.digest:
         raise DataError("the training processes have read different labels", where=campaign.store.uri)
-    fit, base_name = _fit(attempt, snapshot, team)
+    fit, base_name = _fit(seen, attempt, snapshot, team)
     metrics = {
         "num_labels": len(snapshot.labels),
         "num_steps": len(fit.losses),
@@ -87,7 +89,7 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
         attempt.commit(metrics, details)
 
 
-def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
+def _fit(seen: Snapshot, attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, str]:
     from activelora.modeling.base import load_base, load_to_shard
     from activelora.modeling.fitting import AttemptJob
     from activelora.modeling.locating import fetched
@@ -97,7 +99,7 @@ def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, st
     with team.first_here():  # else each process fetches the whole model, onto a disk that may hold one
         fetched(campaign.config.model)
     base = load_to_shard(campaign.config.model) if team.shards else load_base(campaign.config.model)
-    items, indices, weights = _encode(campaign, base, snapshot)
+    items, indices, weights = _encode(seen, base, snapshot)
     with tempfile.TemporaryDirectory() as scratch:
         previous = None
         if round_ > 1 and campaign.config.training.warm_start:
@@ -114,14 +116,14 @@ def _fit(attempt: Attempt, snapshot: LabelSnapshot, team: Team) -> tuple[Fit, st
 
 
 def _encode(
-    campaign: Campaign, base: BaseModel, snapshot: LabelSnapshot
+    seen: Snapshot, base: BaseModel, snapshot: LabelSnapshot
 ) -> tuple[list[EncodedItem], list[int], list[float]]:
     """Return what is to be learned, sorted by item id: questions as token ids, answers, and how much each counts."""
     from activelora.modeling.encoding import Encoder
 
-    found = find_items(campaign, list(snapshot.labels))
-    encoder = Encoder(base.tokenizer, campaign.config.task)
-    soft = campaign.config.training.soft_labels
+    found = find_items(seen, list(snapshot.labels))
+    encoder = Encoder(base.tokenizer, seen.config.task)
+    soft = seen.config.training.soft_labels
     lessons = [
         (found[item_id], label, share)
         for item_id in sorted(snapshot.labels)

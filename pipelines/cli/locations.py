@@ -9,6 +9,7 @@ from activelora.errors import ConfigError
 
 if TYPE_CHECKING:
     from activelora.campaign.campaign import Campaign
+    from activelora.campaign.snapshot import View
     from activelora.config import CampaignConfig
 
 CAMPAIGNS_FOLDER = "campaigns"
@@ -40,7 +41,7 @@ def open_campaign(place: str, *, to_read: bool = False) -> Campaign:
     return Campaign.open(place, to_read=to_read)
 
 
-def collected_round(campaign: Campaign, round_: int | None) -> int:
+def collected_round(campaign: View, round_: int | None) -> int:
     """Return a round whose training labels are known; None is the newest such round.
 
     Raises:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
 from activelora.kinds.registry import headline_of
 
 
-def standing(campaign: Campaign) -> dict[str, Any]:
+def standing(campaign: View) -> dict[str, Any]:
     """Return name, place, status and rounds of a campaign, ready for JSON."""
-    plan = next_plan(campaign)
-    records = read_history(campaign)
-    reason = stop_reason(campaign)
+    seen = snapshot_of(campaign)
+    plan, records, reason = next_plan(seen), read_history(seen), seen.stop_reason
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
-    wait = wait_of(campaign, plan.round) if waits else None
+    wait = wait_of(seen, plan.round) if waits else None
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
     return {
         "name": campaign.config.name,
@@ -30,10 +29,10 @@ def standing(campaign: Campaign) -> dict[str, Any]:
         "round": plan.round,
         "labels": wait.document if wait else None,
         "due": [str(unit) for unit in plan.units],
-        "logs": _logs(campaign, plan.units) if status == "running" else [],
+        "logs": _logs(seen, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
-        "forecast": forecast(campaign, headline_of(campaign.config.task)).document(),
-        "rounds": [_round(campaign, record) for record in records],
+        "forecast": forecast(seen, headline_of(campaign.config.task)).document(),
+        "rounds": [_round(seen, record) for record in records],
         "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }
 
@@ -51,24 +50,21 @@ class Wait:
     document: dict[str, Any]
 
 
-def wait_of(campaign: Campaign, round_: int) -> Wait:
+def wait_of(campaign: View, round_: int) -> Wait:
     """Return what a round waits for. Looks into the label source, and changes nothing."""
-    from activelora.labeling.registry import get_source
-    from activelora.labeling.request import make_request
-    from activelora.labeling.wait_status import describe_wait, wait_document
+    from activelora.labeling.wait_status import describe_wait, look, wait_document
 
-    request = make_request(campaign, round_)
-    collected = get_source(campaign.config.labeling.source).collect(request)
-    return Wait(describe_wait(request, collected), wait_document(request, collected))
+    found = look(snapshot_of(campaign), round_)
+    return Wait(describe_wait(found.request, found.collected), wait_document(found.request, found.collected))
 
 
-def waiting_for(campaign: Campaign) -> str:
-    """Say in words which labels a campaign waits for, and what a person has to do. Looks into the label source."""
-    return wait_of(campaign, next_plan(campaign).round).text
+def print_rounds(campaign: View, found: Mapping[str, Any]) -> None:
+    """Print a table of the rounds.
 
-
-def print_rounds(campaign: Campaign) -> None:
-    """Print a table of the rounds."""
+    Args:
+        campaign: The campaign.
+        found: Its document, of :func:`standing`.
+    """
     from rich.table import Table
 
     from pipelines.cli.console import stdout
@@ -78,35 +74,39 @@ def print_rounds(campaign: Campaign) -> None:
     table = Table(*columns, title=campaign.config.name, title_justify="left")
     for column in table.columns[:-1]:
         column.justify = "right"
-    for one in standing(campaign)["rounds"]:
+    for one in found["rounds"]:
         numbers = (_number(one[name]) for name, _ in shown)
         table.add_row(str(one["round"]), str(one["num_labels"]), *numbers, _time(one["seconds"]), one["state"])
     stdout().print(table)
 
 
-def _logs(campaign: Campaign, units: Sequence[Unit]) -> list[str]:
+def _logs(seen: Snapshot, units: Sequence[Unit]) -> list[str]:
     """Return where the logs are of what was begun and is not done: also a killed task leaves one."""
-    return [f"{campaign.store.uri}/{unit.log_key}" for unit in units if campaign.store.exists(unit.log_key)]
+
+    def is_there(unit: Unit) -> bool:
+        return seen.store.exists(unit.log_key) if unit.step == "ingest_pool" else unit.log_key in seen.keys
+
+    return [f"{seen.store.uri}/{unit.log_key}" for unit in units if is_there(unit)]
 
 
-def _round(campaign: Campaign, record: RoundRecord) -> dict[str, Any]:
+def _round(campaign: Snapshot, record: RoundRecord) -> dict[str, Any]:
     return {
         "round": record.round,
         "num_labels": record.num_labels,
         **{name: record.metrics.get(name) for name, _ in headline_of(campaign.config.task).columns},
-        "seconds": round(sum(manifest.metrics.get("seconds", 0.0) for manifest in record.manifests), 3),
+        "seconds": round(record.seconds, 3),
         "state": _state(campaign, record),
     }
 
 
-def _state(campaign: Campaign, record: RoundRecord) -> str:
+def _state(campaign: Snapshot, record: RoundRecord) -> str:
     if record.labels is not None:
         num_corrected = int(record.labels.metrics.get("num_corrected", 0))
         corrected = f", {num_corrected} corrected" if num_corrected else ""
         return f"{int(record.labels.metrics['num_labeled'])} labels collected{corrected}"
     if record.selection is not None:
         return "waits for labels"
-    if stop_reason(campaign) and record.evaluation is not None:
+    if campaign.stop_reason and record.evaluation is not None:
         return "last"
     return "under way"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import Plan, next_plan
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.tracking.publish import publish, publish_if_changed
 from components.entry import run_unit
 from components.plan.step import close_if_due
@@ -29,19 +29,22 @@ class TickResult:
         round: The round that is under way.
         done: Units that this call did, in order.
         reason: Why it waits or ended.
+        seen: What was seen of the campaign last; None where another process looked.
     """
 
     status: Status
     round: int
     done: tuple[Unit, ...] = ()
     reason: str = ""
+    seen: Snapshot | None = field(default=None, repr=False, compare=False)
 
 
-def tick(campaign: Campaign, on_unit: OnUnit | None = None) -> TickResult:
+def tick(campaign: View, on_unit: OnUnit | None = None) -> TickResult:
     """Collect the labels that are waited for, then do the round that is due: as the KFP tick pipeline does.
 
     May be killed anywhere and called again: finished units are not repeated.
     """
+    campaign = snapshot_of(campaign)
     done: list[Unit] = []
     plan = next_plan(campaign)
     if waits_for_labels(plan) and _do(campaign, plan, done, on_unit):
@@ -56,14 +59,15 @@ def tick(campaign: Campaign, on_unit: OnUnit | None = None) -> TickResult:
     return _result(campaign, done, waits=False)
 
 
-def run_campaign(campaign: Campaign, on_unit: OnUnit | None = None) -> TickResult:
+def run_campaign(campaign: View, on_unit: OnUnit | None = None) -> TickResult:
     """Tick until the campaign has ended or waits for labels."""
+    campaign = snapshot_of(campaign)
     done: tuple[Unit, ...] = ()
     while True:
         result = tick(campaign, on_unit)
         done += result.done
         if result.status != "moved":
-            return TickResult(result.status, result.round, done, result.reason)
+            return TickResult(result.status, result.round, done, result.reason, campaign)
 
 
 def waits_for_labels(plan: Plan) -> bool:
@@ -71,7 +75,7 @@ def waits_for_labels(plan: Plan) -> bool:
     return plan.status == "work" and plan.units[0].step == "await_labels"
 
 
-def _do(campaign: Campaign, plan: Plan, done: list[Unit], on_unit: OnUnit | None) -> bool:
+def _do(campaign: Snapshot, plan: Plan, done: list[Unit], on_unit: OnUnit | None) -> bool:
     """Do the units of a plan; False if labels are still missing."""
     for unit in plan.units:
         if on_unit:
@@ -79,15 +83,17 @@ def _do(campaign: Campaign, plan: Plan, done: list[Unit], on_unit: OnUnit | None
         is_done = run_unit(campaign, unit) is not None
         if is_done:
             done.append(unit)
+            campaign.refresh()
         if unit.step in _PUBLISHED_AFTER:
             close_if_due(campaign)
             publish_if_changed(campaign)
         if not is_done:
             return False
+    campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
     return True
 
 
-def _result(campaign: Campaign, done: list[Unit], *, waits: bool) -> TickResult:
+def _result(campaign: Snapshot, done: list[Unit], *, waits: bool) -> TickResult:
     reason = close_if_due(campaign)
     plan = next_plan(campaign)
     if reason and not done:
@@ -95,7 +101,7 @@ def _result(campaign: Campaign, done: list[Unit], *, waits: bool) -> TickResult:
     elif reason:
         publish_if_changed(campaign)
     if reason:
-        return TickResult("finished", plan.round, tuple(done), reason)
+        return TickResult("finished", plan.round, tuple(done), reason, campaign)
     if waits:
-        return TickResult("waiting", plan.round, tuple(done), f"round {plan.round} waits for labels")
-    return TickResult("moved", plan.round, tuple(done))
+        return TickResult("waiting", plan.round, tuple(done), f"round {plan.round} waits for labels", campaign)
+    return TickResult("moved", plan.round, tuple(done), seen=campaign)

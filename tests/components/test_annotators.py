@@ -10,6 +10,7 @@ import pytest
 from activelora.campaign.history import read_history
 from activelora.campaign.labels import label_snapshot, resolve
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.agreement import AGREEMENT_FILE
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.exchange import export_labels
@@ -215,7 +216,7 @@ def test_the_report_says_what_was_trained_on_and_nothing_of_deleted_items(tmp_pa
 
 def selections(campaign):
     """The report's rows about round 0."""
-    return _Report(campaign, read_history(campaign))._selections()["rounds"][-1]["rows"]
+    return _Report(Snapshot(campaign), read_history(campaign))._selections()["rounds"][-1]["rows"]
 
 
 def test_adjudicators_see_no_gold_questions(tmp_path):

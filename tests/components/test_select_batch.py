@@ -83,7 +83,14 @@ def test_selection_metrics_and_details(tmp_path):
     assert sum(row["score"] is None for row in rows) == 1
     assert all(row["reason"] for row in rows)
     assert (manifest.metrics["num_selected"], manifest.metrics["num_candidates"]) == (5, 20)
-    assert manifest.details == {"strategy": "star", "lambda": 1.0, "num_exploration": 1}
+    version = campaign.require(Unit("score_pool", 0, 0)).code_version
+    assert manifest.details == {
+        "strategy": "star",
+        "lambda": 1.0,
+        "num_exploration": 1,
+        "scored": {"seconds": 0.0, "code_versions": [version]},
+        "shards": [next(n for n, ids in enumerate(pool_ids(campaign)) if row["item_id"] in ids) for row in rows],
+    }
     assert set(manifest.inputs) == {"ingest_pool", *(f"score_pool round 0 shard {n}" for n in range(3))}
     predictions = campaign.read_table(manifest, "predictions.parquet").to_pylist()
     assert [row["item_id"] for row in predictions] == [row["item_id"] for row in rows]

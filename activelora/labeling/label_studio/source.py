@@ -146,9 +146,9 @@ def _answer(
     request: Request, task_id: int, task: SeenTask, annotation: Annotation, names: Mapping[int, str]
 ) -> Answer | None:
     """Return an annotation as an answer; None for one of a task that is not of this campaign."""
-    item = request.items.get(task.item_id) if task.item_id is not None else None
-    if item is None:
+    if task.item_id is None or task.item_id not in request.items:
         return None
+    item = request.judged_item(task.item_id)
     return Answer(
         file=f"task {task_id}",
         line=annotation.annotation_id,

@@ -44,11 +44,12 @@ def export_command(
     With --annotator: each record and each answer of one annotator, also what was replaced or not collected.
     """
     from activelora.campaign.labels import label_snapshot
+    from activelora.campaign.snapshot import Snapshot
     from activelora.campaign.store import open_store
     from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
-    campaign = open_campaign(place, to_read=True)
+    campaign = Snapshot(open_campaign(place, to_read=True))
     before = collected_round(campaign, round_)
     kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
     folder, slash, name = out.rpartition("/")
@@ -96,10 +97,11 @@ def diff_command(
     """Show what labels round B trains on that round A did not: added and corrected ones."""
     from activelora.campaign.label_history import difference
     from activelora.campaign.labels import label_snapshot
+    from activelora.campaign.snapshot import Snapshot
     from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
 
-    campaign = open_campaign(place, to_read=True)
+    campaign = Snapshot(open_campaign(place, to_read=True))
     first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
     found = difference(label_snapshot(campaign, first), label_snapshot(campaign, second))
     task, items = make_task(campaign.config.task), find_items(campaign, [*found.added, *found.corrected])
@@ -119,10 +121,11 @@ def blame_command(
 ) -> None:
     """Show every record of an item, or of all: who, when, in which round, from where, and what replaced it."""
     from activelora.campaign.label_history import history
+    from activelora.campaign.snapshot import Snapshot
     from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
 
-    campaign = open_campaign(place, to_read=True)
+    campaign = Snapshot(open_campaign(place, to_read=True))
     entries = history(campaign)
     items = find_items(campaign, list(entries))
     chosen = {one for one in entries if one.startswith(item) or items[one].source_id == item}

@@ -132,13 +132,14 @@ def _check_runner(engine: Engine, runner: Runner | None) -> None:
 def tell(campaign: Campaign, result: TickResult) -> None:
     """Print where the campaign stands and what a person can do now."""
     from activelora.tracking.report import REPORT_KEY
-    from pipelines.cli.status_document import print_rounds, waiting_for
+    from pipelines.cli.status_document import print_rounds, standing
 
-    print_rounds(campaign)
+    found = standing(result.seen or campaign)
+    print_rounds(campaign, found)
     if result.status == "finished":
         typer.echo(f"finished: {result.reason}")
     elif result.status == "waiting":
-        typer.echo(f"waiting: {waiting_for(campaign)}")
+        typer.echo(f"waiting: {found['reason']}")
         typer.echo("Nothing runs meanwhile. Run the same command again when labels are there.")
     else:
         typer.echo(f"round {result.round} is next")

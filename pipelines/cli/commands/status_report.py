@@ -33,7 +33,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
-    print_rounds(campaign)
+    print_rounds(campaign, found)
     for sentence in found["live_check"]:
         typer.echo(sentence)
     if found["status"] == "running":
