@@ -12,10 +12,9 @@ from activelora.moved import install
 
 if TYPE_CHECKING:
     from activelora.campaign.campaign import Campaign
-    from activelora.campaign.opening import create_campaign, open_campaign
     from activelora.config.campaign import CampaignConfig
     from activelora.errors import ActiveLoRAError
-    from activelora.rules.file import load_config
+    from activelora.rules.opening import create_campaign, load_config, open_campaign
     from activelora.tracking.frames import curve, labels, scores
 
 try:
@@ -27,11 +26,11 @@ _HOMES = {
     "ActiveLoRAError": "activelora.errors",
     "Campaign": "activelora.campaign.campaign",
     "CampaignConfig": "activelora.config.campaign",
-    "create_campaign": "activelora.campaign.opening",
+    "create_campaign": "activelora.rules.opening",
     "curve": "activelora.tracking.frames",
     "labels": "activelora.tracking.frames",
-    "load_config": "activelora.rules.file",
-    "open_campaign": "activelora.campaign.opening",
+    "load_config": "activelora.rules.opening",
+    "open_campaign": "activelora.rules.opening",
     "scores": "activelora.tracking.frames",
 }
 

@@ -12,18 +12,18 @@ from activelora.errors import ConfigError
 from activelora.rules.checks import require_no_conflicts
 
 
-def load_config(path: Path | str, overrides: dict[str, str] | None = None) -> CampaignConfig:
+def load_config(path: Path, overrides: dict[str, str] | None = None) -> CampaignConfig:
     """Read a campaign file, validate it, and check the rules between its settings.
 
     Args:
-        path: Campaign file in YAML.
+        path: A YAML file.
         overrides: Dotted key to YAML value, for example ``{"stopping.max_rounds": "3"}``; they win over the
             file.
 
     Raises:
         ProblemsError: Every problem that the schema can find, at once; or every conflict.
     """
-    return require_no_conflicts(read_file(Path(path), overrides), where=str(path))
+    return require_no_conflicts(read_file(path, overrides), where=str(path))
 
 
 def checked_config(document: Any, *, where: str) -> CampaignConfig:

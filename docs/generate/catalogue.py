@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import Any
 
 from activelora.acquisition.registry import STRATEGIES
 from activelora.labeling.registry import SOURCES
@@ -21,17 +22,25 @@ def strategies() -> str:
     for name, strategy in STRATEGIES.items():
         if not (home := strategy.select.__module__).startswith(_OURS):
             continue
-        facts = []
-        if strategy.options:
-            facts.append(f"Settings: {', '.join(f'`acquisition.{option}`' for option in strategy.options)}.")
+        facts = [_settings("acquisition", strategy)]
         if strategy.needs:
             facts.append(f"Needs from the scoring pass: {', '.join(sorted(strategy.needs))}.")
         if not strategy.needs_scores:
             facts.append("Needs no scoring pass at all.")
         if strategy.needs_answers:
             facts.append("For tasks whose answers exclude each other.")
-        sections.append("\n\n".join([f"## `{name}`", prose(module_docstring(home)), " ".join(facts)]).strip())
+        sections.append(
+            "\n\n".join([f"## `{name}`", prose(module_docstring(home)), " ".join(filter(None, facts))]).strip()
+        )
     return "\n\n".join(sections)
+
+
+def _settings(section: str, part: Any) -> str:
+    """Return which settings a part reads: those that it shares with others, and its own."""
+    keys = [f"`{section}.{option}`" for option in part.options]
+    if own := getattr(part, "settings", None):
+        keys += [f"`{section}.{part.name}.{key}`" for key in own.model_fields]
+    return f"Settings: {', '.join(keys)}." if keys else ""
 
 
 def measures() -> str:
@@ -60,10 +69,8 @@ def adapters() -> str:
         if not (home := method.implementation.partition(":")[0]).startswith(_OURS):
             continue
         ways = " and ".join(way.upper() for way in method.parallel) or "one process only"
-        facts = [f"In several processes: {ways}."]
-        if method.options:
-            facts.insert(0, f"Settings: {', '.join(f'`adapter.{option}`' for option in method.options)}.")
-        sections.append("\n\n".join([f"## `{name}`", prose(module_docstring(home)), " ".join(facts)]))
+        facts = [_settings("adapter", method), f"In several processes: {ways}."]
+        sections.append("\n\n".join([f"## `{name}`", prose(module_docstring(home)), " ".join(filter(None, facts))]))
     return "\n\n".join(sections)
 
 

@@ -1,9 +1,26 @@
-"""How a notebook begins: a campaign that is there, or a new one."""
+"""How a notebook begins: with a file's settings, and a new campaign or one that is there."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
+from activelora.rules import file
+
+
+def load_config(path: Path | str, overrides: Mapping[str, str] | None = None) -> CampaignConfig:
+    """Read a campaign file, validate it, and check the rules between its settings.
+
+    Args:
+        path: Campaign file in YAML.
+        overrides: Dotted key to YAML value, for example ``{"stopping.max_rounds": "3"}``; they win over the file.
+
+    Raises:
+        ProblemsError: Every problem of the file, at once.
+    """
+    return file.load_config(Path(path), dict(overrides or {}))
 
 
 def open_campaign(uri: str) -> Campaign:
