@@ -1,13 +1,13 @@
-"""Strategies, measures, adapter methods and label sources, from the registries and the docstrings of their modules."""
+"""Strategies, measures and adapter methods, from the registries and the docstrings of their modules."""
 
 from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from activelora.acquisition.registry import STRATEGIES
-from activelora.labeling.registry import SOURCES
 from activelora.modeling.methods.registry import METHODS
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 from activelora.uncertainty.text_measures import TEXT_MEASURES
@@ -45,7 +45,7 @@ def _settings(section: str, part: Any) -> str:
 
 def measures() -> str:
     """Return a table of the measures of uncertainty, for each kind of prediction."""
-    groups = {
+    groups: dict[str, Mapping[str, object]] = {
         "One distribution over answers": MEASURES,
         "Numbers (`regression`)": NUMBER_MEASURES,
         "Written answers (`generation`)": TEXT_MEASURES,
@@ -72,9 +72,3 @@ def adapters() -> str:
         facts = [_settings("adapter", method), f"In several processes: {ways}."]
         sections.append("\n\n".join([f"## `{name}`", prose(module_docstring(home)), " ".join(filter(None, facts))]))
     return "\n\n".join(sections)
-
-
-def sources() -> str:
-    """Return a table of the built-in label sources."""
-    ours = {name: source for name, source in SOURCES.items() if type(source).__module__.startswith(_OURS)}
-    return table(["`labeling.source`", "who answers"], [[f"`{name}`", cell(one.summary)] for name, one in ours.items()])

@@ -84,7 +84,7 @@ def _bounds(metadata: Any) -> str:
 
 def default_words(field: FieldInfo) -> str:
     """Return a default as it stands in YAML."""
-    value = field.get_default(call_default_factory=True) if field.default_factory is None else field.default_factory()
+    value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "required"
     if isinstance(value, BaseModel):

@@ -61,7 +61,7 @@ def test_commands_and_options_that_pages_name_exist():
 
     from pipelines.cli.main import app
 
-    commands = typer.main.get_command(app).commands
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(
         re.findall(r"(?:`|^|\s)activelora ([a-z][a-z-]+)\b", "\n".join(re.findall(r"`[^`]+`|```.*?```", pages, re.S)))

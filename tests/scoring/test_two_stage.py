@@ -131,7 +131,7 @@ def test_recall_of_a_regression_is_of_its_own_measures(base, adapted, measure):
     encoder = Encoder(base.tokenizer, task)
     engine = Engine(base, encoder, first_adapted(adapted), 256)
     predictor = Predictor(engine, SampledPosterior(MergedSamples(adapted, 0.3, seed=9)))
-    values_C = np.array(encoder.task.values)
+    values_C = np.array(encoder.task.values)  # type: ignore[attr-defined]
     one = Plan(0.2, 6, [measure], 1, same, values_C)
     staged = predict(predictor, ITEMS, range(len(ITEMS)), 3, one)
     single_N = score("predictive_entropy", predictor.log_probs(ITEMS, 0))
