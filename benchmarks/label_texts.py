@@ -3,7 +3,7 @@
     python -m benchmarks.label_texts --data FOLDER
 
 Three readings of the same words, each of the adapter that learned what it reads and of the model without one. `mean` is
-METHODS' length-normalised log-likelihood of a label's words, `sum` the log-likelihood of all of them (the chain rule),
+the length-normalised log-likelihood of a label's words, `sum` the log-likelihood of all of them (the chain rule),
 `told apart` the sum over the tokens that it takes to tell a label from every other one: what `answer: text` does. All
 of it plainly: each label of each item is a row of its own.
 """

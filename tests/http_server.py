@@ -12,6 +12,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = ""
         self.seen = []
         self.behave = lambda handler, number: handler.answer(200, b"fine")
 
@@ -32,8 +33,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _do(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.seen.append((self.command, self.path, self.headers.get("Authorization")))
-        self.server.behave(self, len(self.server.seen))
+        server = self.server
+        assert isinstance(server, Server)
+        server.seen.append((self.command, self.path, self.headers.get("Authorization")))
+        server.behave(self, len(server.seen))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _do
 

@@ -174,7 +174,7 @@ def kind_switches(path, kinds):
         else:
             found = isinstance(node, ast.ImportFrom) and re.match(r"activelora\.kinds\.(?!registry)", node.module or "")
         if found:
-            yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
+            yield f"{path.relative_to(ROOT).as_posix()}:{getattr(node, 'lineno', 0)}"
 
 
 def test_only_a_kind_knows_which_kind_it_is():

@@ -48,7 +48,7 @@ def webhook() -> Iterator[type[Hook]]:
     server = HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    handler.url = f"http://127.0.0.1:{server.server_address[1]}/secret-path"
+    handler.url = f"http://127.0.0.1:{server.server_address[1]}/secret-path"  # type: ignore[attr-defined]
     try:
         yield handler
     finally:

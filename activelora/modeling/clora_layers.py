@@ -98,7 +98,7 @@ class Noise(Protocol):
 
 
 class CLoraLinear(Linear):  # type: ignore[misc]  # peft has no types here
-    """y = W0·x + (α/R)·B·E·z with z = A·x and E = mat(μ(z) + σ(z)∘ε); C-LoRA's equations, in METHODS.md §4.
+    """y = W0·x + (α/R)·B·E·z with z = A·x and E = mat(μ(z) + σ(z)∘ε); C-LoRA's equations, as in docs/methods.md.
 
     ``e = W2·relu(W1·z + b1) + b2``, ``μ = e[:R²]`` and ``σ = sigmoid(e[R²:])²``, W1: R → H, W2: H → 2R².
 

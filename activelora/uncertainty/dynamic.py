@@ -1,4 +1,4 @@
-"""STAR's dynamic uncertainty: trust the base model at first, the adapter later (arXiv 2403.01165, METHODS §3).
+"""STAR's dynamic uncertainty: trust the base model at first, the adapter later (arXiv 2403.01165; docs/methods.md).
 
 Letters: N unlabelled items.
 """

@@ -2,7 +2,7 @@
 
 Letters: N items, K posterior samples, C answers. All take ``log_probs_NKC``, normalised log-probabilities in nats; an
 item with fewer answers is padded with ``-inf``, which is probability 0 and adds nothing to an entropy. With
-p̄ = mean_k p_k (METHODS §2; Settles 2009, "Active Learning Literature Survey", for the classical ones).
+p̄ = mean_k p_k (docs/methods.md; Settles 2009, "Active Learning Literature Survey", for the classical ones).
 """
 
 from __future__ import annotations

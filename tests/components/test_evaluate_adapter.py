@@ -63,7 +63,7 @@ def make_campaign(folder: Path, model: Path, name: str = "campaign", **changes: 
         "evaluation": {"bootstrap_samples": 100},
         **changes,
     }
-    document["task"] = {key: value for key, value in document["task"].items() if value is not None}
+    document["task"] = {key: value for key, value in document["task"].items() if value is not None}  # type: ignore[attr-defined]
     campaign = Campaign.create(str(folder / name), checked_config(document, where="test.yaml"))
     ingest_pool.run(campaign)
     return campaign

@@ -7,7 +7,8 @@ import logging
 import pytest
 import yaml
 
-from activelora.campaign.campaign import CAMPAIGN_KEY, Campaign
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.config import AcquisitionConfig
 from activelora.config.file import config_digest, document_digest, parse_config, read_file
 from activelora.config.moved_settings import MOVED_ACQUISITION, upgrade_acquisition

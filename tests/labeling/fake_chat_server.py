@@ -33,16 +33,16 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server = self.server
-        with server.lock:
-            server.requests.append(document)
-            server.headers_seen.append(dict(self.headers))
-            number = len(server.requests)
+        with server.lock:  # type: ignore[attr-defined]
+            server.requests.append(document)  # type: ignore[attr-defined]
+            server.headers_seen.append(dict(self.headers))  # type: ignore[attr-defined]
+            number = len(server.requests)  # type: ignore[attr-defined]
         assert self.path == "/v1/chat/completions"
-        found = server.behave(json.loads(document["messages"][1]["content"])["item"], number)
+        found = server.behave(json.loads(document["messages"][1]["content"])["item"], number)  # type: ignore[attr-defined]
         if isinstance(found, tuple):
             status, content, headers = found
         else:
-            body = {"choices": [{"message": {"role": "assistant", "content": found}}], "usage": server.usage}
+            body = {"choices": [{"message": {"role": "assistant", "content": found}}], "usage": server.usage}  # type: ignore[attr-defined]
             status, content, headers = 200, json.dumps(body).encode(), {}
         self.send_response(status)
         for name, value in {"Content-Length": len(content), **headers}.items():

@@ -87,7 +87,7 @@ def test_each_annotator_is_compared_with_the_label_and_with_the_others():
 
 
 def test_answers_to_items_without_a_label_and_texts():
-    found = measure(votes_of({"ann": {"x": "a"}, "bob": {"x": "b"}}), {})  # type: ignore[dict-item]
+    found = measure(votes_of({"ann": {"x": "a"}, "bob": {"x": "b"}}), {})
     assert found.annotators["ann"].agreement is None
     assert found.num_overlapping == 1
     assert found.fleiss_kappa == pytest.approx(-1.0)

@@ -116,7 +116,7 @@ def test_exceptions_are_few_and_have_reasons():
     assert {(name.split("/")[-1], rule) for name, rule in found} == {
         ("label-studio", "read-only-root"),
         ("seaweedfs-buckets", "probes"),
-        ("activelora-registrar-0.1.0", "probes"),
+        ("activelora-registrar-0.2.0", "probes"),
     }
 
 

@@ -211,7 +211,7 @@ MALFORMED = {
 @pytest.mark.parametrize("case", MALFORMED)
 def test_one_clear_error_and_nothing_half_written(case, tmp_path, make_config):
     files, data, expected, *task = MALFORMED[case]
-    for name, content in files.items():
+    for name, content in files.items():  # type: ignore[attr-defined]
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
@@ -220,7 +220,7 @@ def test_one_clear_error_and_nothing_half_written(case, tmp_path, make_config):
     with pytest.raises(ActiveLoRAError) as caught:
         run(campaign)
     message = str(caught.value)
-    assert [part for part in expected if part not in message] == []
+    assert [part for part in expected if part not in message] == []  # type: ignore[attr-defined]
     assert list(campaign.store.list("pool/")) == []
     with pytest.raises(ActiveLoRAError) as again:
         inspect_data(config)

@@ -29,7 +29,7 @@ def slow_log_probs(base, encoder, items, sampler, samples):
                 else:
                     logits = base.model(input_ids=torch.tensor([encoded.prompt_ids])).logits[0, -1]
                     scores = logits[[ids[0] for ids in encoded.answer_ids]]
-                per_sample.append(torch.log_softmax(scores.double(), dim=-1).numpy())
+                per_sample.append(torch.log_softmax(scores.double(), dim=-1).numpy())  # type: ignore[attr-defined]
         rows.append(per_sample)
     return rows
 

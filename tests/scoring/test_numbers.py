@@ -10,7 +10,7 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, NoAdapter, UnmergedSamples
 from activelora.modeling.training import example, first_adapted
 from activelora.scoring.engine import Engine
-from activelora.scoring.layout import grouped_paths
+from activelora.scoring.layout import grouped_paths  # type: ignore[attr-defined]
 from tests.scoring.test_engine import slow_embeddings
 
 ITEMS = [

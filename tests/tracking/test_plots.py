@@ -48,7 +48,7 @@ def test_axes_are_labelled_with_units(document: dict) -> None:
 
 
 def test_reliability_bars_are_the_bins(document: dict) -> None:
-    heights = [patch.get_height() for patch in plots.reliability_diagram(document).axes[0].patches[::2]]
+    heights = [patch.get_height() for patch in plots.reliability_diagram(document).axes[0].patches[::2]]  # type: ignore[attr-defined]
     assert heights == [bin_["accuracy"] for bin_ in document["reliability"] if bin_["count"]]
 
 

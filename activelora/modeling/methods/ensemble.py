@@ -1,4 +1,4 @@
-"""LoRA ensemble: M adapters that differ in their initial A, their batches and their dropout (METHODS §5).
+"""LoRA ensemble: M adapters that differ in their initial A, their batches and their dropout.
 
 Lakshminarayanan et al. (2017), with adapters as Wang et al. (2023) use them. Sample k is member k, as it is: M samples
 at most, for a member that counted twice would outweigh the others. The prediction without sampling is the mean of all

@@ -54,7 +54,7 @@ def curved(base, adapted, questions, folder: Path, rank=200, precision=50.0):
     for weight in lora.weights_by_name(adapted).values():
         weight.requires_grad_(True)
     curvature, log_likelihood, _ = laplace_prior.fit_curvature(job, adapted)
-    laplace.save_file(laplace._tensors(curvature, precision), folder / laplace.POSTERIOR_FILE)
+    laplace.save_file(laplace._tensors(curvature, precision), folder / laplace.POSTERIOR_FILE)  # type: ignore[attr-defined]
     setting = Setting(base, encoder, config, seed=5)
     return laplace.LaplacePosterior(adapted, folder, setting), curvature, log_likelihood
 

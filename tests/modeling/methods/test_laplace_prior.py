@@ -67,7 +67,7 @@ def test_scores_are_gaussian_with_the_covariance_of_dense_matrices(base, adapted
             jacobian = torch.stack(parts).flatten(1).double()
             expected = expected + jacobian @ dense_covariance(layers[name], delta) @ jacobian.T
         found = covariances_GNCC[place, index, :num_answers, :num_answers]
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-3 * float(expected.abs().max()))
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-3 * float(expected.abs().max()))  # type: ignore[attr-defined]
 
 
 def slow_scores(base, encoder, encoded: EncodedItem):

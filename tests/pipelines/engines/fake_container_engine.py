@@ -99,7 +99,7 @@ def fake_engine(**faults: Any) -> Iterator[tuple[docker.DockerClient, type[FakeE
     try:
         yield client, handler
     finally:
-        handler.over.set()
+        handler.over.set()  # type: ignore[attr-defined]
         client.close()
         server.shutdown()
         server.server_close()

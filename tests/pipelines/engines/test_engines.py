@@ -50,7 +50,7 @@ def test_what_is_meant_for_pods_is_not_done_to_this_machine():
     """KFP's local runner gives its tasks the variables of pods, and this machine has no volume at /cache."""
     told = {"model_cache": {"uri": "s3://bucket/models"}, "train": {"num_nodes": 2, "num_processes": 2}}
     graph = local.local_graph(ResourcesConfig.model_validate(told))
-    executors = graph.pipeline_spec.deployment_spec["executors"]
+    executors = graph.pipeline_spec.deployment_spec["executors"]  # type: ignore[attr-defined]
     assert {one.removeprefix("exec-") for one in executors} >= {"train-adapter", "score-pool"}
     assert all("env" not in one["container"] for one in executors.values())
 

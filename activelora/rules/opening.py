@@ -1,0 +1,49 @@
+"""How a notebook begins: with a file's settings, and a new campaign or one that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from activelora.campaign.campaign import Campaign
+from activelora.config import CampaignConfig
+from activelora.rules import file
+
+
+def load_config(path: Path | str, overrides: Mapping[str, str] | None = None) -> CampaignConfig:
+    """Read a campaign file, validate it, and check the rules between its settings.
+
+    Args:
+        path: Campaign file in YAML.
+        overrides: Dotted key to YAML value, for example ``{"stopping.max_rounds": "3"}``; they win over the file.
+
+    Raises:
+        ProblemsError: Every problem of the file, at once.
+    """
+    return file.load_config(Path(path), dict(overrides or {}))
+
+
+def open_campaign(uri: str) -> Campaign:
+    """Open a campaign that is there.
+
+    Args:
+        uri: Folder or ``s3://`` prefix of the campaign.
+
+    Raises:
+        StoreError: There is none, or its store cannot be read.
+    """
+    return Campaign.open(uri)
+
+
+def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
+    """Create a campaign, or open it if it is there with the same settings.
+
+    Args:
+        uri: Folder or ``s3://`` prefix of the campaign.
+        config: Settings of the campaign, as :func:`activelora.load_config` returns them.
+
+    Raises:
+        ConfigError: A campaign is there that differs in a setting that can change a result.
+        StoreError: The store cannot be used.
+    """
+    return Campaign.create(uri, config)
