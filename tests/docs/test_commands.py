@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from activelora.rules.file import checked_config
 from tests.docs.blocks import LANGUAGES, PAGES, ROOT, blocks_of, script_of
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
@@ -100,3 +102,17 @@ def test_fast_blocks_run(page, tmp_path, tiny_model_path):
 @pytest.mark.parametrize("page", SLOW, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_all_blocks_run(page, tmp_path, tiny_model_path):
     run(page, tmp_path, tiny_model_path, slow=True)
+
+
+YAML = [block for block in BLOCKS if block.language == "yaml"]
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda block: f"{block.page}:{block.line}")
+def test_settings_that_pages_show_are_settings(block):
+    base = {
+        "name": "shown",
+        "task": {"prompt": "{text}", "labels": ["cat", "dog"]},
+        "data": {"pool": {"path": "pool.csv"}},
+    }
+    shown = yaml.safe_load(block.text)
+    checked_config({**base, **shown}, where=block.page)
