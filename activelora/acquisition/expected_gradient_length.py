@@ -47,7 +47,6 @@ STRATEGY = Strategy(
     select,
     needs=frozenset({GRADIENTS}),
     needs_answers=True,
-    forms=frozenset({"choice"}),
     settings=ExpectedGradientLengthConfig,
     conflicts=conflicts,
 )

@@ -12,7 +12,6 @@ from activelora.errors import ConfigError
 from activelora.evaluation.gates import GATES
 from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
-from activelora.tasks.task import Form
 from activelora.uncertainty.measures import facts_of
 
 if TYPE_CHECKING:
@@ -82,25 +81,17 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
         )
 
 
-_ANSWERS: dict[Form, str] = {
-    "choice": "one answer out of several",
-    "number": "a number for an answer",
-    "set": "any number of labels",
-    "text": "a text for an answer",
-}
-
-
 def strategy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the campaign's strategies rule out: other forms of answers, and settings by their own rules."""
     kind, method = get_kind(config.task.kind), _method(config)
     for key, one in _strategies(config).items():
-        if one.forms is not None and kind.form not in one.forms:
-            answers = " or ".join(words for name, words in _ANSWERS.items() if name in one.forms)
-            yield Conflict(
-                key,
-                f"`{one.name}` is computed where an item has {answers}, and this is {kind.name}",
-                "Choose a strategy such as `star` or `core_set`.",
-            )
+        problem, forms = "", one.forms
+        if GRADIENTS in one.needs and not kind.one_softmax:
+            problem = f"is computed where an item has one answer out of several, and this is {kind.name}"
+        elif forms is not None and kind.form not in forms:
+            problem = f"is for answers of the form {' or '.join(sorted(forms))}, and {kind.name} has {kind.form}"
+        if problem:
+            yield Conflict(key, f"`{one.name}` {problem}", "Choose a strategy such as `star` or `core_set`.")
         if GRADIENTS in one.needs and (method is None or not method.gradient_lengths):
             can = [f"`{name}`" for name, other in METHODS.loadable()[0].items() if other.gradient_lengths]
             yield Conflict(
