@@ -110,12 +110,13 @@ SETTINGS = """
 
     OWN = Strategy("own", "from the first on", select, settings=Settings, measure_settings=("by",))
     ALIAS = Strategy("another name", "as own", select, settings=Settings)
+    TEXTS = Strategy("texts", "for texts only", select, forms=frozenset({"text"}))
     PLAIN = Strategy("plain", "as own, without settings", select)
 """
 
 
 def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilter_hands_over_to_it(tmp_path):
-    install(tmp_path, SETTINGS, ("own", "OWN"), ("alias", "ALIAS"), ("plain", "PLAIN"))
+    install(tmp_path, SETTINGS, ("own", "OWN"), ("alias", "ALIAS"), ("plain", "PLAIN"), ("texts", "TEXTS"))
     code = """
         from activelora.acquisition.registry import check_measures, get_strategy, measures_read
         from activelora.rules.file import checked_config
@@ -144,6 +145,7 @@ def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilte
         refused(strategy="own", own={"first": "one"})
         refused(strategy="star", own={"second": 1}, plain={}, alias={}, onw={}, none=3)
         refused(strategy="star", own={"second": 1}, plain={}, alias={}, onw={})
+        refused(strategy="texts")
     """
     lines = ask(tmp_path, code).splitlines()
     assert lines[0] == "{'first': 1, 'by': 'entropi'} {'first': 3, 'by': 'entropi'}"
@@ -157,6 +159,7 @@ def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilte
     assert "`acquisition.plain` is not a setting: `plain` has none. Leave it out." in lines[8]
     assert "`acquisition.alias` is read by nothing: `alias` calls itself `another name`" in lines[9]
     assert "`acquisition.onw` is not a setting. Did you mean `own`?" in lines[10]
+    assert "`texts` is for answers of the form text, and classification has choice. Choose" in lines[11]
 
 
 def test_what_cannot_be_had_does_not_hide_the_rest(tmp_path):
