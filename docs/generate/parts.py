@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs.generate import api, catalogue, commands, errors, settings
+from docs.generate import api, catalogue, commands, errors, rooms, settings
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = {
@@ -14,6 +14,7 @@ GENERATORS = {
     "errors": errors.errors_and_remedies,
     "measures": catalogue.measures,
     "python-api": api.python_api,
+    "rooms": rooms.rooms,
     "settings": settings.settings,
     "strategies": catalogue.strategies,
 }
