@@ -59,9 +59,8 @@ def run(repetitions: int) -> Iterator[Row]:
             os.environ.update(server.environment)
             older = _campaign(before, folder / "by-before", f"s3://{server.bucket}/before")
             own = _campaign(ROOT, folder / "by-today", f"s3://{server.bucket}/today")
-            for campaign, case in ((own, ""), (older, ", a campaign that the older build wrote")):
-                for command in COMMANDS:
-                    yield _row(command, repetitions, Side(before, older), Side(ROOT, campaign), case)
+            for command in COMMANDS:
+                yield from _rows(command, repetitions, Side(before, older), (Side(ROOT, own), Side(ROOT, older)))
 
 
 @dataclass(frozen=True)
@@ -98,30 +97,29 @@ def _copy(here: LocalStore, there: S3Store) -> None:
         list(threads.map(lambda key: there.write(key, here.read(key)), here.list("")))
 
 
-def _row(command: str, repetitions: int, theirs: Side, ours: Side, case: str) -> Row:
-    ratios, best, before, today = [], {"before": float("inf"), "today": float("inf")}, {}, {}
-    for _ in range(repetitions):
-        before, today = theirs.measure(command), ours.measure(command)
-        ratios.append(before["seconds"] / today["seconds"])
-        for label, found in (("before", before), ("today", today)):
-            best[label] = min(best[label], found["seconds"])
-    agrees = _words(before, theirs.uri) == _words(today, ours.uri) and before["code"] == today["code"] == 0
-    share = today["requests"] / before["requests"]
-    return Row(
-        f"{'an idle tick' if command == 'tick' else command}{case}",
-        BEFORE,
-        tuple(ratios),
-        "the same words" if agrees else "they print something else",
-        agrees,
-        {
-            "requests before": before["requests"],
-            "requests today": today["requests"],
-            "share of requests": round(share, 4),
-            "seconds before": round(best["before"], 3),
-            "seconds today": round(best["today"], 3),
-        },
-        limits={} if case else {"share of requests": 0.1},
-    )
+def _rows(command: str, repetitions: int, theirs: Side, ours: tuple[Side, Side]) -> Iterator[Row]:
+    """Measure a command with both builds in turn; today's on its own campaign, and on the older one."""
+    rounds = [(theirs.measure(command), *(side.measure(command) for side in ours)) for _ in range(repetitions)]
+    case = {"status": "status", "tick": "an idle tick"}[command]
+    for number, kind in enumerate(("", ", a campaign that the older build wrote"), 1):
+        before, today = rounds[-1][0], rounds[-1][number]
+        agrees = _words(before, theirs.uri) == _words(today, ours[number - 1].uri)
+        share = today["requests"] / before["requests"]
+        yield Row(
+            case + kind,
+            BEFORE,
+            tuple(found[0]["seconds"] / found[number]["seconds"] for found in rounds),
+            "the same words" if agrees else "they print something else",
+            agrees and before["code"] == today["code"] == 0,
+            {
+                "requests before": before["requests"],
+                "requests today": today["requests"],
+                "share of requests": round(share, 4),
+                "seconds before": round(min(found[0]["seconds"] for found in rounds), 3),
+                "seconds today": round(min(found[number]["seconds"] for found in rounds), 3),
+            },
+            limits={} if kind else {"share of requests": 0.1},
+        )
 
 
 def _words(found: dict[str, Any], uri: str) -> str:
