@@ -25,7 +25,7 @@ def refusal(task: TaskConfig) -> str | None:
     """
     kind = get_kind(task.kind)
     given = [name for name in TaskConfig.model_fields if _is_given(task, name)]
-    foreign = [name for name in given if name not in kind.settings and _owners(name)]
+    foreign = [name for name in given if name not in kind.fields and _owners(name)]
     if "labels" in foreign:
         return f"`labels` belong to {' and '.join(_owners('labels'))}; a {kind.name} task brings its own"
     if task.answer not in kind.answers:
@@ -51,7 +51,7 @@ def _is_given(task: TaskConfig, name: str) -> bool:
 
 def _owners(setting: str) -> list[str]:
     """Return the kinds that have a setting which not every kind has; none for a setting of all."""
-    return [kind.name for kind in known_kinds() if setting in kind.settings]
+    return [kind.name for kind in known_kinds() if setting in kind.fields]
 
 
 def known_kinds() -> Iterator[Kind]:

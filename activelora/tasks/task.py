@@ -77,7 +77,7 @@ class Kind:
         gold_questions: Whether an answer is plainly right or wrong, so that annotators can be measured by it.
         agreement: The level of measurement of its labels, for annotators' agreement.
         blank_is_answer: Whether an empty cell is a label.
-        settings: Fields of the section ``task`` that not every kind has, and this one does.
+        fields: Fields of the section ``task`` that not every kind has, and this one does.
         answers: Values of ``task.answer``.
         reworded: Returns the answers that ``task.answer_words`` may give other words; None where there are no words.
         fixed_labels: Returns the labels that all items have, of which one is right; None where there are none.
@@ -107,7 +107,7 @@ class Kind:
     gold_questions: bool = True
     agreement: Literal["nominal", "interval"] = "nominal"
     blank_is_answer: bool = False
-    settings: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     answers: tuple[str, ...] = ("words",)
     reworded: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: ()
     fixed_labels: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: None

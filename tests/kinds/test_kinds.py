@@ -98,7 +98,7 @@ def test_what_a_kind_declares_exists(name):
     assert kind.single_sample_measures <= set(kind.measures)
     assert set(kind.gates) <= set(GatesConfig.model_fields)
     assert set(kind.targets) <= set(StoppingConfig.model_fields)
-    assert set(kind.settings) <= set(TaskConfig.model_fields)
+    assert set(kind.fields) <= set(TaskConfig.model_fields)
     rules = LabelingConfig.model_fields["aggregation"].annotation.__args__
     assert set(kind.aggregations) <= set(rules) - {"majority"}
     assert kind.headline.metric == kind.headline.columns[0][0]

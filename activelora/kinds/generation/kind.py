@@ -22,5 +22,5 @@ KIND = Kind(
     corrects_prior=False,
     has_temperature=False,
     gold_questions=False,
-    settings=("max_answer_tokens", "extract", "reduction"),
+    fields=("max_answer_tokens", "extract", "reduction"),
 )

@@ -35,7 +35,7 @@ KIND = Kind(
     corrects_prior=False,
     aggregations=("one_coin",),
     blank_is_answer=True,
-    settings=("labels",),
+    fields=("labels",),
     reworded=lambda config: ("yes", "no"),
     refusal=_refusal,
 )

@@ -52,6 +52,6 @@ KIND = Kind(
     aggregations=("median",),
     gold_questions=False,
     agreement="interval",
-    settings=("minimum", "maximum", "step"),
+    fields=("minimum", "maximum", "step"),
     refusal=_refusal,
 )
