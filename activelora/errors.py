@@ -1,4 +1,4 @@
-"""The errors a user can cause and mend: what is wrong, where, and what to do."""
+"""The errors a user can cause and fix: what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DIVERGED = (
 
 
 class ActiveLoRAError(Exception):
-    """A problem the user can mend.
+    """A problem the user can fix.
 
     Args:
         problem: What is wrong with which value, and what was expected.

@@ -11,8 +11,8 @@ def wilson_interval(successes: int, total: int, level: float) -> tuple[float, fl
 
     Args:
         successes: How often it was so.
-        total: Of how many independent draws; at least 1.
-        level: For example 0.95.
+        total: Number of independent draws; at least 1.
+        level: Confidence level, for example 0.95.
 
     Raises:
         ValueError: The counts cannot be.

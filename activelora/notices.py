@@ -24,7 +24,7 @@ def send(url: str, content: Mapping[str, Any], *, pause_seconds: float = 1.0) ->
         NoticeError: It is no http(s) URL, it refused, or it could not be reached.
     """
     if not url.startswith(("https://", "http://")):
-        raise NoticeError("the webhook is not an http(s) URL", where=WEBHOOK_VARIABLE, remedy="Mend the secret.")
+        raise NoticeError("the webhook is not an http(s) URL", where=WEBHOOK_VARIABLE, remedy="Correct the secret.")
     from activelora.http import HttpClient, Limits, NoResponseError
 
     limits = Limits(TIMEOUT_SECONDS, TIMEOUT_SECONDS, total_seconds=TOTAL_SECONDS)

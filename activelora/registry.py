@@ -80,13 +80,13 @@ class Registry(Mapping[str, Part], Generic[Part]):
             raise ConfigError(
                 f"`{point.name}` cannot be loaded: {type(error).__name__}: {error}",
                 where=where,
-                remedy="Mend or remove the package that brings it.",
+                remedy="Fix or remove the package that brings it.",
             ) from error
         if not self._check(part):
             raise ConfigError(
                 f"`{point.name}` is not what {self._key} needs, but {type(part).__name__}",
                 where=where,
-                remedy="Mend or remove the package that brings it.",
+                remedy="Fix or remove the package that brings it.",
             )
         return part
 

@@ -72,7 +72,7 @@ def kmeans_plus_plus(
         residuals_NC: s, as :func:`residuals` gives it.
         embeddings_ND: h, in the order in which equal items go.
         num: How many to draw.
-        seed: For the draws.
+        seed: Seed of the draws.
     """
     rng = np.random.default_rng(seed)
     gradients = _Gradients(residuals_NC, embeddings_ND)

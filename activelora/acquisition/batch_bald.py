@@ -48,11 +48,12 @@ ROUNDING = 2e-5
 SMALLEST = {4: 1e-35, 8: 1e-290}
 """Probability in place of 0, by the bytes of a number."""
 STANDARD_ERRORS = 4.0
-"""Of the mean over drawn configurations, by which a bound is raised there; and of what a few tell about all."""
+"""Standard errors by which a bound is raised: of the mean over drawn configurations, and of what a few tell of all."""
 FEW, EVEN = 500, 0.25
 """Configurations of all drawn ones that bounds come from, at least; share of them that is drawn evenly."""
 FEW_PER_FUNCTION, LEAST_FEWER = 10, 4
-"""At least so many for each function that is fitted; and where they are not so many times fewer, all are taken."""
+"""Fewest configurations for each function that is fitted; the factor by which they must be fewer than all, else all
+are taken."""
 DECIMALS = 9
 """Scores are rounded to a nanonat, so that equal items are equal whatever the order of a sum."""
 
@@ -87,7 +88,7 @@ def greedy(probs_NKC: FloatArray, num: int, num_configurations: int, seed: int) 
         probs_NKC: The samples' probabilities.
         num: How many to pick.
         num_configurations: Joint answers that are enumerated at most; beyond that, how many are drawn.
-        seed: For the draws; the n-th pick's draw depends on the seed and n alone.
+        seed: Seed of the draws; the n-th pick's draw depends on the seed and n alone.
     """
     joint = _Joint(probs_NKC.shape[1], num_configurations, seed)
     gains = _Gains(probs_NKC, joint)
@@ -173,7 +174,7 @@ class _Joint:
     Args:
         num_samples: K.
         limit: Configurations that are enumerated at most, and drawn beyond that.
-        seed: For the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, num_samples: int, limit: int, seed: int) -> None:
@@ -354,7 +355,7 @@ def _mixed_entropy(
     """Return the mean over configurations of the entropy of every item's mixed distribution, and that of its square.
 
     Args:
-        weights_MK: Of the samples in each configuration.
+        weights_MK: Weights of the samples in each configuration.
         flat_KX: The samples' distributions, X = N × C.
         shape: N and C.
         shares_M: Weights of the mean.

@@ -43,27 +43,27 @@ def raise_to_floor(ask: Ask, pool: ScoredPool, batch: list[Pick], fixed: Collect
     for answer in sorted(sizes, key=lambda answer: (sizes[answer], answer)):
         counts = Counter(int(answers_N[pick.index]) for pick in batch)
         wanted = min(floor, sizes[answer]) - counts[answer]
-        places = _replaceable(batch, answers_N, fixed, floor)[: max(wanted, 0)]
-        if not places:
+        rows = _replaceable(batch, answers_N, fixed, floor)[: max(wanted, 0)]
+        if not rows:
             continue
-        added = _from_class(ask, pool, np.flatnonzero(answers_N == answer), batch, len(places))
+        added = _from_class(ask, pool, np.flatnonzero(answers_N == answer), batch, len(rows))
         found = f"only {counts[answer]} of the other picks" if counts[answer] else "none of the other picks"
         why = f"for the floor of {floor} a class: {found} predicted as {answer_name(pool, answer)}"
-        for place, pick in zip(sorted(places), added, strict=True):
-            batch[place] = replace(pick, reason=f"{pick.reason}; {why}")
+        for row, pick in zip(sorted(rows), added, strict=True):
+            batch[row] = replace(pick, reason=f"{pick.reason}; {why}")
     return batch
 
 
 def _replaceable(batch: list[Pick], answers_N: NDArray[np.int64], fixed: Collection[int], floor: int) -> list[int]:
-    """Return places in the batch that can be given away, last ones first, so that no class falls below the floor."""
+    """Return rows of the batch that can be given away, last ones first, so that no class falls below the floor."""
     counts = Counter(int(answers_N[pick.index]) for pick in batch)
-    places = []
-    for place in reversed(range(len(batch))):
-        answer = int(answers_N[batch[place].index])
-        if batch[place].index not in fixed and counts[answer] > floor:
+    rows = []
+    for row in reversed(range(len(batch))):
+        answer = int(answers_N[batch[row].index])
+        if batch[row].index not in fixed and counts[answer] > floor:
             counts[answer] -= 1
-            places.append(place)
-    return places
+            rows.append(row)
+    return rows
 
 
 def _from_class(ask: Ask, pool: ScoredPool, members: NDArray[np.int64], batch: list[Pick], num: int) -> list[Pick]:

@@ -31,14 +31,14 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the batch, cluster by cluster."""
     scores_N, points_ND = measure(pool, "margin"), embeddings(pool)
     order = by_id(pool)
-    kept = order[np.argsort(-scores_N[order], kind="stable")][: context.settings.prefilter_factor * num]
-    if not len(kept):
+    candidates = order[np.argsort(-scores_N[order], kind="stable")][: context.settings.prefilter_factor * num]
+    if not len(candidates):
         return []
-    clusters_M = average_linkage(points_ND[kept], num)
+    clusters_M = average_linkage(points_ND[candidates], num)
     sizes = np.bincount(clusters_M)
     picks = []
-    for position, place in enumerate(round_robin(clusters_M)[:num], 1):
-        index, size = int(kept[place]), sizes[clusters_M[place]]
+    for position, row in enumerate(round_robin(clusters_M)[:num], 1):
+        index, size = int(candidates[row]), sizes[clusters_M[row]]
         what = f"its two best answers are {-scores_N[index]:.3f} apart, of a cluster of {size} such items"
         picks.append(Pick(index, float(scores_N[index]), f"{what}, pick {position}{hesitation(pool, index)}"))
     return picks
@@ -56,18 +56,18 @@ def average_linkage(points_MD: Float32Array, num: int) -> NDArray[np.int64]:
 
 
 def round_robin(clusters_M: NDArray[np.int64]) -> list[int]:
-    """Return all places in the order in which clusters give them: in turns, the smallest cluster first.
+    """Return all rows in the order in which clusters give them: in turns, the smallest cluster first.
 
     Args:
         clusters_M: Each candidate's cluster; the candidates are in the order in which a cluster gives them. Clusters of
             equal size go by their first candidate.
     """
     members: dict[int, list[int]] = {}
-    for place, cluster in enumerate(clusters_M.tolist()):
-        members.setdefault(cluster, []).append(place)
+    for row, cluster in enumerate(clusters_M.tolist()):
+        members.setdefault(cluster, []).append(row)
     ordered = sorted(members.values(), key=len)
     longest = len(ordered[-1]) if ordered else 0
-    return [places[turn] for turn in range(longest) for places in ordered if turn < len(places)]
+    return [rows[turn] for turn in range(longest) for rows in ordered if turn < len(rows)]
 
 
 STRATEGY = Strategy(

@@ -33,7 +33,7 @@ def kmeans(points_ND: Float32Array, num: int, seed: int) -> NDArray[np.int64]:
     Args:
         points_ND: The points; N at least 1.
         num: K.
-        seed: For the start.
+        seed: Seed of the start.
     """
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits

@@ -14,7 +14,7 @@ def check_fit(config: CampaignConfig, kind: Kind) -> None:
 
     Args:
         config: The campaign's settings.
-        kind: Of its task.
+        kind: Kind of the campaign's task.
 
     Raises:
         ConfigError: It does not fit, with those that do; or there is none of that name.

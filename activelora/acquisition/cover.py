@@ -121,11 +121,11 @@ class Cover:
         if len(rows) > self._num_hot:
             rows = np.sort(rows[np.argpartition(-self._bounds_N[rows], self._num_hot)[: self._num_hot]])
         # A point that was hot before need not be read again.
-        places = np.searchsorted(self._hot, rows)
-        places[places == len(self._hot)] = 0
-        is_here = self._hot[places] == rows if len(self._hot) else np.zeros(len(rows), dtype=np.bool_)
+        hot_rows = np.searchsorted(self._hot, rows)
+        hot_rows[hot_rows == len(self._hot)] = 0
+        is_here = self._hot[hot_rows] == rows if len(self._hot) else np.zeros(len(rows), dtype=np.bool_)
         points_BD = np.empty((len(rows), self._num_features), dtype=np.float32)
-        points_BD[is_here] = self._hot_points_BD[places[is_here]]
+        points_BD[is_here] = self._hot_points_BD[hot_rows[is_here]]
         points_BD[~is_here] = self._points(rows[~is_here])
         self._hot, self._hot_points_BD = rows, points_BD
 

@@ -59,5 +59,5 @@ def _check(strategy: Strategy, picks: list[Pick], num: int, size: int) -> None:
         raise ActiveLoRAError(
             f"strategy `{strategy.name}` returned {len(picks)} picks, {len(different)} of them different items of "
             f"the pool, where {num} were asked for",
-            remedy="Mend the package that brings the strategy, or choose another one.",
+            remedy="Fix the package that brings the strategy, or choose another one.",
         )

@@ -28,11 +28,15 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     scores_N = measure(pool, settings.prefilter)
     order = by_id(pool)
     ranking = order[np.argsort(-scores_N[order], kind="stable")]
-    kept = ranking[: settings.prefilter_factor * num]
+    candidates = ranking[: settings.prefilter_factor * num]
     own = settings_of(follower, context.config, key="acquisition")
-    picks = follower.select(subset(pool, kept), num, replace(context, follower=None, settings=own))
+    picks = follower.select(subset(pool, candidates), num, replace(context, follower=None, settings=own))
     return [
-        Pick(int(kept[pick.index]), pick.score, f"{pick.reason}; among the top {len(kept)} by {settings.prefilter}")
+        Pick(
+            int(candidates[pick.index]),
+            pick.score,
+            f"{pick.reason}; among the top {len(candidates)} by {settings.prefilter}",
+        )
         for pick in picks
     ]
 

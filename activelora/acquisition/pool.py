@@ -50,21 +50,21 @@ def scored_pool(
     _refuse_twice(ids)
     order = np.argsort(ids, kind="stable")
     is_labeled = _labeled(shards, len(ids))
-    kept = order[~np.isin(ids[order], list(excluded)) & ~is_labeled[order]]
-    measures = {name: values[kept] for name, values in columns.items()}
-    wanted = ids[kept]
+    unlabeled = order[~np.isin(ids[order], list(excluded)) & ~is_labeled[order]]
+    measures = {name: values[unlabeled] for name, values in columns.items()}
+    wanted = ids[unlabeled]
     mean_probs = _mean_probs(shards)
-    company = order[is_labeled[order]]
+    labeled = order[is_labeled[order]]
     return ScoredPool(
         tuple(wanted.tolist()),
         measures,
         measures if base_tables is None else _base_measures(base_tables, wanted),
-        mean_probs[kept],
+        mean_probs[unlabeled],
         label_names,
-        samples.rows(kept, -np.inf) if samples else None,
-        embeddings.rows(kept) if embeddings else None,
-        embeddings.rows(company) if embeddings else None,
-        mean_probs[company] if embeddings else None,
+        samples.rows(unlabeled, -np.inf) if samples else None,
+        embeddings.rows(unlabeled) if embeddings else None,
+        embeddings.rows(labeled) if embeddings else None,
+        mean_probs[labeled] if embeddings else None,
     )
 
 
@@ -85,13 +85,13 @@ def _small(table: pa.Table) -> pa.Table:
 def _base_measures(tables: Iterable[pa.Table], wanted: np.ndarray) -> Mapping[str, FloatArray]:
     ids, columns = _joined([_small(table) for table in tables if table.num_rows])
     order = np.argsort(ids, kind="stable")
-    places = np.searchsorted(ids[order], wanted)
-    found = places < len(ids)
-    found[found] = ids[order][places[found]] == wanted[found]
+    positions = np.searchsorted(ids[order], wanted)
+    found = positions < len(ids)
+    found[found] = ids[order][positions[found]] == wanted[found]
     if not found.all():
         missing = wanted[~found]
         raise StoreError(f"{len(missing)} items have no base model scores from round 0, first {missing[0]}")
-    rows = order[places]
+    rows = order[positions]
     return {name: values[rows] for name, values in columns.items()}
 
 

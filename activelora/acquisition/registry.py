@@ -123,7 +123,7 @@ def strategy_keys(config: AcquisitionConfig) -> dict[str, Strategy]:
     """Return the strategies of :func:`strategies_of` by the setting that names each.
 
     Raises:
-        ConfigError: As there.
+        ConfigError: The same problems as there.
     """
     first, *followers = strategies_of(config)
     named = {"acquisition.strategy": first}
@@ -134,7 +134,7 @@ def needs_of(config: AcquisitionConfig) -> frozenset[str]:
     """Return what score_pool must keep besides the measures: see :attr:`Strategy.needs`.
 
     Raises:
-        ConfigError: As :func:`strategies_of`.
+        ConfigError: The same problems as in :func:`strategies_of`.
     """
     return frozenset[str]().union(*(strategy.needs for strategy in strategies_of(config)))
 
@@ -150,7 +150,7 @@ def measures_read(config: AcquisitionConfig) -> frozenset[str]:
     """Return the measures that the campaign's strategies read.
 
     Raises:
-        ConfigError: As :func:`strategies_of`.
+        ConfigError: The same problems as in :func:`strategies_of`.
     """
     strategies = strategies_of(config)
     chosen = {name for strategy in strategies for name in chosen_measures(strategy, config).values()}

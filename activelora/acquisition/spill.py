@@ -51,13 +51,13 @@ class Parts:
         dtype = self._parts[0].dtype
         is_large = int(np.prod(shape)) * dtype.itemsize > self._most_bytes
         found = mapped(shape, dtype) if is_large else np.empty(shape, dtype=dtype)
-        places = np.full(sum(map(len, self._parts)), -1, dtype=np.int64)
-        places[rows_N] = np.arange(len(rows_N))
+        targets = np.full(sum(map(len, self._parts)), -1, dtype=np.int64)
+        targets[rows_N] = np.arange(len(rows_N))
         begin = 0
         for part in self._parts:
-            places_P = places[begin : begin + len(part)]
-            found[places_P[places_P >= 0], ..., : part.shape[-1]] = part[places_P >= 0]
-            found[places_P[places_P >= 0], ..., part.shape[-1] :] = padding
+            targets_P = targets[begin : begin + len(part)]
+            found[targets_P[targets_P >= 0], ..., : part.shape[-1]] = part[targets_P >= 0]
+            found[targets_P[targets_P >= 0], ..., part.shape[-1] :] = padding
             begin += len(part)
         return found
 

@@ -57,11 +57,11 @@ class SelectionContext:
     """What a strategy may know besides the pool.
 
     Attributes:
-        seed: For its random draws; differs between rounds.
+        seed: Seed of its random draws; differs between rounds.
         round: The round t, from 0.
         num_rounds: Planned queries, R_total.
         config: The campaign's acquisition settings.
-        follower: For a strategy that hands over to another one (:attr:`Strategy.hands_over`): that one.
+        follower: The strategy that this one hands over to, where it does (:attr:`Strategy.hands_over`).
         settings: The strategy's own settings, of the type :attr:`Strategy.settings`; None if it has none.
     """
 
@@ -80,7 +80,7 @@ class Pick:
     Attributes:
         index: Into :attr:`ScoredPool.item_ids`.
         score: The strategy's score; None for a random draw.
-        reason: In words, for annotators and the report.
+        reason: The reason in words, for annotators and the report.
     """
 
     index: int
@@ -97,7 +97,7 @@ class Strategy:
     """A query strategy as the registry knows it.
 
     Attributes:
-        name: As written in the campaign file.
+        name: The name in the campaign file.
         summary: One line with its formula, for ``activelora list strategies``.
         select: The function.
         needs_scores: False if the pool need not be scored at all.

@@ -26,8 +26,8 @@ def top(
         scores_N: What to rank by.
         num: How many; all, if the pool is smaller.
         describe: Index → the score in words.
-        seed: Where given, and all scores are equal (samples cannot disagree in round 0, which has one), the batch is
-            drawn at random: by id, every campaign on this pool would begin with the same one.
+        seed: Seed of a random batch, drawn where all scores are equal (samples cannot disagree in round 0, which has
+            one): by id, every campaign on this pool would begin with the same one. None always goes by score and id.
     """
     if seed is not None and len(scores_N) > 1 and np.ptp(scores_N) == 0:
         reason = "drawn at random: every item scores the same"

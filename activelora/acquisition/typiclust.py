@@ -58,7 +58,8 @@ def typicality(points_MD: Float32Array, neighbors: int, most: int = 1 << 62) -> 
     Args:
         points_MD: The members of a cluster.
         neighbors: k; all others, if there are fewer.
-        most: Of more members than this, neighbours are sought among so many drawn at random, the same for all.
+        most: Members among which neighbours are sought; of more members, this many are drawn at random, the same for
+            all.
     """
     if len(points_MD) > most:
         return _sampled_typicality(points_MD, neighbors, most)
@@ -83,9 +84,9 @@ def _sampled_typicality(points_MD: Float32Array, neighbors: int, most: int) -> F
         for rows in points.blocks(most):
             squared_BM = points.squared(rows, others)
             own = np.arange(block.start + rows.start, block.start + rows.stop)
-            places = np.searchsorted(drawn, own).clip(max=most - 1)
-            here = np.flatnonzero(drawn[places] == own)
-            squared_BM[here, places[here]] = np.inf  # a point is no neighbour of its own
+            columns = np.searchsorted(drawn, own).clip(max=most - 1)
+            here = np.flatnonzero(drawn[columns] == own)
+            squared_BM[here, columns[here]] = np.inf  # a point is no neighbour of its own
             nearest_Bk = np.partition(squared_BM, neighbors - 1, axis=1)[:, :neighbors]
             mean_M[own] = np.sqrt(np.sort(nearest_Bk, axis=1)).mean(axis=1)
     return _inverse(mean_M)
@@ -103,7 +104,7 @@ class _Queues:
         clusters_N: Their clusters.
         num_free: How many are unlabelled.
         neighbors: k.
-        most: As :func:`typicality` takes it.
+        most: Members among which neighbours are sought, as in :func:`typicality`.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class _Queues:
         members, free = self._members[cluster], self._free[cluster]
         scores = typicality(self._points_ND[members], self._neighbors, self._most)[: len(free)]
         order = np.argsort(-scores, kind="stable")
-        return [(int(free[place]), float(scores[place])) for place in order]
+        return [(int(free[row]), float(scores[row])) for row in order]
 
 
 STRATEGY = Strategy(

@@ -40,7 +40,7 @@ class Campaign:
     """One task, one pool, one base model, one label budget, many rounds.
 
     Attributes:
-        store: Where it lives.
+        store: The store that holds it.
         config: Its configuration. What can change a result is frozen when it is created; the rest
             (:data:`~activelora.config.file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
             first time.
@@ -90,7 +90,7 @@ class Campaign:
         """Open a campaign that is there, whichever version wrote it. No rule of today judges settings that are frozen.
 
         Args:
-            uri: Where it lives.
+            uri: Its folder or S3 prefix.
             to_read: Nothing will be written: then also a campaign that a newer version has written opens, as far as
                 this version knows its settings, and a warning names the others.
 

@@ -32,7 +32,7 @@ class Frozen:
     Attributes:
         settings: The configuration as it was written.
         schema_version: Says how it is read; 0 where the file says nothing.
-        code_version: Of the code that created the campaign.
+        code_version: Version of the code that created the campaign.
         where: The file's URI.
     """
 

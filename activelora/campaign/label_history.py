@@ -21,7 +21,7 @@ class Entry:
     """One record and its effect.
 
     Attributes:
-        record: In :data:`~activelora.campaign.records.LABEL_SCHEMA`. Its ``round`` asked for the answer.
+        record: The record, in :data:`~activelora.campaign.records.LABEL_SCHEMA`. Its ``round`` asked for the answer.
         round: The round that collected it; the next one was the first to train on it.
         effect: ``labels`` an item that had none, ``corrects`` or ``confirms`` the label of an earlier round, or is
             ``outvoted`` by others of its round, or by an adjudicator.

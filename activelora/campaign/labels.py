@@ -34,7 +34,7 @@ class LabelSnapshot:
         records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
         labels: One label for each item, by item id in ascending order.
         shares: How far each label of an item is believed, or the share of its votes; the same items.
-        digest: Of the votes without their times: equal snapshots train equal adapters.
+        digest: Hash of the votes without their times: equal snapshots train equal adapters.
     """
 
     records: pa.Table

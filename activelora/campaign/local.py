@@ -98,8 +98,8 @@ class LocalStore:
         found = []
         with self._explained(check_prefix(prefix)):
             for root, _, names in os.walk(self.folder / prefix.rpartition("/")[0], onerror=fail):
-                place = Path(root).relative_to(self.folder)
-                found += [(place / name).as_posix() for name in names if not name.startswith(PARTIAL)]
+                folder = Path(root).relative_to(self.folder)
+                found += [(folder / name).as_posix() for name in names if not name.startswith(PARTIAL)]
         return iter(sorted(key for key in found if key.startswith(prefix)))
 
     def list_versions(self, prefix: str) -> Iterator[Listed]:
@@ -160,7 +160,7 @@ class LocalStore:
                 "its file system is read-only", where=where, remedy="Mount it for writing, or use another place."
             )
         if error.errno in (errno.EACCES, errno.EPERM):
-            remedy = "Mend the folder's permissions, or name another place for the campaign."
+            remedy = "Fix the folder's permissions, or name another place for the campaign."
             return StoreError("this user may not read or write it", where=where, remedy=remedy)
         if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
             remedy = "Name another place for the campaign, or move what is in the way."

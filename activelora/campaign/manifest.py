@@ -72,7 +72,7 @@ class Manifest(BaseModel):
     shard: int | None
     attempt: str
     files: dict[str, FileEntry]
-    """By name within the step, for example ``scores.parquet``."""
+    """Files by their names within the step, for example ``scores.parquet``."""
     inputs: dict[str, str]
     """Digest of every manifest that this unit read, by unit."""
     seed: int

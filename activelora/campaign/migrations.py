@@ -77,7 +77,7 @@ def as_it_was(settings: Document, version: int) -> Document:
     """Return settings with what the code of their time did where it had no setting for it: see :data:`ABSENT`.
 
     Args:
-        settings: As :func:`migrated` returns them.
+        settings: Settings as :func:`migrated` returns them.
         version: The schema version of the campaign that they were stored in.
     """
     result = settings

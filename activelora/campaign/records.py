@@ -52,7 +52,7 @@ class Item:
     Attributes:
         item_id: Hash of the content; the item's name everywhere.
         fields: The columns that the prompt names, as text.
-        choices: For multiple choice, the item's choices.
+        choices: The item's choices, for multiple choice.
         source_id: The user's own id.
     """
 

@@ -29,7 +29,7 @@ _BY_CODE: dict[str, tuple[str, str]] = {
             "They need s3:GetObject, s3:PutObject and s3:DeleteObject on the prefix, s3:ListBucket on the bucket.",
         ),
     ),
-    "NoSuchBucket": ("the bucket does not exist", "Create it, or mend the bucket's name or AWS_ENDPOINT_URL."),
+    "NoSuchBucket": ("the bucket does not exist", "Create it, or correct the bucket's name or AWS_ENDPOINT_URL."),
     **dict.fromkeys(
         ("PermanentRedirect", "301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
         ("the bucket is in another region", "Set AWS_DEFAULT_REGION to the bucket's region."),

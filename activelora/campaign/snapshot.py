@@ -21,7 +21,7 @@ from activelora.config.steps import STEPS
 
 INGEST, ROUNDS = Unit("ingest_pool"), "rounds/"
 NUM_READERS = 8
-"""So many manifests are read at a time where there is one a shard."""
+"""Manifests that are read at a time where there is one a shard."""
 Thing = TypeVar("Thing")
 
 

@@ -20,8 +20,8 @@ def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> 
 
     Args:
         stopping: The campaign's settings.
-        metrics: Of one evaluation: ``accuracy``, ``accuracy_low``, ``ece``, ``ece_high``, ``num_holdout``.
-        level: Of the intervals.
+        metrics: Metrics of one evaluation: ``accuracy``, ``accuracy_low``, ``ece``, ``ece_high``, ``num_holdout``.
+        level: Confidence level of the intervals, in (0, 1).
     """
     on_interval = stopping.target_on == "interval"
     reasons = []
@@ -52,7 +52,7 @@ def plateau_reached(stopping: StoppingConfig, accuracies: Sequence[float]) -> st
 
     Args:
         stopping: The campaign's settings.
-        accuracies: Of the trained rounds, from round 1, in order.
+        accuracies: Accuracies of the trained rounds, from round 1, in order.
     """
     num_rounds = stopping.plateau_rounds
     if num_rounds is None or len(accuracies) <= num_rounds:
@@ -73,7 +73,7 @@ def lowest_sure_accuracy(target: float, num_items: int, level: float) -> float:
     Args:
         target: Accuracy that is wanted.
         num_items: Items of the holdout.
-        level: Of the two-sided interval.
+        level: Confidence level of the two-sided interval, in (0, 1).
     """
     # The interval's lower end p − z·sqrt(p(1 − p)/N) meets the target where Wilson's interval about it ends.
     z2 = _quantile(level) ** 2 / num_items

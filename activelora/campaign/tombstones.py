@@ -37,7 +37,7 @@ def allow_content(store: Store, key: str, content: bytes, before: str) -> None:
 
     Args:
         store: The campaign's.
-        key: Of the file.
+        key: The file's key.
         content: Its new content.
         before: The digest that it has.
     """

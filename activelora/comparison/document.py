@@ -36,7 +36,7 @@ def comparison_document(runs: Sequence[Run], *, target: float | None = None, lev
     Args:
         runs: Finished campaigns: every method with every seed.
         target: Value of the headline metric to count labels to; None takes what random acquisition ends with.
-        level: Of the confidence intervals.
+        level: Confidence level of the intervals, in (0, 1).
 
     Raises:
         DataError: Methods or seeds are missing, or the curves do not have the same label counts.

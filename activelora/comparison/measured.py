@@ -51,7 +51,7 @@ class Run:
     Attributes:
         method: Its method.
         seed: Its seed.
-        campaign: Where it is.
+        campaign: URI of the campaign.
     """
 
     method: Method
@@ -159,7 +159,7 @@ def holdout_noise(ours: Sequence[Run], controls: Sequence[Run], weights_R: Float
     items.
 
     Args:
-        ours: As in :func:`paired_differences`.
+        ours: The method's runs, as in :func:`paired_differences`.
         controls: The control's runs.
         weights_R: What each round counts.
     """

@@ -92,7 +92,7 @@ def differences(document: Document) -> Figure:
 
 def _draw(axes: Axes, document: Document, method: Mapping[str, Any], name: str, index: int) -> None:
     labels = document["labels"]
-    values = [[run["points"][place][name] for run in method["runs"]] for place in range(len(labels))]
+    values = [[run["points"][row][name] for run in method["runs"]] for row in range(len(labels))]
     means = [sum(some) / len(some) for some in values]
     is_control = method["control"] is None
     line, marker = ("-", "") if is_control else _LINES[(index - 1) // len(_COLORS) % len(_LINES)]

@@ -35,7 +35,7 @@ class PairedTest:
         difference: Mean of the paired differences; above 0 is better.
         low: Lower end of the confidence interval.
         high: Upper end.
-        level: Of the interval.
+        level: Confidence level of the interval, in (0, 1).
         p_value: Two-sided, of the null hypothesis that there is no difference.
         num_seeds: S.
         num_items: N; 1 where only the seeds' means were compared.
@@ -58,7 +58,7 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance:
 
     Args:
         differences_SN: Score of the method minus score of the control, by seed and holdout item.
-        level: Of the interval.
+        level: Confidence level of the interval, in (0, 1).
         least_variance: What the mean's variance is at least: a few seeds can agree by chance in spite of what each of
             them is known to be uncertain by.
 

@@ -16,7 +16,7 @@ def verdict(method: Mapping[str, Any]) -> str:
     """Return ``control``, ``untested``, ``better``, ``worse`` or ``not distinguishable``, by the area under the curve.
 
     Args:
-        method: Of the comparison's document, with its adjusted p-values.
+        method: A method of the comparison's document, with its adjusted p-values.
     """
     if method["control"] is None:
         return "control"
@@ -32,7 +32,7 @@ def sentence(method: Mapping[str, Any], headline: Headline, num_labels: int, num
     """Return one sentence on a method, with its numbers.
 
     Args:
-        method: Of the comparison's document, with its verdict.
+        method: A method of the comparison's document, with its verdict.
         headline: The metric.
         num_labels: Labels of the last round.
         num_compared: Methods whose p-values were corrected together.

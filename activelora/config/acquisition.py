@@ -91,8 +91,8 @@ class TypiclustConfig(Section):
     neighbors: Positive = 20
     """An item is typical if this many nearest items of its cluster are near. More are smoother."""
     sample: Positive = 20_000
-    """Of more items than this, so many drawn at random stand for all where neighbours are sought. More are more exact,
-    and slower with the square."""
+    """Items among which neighbours are sought: of a larger pool this many, drawn at random, stand for all. More are
+    more exact, and slower with the square."""
 
 
 class ProbcoverConfig(Section):
@@ -104,8 +104,8 @@ class ProbcoverConfig(Section):
     """Without `radius`: the largest radius within which this share of the items has only neighbours of its own cluster.
     Lower gives larger balls."""
     sample: Positive = 20_000
-    """Of more items than this, so many drawn at random stand for all where neighbours are sought. More are more exact,
-    and slower with the square."""
+    """Items among which neighbours are sought: of a larger pool this many, drawn at random, stand for all. More are
+    more exact, and slower with the square."""
 
 
 class DiscriminativeConfig(Section):
@@ -129,8 +129,8 @@ class AcquisitionConfig(OpenSection):
     """Share of every batch drawn at random instead: the price of an unbiased estimate of the pool's accuracy, and
     of a check whether the strategy finds what the model does not know."""
     per_class_floor: NonNegative = 0
-    """At least this many items of every predicted class in a batch, as far as there are any, whatever the strategy
-    prefers: against classes that are never asked for. 0 leaves the batch to the strategy."""
+    """Fewest items of every predicted class in a batch, as far as there are any, whatever the strategy prefers: against
+    classes that are never asked for. 0 leaves the batch to the strategy."""
     memory_gb: Annotated[float, Field(gt=0.0)] = 4.0
     """Memory for a selection's embeddings and samples and for what a strategy computes from them. Embeddings or
     samples that would take more than a quarter of it lie in a temporary file (in TMPDIR) and are read in blocks. A

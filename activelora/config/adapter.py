@@ -31,11 +31,11 @@ class BlobConfig(Section):
     """For `adapter.method: blob`: q(A) = N(mean, std²), learnt by variational inference; B is one matrix."""
 
     prior_std: Annotated[float, Field(gt=0.0)] = 0.2
-    """Of the prior N(0, prior_std²) on A's entries."""
+    """Standard deviation of the prior N(0, prior_std²) on A's entries."""
     initial_std: Annotated[float, Field(gt=0.0)] = 0.0025
-    """Of A's entries before training."""
+    """Standard deviation of A's entries before training."""
     kl_weight: Annotated[float, Field(gt=0.0)] = 1e-3
-    """Of the divergence from the prior. 1 is the evidence lower bound, which with few labels lets the prior win:
+    """Weight of the divergence from the prior. 1 is the evidence lower bound, which with few labels lets the prior win:
     the adapter learns nothing. Larger values give wider samples."""
 
 
@@ -47,7 +47,8 @@ class LaplaceConfig(Section):
     """
 
     prior_precision: Annotated[float, Field(gt=0.0)] | None = None
-    """Of the Gaussian prior on A and B. Larger values give narrower samples. None chooses it by `prior_from`."""
+    """Precision of the Gaussian prior on A and B. Larger values give narrower samples. None chooses it by
+    `prior_from`."""
     prior_from: Literal["held_out", "evidence"] = "held_out"
     """`held_out` takes the prior precision under which a fifth of the labels is most likely, by a second adapter that
     is trained on the rest: it doubles the training. `evidence` takes that of the highest marginal likelihood, which
@@ -89,8 +90,8 @@ class AdapterConfig(OpenSection):
     alpha: Annotated[float, Field(gt=0.0)] = 16.0
     """Scale: the update is alpha/rank · B·A."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
-    """On A's input, in training and, for method `lora`, in Monte-Carlo scoring. 0 makes all its samples equal: no
-    BALD. The other methods' samples come from their own posterior."""
+    """Dropout rate on A's input, in training and, for method `lora`, in Monte-Carlo scoring. 0 makes all its samples
+    equal: no BALD. The other methods' samples come from their own posterior."""
     targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """The linear layers to adapt, by the last part of their name, for example `[q_proj, v_proj]`. `c_lora`
     may name the output head too (`lm_head`)."""

@@ -42,7 +42,7 @@ class ColumnsConfig(Section):
     """Gold labels, where there are any: the label, its number from 0, or for choices the letter or number.
     The pool's are kept apart and only the `oracle` label source reads them."""
     choices: str = "choices"
-    """For multiple choice: a list of texts (in CSV: a JSON list)."""
+    """Choices of a multiple-choice item: a list of texts (in CSV: a JSON list)."""
 
 
 class DataConfig(Section):
@@ -75,7 +75,7 @@ class ModelConfig(Section):
     """`smollm2-135m-instruct` (built in: fetched once, 93 MB), a local folder, a Hugging Face hub id, or the `s3://`
     prefix of a model that `activelora model push` has published."""
     revision: str | None = None
-    """For a hub id: the commit to use. Pin it in production."""
+    """Commit of a hub id. Pin it in production."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` is float32 on a CPU, bfloat16 on a GPU."""
     quantization: Literal["none", "8bit", "4bit"] = "none"
@@ -90,7 +90,7 @@ class GatesConfig(Section):
     max_ece: Fraction | None = None
     """Holdout ECE, at most."""
     max_rmse: Annotated[float, Field(ge=0.0)] | None = None
-    """For `regression`: holdout RMSE, at most."""
+    """Holdout RMSE, at most, for `regression`."""
     improve_on_champion: bool = True
     """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
 
@@ -106,7 +106,7 @@ class EvaluationConfig(Section):
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
-    """Of the intervals."""
+    """Confidence level of the intervals, in (0, 1)."""
     gates: GatesConfig = GatesConfig()
     """Conditions for the `champion` alias."""
 

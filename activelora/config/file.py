@@ -229,9 +229,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise _problem(path, "is nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
-        raise _problem(place, f"is not a valid campaign file: {reason}") from None
+        raise _problem(where, f"is not a valid campaign file: {reason}") from None
     if not isinstance(document, dict):
         raise _problem(path, "is empty or not a mapping of settings", INIT_REMEDY)
     return document

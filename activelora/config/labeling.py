@@ -27,15 +27,15 @@ class LabelingConfig(Section):
     `label_studio`: people label in a Label Studio project, see `label_studio`. `llm`: a model behind an endpoint, mixed
     with people by rule (`labeling.llm`)."""
     oracle_error_rate: Fraction = 0.0
-    """For `oracle`: share of answers that are wrong, to simulate noisy annotators. Every wrong label is equally
-    likely; `oracle_confusion` says which are."""
+    """Share of wrong answers of `oracle`, to simulate noisy annotators. Every wrong label is equally likely;
+    `oracle_confusion` says which are."""
     oracle_confusion: dict[str, dict[str, Fraction]] | tuple[tuple[Fraction, ...], ...] | None = None
-    """For `oracle`, instead of `oracle_error_rate`: how often annotators answer what. A mapping from the gold label
-    to the probability of each answer, `{spam: {spam: 0.8, ham: 0.2}}`, where labels that are left out are answered
+    """Probabilities of the answers of `oracle`, instead of `oracle_error_rate`. A mapping from the gold label to the
+    probability of each answer, `{spam: {spam: 0.8, ham: 0.2}}`, where labels that are left out are answered
     rightly; or a square list of rows in the order of `task.labels`. Each row sums to 1."""
     inbox: str | None = None
-    """For `files`: folder or `s3://` prefix where filled files arrive; a relative one starts at
-    `data.folder`. None is `inbox/` in the campaign."""
+    """Folder or `s3://` prefix where filled files arrive, for `files`; a relative one starts at `data.folder`.
+    None is `inbox/` in the campaign."""
     withhold: tuple[str, ...] = ()
     """Fields of the prompt whose text annotators, a model too, do not get; they see [withheld]. `source_id` is your own
     id. The model that is trained learns from the whole text all the same."""
@@ -52,7 +52,7 @@ class LabelingConfig(Section):
     deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
     their mistakes independently."""
     label_studio: LabelStudioConfig = LabelStudioConfig()
-    """For `label_studio`: the server, and what annotators see there."""
+    """Server of `label_studio`, and what annotators see there."""
     aggregation: AggregationRule = "majority"
     """How several annotators' labels become one. `majority`. `median`: of numbers (regression). `dawid_skene`:
     annotators are believed as far as they agree with the others, by a confusion matrix for each, estimated from all
@@ -69,27 +69,27 @@ class LabelingConfig(Section):
     goes back to the pool, and a new answer is wanted if it is selected again. `adjudicate`: it waits for an
     adjudicator. What an adjudicator passes over is skipped."""
     gold_questions: Annotated[int, Field(ge=0)] = 0
-    """So many holdout items, whose labels are known, are asked for among each round's others, to measure each
+    """Number of holdout items, whose labels are known, that are asked for among each round's others, to measure each
     annotator. Their answers are never trained on. For sources where people answer. When all have been asked for they
     come again; then only answers that are dated after the round began are counted."""
     min_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the batch that must be labelled for the round to be done before its deadline."""
     deadline_hours: Hours | None = None
-    """Counted from the selection. None waits without end (holding nothing: each tick looks once)."""
+    """Hours until the deadline, from the selection. None waits without end (holding nothing: each tick looks once)."""
     on_deadline: Literal["proceed", "extend", "stop", "wait"] = "proceed"
-    """At the deadline: `proceed` with the labels that are there; `extend` it once, then proceed; `stop` the campaign,
-    which keeps the labels; or `wait` on."""
+    """Action at the deadline: `proceed` with the labels that are there; `extend` it once, then proceed; `stop` the
+    campaign, which keeps the labels; or `wait` on."""
     deadline_extension_hours: Hours | None = None
-    """For `extend`: by how much. None is the same time again."""
+    """Hours that `extend` adds. None is the same time again."""
     remind_hours: tuple[Hours, ...] = ()
-    """So many hours before the deadline, the webhook in `ACTIVELORA_WEBHOOK_URL` is told what the round waits for,
-    for example `[24, 2]`. Each moment at most once a round; a webhook that fails stops nothing. May be changed while
+    """Hours before the deadline at which the webhook in `ACTIVELORA_WEBHOOK_URL` is told what the round waits for, for
+    example `[24, 2]`. Each at most once a round; a webhook that fails stops nothing. May be changed while
     the campaign runs."""
     wait_minutes: Annotated[float, Field(ge=0.0)] = 0.0
     """How long one run stays and polls before it leaves the wait to the next tick. May be changed while the
     campaign runs."""
     llm: LLMConfig = LLMConfig()
-    """For `llm`: the model, its price and cap, and which items people label instead."""
+    """Model of `llm`, its price and cap, and which items people label instead."""
     poll_seconds: Annotated[float, Field(gt=0.0)] = 30.0
     """Time between two looks while a run waits. May be changed while the campaign runs."""
 
@@ -143,10 +143,10 @@ def confusion_matrix(
 
 
 def _named_rows(confusion: dict[str, dict[str, float]], labels: Sequence[str]) -> list[list[float]]:
-    place = {label.strip().casefold(): index for index, label in enumerate(labels)}
+    indices = {label.strip().casefold(): index for index, label in enumerate(labels)}
 
     def index_of(name: str, seen: set[int]) -> int:
-        index = place.get(name.strip().casefold())
+        index = indices.get(name.strip().casefold())
         if index is None:
             shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             raise ValueError(f"`{name[:80]}` is not a label of the task; it has: {shown}")

@@ -16,9 +16,9 @@ class LLMPeopleConfig(Section):
     """Which items people label instead of the model. Their labels alone count for these items."""
 
     source: Literal["files", "terminal", "label_studio"] | None = None
-    """Where people label; None asks nobody. They are asked about every item that the model gives no usable answer to
-    or passes over, or that the spending cap leaves over, and about what `share` and `below` add; all of it when the
-    model is through with the round."""
+    """Source where people label; None asks nobody. They are asked about every item that the model gives no usable
+    answer to or passes over, or that the spending cap leaves over, and about what `share` and `below` add; all of
+    it when the model is through with the round."""
     share: Fraction = 0.0
     """Part of all items that people label, drawn at random by the campaign's seed. The model's answers to them are paid
     and kept, so that they can be compared."""
@@ -37,7 +37,7 @@ class LLMConfig(Section):
     url: str = ""
     """The endpoint's beginning, for example `https://api.openai.com/v1`; `/chat/completions` is added."""
     model: str = ""
-    """As the endpoint calls it. Its labels are recorded as of annotator `llm:<model>`."""
+    """Name of the model at the endpoint. Its labels are recorded as of annotator `llm:<model>`."""
     instructions: str = ""
     """Said to the model before the task: what the labels mean, and what to do in doubt."""
     votes: Positive = 1

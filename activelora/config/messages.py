@@ -54,7 +54,7 @@ def explain(
         error: What validation raised.
         where: The file or URI that was read.
         model: What was validated.
-        section: Where that stands in the campaign file; nothing where it is all of it.
+        section: Key of that in the campaign file; empty where it is all of it.
     """
     schema = _Schema(model, section)
     found: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -63,8 +63,8 @@ def explain(
         found.setdefault(location, dict(detail))
     # The other members of a union report the same value, or what is around it, once more.
     inner = {location[:end] for location in found for end in range(len(location))}
-    kept = [detail for location, detail in found.items() if location not in inner]
-    return [problem for detail in kept for problem in _explain(detail, where, schema)]
+    innermost = [detail for location, detail in found.items() if location not in inner]
+    return [problem for detail in innermost for problem in _explain(detail, where, schema)]
 
 
 def _explain(detail: dict[str, Any], where: str, schema: _Schema) -> list[ConfigError]:

@@ -65,10 +65,11 @@ class TrainResources(StepResources):
     """Training processes of a pod, or of this machine. None is one for each accelerator (`accelerator_count`), as far
     as there are that many, and one where there is none. Several processes on CPUs must be asked for."""
     parallel: Parallelism = "ddp"
-    """With several processes. `ddp`: each holds the whole model; faster. `fsdp`: each holds a part of every layer, for
-    models that do not fit one accelerator; `adapter.method: lora` only."""
+    """Way of training in several processes. `ddp`: each holds the whole model; faster. `fsdp`: each holds a part of
+    every layer, for models that do not fit one accelerator; `adapter.method: lora` only."""
     job_timeout_seconds: Seconds = 86_400
-    """With several nodes: a training that takes longer, waiting for nodes included, is stopped and its step fails."""
+    """Time limit of a training on several nodes, waiting for nodes included: after it the training is stopped and its
+    step fails."""
 
 
 class ModelCacheConfig(Section):
@@ -84,7 +85,7 @@ class ModelCacheConfig(Section):
     size: str = "20Gi"
     """Size of a pod's own volume."""
     storage_class: str | None = None
-    """Of a pod's own volume. None is the cluster's default."""
+    """Storage class of a pod's own volume. None is the cluster's default."""
 
 
 class NotifyConfig(Section):
@@ -105,7 +106,7 @@ class ResourcesConfig(Section):
     """What the steps ask of the cluster. Runs on this machine read `trunk_cache_gb` and the processes of `train`."""
 
     trunk_cache_gb: NonNegativeFloat = 4.0
-    """With `adapter.last_layers`: space in the cache folder, in 10⁹ bytes, for what the frozen layers below made of the
+    """Space in the cache folder, in 10⁹ bytes, for what the layers that `adapter.last_layers` leaves frozen made of the
     texts, so that later rounds need not run them again. 0 keeps nothing. Never changes a result."""
     cpu: StepResources = StepResources()
     """ingest_pool, select_batch, await_labels."""

@@ -14,9 +14,9 @@ from activelora.redacting import is_secret_name
 
 PodName = Literal[StepName, "plan", "tell_the_end"]
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
-"""Of a Kubernetes object."""
+"""Name of a Kubernetes object."""
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
-"""Of an entry of a Kubernetes secret."""
+"""Key of an entry of a Kubernetes secret."""
 
 NEEDED_BY: dict[str, tuple[PodName, ...]] = {
     "HF_TOKEN": ("ingest_pool", "train_adapter", "evaluate_adapter", "score_pool"),

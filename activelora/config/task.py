@@ -32,24 +32,24 @@ class TaskConfig(Section):
     item, in addition to the prompt; for `multiple_choice`, the mean log-likelihood of each choice's tokens (small
     models stay at chance on letters)."""
     answer_words: dict[str, str] = Field(default={})
-    """For `answer: words`, and `text` in `classification`: other words for a label, where the label itself is
+    """Other words for a label, for `answer: words`, and `text` in `classification`, where the label itself is
     long, shares its beginning, or is no plain language, such as `pin_change`."""
     minimum: float | None = None
-    """For `regression`: the smallest answer. A label outside `minimum` and `maximum` is an error."""
+    """Smallest answer of `regression`. A label outside `minimum` and `maximum` is an error."""
     maximum: float | None = None
-    """For `regression`: the largest answer."""
+    """Largest answer of `regression`."""
     step: Annotated[float, Field(gt=0.0)] = 1.0
-    """For `regression`: the model answers minimum, minimum + step, ... maximum, at most 1001 values; a label in
+    """Step between answers of `regression`: minimum, minimum + step, ... maximum, at most 1001 values; a label in
     between is rounded. Few values, each one token (such as 1 to 5), are fastest: a grid of 0 to 100 costs
     about nine passes an item."""
     max_answer_tokens: Positive = 256
-    """For `generation`: the model's own answer ends here if it has not ended before. Gold answers are learned whole."""
+    """Most tokens of the model's own answer in `generation`; it is cut there. Gold answers are learned whole."""
     extract: str | None = None
-    """For `generation`: a regular expression whose last match in an answer is what is compared (its first group, if
-    it has one). None takes what comes after `####`, else the last number, else the whole text. Numbers are
+    """Regular expression, for `generation`, whose last match in an answer is what is compared (its first group, if it
+    has one). None takes what comes after `####`, else the last number, else the whole text. Numbers are
     compared as numbers, other text without regard to case and white space."""
     reduction: Literal["sum", "mean"] = "sum"
-    """For `generation`: an uncertainty is the `sum` over the answer's tokens, or their `mean`."""
+    """Uncertainty of a `generation`: the `sum` over the answer's tokens, or their `mean`."""
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
     often add 30 tokens to every item."""

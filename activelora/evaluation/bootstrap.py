@@ -36,7 +36,7 @@ def percentile_interval(
         statistic: The metric, as a function of resampling weights.
         num_items: N. With one item the interval has no width.
         num_resamples: B.
-        level: For example 0.95.
+        level: Confidence level, for example 0.95.
         seed: The same seed gives the same interval, and pairs the resamples of several metrics.
     """
     rng = np.random.default_rng(seed)
@@ -73,8 +73,8 @@ def macro_f1_of(probs_NC: FloatArray, labels_N: IntArray) -> Statistic:
     """Return the macro-F1 over the classes that occur in the resample."""
     num_classes = probs_NC.shape[1]
     cells_N = labels_N * num_classes + predicted_labels(probs_NC)
-    cells, place_N = np.unique(cells_N, return_inverse=True)
-    occupied_NP = np.eye(len(cells))[place_N]
+    cells, cell_N = np.unique(cells_N, return_inverse=True)
+    occupied_NP = np.eye(len(cells))[cell_N]
 
     def statistic(weights_BN: FloatArray) -> FloatArray:
         confusion_BCC = np.zeros((len(weights_BN), num_classes**2))

@@ -26,8 +26,8 @@ class EvaluationSettings:
     Attributes:
         num_bins: Bins of ECE and reliability diagram.
         num_resamples: Bootstrap resamples.
-        level: Of the confidence intervals.
-        seed: Of the resamples.
+        level: Confidence level of the intervals, in (0, 1).
+        seed: Seed of the resamples.
         label_names: Names of the classes; empty where every item has its own choices. Metrics that speak of classes are
             then left out.
     """
@@ -180,8 +180,8 @@ def _class_parts(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationS
 def thinned(curve: metrics.RiskCoverage) -> dict[str, list[float]]:
     """Return the curve as JSON, at most 200 of its points."""
     num = len(curve.coverage_N)
-    kept = np.unique(np.linspace(0, num - 1, min(num, MAX_CURVE_POINTS)).round().astype(np.int64))
-    return {"coverage": curve.coverage_N[kept].tolist(), "risk": curve.risk_N[kept].tolist()}
+    shown = np.unique(np.linspace(0, num - 1, min(num, MAX_CURVE_POINTS)).round().astype(np.int64))
+    return {"coverage": curve.coverage_N[shown].tolist(), "risk": curve.risk_N[shown].tolist()}
 
 
 def _number(value: float) -> float | None:

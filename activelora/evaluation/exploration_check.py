@@ -41,7 +41,7 @@ class Group:
 
     Attributes:
         num: How many.
-        num_wrong: On how many the model erred.
+        num_wrong: Number of them on which the model erred.
         nll: Mean −log p of the label, in nats.
     """
 
@@ -61,7 +61,7 @@ class LiveCheck:
 
     Attributes:
         rounds: Whose picks were counted.
-        level: Of the intervals.
+        level: Confidence level of the intervals, in (0, 1).
         explored: Random draws.
         picked: The strategy's picks; None if there are none.
     """
@@ -151,15 +151,15 @@ def live_check(campaign: View, before_round: int) -> tuple[LiveCheck | None, lis
     seen = snapshot_of(campaign)
     rounds = range(1, before_round) if before_round > 1 else range(before_round)
     selections = {round_: seen.require(Unit("select_batch", round_)) for round_ in rounds}
-    told = {round_: selection for round_, selection in selections.items() if PREDICTIONS in selection.files}
+    predicted = {round_: selection for round_, selection in selections.items() if PREDICTIONS in selection.files}
     labels = label_snapshot(seen, before_round).labels
     rows = [
         {**row, "label": labels[row["item_id"]], "round": round_}
-        for round_, selection in told.items()
+        for round_, selection in predicted.items()
         for row in seen.table(selection, PREDICTIONS).to_pylist()
         if row["item_id"] in labels
     ]
-    sources = [*told.values(), *(seen.require(Unit("await_labels", round_)) for round_ in range(before_round))]
+    sources = [*predicted.values(), *(seen.require(Unit("await_labels", round_)) for round_ in range(before_round))]
     explored = [row for row in rows if row["explored"]]
     if not explored:
         return None, []

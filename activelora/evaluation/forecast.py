@@ -26,7 +26,7 @@ Status = Literal["too_few_rounds", "reached", "within_reach", "out_of_reach", "v
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Forecast:
     """A forecast.
 
     Attributes:
@@ -35,13 +35,13 @@ class Outlook:
         sentence: The forecast in words.
         metric: The headline metric that it is about.
         num_labels: Labels of the last trained round.
-        target: Of the metric; None where none was named.
+        target: Wanted value of the metric; None where none was named.
         more_labels: Labels still to ask for, or for ``value`` those that are assumed; None if the curve does not
             reach the target.
         low: Lower end of the interval of ``more_labels``, or of the metric for ``value``.
         high: Upper end; None is open.
-        value: For ``value``: the metric with ``more_labels`` more.
-        level: Of the interval.
+        value: The metric with ``more_labels`` more, for ``value``.
+        level: Confidence level of the interval, in (0, 1).
     """
 
     status: Status
@@ -65,7 +65,7 @@ def default_target(config: CampaignConfig) -> float | None:
     return config.stopping.target_accuracy or config.evaluation.gates.min_accuracy
 
 
-def forecast(campaign: View, headline: Headline, target: float | None = None) -> Outlook:
+def forecast(campaign: View, headline: Headline, target: float | None = None) -> Forecast:
     """Return what more labels would bring.
 
     The intervals speak of this holdout: that another one would differ is not part of them.
@@ -73,7 +73,8 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
     Args:
         campaign: The campaign.
         headline: The metric that it is judged by.
-        target: Of the headline metric; None takes the campaign file's, or without one asks what twice the labels bring.
+        target: Wanted value of the headline metric; None takes the campaign file's, or without one asks what twice the
+            labels bring.
     """
     config = campaign.config
     target = default_target(config) if target is None else target
@@ -82,10 +83,10 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
     if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.metric], target):
         value = shown(headline, trained[-1].metrics[headline.metric])
         sentence = f"{shown(headline, target)} {word_of(headline)} is reached: {value} with {num_labels} labels"
-        return Outlook("reached", sentence, headline.metric, num_labels, target, more_labels=0)
+        return Forecast("reached", sentence, headline.metric, num_labels, target, more_labels=0)
     if len({record.num_labels for record in trained}) < MIN_POINTS:
         sentence = f"too few rounds to forecast: {len(trained)} trained so far, and {MIN_POINTS} are needed"
-        return Outlook("too_few_rounds", sentence, headline.metric, num_labels, target)
+        return Forecast("too_few_rounds", sentence, headline.metric, num_labels, target)
     sign = sign_of(headline)
     level = config.evaluation.confidence_level
     points = [_point(record, headline, sign, level) for record in trained]
@@ -95,7 +96,7 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
     return _labels(curve, headline, sign, target)
 
 
-def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Outlook:
+def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Forecast:
     needed = curve.labels_needed(sign * target)
     spent = round(curve.last)
     estimate = _more(needed.estimate, curve.last)
@@ -110,10 +111,10 @@ def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float
         span = f"{low} to {high}" if high is not None else f"at least {low}; the rounds so far give no upper end"
         sentence = f"about {estimate} more labels to reach {wanted} {word_of(headline)} ({level}: {span})"
     status: Status = "out_of_reach" if estimate is None else "within_reach"
-    return Outlook(status, sentence, headline.metric, spent, target, estimate, low, high, None, curve.level)
+    return Forecast(status, sentence, headline.metric, spent, target, estimate, low, high, None, curve.level)
 
 
-def _value(curve: LearningCurve, headline: Headline, sign: float) -> Outlook:
+def _value(curve: LearningCurve, headline: Headline, sign: float) -> Forecast:
     value = sign * curve.value_at(2 * curve.last)
     low, high = sorted(sign * end for end in curve.value_interval(2 * curve.last))
     spent = round(curve.last)
@@ -121,7 +122,7 @@ def _value(curve: LearningCurve, headline: Headline, sign: float) -> Outlook:
         f"{spent} more labels, twice as many, would bring {word_of(headline)} to about {shown(headline, value)} "
         f"({curve.level:.0%} interval: {shown(headline, low)} to {shown(headline, high)})"
     )
-    return Outlook("value", sentence, headline.metric, spent, None, spent, low, high, value, curve.level)
+    return Forecast("value", sentence, headline.metric, spent, None, spent, low, high, value, curve.level)
 
 
 def _point(record: RoundRecord, headline: Headline, sign: float, level: float) -> MeasuredPoint:

@@ -13,7 +13,7 @@ class Headline:
         metric: Its name in an evaluation.
         title: Its name for people.
         is_share: It lies between 0 and 1 and is shown in percent.
-        lower_is_better: As for errors.
+        lower_is_better: Lower values are better, as of errors.
         columns: Metrics of a table of rounds, the headline first, with their headings.
         second: The metric of the learning curve's other panel, with its title.
         second_note: What is good there.

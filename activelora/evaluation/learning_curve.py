@@ -39,7 +39,7 @@ class MeasuredPoint:
     Attributes:
         num_labels: n, that the adapter was trained on; above 0.
         value: The metric; higher is better.
-        variance: Of the value, as an estimate from the holdout.
+        variance: Variance of the value, as an estimate from the holdout.
     """
 
     num_labels: float
@@ -52,7 +52,7 @@ class LabelsNeeded:
     """How many labels, in all, reach a target.
 
     Attributes:
-        estimate: By the best curve; None if it does not get there within :data:`HORIZON`.
+        estimate: Estimate by the best curve; None if it does not get there within :data:`HORIZON`.
         low: Fewest labels that the points do not contradict; None if they contradict all.
         high: Most; None if it may be never, or beyond the horizon.
     """
@@ -72,7 +72,7 @@ class LearningCurve:
         exponent: c.
         points: What it was fitted to.
         limit: The best value that there is.
-        level: Of the intervals.
+        level: Confidence level of the intervals, in (0, 1).
     """
 
     ceiling: float
@@ -109,8 +109,8 @@ class LearningCurve:
         centre = self.value_at(num_labels)
         spread = 12.0 * math.sqrt(self._scale * max(point.variance for point in self.points))
         values_M = np.linspace(centre - spread, min(self.limit, centre + spread), _NUM_CANDIDATES)
-        place = np.array([num_labels / self.last])
-        misfit_M = np.array([_misfit_through(self._data, place, value, self.limit)[0] for value in values_M])
+        ratio = np.array([num_labels / self.last])
+        misfit_M = np.array([_misfit_through(self._data, ratio, value, self.limit)[0] for value in values_M])
         inside_M = values_M[self._plausible(misfit_M)]
         return (float(inside_M[0]), float(inside_M[-1])) if len(inside_M) else (centre, centre)
 
@@ -146,9 +146,9 @@ def fit_learning_curve(points: Sequence[MeasuredPoint], *, limit: float = 1.0, l
     Leave the zero-shot result out: it is not the law's value at n → 0 (which is −∞), and comes from another predictor.
 
     Args:
-        points: At least :data:`MIN_POINTS`, of different label counts.
+        points: Points to fit, at least :data:`MIN_POINTS`, of different label counts.
         limit: The best value that there is: 1 for accuracy, 0 for an error with its sign turned.
-        level: Of the intervals.
+        level: Confidence level of the intervals, in (0, 1).
 
     Raises:
         ValueError: There are too few points, or one is not a number, without labels or above the limit.
@@ -182,11 +182,11 @@ class _Data:
 
 def _data(points: Sequence[MeasuredPoint]) -> _Data:
     last = max(point.num_labels for point in points)
-    places_P = np.array([point.num_labels / last for point in points])
+    ratios_P = np.array([point.num_labels / last for point in points])
     return _Data(
         np.array([point.value for point in points]),
         np.array([1.0 / point.variance for point in points]),
-        places_P[None, :] ** -_EXPONENTS_G[:, None],
+        ratios_P[None, :] ** -_EXPONENTS_G[:, None],
     )
 
 
@@ -209,17 +209,17 @@ def _fit(data: _Data, limit: float) -> tuple[float, float, float, float]:
     return float(misfit_G[best]), float(ceiling_G[best]), float(drop_G[best]), float(_EXPONENTS_G[best])
 
 
-def _misfit_through(data: _Data, places_M: FloatArray, target: float, limit: float) -> FloatArray:
-    """Return the least χ² of the curves that pass through a target at given places (labels over the last point's).
+def _misfit_through(data: _Data, ratios_M: FloatArray, target: float, limit: float) -> FloatArray:
+    """Return the least χ² of the curves that pass through a target at given ratios (labels over the last point's).
 
-    Such a curve is ``target + b·(place^(−c) − x^(−c))``: one free b for each c, bounded by a ≤ limit.
+    Such a curve is ``target + b·(ratio^(−c) − x^(−c))``: one free b for each c, bounded by a ≤ limit.
     """
     if target > limit:
-        return np.full(len(places_M), np.inf)
+        return np.full(len(ratios_M), np.inf)
     weights_P, powers_GP = data.weights_P, data.powers_GP
     away_P = data.values_P - target
-    powers_MG = places_M[:, None] ** -_EXPONENTS_G
-    # With s = place^(−c) − x^(−c), expanded so that nothing of M × G × P is held: Σ w·s², Σ w·s·away.
+    powers_MG = ratios_M[:, None] ** -_EXPONENTS_G
+    # With s = ratio^(−c) − x^(−c), expanded so that nothing of M × G × P is held: Σ w·s², Σ w·s·away.
     norm_MG = powers_MG**2 * weights_P.sum() - 2 * powers_MG * (powers_GP @ weights_P) + powers_GP**2 @ weights_P
     cross_MG = powers_MG * (weights_P @ away_P) - powers_GP @ (weights_P * away_P)
     drop_MG = np.clip(cross_MG / np.maximum(norm_MG, 1e-300), 0.0, (limit - target) / powers_MG)

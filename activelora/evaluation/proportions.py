@@ -13,7 +13,7 @@ def difference_interval(one: tuple[int, int], other: tuple[int, int], level: flo
     Args:
         one: Successes and total.
         other: The same of an independent sample.
-        level: For example 0.95.
+        level: Confidence level, for example 0.95.
     """
     (low_1, high_1), (low_2, high_2) = wilson_interval(*one, level), wilson_interval(*other, level)
     share_1, share_2 = one[0] / one[1], other[0] / other[1]

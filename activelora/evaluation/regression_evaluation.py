@@ -80,10 +80,10 @@ def _scatter(
     probs_NC: FloatArray, true_N: FloatArray, values_C: FloatArray, settings: EvaluationSettings
 ) -> dict[str, list[float]]:
     num = len(true_N)
-    kept = np.sort(np.random.default_rng(settings.seed).permutation(num)[:MAX_POINTS])
+    shown = np.sort(np.random.default_rng(settings.seed).permutation(num)[:MAX_POINTS])
     low_N, high_N = metrics.central_interval(probs_NC, values_C, settings.level)
     columns = {"true": true_N, "predicted": metrics.expected_values(probs_NC, values_C), "low": low_N, "high": high_N}
-    return {name: column[kept].tolist() for name, column in columns.items()}
+    return {name: column[shown].tolist() for name, column in columns.items()}
 
 
 def _coverage(probs_NC: FloatArray, true_N: FloatArray, values_C: FloatArray, level: float) -> dict[str, float]:

@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 TRAIN_VARIABLE = "ACTIVELORA_TRAIN"
-"""Tells a training pod what its pipeline was compiled with, as :func:`told_to_pods` writes it."""
+"""Tells a training pod what its pipeline was compiled with, as :func:`pod_settings` writes it."""
 
 
-def told_to_pods(train: TrainResources) -> str:
+def pod_settings(train: TrainResources) -> str:
     """Return what a training pod must know, as JSON. Not the number of its accelerators: that is a run's parameter."""
-    told = {
+    settings = {
         "num_processes": train.num_processes,
         "parallel": train.parallel,
         "on_accelerators": train.accelerator_type is not None,
     }
-    return json.dumps(told)
+    return json.dumps(settings)
 
 
-def as_told(train: TrainResources, told: str) -> TrainResources:
+def with_pod_settings(train: TrainResources, given: str) -> TrainResources:
     """Return a campaign's resources as a pod has them: with all the accelerators that it got.
 
     Args:
-        train: As the campaign was created with.
-        told: Of :func:`told_to_pods`, by the file as it is now.
+        train: Resources that the campaign was created with.
+        given: JSON text of :func:`pod_settings`, by the file as it is now.
     """
-    now = json.loads(told)
+    now = json.loads(given)
     changed = {"accelerator_type": (train.accelerator_type or "the pod's") if now.pop("on_accelerators") else None}
     return train.model_copy(update={**now, **changed, "accelerator_count": sys.maxsize})
 

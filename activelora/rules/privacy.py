@@ -13,14 +13,14 @@ from activelora.tasks.prompt import Template
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
 
-_OWN_PLACES = ("label", "labels", "choices")
+_OWN_FIELDS = ("label", "labels", "choices")
 
 
 def privacy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what cannot be withheld or redacted."""
     labeling, task = config.labeling, config.task
     try:
-        fields = [name for name in Template.parse(task.prompt).places if name not in _OWN_PLACES]
+        fields = [name for name in Template.parse(task.prompt).places if name not in _OWN_FIELDS]
     except ConfigError:
         return  # the prompt's own problem
     for name in labeling.withhold:

@@ -30,7 +30,7 @@ _FOLDERS: dict[StepName, str] = {
     "select_batch": "selection",
     "await_labels": "labels",
 }
-"""Where in the round's artifacts a step's files go; train_adapter's lie in ``adapter/`` already."""
+"""Folders of the steps' files in the round's artifacts; train_adapter's lie in ``adapter/`` already."""
 
 
 def milliseconds(iso: str) -> int:

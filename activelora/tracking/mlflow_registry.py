@@ -27,7 +27,7 @@ def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation
     Of two that were created at once, the one with the lower number stays.
 
     Args:
-        client: Of the tracking server and its registry.
+        client: Client of the tracking server and its registry.
         name: Registered model.
         run: The round's run; its artifacts hold the adapter.
         evaluation: The round's evaluate_adapter manifest.

@@ -27,7 +27,7 @@ class NewRun:
 
     Attributes:
         unit: Unique name; the value of its tag.
-        name: For people.
+        name: Name for people.
         start_ms: When the work began, milliseconds since 1970.
         tags: Further tags.
     """

@@ -92,7 +92,7 @@ def learning_curve(
 
     Args:
         curves: Name → points in the order of their labels; the first is the campaign, others are for comparison.
-        confidence_level: Of the intervals, for the legend.
+        confidence_level: Confidence level of the intervals, in (0, 1), for the legend.
         headline: Which metrics; accuracy and ECE, unless the task is judged by others.
     """
     from matplotlib.ticker import MaxNLocator

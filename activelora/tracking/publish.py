@@ -50,8 +50,8 @@ def _shown(seen: Snapshot) -> dict[str, Any]:
     """Return what report and MLflow show once they are up to date, and where MLflow is."""
     state = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
     settings, uri = seen.config.tracking, tracking_uri(seen.campaign)
-    place = None if uri is None else [without_credentials(uri), settings.experiment, settings.registered_model]
-    return {"state": hashlib.sha256(json.dumps(state).encode()).hexdigest(), "mlflow": place}
+    location = None if uri is None else [without_credentials(uri), settings.experiment, settings.registered_model]
+    return {"state": hashlib.sha256(json.dumps(state).encode()).hexdigest(), "mlflow": location}
 
 
 def _last_shown(seen: Snapshot) -> object:

@@ -94,7 +94,7 @@ class _Report:
             "classes": self._classes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
-            "outlook": words.outlook(forecast(self.campaign, judged_by)),
+            "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
             "plots": self._plots(comparisons),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.campaign.history import RoundRecord
-from activelora.evaluation.forecast import Outlook
+from activelora.evaluation.forecast import Forecast
 from activelora.evaluation.headline import Headline
 
 _ECE_WORDS = (
@@ -52,7 +52,7 @@ def summary(best: RoundRecord | None, zero_shot: RoundRecord | None, level: floa
     Args:
         best: The round that the report is about.
         zero_shot: Round 0, if it was measured.
-        level: Of the intervals.
+        level: Confidence level of the intervals, in (0, 1).
         headline: The metric that is told.
     """
     if best is None:
@@ -77,7 +77,7 @@ def summary(best: RoundRecord | None, zero_shot: RoundRecord | None, level: floa
     return text + ("point." if round(abs(gain)) == 1 else "points.")
 
 
-def outlook(found: Outlook) -> str:
+def forecast(found: Forecast) -> str:
     """Return what more labels would bring, as a sentence of its own."""
     return f"Forecast: {found.sentence}."
 

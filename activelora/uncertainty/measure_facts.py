@@ -41,4 +41,4 @@ def declared(measure: Callable[..., Any] | None) -> MeasureFacts:
 
 
 DISAGREEMENT = MeasureFacts(compares_samples=True)
-"""Of measures of disagreement."""
+"""Facts of measures of disagreement."""

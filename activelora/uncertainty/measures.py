@@ -164,14 +164,14 @@ def mean_over_labels(measure: Measure, log_probs_NKC2: FloatArray) -> FloatArray
 
 
 NUMBER_MEASURES: dict[str, NumberMeasure] = {"variance": number_variance, "epistemic_variance": epistemic_variance}
-"""For regression, beside :data:`MEASURES`."""
+"""Measures for regression, beside :data:`MEASURES`."""
 
 
 def facts_of(name: str) -> MeasureFacts:
     """Return what a measure declares; the defaults where there is none of that name.
 
     Args:
-        name: As in the campaign file.
+        name: Name in the campaign file.
     """
     known: dict[str, Callable[..., Any]] = {**TEXT_MEASURES, **NUMBER_MEASURES, **MEASURES}
     return declared(known.get(name))

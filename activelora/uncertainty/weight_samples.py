@@ -27,8 +27,8 @@ def column_mask(seed: int, sample: int, layer_name: str, num_inputs: int, dropou
         Shape (I,), float32: 0 or 1 / (1 − p).
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, "sample", sample, layer_name))
-    kept = torch.rand(num_inputs, generator=generator) >= dropout
-    return kept.float() / (1.0 - dropout)
+    is_used_I = torch.rand(num_inputs, generator=generator) >= dropout
+    return is_used_I.float() / (1.0 - dropout)
 
 
 def merged_weight(
@@ -47,7 +47,7 @@ def merged_weight(
         b_OR: LoRA's B.
         scaling: s = alpha / R.
         mask_I: The sample's mask, already divided by 1 − p; None for the adapter as it is.
-        out_OI: Where to write it, of W's shape and dtype; None takes new memory.
+        out_OI: Array to write it to, of W's shape and dtype; None takes new memory.
 
     Returns:
         Shape (O, I).

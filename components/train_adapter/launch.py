@@ -18,7 +18,7 @@ from activelora.campaign.manifest import Unit
 from activelora.config import CampaignConfig
 from activelora.config.resources import TrainResources
 from activelora.errors import ActiveLoRAError, ConfigError
-from activelora.rules.parallel import TRAIN_VARIABLE, as_told, parallel
+from activelora.rules.parallel import TRAIN_VARIABLE, parallel, with_pod_settings
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
@@ -39,7 +39,7 @@ def train_here(config: CampaignConfig) -> TrainResources:
     The campaign keeps those of its first day, and they may change.
     """
     train = config.resources.train
-    return as_told(train, told) if (told := os.environ.get(TRAIN_VARIABLE)) else train
+    return with_pod_settings(train, given) if (given := os.environ.get(TRAIN_VARIABLE)) else train
 
 
 def processes_here(train: TrainResources) -> int:

@@ -13,7 +13,7 @@ from activelora.config import ModelCacheConfig, ResourcesConfig, StepResources
 from activelora.config.secrets import SECRET_KEYS, pods_of
 from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
 from activelora.notices import WEBHOOK_VARIABLE
-from activelora.rules.parallel import TRAIN_VARIABLE, told_to_pods
+from activelora.rules.parallel import TRAIN_VARIABLE, pod_settings
 from components.image import Images
 from pipelines.cluster.train_step import JOB_VARIABLE, POD_VARIABLES
 from pipelines.graphs.accelerators import Steer
@@ -59,7 +59,7 @@ class Placement:
         """
         if self.resources.train.num_nodes == 1:
             if self.in_pods:
-                task.set_env_variable(TRAIN_VARIABLE, told_to_pods(self.resources.train))
+                task.set_env_variable(TRAIN_VARIABLE, pod_settings(self.resources.train))
             return self._cached(self._place(task, self.resources.train, steer))
         self._place(task, self.resources.cpu)
         template = json.dumps(job_template(self.resources, self.images), separators=(",", ":"))

@@ -80,7 +80,7 @@ def test_a_folder_without_permissions_is_named(tmp_path_factory):
                 lambda: store.read("there"),
                 lambda: store.delete("there"),
             ):
-                with pytest.raises(StoreError, match=r"this user may not read or write it\. Mend the folder's perm"):
+                with pytest.raises(StoreError, match=r"this user may not read or write it\. Fix the folder's perm"):
                     refused()
     finally:
         folder.chmod(0o755)
