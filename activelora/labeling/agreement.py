@@ -27,7 +27,7 @@ class AnnotatorReport:
         num_skipped: Items passed over.
         agreement: Share of the answers that equal the label that counts, over items that others answered too; None
             without any.
-        num_judged: Of how many answers that is the share.
+        num_judged: Number of answers that this share is of.
         kappa: Mean of Cohen's kappa with each other annotator, weighted by shared items; None without any.
         num_shared: The sum of these weights: pairs of an item and another annotator.
         num_gold: Gold questions answered.
@@ -147,7 +147,7 @@ def krippendorff_alpha(units: Sequence[Sequence[Label]], level: Level = "nominal
     """Return Krippendorff's alpha (Krippendorff 2004, chapter 11); 1 if only one label was ever given.
 
     Args:
-        units: For each item with at least two answers, the answers.
+        units: The answers of each item that has at least two.
         level: What kind of labels they are.
 
     Returns:
@@ -161,11 +161,11 @@ def krippendorff_alpha(units: Sequence[Sequence[Label]], level: Level = "nominal
     import krippendorff
     import numpy as np
 
-    place = {value: index for index, value in enumerate(values)}
+    index_of = {value: index for index, value in enumerate(values)}
     counts_NV = np.zeros((len(units), len(values)), dtype=np.int64)
     for row, unit in enumerate(units):
         for label in unit:
-            counts_NV[row, place[label]] += 1
+            counts_NV[row, index_of[label]] += 1
     domain = values if level == "interval" else list(range(len(values)))
     return float(krippendorff.alpha(value_counts=counts_NV, value_domain=np.array(domain), level_of_measurement=level))
 
@@ -176,7 +176,7 @@ def fleiss_kappa(units: Sequence[Sequence[Label]]) -> float | None:
     Agreement of an item is the share of its pairs of answers that are equal; chance comes from all answers.
 
     Args:
-        units: For each item with at least two answers, the answers.
+        units: The answers of each item that has at least two.
 
     Returns:
         None without items.

@@ -24,7 +24,7 @@ from activelora.tasks.task import Task
 FOLDER = "labeling/answers"
 SOURCE = "terminal"
 MAX_LINES = 500
-"""A session goes on in another file after so many answers, so that an answer never rewrites more."""
+"""A session goes on in another file after this number of answers, so that an answer never rewrites more."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Session:
 
         Args:
             item: The item.
-            label: As the task understands it.
+            label: The label, as the task understands it.
         """
         if not self._name or len(self._lines) >= MAX_LINES:
             self._name = f"{FOLDER}/{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"

@@ -11,7 +11,7 @@ Thing = TypeVar("Thing")
 MAX_CAMPAIGNS = 4
 
 
-class Kept(Generic[Thing]):
+class CampaignCache(Generic[Thing]):
     """One thing for each of the campaigns that were looked at last.
 
     Args:

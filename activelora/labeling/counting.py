@@ -39,7 +39,7 @@ def count_answers(
         request: What was asked for.
         answers: All answers.
         unreadable: What could not be read.
-        source: Where the answers are from, for the records.
+        source: Name of the label source that the answers are from, for the records.
         seen: What the source itself knows of items without an answer that counts: for example ``in_progress`` or
             ``deleted``. A deleted item is closed with the answers that it had.
     """
@@ -155,32 +155,32 @@ def _tally(request: Request, item_id: str, votes: list[Vote], *, is_closed: bool
     news = find_news(votes, known)
     found = Tally("waiting")
     if news.fresh:
-        found = tally([*news.fresh, *_standing(known, news.fresh, rules)], name_of, enough)
+        found = tally([*news.fresh, *_earlier_votes(known, news.fresh, rules)], name_of, enough)
     reason = (
         f"this annotator gave the same answer before, and the item was labelled {name_of(known.label)} in round "
         f"{known.round}, which stays; if the answer is meant anew, add a column labeled_at"
     )
-    rejected = [one for one in found.rejected if one.line != _STANDING]
+    rejected = [one for one in found.rejected if one.line != _EARLIER]
     return replace(found, rejected=[*rejected, *(vote.reject(reason) for vote in news.repeated)])
 
 
-def _standing(known: Known, fresh: Sequence[Vote], rules: Rules) -> list[Vote]:
+def _earlier_votes(known: Known, fresh: Sequence[Vote], rules: Rules) -> list[Vote]:
     """Return the votes of earlier rounds that count beside new ones: with one annotator an item, only rulings."""
     names = {vote.answer.annotator for vote in fresh}
     return [
         Vote(_answer_of(record), record["label"])
-        for record in known.standing
+        for record in known.current
         if record["annotator"] not in names and (rules.num_annotators > 1 or record["annotator"] in rules.adjudicators)
     ]
 
 
-_STANDING = -1
+_EARLIER = -1
 """The line of an answer that is a record of an earlier round: it is not reported as one that cannot be used."""
 
 
 def _answer_of(record: Record) -> Answer:
     origin, label = record.get("origin") or "", record["label"]
-    return Answer(origin, _STANDING, record["item_id"], label, record["annotator"], time_of(record))
+    return Answer(origin, _EARLIER, record["item_id"], label, record["annotator"], time_of(record))
 
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
@@ -200,7 +200,7 @@ def _records(
     records: list[Record] = []
     for item_id in (one for one in item_ids if tallies[one].state == state):
         known = request.known.get(item_id)
-        standing = {record["annotator"]: record for record in known.standing} if known else {}
+        current = {record["annotator"]: record for record in known.current} if known else {}
         for annotator, vote in tallies[item_id].votes.items():
             answer = vote.answer
             new = {
@@ -212,5 +212,5 @@ def _records(
                 "round": request.round_of(item_id),
                 "origin": answer.file,
             }
-            records.append(standing[annotator] if answer.line == _STANDING else new)
+            records.append(current[annotator] if answer.line == _EARLIER else new)
     return records

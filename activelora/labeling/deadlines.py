@@ -10,14 +10,14 @@ from activelora.campaign.manifest import Unit
 
 
 @dataclass(frozen=True)
-class Moments:
-    """The moments of one round's wait.
+class Deadlines:
+    """The deadlines of one round's wait.
 
     Attributes:
         deadline: ``labeling.deadline_hours`` after the selection; None for never.
         end: The same, or later where ``labeling.on_deadline`` is ``extend``: the round ends then at the latest, unless
             it is ``wait``.
-        reminders: When the webhook is told, in ascending order.
+        reminders: Times at which the webhook is called, in ascending order.
     """
 
     deadline: datetime | None
@@ -34,8 +34,8 @@ class Moments:
         return next((moment for moment in self.reminders if moment > now), None)
 
 
-def moments_of(campaign: Campaign, round_: int) -> Moments:
-    """Return the moments of a round that has its selection.
+def deadlines_of(campaign: Campaign, round_: int) -> Deadlines:
+    """Return the deadlines of a round that has its selection.
 
     Reminders come ``labeling.remind_hours`` before the deadline and, where that is extended, before the end; none
     of them twice, and none of the latter before the deadline.
@@ -44,17 +44,17 @@ def moments_of(campaign: Campaign, round_: int) -> Moments:
     selected_at = datetime.fromisoformat(campaign.require(Unit("select_batch", round_)).finished_at)
     deadline = _after(selected_at, config.deadline_hours)
     if deadline is None:
-        return Moments(None, None)
+        return Deadlines(None, None)
     end = deadline
     if config.on_deadline == "extend":
         extended = _after(deadline, config.deadline_extension_hours or config.deadline_hours)
         if extended is None:
-            return Moments(deadline, None)
+            return Deadlines(deadline, None)
         end = extended
     reminders = {deadline - timedelta(hours=hours) for hours in config.remind_hours}
     if end > deadline:
         reminders |= {max(end - timedelta(hours=hours), deadline) for hours in config.remind_hours}
-    return Moments(deadline, end, tuple(sorted(reminders)))
+    return Deadlines(deadline, end, tuple(sorted(reminders)))
 
 
 def shown(moment: datetime) -> str:
@@ -63,7 +63,7 @@ def shown(moment: datetime) -> str:
 
 
 def _after(moment: datetime, hours: float | None) -> datetime | None:
-    """Return a moment so many hours later; None where there is none, or it is beyond the calendar."""
+    """Return the moment that is some hours later; None where there is none, or it is beyond the calendar."""
     if hours is None:
         return None
     try:

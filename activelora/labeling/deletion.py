@@ -114,9 +114,9 @@ def _cleaned_csv(content: bytes, item_id: str) -> bytes:
         csv.field_size_limit(limit)
     if "item_id" not in header:
         return content
-    place = header.index("item_id")
+    column = header.index("item_id")
     out = io.StringIO(newline="")
-    csv.writer(out).writerows([header, *(row for row in rows if row[place] != item_id)])
+    csv.writer(out).writerows([header, *(row for row in rows if row[column] != item_id)])
     return (("\ufeff" if text.startswith("\ufeff") else "") + out.getvalue()).encode()
 
 

@@ -41,9 +41,9 @@ class Diagnosis:
     """What was found, and where it was written.
 
     Attributes:
-        document: As in the JSON file.
-        key: Of the JSON file.
-        worksheet_key: Of the worksheet with the suspects that nobody has looked at twice.
+        document: The content of the JSON file.
+        key: Key of the JSON file.
+        worksheet_key: Key of the worksheet with the suspects that nobody has looked at twice.
     """
 
     document: dict[str, Any]
@@ -108,7 +108,7 @@ def assign_folds(labels: Mapping[str, int], num_folds: int, seed: int) -> list[l
     Args:
         labels: Item id → label.
         num_folds: K.
-        seed: Of the draw; the order of the items does not matter.
+        seed: Seed of the draw; the order of the items does not matter.
     """
     by_label: dict[int, list[str]] = defaultdict(list)
     for item_id in sorted(labels, key=lambda item_id: item_draw(seed, item_id)):

@@ -24,7 +24,7 @@ from activelora.tasks.task import Task
 
 Format = Literal["csv", "jsonl"]
 MAX_PROBLEMS = 20
-"""So many bad lines of a file are shown."""
+"""Largest number of bad lines of a file that are shown."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ def _checked(request: Request, name: str, content: bytes, where: str) -> list[An
     for found in parse_file(name, content):
         judged = parse_answer(request, found) if isinstance(found, Answer) else found
         if isinstance(judged, Rejected):
-            place = where if judged.line is None else f"{where}:{judged.line}"
-            problems.append(LabelError(judged.reason, where=f"{place} {judged.item_id}".rstrip()))
+            location = where if judged.line is None else f"{where}:{judged.line}"
+            problems.append(LabelError(judged.reason, where=f"{location} {judged.item_id}".rstrip()))
         elif isinstance(found, Answer):
             answers.append(found)
     if len(problems) > MAX_PROBLEMS:

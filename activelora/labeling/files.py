@@ -9,7 +9,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
 from activelora.errors import StoreError
 from activelora.labeling.answers import Answers
-from activelora.labeling.cache import Kept
+from activelora.labeling.cache import CampaignCache
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer, Inbox
 from activelora.labeling.request import Collected, Rejected, Request
@@ -29,8 +29,8 @@ class FilesSource:
 
     name: str = "files"
     summary: str = "people fill CSV or JSONL files and put them into an inbox"
-    _inbox: Kept[Inbox] = field(default_factory=lambda: Kept(_open_inbox), repr=False, compare=False)
-    _answers: Kept[Answers] = field(default_factory=lambda: Kept(Answers), repr=False, compare=False)
+    _inbox: CampaignCache[Inbox] = field(default_factory=lambda: CampaignCache(_open_inbox), repr=False, compare=False)
+    _answers: CampaignCache[Answers] = field(default_factory=lambda: CampaignCache(Answers), repr=False, compare=False)
 
     def publish(self, request: Request) -> None:
         """Write ``to_label.csv`` and ``to_label.jsonl`` into the campaign, once; make the inbox, if it is a folder."""
@@ -59,8 +59,8 @@ class FilesSource:
 
     def instructions(self, request: Request) -> str:
         """Return where the files are and where they go."""
-        place = f"{request.campaign.store.uri}/{folder_of(request.round)}/to_label.csv"
-        text = f"fill in {place} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
+        uri = f"{request.campaign.store.uri}/{folder_of(request.round)}/to_label.csv"
+        text = f"fill in {uri} (or .jsonl) and put it into {redact(inbox_uri(request.campaign))}"
         num_annotators = request.campaign.config.labeling.annotators_per_item
         if num_annotators == 1:
             return text

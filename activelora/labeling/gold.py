@@ -40,9 +40,9 @@ def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
     seed = campaign.seed("gold")
     order = sorted(range(len(items)), key=lambda index: (item_draw(seed, items[index].item_id), items[index].item_id))
     found: dict[str, GoldQuestion] = {}
-    for place in range(num * (round_ + 1)):
-        index = order[place % len(order)]
-        item, asked_in = items[index], place // num
+    for number in range(num * (round_ + 1)):
+        index = order[number % len(order)]
+        item, asked_in = items[index], number // num
         before = found.get(item.item_id)
         again = before is not None and (before.again or before.round < asked_in)
         found[item.item_id] = GoldQuestion(item, int(labels_N[index]), asked_in, again)
@@ -51,8 +51,8 @@ def gold_questions(campaign: Campaign, round_: int) -> dict[str, GoldQuestion]:
 
 def mixed(wanted: list[str], gold: list[str], seed: int) -> list[str]:
     """Return the items that annotators are asked for, in order: gold questions at drawn places among the others."""
-    places = {item_id: int(item_draw(seed, item_id) * len(wanted)) for item_id in gold}
+    positions = {item_id: int(item_draw(seed, item_id) * len(wanted)) for item_id in gold}
     asked: list[str] = []
-    for place, item_id in enumerate(wanted):
-        asked += [*(one for one in gold if places[one] == place), item_id]
+    for position, item_id in enumerate(wanted):
+        asked += [*(one for one in gold if positions[one] == position), item_id]
     return asked

@@ -28,7 +28,7 @@ ANONYMOUS = "unknown"
 SKIPPED = "skip"
 _HALVES = re.compile("[\ud800-\udfff]")
 NUM_READERS = 8
-"""So many objects of a remote inbox are read at a time."""
+"""Number of objects of a remote inbox that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Answer:
         file: The file's name in the inbox; of other sources, the place that a message can name.
         line: Its line, from 1; of other sources, the number of the answer there.
         item_id: The item it speaks of, which need not exist.
-        label: As written: text, or from JSONL a number, a truth value or a list of texts.
+        label: The label as written: text, or from JSONL a number, a truth value or a list of texts.
         annotator: Who says so; ``unknown`` where the file does not tell.
         labeled_at: When, if the file tells.
         skipped: Whether the annotator passes the item over, whatever the label says.
@@ -61,8 +61,8 @@ class Inbox:
     """A folder of answers that is looked at again and again: what has not changed is not read twice.
 
     Attributes:
-        store: Where the files are.
-        prefix: Of their keys.
+        store: The store that the files are in.
+        prefix: Prefix of their keys.
     """
 
     store: Store

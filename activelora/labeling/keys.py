@@ -1,4 +1,4 @@
-"""Which key means which label, and how a typed line is read; and text that cannot steer a terminal."""
+"""Which key means which label, and how a typed line is read; and text that cannot control a terminal."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _keys(names: Sequence[str], *, by_letter: bool) -> tuple[str, ...]:
 
 def _unmistakable(keys: Sequence[str], folded: Sequence[str]) -> tuple[str, ...]:
     """Return the keys, or none where there are too few or one is the name of another label."""
-    clash = any(key in folded and folded.index(key) != place for place, key in enumerate(keys))
+    clash = any(key in folded and folded.index(key) != index for index, key in enumerate(keys))
     return () if len(keys) < len(folded) or clash else tuple(keys)
 
 

@@ -67,7 +67,7 @@ def confused_answer(row_C: Sequence[float], item_id: str, seed: int) -> int:
     Args:
         row_C: P(answer | gold label), for each of the C labels; sums to 1 but for rounding.
         item_id: The item.
-        seed: Of the oracle.
+        seed: Seed of the oracle.
     """
     draw = item_draw(derive_seed(seed, "confusion"), item_id) * sum(row_C)
     for label, reached in enumerate(accumulate(row_C)):

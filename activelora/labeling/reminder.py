@@ -8,7 +8,7 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import utc_now
-from activelora.labeling.deadlines import moments_of, shown
+from activelora.labeling.deadlines import deadlines_of, shown
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.worksheet import folder_of
 from activelora.notices import WEBHOOK_VARIABLE, NoticeError, send
@@ -30,7 +30,7 @@ def remind_if_due(request: Request, collected: Collected, now: datetime) -> str:
     Returns:
         What to log; empty if nothing was due.
     """
-    moment = moments_of(request.campaign, request.round).due(now)
+    moment = deadlines_of(request.campaign, request.round).due(now)
     if moment is None:
         return ""
     store, key = request.campaign.store, reminder_key(request.round, moment)
@@ -59,8 +59,8 @@ def reminder_key(round_: int, moment: datetime) -> str:
 
 def _document(request: Request, collected: Collected, now: datetime) -> dict[str, str | int]:
     """Return the message. It holds no item's text and no annotator's name."""
-    campaign, moments = request.campaign, moments_of(request.campaign, request.round)
-    deadline = moments.deadline if moments.deadline and now < moments.deadline else moments.end
+    campaign, deadlines = request.campaign, deadlines_of(request.campaign, request.round)
+    deadline = deadlines.deadline if deadlines.deadline and now < deadlines.deadline else deadlines.end
     until = shown(deadline) if deadline else "never"
     text = (
         f"ActiveLoRA: {campaign.config.name} waits for {collected.num_open} of {len(request.reasons)} items of round "

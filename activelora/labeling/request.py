@@ -45,13 +45,13 @@ class Known:
         label: The label that counts.
         round: The round that brought it.
         records: All records about the item, in the order of the rounds that brought them.
-        standing: Those that count now: one an annotator, of the round that brought the label.
+        current: Those that count now: one an annotator, of the round that brought the label.
     """
 
     label: Label
     round: int
     records: Sequence[Record]
-    standing: Sequence[Record] = ()
+    current: Sequence[Record] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Rejected:
         file: The file's name in the inbox.
         line: Its line, from 1; None for the whole file.
         item_id: The item it speaks of, as far as known.
-        reason: In words.
+        reason: The reason, in words.
     """
 
     file: str
@@ -187,12 +187,12 @@ class Collected:
 
     def closed(self) -> Collected:
         """Return what counts if the round ends now: an item in progress has the label of those who have answered."""
-        place = {item_id: number for number, item_id in enumerate(self.states)}
+        order = {item_id: number for number, item_id in enumerate(self.states)}
         records = sorted(
             [*self.records, *self.unfinished],
-            key=lambda record: (place.get(record["item_id"], len(place)), record["item_id"]),
+            key=lambda record: (order.get(record["item_id"], len(order)), record["item_id"]),
         )
-        labeled: dict[str, State] = {one["item_id"]: "labeled" for one in self.unfinished if one["item_id"] in place}
+        labeled: dict[str, State] = {one["item_id"]: "labeled" for one in self.unfinished if one["item_id"] in order}
         return replace(self, records=records, states={**self.states, **labeled}, unfinished=[])
 
     @property
@@ -202,8 +202,8 @@ class Collected:
 
     def corrected(self, known: Mapping[str, Known], config: LabelingConfig) -> Set[str]:
         """Return the items whose label changes; the others that :attr:`corrections` speak of keep theirs."""
-        standing = [record for one in known.values() for record in one.standing] if self.corrections else []
-        now = resolve_for(config, [standing, self.corrections]).labels
+        current = [record for one in known.values() for record in one.current] if self.corrections else []
+        now = resolve_for(config, [current, self.corrections]).labels
         return {one for one in {record["item_id"] for record in self.corrections} if now[one] != known[one].label}
 
     def count(self, state: State) -> int:
@@ -292,10 +292,10 @@ def _known(seen: Snapshot, round_: int) -> dict[str, Known]:
             brought_in[record["item_id"]] = past
             records[record["item_id"]].append(record)
     snapshot = resolve_for(seen.config.labeling, rounds)
-    standing: dict[str, list[Record]] = defaultdict(list)
+    current: dict[str, list[Record]] = defaultdict(list)
     for record in vote_rows(snapshot.records):
-        standing[record["item_id"]].append(record)
+        current[record["item_id"]].append(record)
     return {
-        item_id: Known(label, brought_in[item_id], records[item_id], standing[item_id])
+        item_id: Known(label, brought_in[item_id], records[item_id], current[item_id])
         for item_id, label in snapshot.labels.items()
     }

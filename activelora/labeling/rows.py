@@ -12,7 +12,7 @@ from typing import Any
 MAX_CHARS = 4 << 20
 """The longest line of JSON, or cell of CSV, that is read."""
 MAX_BROKEN_ROWS = 100
-"""So many rows that are not CSV at all, and the rest of a file is not looked at."""
+"""Number of rows that are not CSV at all after which the rest of a file is not looked at."""
 _DELIMITERS = (",", ";", "\t")
 _REASONS = {
     "unexpected end of data": "opens a quote that is never closed",
@@ -27,7 +27,7 @@ class Row:
 
     Attributes:
         line: The line it begins on, from 1.
-        cells: By column name.
+        cells: Cells by column name.
     """
 
     line: int
@@ -40,7 +40,7 @@ class BadRow:
 
     Attributes:
         line: The line it begins on; None if nothing of the file can be read.
-        reason: In words.
+        reason: The reason, in words.
     """
 
     line: int | None

@@ -27,7 +27,7 @@ class Vote:
     label: Label | None
 
     @property
-    def place(self) -> str:
+    def where(self) -> str:
         """File and line, for messages."""
         return f"{self.answer.file} line {self.answer.line}"
 
@@ -157,7 +157,7 @@ def is_decided(labels: Sequence[Any], min_agreement: float, needs_majority: bool
 
 
 def by_annotator(votes: Iterable[Vote]) -> dict[str, list[Vote]]:
-    """Return the answers of each annotator, by name, each in the order of their places."""
+    """Return the answers of each annotator, by name, each in the order of their answers."""
     found: dict[str, list[Vote]] = defaultdict(list)
     for vote in sorted(votes, key=lambda vote: (vote.answer.file, vote.answer.line)):
         found[vote.answer.annotator].append(vote)
@@ -177,9 +177,9 @@ def latest(votes: Sequence[Vote]) -> Vote | None:
 
 
 def _contradiction(annotator: str, votes: Sequence[Vote], name_of: NameOf) -> list[Rejected]:
-    places = ", ".join(sorted(f"{name_of(vote.label)} ({vote.place})" for vote in votes))
+    answers = ", ".join(sorted(f"{name_of(vote.label)} ({vote.where})" for vote in votes))
     reason = (
-        f"annotator `{annotator}` gives different answers: {places[:500]}; remove all but one, or add a column "
+        f"annotator `{annotator}` gives different answers: {answers[:500]}; remove all but one, or add a column "
         "labeled_at: the latest then counts"
     )
     return [vote.reject(reason) for vote in votes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from activelora.labeling.answers import Answers
-from activelora.labeling.cache import Kept
+from activelora.labeling.cache import CampaignCache
 from activelora.labeling.counting import count_answers
 from activelora.labeling.request import Collected, Request
 
@@ -16,7 +16,7 @@ class TerminalSource:
 
     name: str = "terminal"
     summary: str = "people label with the keyboard: activelora label"
-    _answers: Kept[Answers] = field(default_factory=lambda: Kept(Answers), repr=False, compare=False)
+    _answers: CampaignCache[Answers] = field(default_factory=lambda: CampaignCache(Answers), repr=False, compare=False)
 
     def publish(self, request: Request) -> None:
         """Do nothing: ``activelora label`` shows what the campaign asks for."""

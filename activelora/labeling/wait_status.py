@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.adjudication import adjudication_uri
-from activelora.labeling.deadlines import Moments, moments_of, shown
+from activelora.labeling.deadlines import Deadlines, deadlines_of, shown
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
@@ -74,13 +74,13 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
         text += f"; {_items(len(collected.disputes))} for {names} to decide, see {adjudication_uri(request)}"
     if collected.rejected:
         text += f"; {len(collected.rejected)} answers were rejected, see {rejected_uri(request)}"
-    return text + _describe_moments(request, now or datetime.now(UTC))
+    return text + _describe_deadlines(request, now or datetime.now(UTC))
 
 
 def wait_document(request: Request, collected: Collected, now: datetime | None = None) -> dict[str, Any]:
     """Return the same for programs, ready for JSON; times are ISO 8601 in UTC."""
     config, now = request.campaign.config.labeling, now or datetime.now(UTC)
-    moments = moments_of(request.campaign, request.round)
+    deadlines = deadlines_of(request.campaign, request.round)
     return {
         "round": request.round,
         "num_items": len(request.reasons),
@@ -92,10 +92,10 @@ def wait_document(request: Request, collected: Collected, now: datetime | None =
         "num_late": _num_late(request, collected),
         "to_adjudicate": len(collected.disputes),
         "num_rejected": len(collected.rejected),
-        "deadline": _iso(moments.deadline),
+        "deadline": _iso(deadlines.deadline),
         "on_deadline": config.on_deadline,
-        "end": None if config.on_deadline == "wait" else _iso(moments.end),
-        "next_reminder": _iso(moments.next_reminder(now)),
+        "end": None if config.on_deadline == "wait" else _iso(deadlines.end),
+        "next_reminder": _iso(deadlines.next_reminder(now)),
     }
 
 
@@ -109,20 +109,20 @@ def rejected_key(round_: int) -> str:
     return f"{folder_of(round_)}/rejected.csv"
 
 
-def _describe_moments(request: Request, now: datetime) -> str:
-    moments: Moments = moments_of(request.campaign, request.round)
-    if moments.deadline is None:
+def _describe_deadlines(request: Request, now: datetime) -> str:
+    deadlines: Deadlines = deadlines_of(request.campaign, request.round)
+    if deadlines.deadline is None:
         return ""
-    text, action = f"; deadline {shown(moments.deadline)}", request.campaign.config.labeling.on_deadline
+    text, action = f"; deadline {shown(deadlines.deadline)}", request.campaign.config.labeling.on_deadline
     if action != "extend":
         text += f", then {action}"
-    elif moments.end is None:
+    elif deadlines.end is None:
         text += ", then extended without end"
-    elif now < moments.deadline:
-        text += f", then extended once until {shown(moments.end)}"
+    elif now < deadlines.deadline:
+        text += f", then extended once until {shown(deadlines.end)}"
     else:
-        text += f" has passed, extended once until {shown(moments.end)}, then proceed"
-    if moment := moments.next_reminder(now):
+        text += f" has passed, extended once until {shown(deadlines.end)}, then proceed"
+    if moment := deadlines.next_reminder(now):
         text += f"; next reminder {shown(moment)}"
     return text
 

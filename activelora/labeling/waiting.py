@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from activelora.labeling.deadlines import moments_of, shown
+from activelora.labeling.deadlines import deadlines_of, shown
 from activelora.labeling.request import Collected, Request
 
 Action = Literal["wait", "commit", "stop"]
@@ -25,7 +25,7 @@ class Clock:
 
     Attributes:
         now: The time, with a zone.
-        sleep: Wait so many seconds.
+        sleep: Function that waits the given number of seconds.
     """
 
     now: Callable[[], datetime] = _utc
@@ -69,7 +69,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
             why = "skipped" if num_asked and not collected.count("deleted") else "skipped or deleted"
             return Decision("stop", f"every item of round {request.round} was {why}, and nothing is labelled yet")
         return Decision("commit", got)
-    end = moments_of(request.campaign, request.round).end
+    end = deadlines_of(request.campaign, request.round).end
     if end is None or now < end or config.on_deadline == "wait":
         return Decision("wait", got)
     if (num_begun := closed.count("labeled") - num_labeled) > 0:

@@ -39,7 +39,7 @@ class Census:
         self._problems = problems
         self._drops_contradictions = drops_contradictions
         self._dropped: set[str] = set()
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
         self._labels: list[Label | None] = []
         self._lines = array("q")
         self._file_numbers = array("q")
@@ -54,26 +54,26 @@ class Census:
     def add(self, item: Item, label: Label | None, row: Row) -> None:
         """Take a row in."""
         self.num_rows += 1
-        place = self._places.get(item.item_id)
-        if place is None:
-            place = self._add_item(item, label, row)
+        index = self._indices.get(item.item_id)
+        if index is None:
+            index = self._add_item(item, label, row)
         else:
             self.num_duplicates += 1
-            self._compare_labels(place, item, label, row)
+            self._compare_labels(index, item, label, row)
         if item.source_id is not None:
-            self._compare_own_ids(place, item.source_id, row)
+            self._compare_own_ids(index, item.source_id, row)
 
     def __len__(self) -> int:
         """Return the number of different items."""
-        return len(self._places) - len(self._dropped)
+        return len(self._indices) - len(self._dropped)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids, as first met."""
-        return (item_id for item_id in self._places if item_id not in self._dropped)
+        return (item_id for item_id in self._indices if item_id not in self._dropped)
 
     def __contains__(self, item_id: str) -> bool:
         """Tell whether the source has the item."""
-        return item_id in self._places and item_id not in self._dropped
+        return item_id in self._indices and item_id not in self._dropped
 
     @property
     def num_contradictions(self) -> int:
@@ -82,7 +82,7 @@ class Census:
 
     def label(self, item_id: str) -> Label | None:
         """Return an item's gold label, if it has one."""
-        return self._labels[self._places[item_id]]
+        return self._labels[self._indices[item_id]]
 
     def labeled(self, ids: Iterable[str]) -> dict[str, Label]:
         """Return the labels of those of the items that have one."""
@@ -95,37 +95,37 @@ class Census:
         return {label: counts[label] for label in ordered}
 
     def _add_item(self, item: Item, label: Label | None, row: Row) -> int:
-        place = self._places[item.item_id] = len(self._places)
+        index = self._indices[item.item_id] = len(self._indices)
         self._labels.append(label)
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
         length = sum(map(len, item.fields.values())) + sum(map(len, item.choices))
         self.longest_chars = max(self.longest_chars, length)
         self.sample = self.sample or item
-        return place
+        return index
 
-    def _compare_labels(self, place: int, item: Item, label: Label | None, row: Row) -> None:
+    def _compare_labels(self, index: int, item: Item, label: Label | None, row: Row) -> None:
         if label is None:
             return
-        known = self._labels[place]
+        known = self._labels[index]
         if known is None:
-            self._labels[place] = label
+            self._labels[index] = label
         elif known != label and self._drops_contradictions:
             self._dropped.add(item.item_id)
         elif known != label:
             here, there = self._task.label_name(label, item), self._task.label_name(known, item)
-            problem = f"the same item is labelled `{here}` here and `{there}` at {self._where(place)}"
+            problem = f"the same item is labelled `{here}` here and `{there}` at {self._where(index)}"
             remedy = "Keep the row that is right and remove the other, or set `data.contradictions: drop`."
             self._problems.add(DataError(problem, where=row.where, remedy=remedy))
 
-    def _compare_own_ids(self, place: int, own_id: str, row: Row) -> None:
+    def _compare_own_ids(self, index: int, own_id: str, row: Row) -> None:
         digest = hashlib.blake2b(own_id.encode(), digest_size=12).digest()
-        known = self._own_ids.setdefault(digest, place)
-        if known != place:
+        known = self._own_ids.setdefault(digest, index)
+        if known != index:
             problem = f"the id {own_id[:80]!r} stands for another item at {self._where(known)}"
             remedy = "Make the ids unique, or leave out `data.columns.id`."
             self._problems.add(DataError(problem, where=row.where, remedy=remedy))
 
-    def _where(self, place: int) -> str:
-        file = list(self._files)[self._file_numbers[place]]
-        return f"{file}:{self._lines[place]}"
+    def _where(self, index: int) -> str:
+        file = list(self._files)[self._file_numbers[index]]
+        return f"{file}:{self._lines[index]}"

@@ -83,7 +83,7 @@ class ChunkReader:
         columns: Which columns mean what.
         task: Names the columns and knows the labels.
         labels: How gold labels are used.
-        problems: Where problems go.
+        problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
     """
 
@@ -276,7 +276,7 @@ def _text(table: pa.Table, name: str) -> pa.Array:
 
 
 def _is_deeper(kind: pa.DataType, most: int) -> bool:
-    """Tell whether more than so many types hold one another."""
+    """Tell whether more than that number of types hold one another."""
     if pa.types.is_struct(kind):
         return most == 0 or any(_is_deeper(field.type, most - 1) for field in kind)
     return pa.types.is_list(kind) and (most == 0 or _is_deeper(kind.value_type, most - 1))

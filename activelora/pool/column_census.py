@@ -17,7 +17,7 @@ from activelora.campaign.records import Item, Label
 from activelora.pool.chunks import Chunk
 from activelora.pool.columns import ID_BYTES, Bytes, contents, digests, id_texts
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 BLOCK = 1_000_000
 OWN_ID_BYTES = 8
 
@@ -72,7 +72,7 @@ class ColumnCensus:
         first_rows_P: The row that an item is first met in.
         ids_PB: Ids.
         labels_P: The item's first label; −1 is none.
-        is_kept_P: False for an item whose rows carry different labels.
+        is_consistent_P: False for an item whose rows carry different labels.
         has_twofold_ids: One of the user's own ids stands for two items.
     """
 
@@ -85,14 +85,14 @@ class ColumnCensus:
             gathering.sample,
             tuple(gathering.checksums),
         )
-        self._place_R, self.first_rows_P = _places(ids_RB)
+        self._index_R, self.first_rows_P = _item_indices(ids_RB)
         self.ids_PB = ids_RB[self.first_rows_P]
         self.labels_P = np.full(len(self.first_rows_P), -1, dtype=np.int64)
         labeled = np.flatnonzero(labels_R >= 0)[::-1]
-        self.labels_P[self._place_R[labeled]] = labels_R[labeled]  # the last one written is the first one met
-        differs_R = (labels_R >= 0) & (labels_R != self.labels_P[self._place_R])
-        self.is_kept_P = np.ones(len(self.first_rows_P), dtype=np.bool_)
-        self.is_kept_P[self._place_R[differs_R]] = False
+        self.labels_P[self._index_R[labeled]] = labels_R[labeled]  # the last one written is the first one met
+        differs_R = (labels_R >= 0) & (labels_R != self.labels_P[self._index_R])
+        self.is_consistent_P = np.ones(len(self.first_rows_P), dtype=np.bool_)
+        self.is_consistent_P[self._index_R[differs_R]] = False
         self.has_twofold_ids = False
 
     def find_twofold(self, own_ids_RB: Bytes) -> None:
@@ -100,7 +100,7 @@ class ColumnCensus:
         keys_R = np.ascontiguousarray(own_ids_RB).view(">u8").ravel().astype(np.uint64)
         order = np.argsort(keys_R, kind="stable")
         is_same = keys_R[order][1:] == keys_R[order][:-1]
-        self.has_twofold_ids = bool((is_same & (np.diff(self._place_R[order]) != 0)).any())
+        self.has_twofold_ids = bool((is_same & (np.diff(self._index_R[order]) != 0)).any())
 
     @property
     def num_duplicates(self) -> int:
@@ -110,30 +110,30 @@ class ColumnCensus:
     @property
     def num_contradictions(self) -> int:
         """Items left out because their rows carry different labels."""
-        return int((~self.is_kept_P).sum())
+        return int((~self.is_consistent_P).sum())
 
     def __len__(self) -> int:
         """Return the number of different items."""
-        return int(self.is_kept_P.sum())
+        return int(self.is_consistent_P.sum())
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids, as first met."""
-        return iter(IdSet(self, self.is_kept_P))
+        return iter(IdSet(self, self.is_consistent_P))
 
     def __contains__(self, item_id: object) -> bool:
         """Tell whether the source has the item."""
-        return item_id in IdSet(self, self.is_kept_P)
+        return item_id in IdSet(self, self.is_consistent_P)
 
     def label(self, item_id: str) -> Label | None:
         """Return an item's gold label, if it has one."""
-        place = self.find([item_id])[item_id]
-        return None if self.labels_P[place] < 0 else int(self.labels_P[place])
+        index = self.find([item_id])[item_id]
+        return None if self.labels_P[index] < 0 else int(self.labels_P[index])
 
     def labeled(self, ids: Iterable[str]) -> dict[str, Label]:
         """Return the labels of those of the items that have one."""
         wanted = list(ids)
-        places = self.find(wanted)
-        return {id_: int(self.labels_P[places[id_]]) for id_ in wanted if self.labels_P[places[id_]] >= 0}
+        indices = self.find(wanted)
+        return {id_: int(self.labels_P[indices[id_]]) for id_ in wanted if self.labels_P[indices[id_]] >= 0}
 
     def label_counts(self, ids: Iterable[str]) -> dict[Label, int]:
         """Return how many of the items have each label, by label."""
@@ -142,33 +142,33 @@ class ColumnCensus:
         return {label: counts[label] for label in ordered}
 
     def find(self, ids: Iterable[str]) -> dict[str, int]:
-        """Return the places of those of the ids that are there."""
+        """Return the indices of those of the ids that are there."""
         wanted = {key: id_ for id_ in ids if (key := _bytes_of(id_)) is not None}
         if not wanted:
             return {}
         heads = np.sort(np.array([int.from_bytes(key[:8]) for key in wanted], dtype=np.uint64))
         heads_P = _heads(self.ids_PB)
         near = np.flatnonzero(heads[np.searchsorted(heads, heads_P).clip(max=len(heads) - 1)] == heads_P)
-        return {wanted[key]: int(place) for place in near if (key := self.ids_PB[place].tobytes()) in wanted}
+        return {wanted[key]: int(index) for index in near if (key := self.ids_PB[index].tobytes()) in wanted}
 
-    def keys(self, seed: int, places: Places) -> NDArray[np.int64]:
+    def keys(self, seed: int, indices: Indices) -> NDArray[np.int64]:
         """Return what :func:`activelora.seeding.item_draw` draws for items, times 2⁵³."""
-        keys = np.empty(len(places), dtype=np.int64)
-        for begin in range(0, len(places), BLOCK):
+        keys = np.empty(len(indices), dtype=np.int64)
+        for begin in range(0, len(indices), BLOCK):
             part = slice(begin, begin + BLOCK)
-            drawn = digests(id_texts(self.ids_PB[places[part]], before=f"{seed}/"), 8)
+            drawn = digests(id_texts(self.ids_PB[indices[part]], before=f"{seed}/"), 8)
             keys[part] = (_heads(drawn) >> np.uint64(11)).astype(np.int64)
         return keys
 
-    def smallest(self, places: Places, keys: NDArray[np.int64], size: int) -> Places:
-        """Return the places with the smallest keys; equal keys go by id."""
-        if size >= len(places):
-            return places
+    def smallest(self, indices: Indices, keys: NDArray[np.int64], size: int) -> Indices:
+        """Return the indices with the smallest keys; equal keys go by id."""
+        if size >= len(indices):
+            return indices
         if size <= 0:
-            return places[:0]
+            return indices[:0]
         edge = np.partition(keys, size - 1)[size - 1]
-        sure, ties = places[keys < edge], places[keys == edge]
-        ordered = sorted(ties.tolist(), key=lambda place: self.ids_PB[place].tobytes())
+        sure, ties = indices[keys < edge], indices[keys == edge]
+        ordered = sorted(ties.tolist(), key=lambda index: self.ids_PB[index].tobytes())
         return np.concatenate([sure, np.array(ordered[: size - len(sure)], dtype=np.int64)])
 
 
@@ -190,21 +190,21 @@ class IdSet(Set[str]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids, as first met."""
-        places = np.flatnonzero(self.is_in_P)
-        for begin in range(0, len(places), BLOCK):
-            yield from id_texts(self.census.ids_PB[places[begin : begin + BLOCK]]).to_pylist()
+        indices = np.flatnonzero(self.is_in_P)
+        for begin in range(0, len(indices), BLOCK):
+            yield from id_texts(self.census.ids_PB[indices[begin : begin + BLOCK]]).to_pylist()
 
     def __contains__(self, item_id: object) -> bool:
         """Tell whether it has an id."""
-        place = self.census.find([item_id]).get(item_id) if isinstance(item_id, str) else None
-        return place is not None and bool(self.is_in_P[place])
+        index = self.census.find([item_id]).get(item_id) if isinstance(item_id, str) else None
+        return index is not None and bool(self.is_in_P[index])
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> frozenset[Any]:
         return frozenset(it)
 
 
-def _places(ids_RB: Bytes) -> tuple[Places, Places]:
+def _item_indices(ids_RB: Bytes) -> tuple[Indices, Indices]:
     """Return every row's item, items numbered as they are first met, and every item's first row."""
     heads = _heads(ids_RB)
     order = np.argsort(heads, kind="stable")
@@ -224,9 +224,9 @@ def _places(ids_RB: Bytes) -> tuple[Places, Places]:
     is_first_R = np.zeros(len(order), dtype=np.bool_)
     is_first_R[first_rows] = True
     rank_R = np.cumsum(is_first_R) - 1
-    places = np.empty(len(order), dtype=np.int64)
-    places[order] = rank_R[first_rows][group]
-    return places, np.flatnonzero(is_first_R)
+    indices = np.empty(len(order), dtype=np.int64)
+    indices[order] = rank_R[first_rows][group]
+    return indices, np.flatnonzero(is_first_R)
 
 
 def _heads(bytes_NB: Bytes) -> NDArray[np.uint64]:

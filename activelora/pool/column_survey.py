@@ -16,7 +16,7 @@ from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, Item
 from activelora.config import CampaignConfig
 from activelora.errors import DataError, ProblemsError
 from activelora.pool.chunks import Chunk, ChunkReader
-from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Places
+from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Indices
 from activelora.pool.columns import OddRowsError, id_texts
 from activelora.pool.content import LabelUse
 from activelora.pool.files import find_files
@@ -56,7 +56,7 @@ def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Probl
         config: The campaign's settings.
         task: Its task.
         labels: How gold labels are used.
-        problems: Where problems go. If nothing is returned, they are of no use.
+        problems: Collector of what is wrong; of no use if None is returned.
     """
     gathering = Gathering()
     try:
@@ -78,13 +78,13 @@ def split_pool(config: CampaignConfig, census: ColumnCensus) -> tuple[IdSet, Ids
         DataError: There are too few items.
     """
     data = config.data
-    places = _limited(config, census, np.flatnonzero(census.is_kept_P))
-    labeled = places[census.labels_P[places] >= 0]
-    if (needed := data.holdout_size + data.calibration_size) > len(labeled) or needed >= len(places):
-        raise too_few(config, len(places), len(labeled))
+    indices = _limited(config, census, np.flatnonzero(census.is_consistent_P))
+    labeled = indices[census.labels_P[indices] >= 0]
+    if (needed := data.holdout_size + data.calibration_size) > len(labeled) or needed >= len(indices):
+        raise too_few(config, len(indices), len(labeled))
     holdout = _stratified(config, census, labeled, data.holdout_size, "holdout")
     is_in_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
-    is_in_P[places] = True
+    is_in_P[indices] = True
     is_in_P[holdout] = False
     calibration = _stratified(config, census, labeled[is_in_P[labeled]], data.calibration_size, "calibration")
     is_in_P[calibration] = False
@@ -97,7 +97,7 @@ def without_overlap(config: CampaignConfig, census: ColumnCensus, held_out: Coll
     Raises:
         DataError: Nothing is left.
     """
-    is_left_P = census.is_kept_P.copy()
+    is_left_P = census.is_consistent_P.copy()
     is_left_P[list(census.find(held_out).values())] = False
     num_overlap = len(census) - int(is_left_P.sum())
     if not is_left_P.any():
@@ -142,27 +142,27 @@ def _selected(
     config: CampaignConfig, task: Task, labels: LabelUse, pool: IdSet, held_out: Ids, items: list[Item]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     census, problems, begin, number = pool.census, Problems(), 0, 0
-    drawn = {place: item_id for item_id, place in census.find(held_out).items()}
+    drawn = {index: item_id for item_id, index in census.find(held_out).items()}
     is_drawn_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_drawn_P[list(drawn)] = True
     for number, chunk in enumerate(track(_chunks(config, task, labels, problems), "writing the pool", None), 1):
         if number > len(census.checksums) or census.checksums[number - 1] != chunk.checksum:
             raise _changed(config)
         first, last = np.searchsorted(census.first_rows_P, [begin, begin + len(chunk)])
-        places = np.arange(first, last)
-        rows = census.first_rows_P[places] - begin
-        for place, row in zip(places[is_drawn_P[places]], rows[is_drawn_P[places]], strict=True):
-            items.append(chunk.item(int(row), drawn[int(place)]))
-        chosen = pool.is_in_P[places]
-        yield _tables(census, chunk, rows[chosen], places[chosen])
+        indices = np.arange(first, last)
+        rows = census.first_rows_P[indices] - begin
+        for index, row in zip(indices[is_drawn_P[indices]], rows[is_drawn_P[indices]], strict=True):
+            items.append(chunk.item(int(row), drawn[int(index)]))
+        chosen = pool.is_in_P[indices]
+        yield _tables(census, chunk, rows[chosen], indices[chosen])
         begin += len(chunk)
     problems.refuse()
     if number != len(census.checksums):
         raise _changed(config)
 
 
-def _tables(census: ColumnCensus, chunk: Chunk, rows: NDArray[np.int64], places: Places) -> tuple[pa.Table, pa.Table]:
-    ids, taken = id_texts(census.ids_PB[places]), pa.array(rows)
+def _tables(census: ColumnCensus, chunk: Chunk, rows: NDArray[np.int64], indices: Indices) -> tuple[pa.Table, pa.Table]:
+    ids, taken = id_texts(census.ids_PB[indices]), pa.array(rows)
     num, names = len(rows), list(chunk.fields)
     columns = [texts.take(taken) for texts in chunk.fields.values()]
     values = columns[0]
@@ -176,7 +176,7 @@ def _tables(census: ColumnCensus, chunk: Chunk, rows: NDArray[np.int64], places:
     own_ids = pa.nulls(num, pa.string()) if chunk.source_ids is None else chunk.source_ids.take(taken)
     choices = pa.nulls(num, pa.list_(pa.string()))
     items = pa.Table.from_arrays([ids, own_ids, fields, choices], schema=ITEM_SCHEMA)
-    labels = census.labels_P[places]
+    labels = census.labels_P[indices]
     gold = [ids, pa.array(labels, mask=labels < 0), pa.nulls(num, pa.string())]
     return items, pa.Table.from_arrays(gold, schema=GOLD_SCHEMA)
 
@@ -202,24 +202,24 @@ def _changed(config: CampaignConfig) -> DataError:
     )
 
 
-def _limited(config: CampaignConfig, census: ColumnCensus, places: Places) -> Places:
+def _limited(config: CampaignConfig, census: ColumnCensus, indices: Indices) -> Indices:
     limit = config.data.pool.limit
     if limit is None:
-        return places
+        return indices
     seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
-    return np.sort(census.smallest(places, census.keys(seed, places), limit))
+    return np.sort(census.smallest(indices, census.keys(seed, indices), limit))
 
 
-def _stratified(config: CampaignConfig, census: ColumnCensus, places: Places, size: int, name: str) -> Places:
+def _stratified(config: CampaignConfig, census: ColumnCensus, indices: Indices, size: int, name: str) -> Indices:
     if size == 0:
-        return places[:0]
-    labels = census.labels_P[places]
-    keys = census.keys(derive_seed(config.seed, "ingest_pool", name), places)
+        return indices[:0]
+    labels = census.labels_P[indices]
+    keys = census.keys(derive_seed(config.seed, "ingest_pool", name), indices)
     counts = np.bincount(labels)
     quotas = largest_remainder({label: int(counts[label]) for label in np.flatnonzero(counts).tolist()}, size)
-    parts = [census.smallest(places[labels == label], keys[labels == label], quota) for label, quota in quotas.items()]
+    parts = [census.smallest(indices[labels == label], keys[labels == label], quota) for label, quota in quotas.items()]
     return np.sort(np.concatenate(parts))
 
 
-def _texts(census: ColumnCensus, places: Places) -> Ids:
-    return frozenset(id_texts(census.ids_PB[places]).to_pylist())
+def _texts(census: ColumnCensus, indices: Indices) -> Ids:
+    return frozenset(id_texts(census.ids_PB[indices]).to_pylist())

@@ -127,12 +127,12 @@ def codes_of(texts: pa.Array) -> Bytes:
 
 def _rows_with(texts: pa.Array, is_byte: NDArray[np.bool_]) -> pa.Array | None:
     """Return which texts hold one of some bytes; None if none does."""
-    places = np.flatnonzero(is_byte)
-    if not len(places):
+    positions = np.flatnonzero(is_byte)
+    if not len(positions):
         return None
     ends = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
     is_in_N = np.zeros(len(texts), dtype=np.bool_)
-    is_in_N[np.searchsorted(ends - ends[0], places, side="right") - 1] = True
+    is_in_N[np.searchsorted(ends - ends[0], positions, side="right") - 1] = True
     return pa.array(is_in_N)
 
 

@@ -60,7 +60,7 @@ class RowParser:
         task: Names the columns and knows the labels.
         columns: Which columns mean what.
         labels: Whether gold labels are read.
-        problems: Where problems go.
+        problems: Collector of what is wrong.
     """
 
     def __init__(self, task: Task, columns: ColumnsConfig, labels: LabelUse, problems: Problems) -> None:

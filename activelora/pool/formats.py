@@ -70,7 +70,7 @@ def read_jsonl(file: BinaryIO, name: str, wanted: Wanted, problems: Problems, fi
         file: The open file.
         name: Its name.
         wanted: The columns to read.
-        problems: Where problems go.
+        problems: Collector of what is wrong.
         first: The number of its first line, where it is a part of a file.
     """
     for number, text in _lines(file, name, problems, first):
@@ -150,7 +150,7 @@ def read_parquet(file: BinaryIO, name: str, wanted: Wanted, problems: Problems) 
 
 
 READERS: dict[str, Reader] = {"jsonl": read_jsonl, "csv": read_csv, "parquet": read_parquet}
-"""By format."""
+"""Readers by format."""
 
 
 def _csv_header(rows: Any, name: str, wanted: Wanted, problems: Problems) -> list[str]:
@@ -206,8 +206,8 @@ _SHORTEN = "Shorten the text, or break the line if several objects stand on it."
 
 
 def _decode(raw: bytes, where: str, problems: Problems) -> str:
-    if (place := raw.find(b"\x00")) >= 0:
-        problems.add(DataError(f"holds a NUL byte at byte {place + 1}", where=where, remedy="Remove it."))
+    if (offset := raw.find(b"\x00")) >= 0:
+        problems.add(DataError(f"holds a NUL byte at byte {offset + 1}", where=where, remedy="Remove it."))
         return "\n"
     try:
         return raw.decode("utf-8")
@@ -227,8 +227,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _excerpt(text: str, place: int = 0) -> str:
-    begin = max(0, place - 20)
+def _excerpt(text: str, position: int = 0) -> str:
+    begin = max(0, position - 20)
     return repr(text.rstrip("\r\n")[begin : begin + 60])
 
 

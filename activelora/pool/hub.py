@@ -13,7 +13,7 @@ from activelora.errors import ActiveLoRAError, DataError
 from activelora.pool.formats import Row, Wanted
 from activelora.pool.problems import Problems, missing_column
 
-_PLACE = re.compile(r"hf://(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:\?(?P<query>.*))?")
+_URI = re.compile(r"hf://(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:\?(?P<query>.*))?")
 _OPTIONS = ("split", "config", "revision")
 _TIMEOUT_SECONDS = "20"
 _OFFLINE_REMEDY = (
@@ -28,7 +28,7 @@ def read_hub(path: str, wanted: Wanted, problems: Problems) -> Iterator[Row]:
     Args:
         path: ``hf://owner/name``, and after a ``?`` any of ``split`` (train), ``config`` and ``revision``.
         wanted: The columns to read.
-        problems: Where a missing column is noted.
+        problems: Collector of what is wrong, such as missing columns.
 
     Raises:
         DataError: The path cannot be read, ``datasets`` is not installed, or the hub does not answer.
@@ -61,7 +61,7 @@ def read_hub(path: str, wanted: Wanted, problems: Problems) -> Iterator[Row]:
 
 
 def _parse(path: str) -> tuple[str, dict[str, str]]:
-    match = _PLACE.fullmatch(path)
+    match = _URI.fullmatch(path)
     options = dict(parse_qsl(match["query"] or "")) if match else {}
     unknown = sorted(set(options).difference(_OPTIONS))
     if match is None or unknown:

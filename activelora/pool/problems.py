@@ -32,7 +32,7 @@ class Problems:
         if count <= MAX_SAME:
             self._shown.append(error)
         if len(self._shown) >= MAX_PROBLEMS:
-            self._shown.append(DataError("reading stopped here: mend these first"))
+            self._shown.append(DataError("reading stopped here: fix these first"))
             self.refuse()
 
     def refuse(self) -> None:
@@ -63,5 +63,5 @@ def missing_column(column: str, present: Collection[str], where: str) -> DataErr
     return DataError(
         f"there is no column `{column}`; the columns are: {shown}",
         where=where,
-        remedy=f"{guess}Mend the data, the prompt's columns, or `data.columns` in the campaign file.",
+        remedy=f"{guess}Correct the data, the prompt's columns, or `data.columns` in the campaign file.",
     )

@@ -20,9 +20,9 @@ def read_rows(source: SourceConfig, folder: str, wanted: Wanted, problems: Probl
 
     Args:
         source: What the campaign file says.
-        folder: Where relative paths start; may be an ``s3://`` prefix.
+        folder: The folder that relative paths start at; may be an ``s3://`` prefix.
         wanted: The columns to read.
-        problems: Where rows that cannot be read are noted.
+        problems: Collector of rows that cannot be read.
 
     Raises:
         DataError: The source is not there, or holds no row.

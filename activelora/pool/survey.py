@@ -36,7 +36,7 @@ class Survey:
     Attributes:
         pool_ids: The unlabelled pool.
         holdout_ids: Measured on.
-        calibration_ids: For temperature scaling; empty if left out.
+        calibration_ids: Ids of the items for temperature scaling; empty if left out.
         pool: Census of the pool's source.
         labeled: Census of the source that holdout and calibration come from; the pool's, if none is given.
         num_overlap: Items taken out of the pool because a given holdout has them too.

@@ -20,7 +20,7 @@ def privacy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what cannot be withheld or redacted."""
     labeling, task = config.labeling, config.task
     try:
-        fields = [name for name in Template.parse(task.prompt).places if name not in _OWN_FIELDS]
+        fields = [name for name in Template.parse(task.prompt).fields if name not in _OWN_FIELDS]
     except ConfigError:
         return  # the prompt's own problem
     for name in labeling.withhold:

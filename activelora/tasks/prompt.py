@@ -1,4 +1,4 @@
-"""Prompt templates: text with ``{column}`` places. Nothing in a template or in an item is ever executed."""
+"""Prompt templates: text with ``{column}`` fields. Nothing in a template or in an item is ever executed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from activelora.errors import ConfigError
 
-_PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_. -]*)\}|[{}]")
+_FIELD_OR_BRACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_. -]*)\}|[{}]")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Template:
     """A parsed template.
 
     Attributes:
-        parts: Literal text and places in turn; a place is a tuple of one name.
+        parts: Literal text and fields in turn; a field is a tuple of one name.
     """
 
     parts: tuple[str | tuple[str], ...]
@@ -26,11 +26,11 @@ class Template:
         """Read a template.
 
         Raises:
-            ConfigError: A brace is open, or the template names no place at all.
+            ConfigError: A brace is open, or the template names no field at all.
         """
         parts: list[str | tuple[str]] = []
         end = 0
-        for match in _PLACE.finditer(text):
+        for match in _FIELD_OR_BRACE.finditer(text):
             parts.append(text[end : match.start()])
             end = match.end()
             if match.group() in ("{{", "}}"):
@@ -45,7 +45,7 @@ class Template:
                 )
         parts.append(text[end:])
         template = cls(tuple(part for part in parts if part != ""))
-        if not template.places:
+        if not template.fields:
             raise ConfigError(
                 "the prompt names no column, so it would be the same for every item",
                 where="task.prompt",
@@ -54,13 +54,13 @@ class Template:
         return template
 
     @property
-    def places(self) -> tuple[str, ...]:
-        """The names of the places, each once, in order."""
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, each once, in order."""
         return tuple(dict.fromkeys(part[0] for part in self.parts if isinstance(part, tuple)))
 
     @property
     def closing(self) -> str:
-        """The literal text after the last place."""
+        """The literal text after the last field."""
         tail = []
         for part in reversed(self.parts):
             if isinstance(part, tuple):
@@ -69,5 +69,5 @@ class Template:
         return "".join(reversed(tail)).rstrip()
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with every place replaced, without white space at the end (answers bring their own)."""
+        """Return the text with every field replaced, without white space at the end (answers bring their own)."""
         return "".join(values[part[0]] if isinstance(part, tuple) else part for part in self.parts).rstrip()

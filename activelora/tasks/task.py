@@ -51,7 +51,7 @@ class Kind:
     What is left out is as in a task whose items have one right answer out of several of their own.
 
     Attributes:
-        name: As written in the campaign file.
+        name: Its name, as written in the campaign file.
         summary: What an answer is, in one line.
         implementation: What makes a :class:`Task` of the settings, ``module:attribute``; imported when it is needed.
         judge: What makes a judge (:mod:`activelora.evaluation.judges`) of the task, ``module:attribute``.

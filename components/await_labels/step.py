@@ -16,7 +16,7 @@ from activelora.campaign.records import Label, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling.adjudication import write_adjudication
 from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
-from activelora.labeling.deadlines import moments_of
+from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
 from activelora.labeling.request import PASSED, Collected, Record, Request, State, make_request
@@ -144,7 +144,7 @@ def _labels_now(request: Request, records: list[Record]) -> Mapping[str, Label]:
 
 
 def _decision_details(request: Request, decision: Decision, now: datetime) -> dict[str, Any]:
-    end = moments_of(request.campaign, request.round).end
+    end = deadlines_of(request.campaign, request.round).end
     return {
         "action": decision.action,
         "decision": decision.reason,
@@ -155,7 +155,7 @@ def _decision_details(request: Request, decision: Decision, now: datetime) -> di
 
 def _standing(request: Request, record: Record) -> Sequence[Record]:
     """Return the votes of earlier rounds on an item: a disputed correction records them again beside the new ones."""
-    return request.known[record["item_id"]].standing
+    return request.known[record["item_id"]].current
 
 
 def _record_inputs(attempt: Attempt) -> None:

@@ -10,7 +10,7 @@ from activelora.campaign.label_history import blame
 from activelora.campaign.labels import label_records, label_snapshot
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
-from activelora.labeling.deadlines import moments_of
+from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.deletion import delete_item
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request, withheld_items
@@ -24,7 +24,7 @@ PAIR = {"annotators_per_item": 2, "adjudicators": ["eve"]}
 
 
 def at_end(campaign, round_=0, **later):
-    moment = moments_of(campaign, round_).end + timedelta(**later)
+    moment = deadlines_of(campaign, round_).end + timedelta(**later)
     return Clock(lambda: moment, lambda _: None)
 
 
@@ -149,7 +149,7 @@ class TestDeadline:
         assert details["action"] == "commit"
         assert details["decision"].endswith("0 of 5 items of round 0 are labelled, 2 more by fewer than 2 annotators")
         assert details["decided_at"] == clock.now().isoformat()
-        assert details["deadline"] == moments_of(campaign, 0).end.isoformat()
+        assert details["deadline"] == deadlines_of(campaign, 0).end.isoformat()
         assert (details["states"], details["votes"]) == ({"labeled": 2, "waiting": 3}, {"ann": 2})
 
     def test_a_stop_that_was_committed_and_not_recorded_ends_the_campaign_all_the_same(self, tmp_path):
@@ -262,8 +262,8 @@ def test_what_is_waited_for_as_json(tmp_path):
     campaign, ids = disputed(tmp_path, deadline_hours=24, remind_hours=[6, 2])
     put(campaign, "junk.csv", csv_of((ids[0], "humn", "cat")))
     request = make_request(campaign, 0)
-    moments = moments_of(campaign, 0)
-    found = wait_document(request, get_source("files").collect(request), moments.end - timedelta(hours=3))
+    deadlines = deadlines_of(campaign, 0)
+    found = wait_document(request, get_source("files").collect(request), deadlines.end - timedelta(hours=3))
     assert json.loads(json.dumps(found)) == {
         "round": 0,
         "num_items": 5,
@@ -275,9 +275,9 @@ def test_what_is_waited_for_as_json(tmp_path):
         "num_late": 0,
         "to_adjudicate": 2,
         "num_rejected": 1,
-        "deadline": moments.end.isoformat(),
+        "deadline": deadlines.end.isoformat(),
         "on_deadline": "proceed",
-        "end": moments.end.isoformat(),
-        "next_reminder": (moments.end - timedelta(hours=2)).isoformat(),
+        "end": deadlines.end.isoformat(),
+        "next_reminder": (deadlines.end - timedelta(hours=2)).isoformat(),
     }
     assert campaign.manifest(Unit("await_labels", 0)) is None

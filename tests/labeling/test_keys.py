@@ -1,4 +1,4 @@
-"""Which key means what, and text that cannot steer a terminal."""
+"""Which key means what, and text that cannot control a terminal."""
 
 import pytest
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from activelora.campaign.campaign import Campaign
-from activelora.labeling.deadlines import moments_of
+from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.reminder import reminder_key
 from activelora.labeling.waiting import Clock
 from components.await_labels import step
@@ -30,7 +30,7 @@ def waiting(folder, **labeling):
 
 
 def tick(campaign, hours_before_the_deadline):
-    moment = moments_of(campaign, 0).deadline - timedelta(hours=hours_before_the_deadline)
+    moment = deadlines_of(campaign, 0).deadline - timedelta(hours=hours_before_the_deadline)
     return step.run(Campaign.open(campaign.store.uri), 0, Clock(lambda: moment, lambda _: None))
 
 
@@ -62,7 +62,7 @@ def test_of_several_moments_that_passed_unseen_the_latest_is_told(tmp_path, hook
 
 def test_a_tick_killed_between_marker_and_message_is_not_made_up_for(tmp_path, hook):
     campaign, _ = waiting(tmp_path)
-    moment = moments_of(campaign, 0).deadline - timedelta(hours=6)
+    moment = deadlines_of(campaign, 0).deadline - timedelta(hours=6)
     campaign.store.create(reminder_key(0, moment), b"{}")
     tick(campaign, 5)
     assert hook.got == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import resolve
 from activelora.labeling.counting import count_answers
-from activelora.labeling.deadlines import moments_of
+from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.inbox import Answer
 from activelora.labeling.request import CLOSED, make_request
 from activelora.labeling.wait_status import STATES, describe_wait
@@ -108,7 +108,7 @@ def test_a_round_with_a_deadline_ends_and_loses_nothing(template, rules, drawn, 
     shuffled = look(request, order.sample(given, len(given)), seen)
     assert outcome(shuffled) == outcome(collected)
 
-    end = moments_of(campaign, 1).end
+    end = deadlines_of(campaign, 1).end
     actions = [decide(request, collected, end + offset * HOUR) for offset in (-30, -0.1, 0, 1000)]
     assert actions == [decide(request, shuffled, end + offset * HOUR) for offset in (-30, -0.1, 0, 1000)]
     assert "wait" not in [one.action for one in actions[2:]]
@@ -141,7 +141,7 @@ def check_labels(request, given, closed):
 
 
 def known_records(request):
-    return itertools.chain.from_iterable(one.standing for one in request.known.values())
+    return itertools.chain.from_iterable(one.current for one in request.known.values())
 
 
 @settings(max_examples=40, deadline=None)
@@ -172,7 +172,7 @@ def test_ticks_at_random_moments_end_with_one_manifest(template, tmp_path, seed)
     rule |= {"on_deadline": rng.choice(("proceed", "extend", "stop")), "min_fraction": 1.0, "deadline_hours": 24}
     campaign = with_rules(Campaign.open(str(folder)), rule)
     ids = items_of(make_request(campaign, 1))
-    moment, end = moments_of(campaign, 1).deadline - 24 * HOUR, moments_of(campaign, 1).end
+    moment, end = deadlines_of(campaign, 1).deadline - 24 * HOUR, deadlines_of(campaign, 1).end
     done = None
     for number in range(40):
         if done or moment > end + 24 * HOUR:

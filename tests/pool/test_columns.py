@@ -17,7 +17,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
 from activelora.kinds.registry import make_task
 from activelora.pool import columns
-from activelora.pool.column_census import ColumnCensus, _places
+from activelora.pool.column_census import ColumnCensus, _item_indices
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.formats import READERS
@@ -219,9 +219,9 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     first_rows = {}
     for row, id_ in enumerate(ids_RB):
         first_rows.setdefault(id_.tobytes(), row)
-    places_R, first_rows_P = _places(ids_RB)
+    indices_R, first_rows_P = _item_indices(ids_RB)
     assert first_rows_P.tolist() == list(first_rows.values())
-    assert ids_RB[first_rows_P][places_R].tolist() == ids_RB.tolist()
+    assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
 
 
 def test_a_parquet_file_with_two_columns_of_one_name_is_read_row_by_row(tmp_path, make_config):

@@ -54,7 +54,7 @@ class Classification:
                     where="task.answer",
                     remedy="Use `answer: text`, or `answer: words` where all labels begin differently.",
                 )
-            if "labels" not in self.template.places:
+            if "labels" not in self.template.fields:
                 raise ConfigError(
                     "`answer: letters` needs the list of labels in the prompt",
                     where="task.prompt",
@@ -79,7 +79,7 @@ class Classification:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
-        return tuple(place for place in self.template.places if place != "labels")
+        return tuple(name for name in self.template.fields if name != "labels")
 
     @cached_property
     def _answers(self) -> tuple[str, ...]:

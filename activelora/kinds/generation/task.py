@@ -42,10 +42,10 @@ class Generation:
     label_hint: ClassVar[str] = "the answer as text"
 
     def __post_init__(self) -> None:
-        for place in ("labels", "choices"):
-            if place in self.template.places:
+        for name in ("labels", "choices"):
+            if name in self.template.fields:
                 raise ConfigError(
-                    f"a generation task has no {{{place}}}", where="task.prompt", remedy="Name a column of your data."
+                    f"a generation task has no {{{name}}}", where="task.prompt", remedy="Name a column of your data."
                 )
 
     @cached_property
@@ -56,7 +56,7 @@ class Generation:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
-        return self.template.places
+        return self.template.fields
 
     def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns; there is no list of answers."""

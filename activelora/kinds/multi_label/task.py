@@ -35,7 +35,7 @@ class MultiLabel:
     reading: ClassVar[Reading] = "first_token"
 
     def __post_init__(self) -> None:
-        if "label" not in self.template.places:
+        if "label" not in self.template.fields:
             raise ConfigError(
                 "a multi_label task asks about one label at a time, and the prompt does not name it",
                 where="task.prompt",
@@ -74,7 +74,7 @@ class MultiLabel:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
-        return tuple(place for place in self.template.places if place not in ("label", "labels"))
+        return tuple(name for name in self.template.fields if name not in ("label", "labels"))
 
     def queries(self, item: Item) -> list[Query]:
         """Return C questions, one a label, in their order. Answer 0 is no, answer 1 is yes."""
@@ -85,7 +85,7 @@ class MultiLabel:
 
     def targets(self, label: int) -> list[int]:
         """Return no or yes for each label."""
-        return [label >> place & 1 for place in range(len(self.label_names))]
+        return [label >> index & 1 for index in range(len(self.label_names))]
 
     def parse_label(self, raw: object, item: Item) -> int:
         """Accept a list of names, as such or as JSON, or names with ; or | between them; empty and ``none`` are none.
@@ -110,12 +110,12 @@ class MultiLabel:
 
     def label_counts(self, counts: Mapping[Any, int]) -> dict[str, int]:
         """Return how many items have each label, those that some have."""
-        found = {name: _count_bit(counts, place) for place, name in enumerate(self.label_names)}
+        found = {name: _count_bit(counts, index) for index, name in enumerate(self.label_names)}
         return {name: count for name, count in found.items() if count}
 
     def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
         """Return the labels that no item has."""
-        return [name for place, name in enumerate(self.label_names) if not _count_bit(counts, place)]
+        return [name for index, name in enumerate(self.label_names) if not _count_bit(counts, index)]
 
     def _parts(self, raw: object) -> list[str]:
         if isinstance(raw, str) and raw.strip().startswith("["):
@@ -129,18 +129,18 @@ class MultiLabel:
         return [] if parts == [""] else parts
 
     def _mask(self, parts: Iterable[str]) -> int:
-        places = {name.strip().casefold(): index for index, name in enumerate(self.label_names)}
+        indices = {name.strip().casefold(): index for index, name in enumerate(self.label_names)}
         parts = [part.casefold() for part in parts]
-        if parts == [NO_LABELS] and NO_LABELS not in places:
+        if parts == [NO_LABELS] and NO_LABELS not in indices:
             return 0
         mask = 0
         for part in parts:
-            if part not in places:
-                shown = ", ".join(self.label_names[:20]) + (", ..." if len(places) > 20 else "")
+            if part not in indices:
+                shown = ", ".join(self.label_names[:20]) + (", ..." if len(indices) > 20 else "")
                 raise LabelError(f"{part[:80]!r} is not a label of this task; it has: {shown}")
-            mask |= 1 << places[part]
+            mask |= 1 << indices[part]
         return mask
 
 
-def _count_bit(counts: Mapping[Any, int], place: int) -> int:
-    return sum(count for mask, count in counts.items() if mask >> place & 1)
+def _count_bit(counts: Mapping[Any, int], index: int) -> int:
+    return sum(count for mask, count in counts.items() if mask >> index & 1)

@@ -36,8 +36,8 @@ class MultipleChoice:
     description: ClassVar[str] = "Every item brings its own choices; the model picks one."
 
     def __post_init__(self) -> None:
-        places = self.template.places
-        if self.config.answer == "letters" and "choices" not in places:
+        fields = self.template.fields
+        if self.config.answer == "letters" and "choices" not in fields:
             raise ConfigError(
                 "`answer: letters` needs the choices in the prompt",
                 where="task.prompt",
@@ -57,7 +57,7 @@ class MultipleChoice:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
-        return tuple(place for place in self.template.places if place != "choices")
+        return tuple(name for name in self.template.fields if name != "choices")
 
     def queries(self, item: Item) -> list[Query]:
         """Fill the prompt with the item's columns and its lettered choices."""

@@ -31,10 +31,10 @@ class Regression:
     reading: ClassVar[Reading] = "all_tokens"
 
     def __post_init__(self) -> None:
-        for place in ("labels", "choices"):
-            if place in self.template.places:
+        for name in ("labels", "choices"):
+            if name in self.template.fields:
                 raise ConfigError(
-                    f"a regression task has no {{{place}}}",
+                    f"a regression task has no {{{name}}}",
                     where="task.prompt",
                     remedy="Say in words which numbers may be answered.",
                 )
@@ -47,7 +47,7 @@ class Regression:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the prompt names."""
-        return self.template.places
+        return self.template.fields
 
     @cached_property
     def _grid(self) -> tuple[Decimal, Decimal, Decimal]:
@@ -92,13 +92,13 @@ class Regression:
         Raises:
             LabelError: It is no number, or outside the range.
         """
-        place = self._place(raw)
-        return int(place.to_integral_value(ROUND_HALF_EVEN))
+        position = self._position(raw)
+        return int(position.to_integral_value(ROUND_HALF_EVEN))
 
     def is_rounded(self, raw: object) -> bool:
         """Tell whether a label that :meth:`parse_label` accepts lies between two values of the grid."""
-        place = self._place(raw)
-        return place != place.to_integral_value()
+        position = self._position(raw)
+        return position != position.to_integral_value()
 
     def label_name(self, label: int, item: Item) -> str:
         """Return the number."""
@@ -116,7 +116,7 @@ class Regression:
         """Return none: not every number of a grid need occur."""
         return []
 
-    def _place(self, raw: object) -> Decimal:
+    def _position(self, raw: object) -> Decimal:
         """Return where on the grid a number lies, in steps from the minimum."""
         low, high, step = self._grid
         text = str(raw).strip()

@@ -7,7 +7,7 @@ from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
 
 LABELS = ("no", "yes")
-"""In this order, so that 1 means yes."""
+"""Names of the labels, in this order so that 1 means yes."""
 
 KIND = Kind(
     name="yes_no",

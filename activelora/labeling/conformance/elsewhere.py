@@ -19,7 +19,7 @@ START_SECONDS = 60.0
 
 
 class OtherProcess:
-    """A process that publishes and collects when it is told.
+    """A process that publishes and collects when it is asked to.
 
     Args:
         process: Runs :func:`serve`.

@@ -38,8 +38,8 @@ class Trial:
         if self.campaign.manifest(Unit("select_batch", round_)) is None:
             chosen = self.items[round_ * BATCH_SIZE : (round_ + 1) * BATCH_SIZE]
             rows = [
-                {"item_id": item.item_id, "position": place, "score": None, "reason": "for a check"}
-                for place, item in enumerate(chosen)
+                {"item_id": item.item_id, "position": position, "score": None, "reason": "for a check"}
+                for position, item in enumerate(chosen)
             ]
             attempt = self.campaign.attempt(Unit("select_batch", round_))
             attempt.write_table("selection.parquet", pa.Table.from_pylist(rows, schema=SELECTION_SCHEMA))
@@ -63,7 +63,7 @@ def begin(folder: Path, labeling: dict[str, Any]) -> Trial:
     """Make a campaign with its pool taken in.
 
     Args:
-        folder: Where it lives.
+        folder: The folder it lives in.
         labeling: The section ``labeling`` of its file.
     """
     document = {

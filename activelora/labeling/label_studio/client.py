@@ -25,9 +25,9 @@ CONNECT_SECONDS = 10.0
 TRIES = 4
 PAGE_SIZE = 500
 LISTINGS = 3
-"""So often a listing that changed under way is made anew."""
+"""Number of times that a listing that changed under way is made."""
 _DRIPPING = 10.0
-"""An answer that comes in pieces may take so many times the time-out as a whole."""
+"""An answer that comes in pieces may take this multiple of the time-out as a whole."""
 
 
 class Client:

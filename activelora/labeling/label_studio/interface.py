@@ -94,7 +94,7 @@ def prediction(task: Task, item: Item, probs_C: Sequence[float], version: str) -
         task: A task with one answer out of several.
         item: The item.
         probs_C: The probability of each answer.
-        version: Of the model.
+        version: Version of the model.
     """
     best = max(range(len(probs_C)), key=lambda index: probs_C[index])
     value = _CONTROLS[task.kind.form].value(task, item, best)

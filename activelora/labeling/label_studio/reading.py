@@ -71,7 +71,7 @@ class View:
     """All tasks as known.
 
     Attributes:
-        tasks: By id.
+        tasks: Tasks by id.
         difference: What the project's counter of annotations has more than the tasks, after a full listing.
         looked_at: The server's time before the last look listed what had changed; None where it does not tell.
         num_listed: Tasks that the last look listed, for tests and the log.
@@ -185,7 +185,7 @@ def seen_task(campaign: str, task: Mapping[str, Any]) -> SeenTask:
 
     Args:
         campaign: The campaign's id.
-        task: As the server lists it.
+        task: The task, as the server lists it.
     """
     name = (task.get("meta") or {}).get(EXTERNAL_ID) or (task.get("data") or {}).get(EXTERNAL_ID)
     found = split_external_id(campaign, name)

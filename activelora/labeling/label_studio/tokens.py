@@ -1,4 +1,4 @@
-"""Label Studio's two kinds of API tokens, told apart by their form.
+"""Label Studio's two kinds of API tokens, distinguished by their form.
 
 A legacy token is sent as it is. A personal access token is a JWT that buys access tokens, each good for five minutes.
 """
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 EARLY_SECONDS = 30.0
-"""An access token is replaced so long before it ends: clocks differ, and requests take time."""
+"""An access token is replaced this number of seconds before it ends: clocks differ, and requests take time."""
 
 
 class Credentials:

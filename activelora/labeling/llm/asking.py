@@ -21,8 +21,8 @@ from activelora.progress import track
 logger = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 MAX_ITEMS_IN_VAIN = 3
-"""After so many items in a row that fail with all retries the endpoint is taken for down, until the next tick. After so
-many that are refused before anything was ever answered, the settings are taken for wrong."""
+"""After this number of items in a row that fail with all retries the endpoint is taken for down, until the next tick.
+After as many that are refused before anything was ever answered, the settings are taken for wrong."""
 POLL_SECONDS = 0.05
 _OVERHEAD_TOKENS = 64
 """More tokens than an endpoint adds to two messages for their roles and limits."""

@@ -49,7 +49,7 @@ class Endpoint:
     """A chat completions endpoint. Threads may share one.
 
     Args:
-        config: Where it is, and which model is asked.
+        config: Settings of the endpoint: where it is, and which model is asked.
 
     Raises:
         LabelError: The token in the environment is none that a header can hold.
@@ -79,7 +79,7 @@ class Endpoint:
         """Send one request and wait for its end, ``timeout_seconds`` at most (and one more pause of the server).
 
         Args:
-            body: From :meth:`body`.
+            body: The request's JSON, from :meth:`body`.
             key: Names this request, for servers that heed ``Idempotency-Key``.
 
         Raises:

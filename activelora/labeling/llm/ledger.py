@@ -30,8 +30,8 @@ class Done:
     """The end of a request.
 
     Attributes:
-        key: Of its record.
-        outcome: As in :class:`~activelora.labeling.llm.endpoint.Reply`.
+        key: Key of its record.
+        outcome: How it ended, as in :class:`~activelora.labeling.llm.endpoint.Reply`.
         text: What the model wrote, or what went wrong.
         at: When; ISO 8601, UTC.
     """
@@ -47,7 +47,7 @@ class Claim:
     """The right to send one request.
 
     Attributes:
-        stem: Of its records' keys.
+        stem: Stem of its records' keys.
         reserve: The most it can cost.
     """
 

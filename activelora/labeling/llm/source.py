@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activelora.labeling.cache import Kept
+from activelora.labeling.cache import CampaignCache
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer
 from activelora.labeling.llm.asking import Asking, reserve_of
@@ -31,7 +31,7 @@ class LLMSource:
     find: Callable[[str], Source]
     name: str = "llm"
     summary: str = "a model behind an OpenAI-compatible endpoint, with a spending cap, mixed with people by rule"
-    _ledgers: Kept[Ledger] = field(default_factory=lambda: Kept(Ledger), repr=False, compare=False)
+    _ledgers: CampaignCache[Ledger] = field(default_factory=lambda: CampaignCache(Ledger), repr=False, compare=False)
 
     def publish(self, request: Request) -> None:
         """Ask the model about every item that it has not answered; then people, about those that are theirs.
@@ -183,8 +183,8 @@ def _answer(request: Request, item_id: str, verdict: Verdict) -> Answer:
 
 
 def _merge(request: Request, own: Collected, people: Collected) -> Collected:
-    place = {item_id: number for number, item_id in enumerate(request.reasons)}
-    records = sorted([*own.records, *people.records], key=lambda one: place.get(one["item_id"], len(place)))
+    order = {item_id: number for number, item_id in enumerate(request.reasons)}
+    records = sorted([*own.records, *people.records], key=lambda one: order.get(one["item_id"], len(order)))
     return replace(
         people,
         records=records,

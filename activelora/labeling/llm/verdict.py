@@ -26,7 +26,7 @@ class Verdict:
             ``waiting`` while it has not been asked often enough.
         label: The label with most votes, if that is one.
         agreement: The part of all votes that it has.
-        key: Of the record of the last answer.
+        key: Key of the record of the last answer.
         at: When that was.
         rejected: The answers that cannot be used.
     """
@@ -76,7 +76,7 @@ def why_people(config: LLMConfig, verdict: Verdict, item_id: str, seed: int, *, 
         config: Who labels what.
         verdict: What the model says.
         item_id: The item.
-        seed: Of the random share.
+        seed: Seed of the random share.
         is_capped: Whether the model will not be asked again.
     """
     people = config.people

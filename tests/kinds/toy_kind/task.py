@@ -20,7 +20,7 @@ class Stars:
 
     @property
     def columns(self):
-        return Template.parse(self.config.prompt).places
+        return Template.parse(self.config.prompt).fields
 
     def queries(self, item):
         template = Template.parse(self.config.prompt)
