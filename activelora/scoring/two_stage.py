@@ -34,7 +34,7 @@ class Plan:
     """What two-stage scoring is to do.
 
     Attributes:
-        share: Share of the candidates that the second stage samples, in (0, 1).
+        share: Share of the candidates that the second stage samples, in (0, 1].
         batch: Items that will be selected: at least as many are sampled, and recall is that of as many.
         measures: Measures whose top the recall is of.
         seed: Seed of the draw that audits.

@@ -39,7 +39,7 @@ def train_here(config: CampaignConfig) -> TrainResources:
     The campaign keeps those of its first day, and they may change.
     """
     train = config.resources.train
-    return as_told(train, given) if (given := os.environ.get(TRAIN_VARIABLE)) else train
+    return as_told(train, told) if (told := os.environ.get(TRAIN_VARIABLE)) else train
 
 
 def processes_here(train: TrainResources) -> int:
