@@ -25,7 +25,7 @@ from activelora.config import AdapterConfig, ModelConfig, TrainingConfig
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.calibration import ece
 from activelora.modeling import lora
-from activelora.modeling.answer_paths import num_run, told_apart, with_ends
+from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import Example, Trainer
@@ -65,7 +65,7 @@ class Task:
         if ended is None:
             raise ValueError(f"{base.name} has no end token")
         self.whole: Codes = list(ended)
-        self.told_apart: Codes = list(told_apart(ended))
+        self.distinct_beginnings: Codes = list(distinct_beginnings(ended))
         self.labels_N = np.array([label for _, label in self.items["test"]], dtype=np.int64)
 
 
@@ -89,7 +89,7 @@ def readings(base: BaseModel, task: Task) -> dict[str, NDArray[np.float64]]:
         ]
         scores["mean"].append(_each(np.mean, found, task.words))
         scores["sum"].append(_each(np.sum, found, task.whole))
-        scores["told apart"].append(_each(np.sum, found, task.told_apart))
+        scores["told apart"].append(_each(np.sum, found, task.distinct_beginnings))
     return {name: _softmax(np.array(scores_NC)) for name, scores_NC in scores.items()}
 
 
@@ -136,7 +136,7 @@ def main() -> None:
     rows = [measure(probs_NC, task.labels_N, "nothing", name) for name, probs_NC in readings(base, task).items()]
     whole = learn(base, task, task.whole, options.seed)
     rows += [measure(whole[name], task.labels_N, "whole labels", name) for name in ("mean", "sum")]
-    told = learn(base, task, task.told_apart, options.seed)
+    told = learn(base, task, task.distinct_beginnings, options.seed)
     rows.append(measure(told["told apart"], task.labels_N, "what tells labels apart", "told apart"))
     RESULT.write_text(document(rows, task, options))
     print(RESULT.read_text())
@@ -149,7 +149,7 @@ def document(rows: Sequence[Row], task: Task, options: argparse.Namespace) -> st
         "",
         f"CLINC150, {options.labels} of its intents, {options.labelled} labelled items, {options.test} test items, "
         f"SmolLM2-135M, adapter in the last {ADAPTER.last_layers} layers, seed {options.seed}. All labels together add "
-        f"{num_run(task.told_apart)} tokens to an item where they are read until they are told apart, and "
+        f"{num_run(task.distinct_beginnings)} tokens to an item where they are read until they are told apart, and "
         f"{num_run(task.whole)} as a whole.",
         "",
         f"`python -m benchmarks.label_texts --data FOLDER --labels {options.labels} --labelled {options.labelled} "

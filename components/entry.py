@@ -52,7 +52,7 @@ def run_at(
         step: The step's name.
         campaign_uri: The campaign.
         round_: The round. KFP hands over whole numbers as floats.
-        shard: For score_pool, the shard.
+        shard: Number of the pool's shard, for score_pool.
         artifact: What the KFP UI shows; None for nothing.
     """
     unit = Unit(step, int(round_), None if shard is None else int(shard))

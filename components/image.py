@@ -1,4 +1,4 @@
-"""The container images of the steps: the one place that names them."""
+"""The container images of the steps: the one module that names them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Images:
     """One image per resource class.
 
     Attributes:
-        cpu: For steps that run no model, and for models on the CPU.
-        gpu: For steps with an accelerator.
+        cpu: Image for steps that run no model, and for models on the CPU.
+        gpu: Image for steps with an accelerator.
     """
 
     cpu: str
@@ -40,15 +40,15 @@ def images(registry: str | None = None, tag: str | None = None) -> Images:
 
     Args:
         registry: Registry and path before the image names; None is ``ACTIVELORA_IMAGE_REGISTRY``, else the public one.
-        tag: None is ``ACTIVELORA_IMAGE_TAG``, else the package's version.
+        tag: Tag of both images; None is ``ACTIVELORA_IMAGE_TAG``, else the package's version.
 
     Raises:
         ConfigError: The tag is not one, it moves (``latest``), or an image's digest is none.
     """
-    place = (registry or os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY).rstrip("/")
+    prefix = (registry or os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY).rstrip("/")
     chosen = tag or os.environ.get(TAG_VARIABLE) or __version__.replace("+", "-")
     _check_tag(chosen, f"image tag (--tag or {TAG_VARIABLE})")
-    cpu, gpu = f"{place}/activelora-cpu:{chosen}", f"{place}/activelora-gpu:{chosen}"
+    cpu, gpu = f"{prefix}/activelora-cpu:{chosen}", f"{prefix}/activelora-gpu:{chosen}"
     if registry or tag:
         return Images(cpu, gpu)
     return Images(_whole(CPU_VARIABLE) or cpu, _whole(GPU_VARIABLE) or gpu)

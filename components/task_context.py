@@ -15,7 +15,7 @@ class Task:
     """A task that runs.
 
     Args:
-        log: Where its lines go.
+        log: Log that takes its lines.
         campaign_uri: The campaign.
         unit: The unit beside whose manifest the log is kept; None for a task that has none.
         keeps_log: Whether that begins as soon as the campaign is open; else :meth:`keep_log` begins it.
@@ -49,7 +49,7 @@ def task(step: str, campaign_uri: str, unit: Unit | None = None, *, keeps_log: b
         step: The step's name.
         campaign_uri: The campaign.
         unit: The unit of work, where there is one.
-        keeps_log: As of :class:`Task`.
+        keeps_log: Whether the log is kept as soon as the campaign is open, see :class:`Task`.
     """
     with task_log(step, campaign_uri, None if unit is None else unit.round) as log:
         yield Task(log, campaign_uri, unit, keeps_log=keeps_log)

@@ -15,7 +15,7 @@ from activelora.log_lines import JsonFormatter, PlainFormatter, log_context, wan
 
 logger = logging.getLogger(__name__)
 
-KEPT_BYTES = 1_000_000
+STORED_BYTES = 1_000_000
 """A unit's log is cut to its last lines: a step that waits for labels for weeks writes one at every tick."""
 FLUSH_SECONDS = 10.0
 """What a task that is killed at once loses of its log at most; each time is one read and one write."""
@@ -138,6 +138,6 @@ def _set_up_stderr() -> None:
 
 def _tail(content: bytes) -> bytes:
     """Return the last whole lines that fit."""
-    if len(content) <= KEPT_BYTES:
+    if len(content) <= STORED_BYTES:
         return content
-    return content[-KEPT_BYTES:].partition(b"\n")[2]
+    return content[-STORED_BYTES:].partition(b"\n")[2]

@@ -22,7 +22,7 @@ def with_ends(codes: Sequence[Code], end: int | None) -> tuple[Code, ...] | None
     return None if end is None else tuple((*code, end) if code in beginnings else code for code in codes)
 
 
-def told_apart(codes: Sequence[Code]) -> tuple[Code, ...]:
+def distinct_beginnings(codes: Sequence[Code]) -> tuple[Code, ...]:
     """Cut each of C codes, none of which begins another, after the first token that it shares with no other."""
     shared_by = Counter(code[:length] for code in codes for length in range(1, len(code) + 1))
     lengths = (next(n for n in range(1, len(code) + 1) if shared_by[code[:n]] == 1) for code in codes)

@@ -27,10 +27,10 @@ class BaseModel:
     """A base model in memory.
 
     Attributes:
-        name: As users of a saved adapter know it: a hub id or a folder.
+        name: Name by which users of a saved adapter know it: a hub id or a folder.
         model: The causal language model, in eval mode, without gradients.
         tokenizer: Its tokenizer.
-        device: Where it lives.
+        device: Device that holds the model.
     """
 
     name: str
@@ -68,7 +68,7 @@ def load_to_shard(config: ModelConfig) -> BaseModel:
     """Load a base model into main memory, from where FSDP takes each process's part to its device.
 
     Raises:
-        ModelError: As :func:`load_base`.
+        ModelError: It cannot be loaded, or its settings do not fit this machine.
     """
     return _load(config, moves=False)
 

@@ -105,7 +105,7 @@ class FixedNoise:
 
     Args:
         kind: ``token`` or ``sequence``.
-        seed: Of the sample and the layer.
+        seed: Seed of the sample and the layer.
         clock: Holds P, how many tokens came before the present pass.
     """
 
@@ -171,7 +171,7 @@ class ContextSamples:
 
     Args:
         adapted: The model with its adapter.
-        seed: Of the samples.
+        seed: Seed of the samples.
     """
 
     def __init__(self, adapted: PeftModel, seed: int) -> None:

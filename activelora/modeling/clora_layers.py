@@ -93,7 +93,7 @@ class Noise(Protocol):
 
         Args:
             z: A·x of the layer that asks, shape (B, T, R), or (rows, R) in the output head.
-            rows: Where z's rows come from, in the output head.
+            rows: Origin of z's rows, in the output head; else None.
         """
 
 
@@ -103,8 +103,8 @@ class CLoraLinear(Linear):  # type: ignore[misc]  # peft has no types here
     ``e = W2·relu(W1·z + b1) + b2``, ``μ = e[:R²]`` and ``σ = sigmoid(e[R²:])²``, W1: R → H, W2: H → 2R².
 
     Attributes:
-        noise: Where ε comes from; None gives the posterior mean.
-        rows: Where the rows of a two-dimensional input come from; set before each such pass.
+        noise: Source of ε; None gives the posterior mean.
+        rows: Origin of the rows of a two-dimensional input; set before each such pass.
         recording: Whether to keep z.
         seen: z of the last pass, without its gradient.
     """

@@ -13,7 +13,7 @@ from activelora.campaign.records import Item, Label
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
 from activelora.kinds.registry import make_task
-from activelora.modeling.answer_paths import num_run, told_apart, with_ends
+from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -187,7 +187,7 @@ class Encoder:
                 where="task.labels",
                 remedy=_WORDS_REMEDY,
             )
-        return told_apart(codes)
+        return distinct_beginnings(codes)
 
     def _check_end(self) -> None:
         if self._tokenizer.eos_token_id is None:

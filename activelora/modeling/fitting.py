@@ -14,7 +14,7 @@ from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.training import Trainer, example
-from activelora.modeling.trunk_states import kept_states
+from activelora.modeling.trunk_states import trunk_state_cache
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class AttemptJob:
         items: The labelled items, sorted by id.
         labels: Their labels.
         weights: How much each counts.
-        folder: Where the method writes.
+        folder: Folder that the method writes to.
         previous: What it wrote in the last round, for a warm start.
         team: The processes that train together. Each has a folder of its own, and only the first one's is kept.
-        digest: Of the labels: with an item deleted, no checkpoint that learned from it is gone on with.
+        digest: Digest of the labels: with an item deleted, no checkpoint that learned from it is gone on with.
     """
 
     attempt: Attempt
@@ -60,10 +60,10 @@ class AttemptJob:
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
         examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
-        kept = kept_states(self.config.resources.trunk_cache_gb)
-        trainer = Trainer(self.base, trainee, examples, self.config.training, seed, kept, self.team)
-        place = f"{self.digest[:12]}-{name}" if name else self.digest[:12]
-        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, place, self.team)
+        trunk_cache = trunk_state_cache(self.config.resources.trunk_cache_gb)
+        trainer = Trainer(self.base, trainee, examples, self.config.training, seed, trunk_cache, self.team)
+        checkpoint_name = f"{self.digest[:12]}-{name}" if name else self.digest[:12]
+        checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, checkpoint_name, self.team)
         checkpoints.restore()
         if name and trainer.progress.step == trainer.total_steps:
             return trainer.progress.losses

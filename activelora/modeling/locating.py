@@ -19,7 +19,7 @@ def local_folder(config: ModelConfig) -> Path | None:
         folder = builtin.builtin_path()
         return folder if (folder / "config.json").exists() else None
     if config.base.startswith("s3://"):
-        folder = _kept(config.base)
+        folder = _cached_folder(config.base)
         return folder if (folder / "config.json").exists() else None
     folder = Path(config.base).expanduser()
     return folder if folder.is_dir() else None
@@ -33,19 +33,19 @@ def fetched(config: ModelConfig) -> str:
         StoreError: An object store cannot be reached.
     """
     if config.base.startswith("s3://"):
-        return str(published.fetch(config.base, _kept(config.base)))
+        return str(published.fetch(config.base, _cached_folder(config.base)))
     if (folder := local_folder(config)) is not None:
         return str(folder)
     cache_uri = published.model_cache_uri()
     if cache_uri is None:
         return str(builtin.ensure_builtin()) if config.base == builtin.NAME else config.base
-    place = published.place_in(cache_uri, config.base, config.revision)
-    target = builtin.builtin_path() if config.base == builtin.NAME else _kept(place)
-    if (target / "config.json").exists() or published.find(place) is not None:
-        return str(published.fetch(place, target))
+    uri = published.cached_model_uri(cache_uri, config.base, config.revision)
+    target = builtin.builtin_path() if config.base == builtin.NAME else _cached_folder(uri)
+    if (target / "config.json").exists() or published.find(uri) is not None:
+        return str(published.fetch(uri, target))
     folder = builtin.ensure_builtin() if config.base == builtin.NAME else _from_hub(config)
     try:
-        published.publish(folder, place, config.base)
+        published.publish(folder, uri, config.base)
     except StoreError as error:  # the next pod fetches it from where this one did
         logger.warning("the model could not be published for the other pods: %s", error)
     return str(folder)
@@ -60,7 +60,7 @@ def folder_of(config: ModelConfig) -> Path:
     if config.base == builtin.NAME:
         return builtin.ensure_builtin()
     if config.base.startswith("s3://"):
-        return published.fetch(config.base, _kept(config.base))
+        return published.fetch(config.base, _cached_folder(config.base))
     return local_folder(config) or _from_hub(config)
 
 
@@ -79,5 +79,5 @@ def _from_hub(config: ModelConfig) -> Path:
     return Path(folder)
 
 
-def _kept(uri: str) -> Path:
+def _cached_folder(uri: str) -> Path:
     return builtin.cache_folder() / "models" / f"published-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"

@@ -64,7 +64,7 @@ def attach(
     Args:
         base: The base model; its modules are wrapped in place until :func:`detach`.
         config: The adapter section.
-        seed: For A.
+        seed: Seed of A.
         kind: Makes peft's configuration, from the arguments that all kinds of LoRA share.
 
     Raises:
@@ -155,7 +155,7 @@ def weights_by_name(adapted: PeftModel) -> dict[str, nn.Parameter]:
 
 @contextmanager
 def _quiet_peft() -> Iterator[None]:
-    """Keep from users what only peft can mend: 0.21 asks transformers 5 by an old name."""
+    """Keep from users what only peft can fix: 0.21 asks transformers 5 by an old name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
         # An adapted output head that shares its weights with the embeddings: only merging would go wrong.

@@ -18,8 +18,8 @@ import torch
 from activelora.modeling.split import Layout, SplitDecoder
 
 PAIRS_PER_TOKEN = 1000
-"""Attention to so many pairs of tokens costs a token's way through a layer, at most: 6·D in theory, but a kernel with a
-mask is slower than a matrix product."""
+"""Pairs of tokens to which attention costs as much as a token's way through a layer: 6·D in theory, fewer with a mask,
+whose kernel is slower than a matrix product."""
 LONGEST = 1024
 """Tokens of a pack at most, or a batch's, if those are more."""
 LEAST_SAVED = 0.05
@@ -35,8 +35,8 @@ class Pack:
     Attributes:
         rows: Numbers of the rows.
         ids: Token ids, shape (T,): each token comes before those that follow it in any row.
-        ends: For each token the place after the last one that follows it in any row, shape (T,): those between see it.
-        paths: The places of each row's tokens, one after the other.
+        ends: Index after the last token that follows each in any row, shape (T,): those between see it.
+        paths: Indices of each row's tokens in ``ids``, one after the other.
     """
 
     rows: tuple[int, ...]
@@ -109,8 +109,8 @@ class _Growing:
         """Return the pack."""
         ends = [0] * len(self._ids)
         for path in self._paths:
-            for place in path:
-                ends[place] = max(ends[place], path[-1] + 1)
+            for token in path:
+                ends[token] = max(ends[token], path[-1] + 1)
         return Pack(tuple(self._rows), tuple(self._ids), tuple(ends), tuple(self._paths))
 
 
@@ -124,13 +124,13 @@ def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
     return length
 
 
-def places_read(batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> list[int]:
-    """Return where the last tokens of each row are, among the B·T: so many of each, one row after the other."""
+def indices_read(batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> list[int]:
+    """Return the indices of each row's last tokens among the B·T, ``counts`` of each, one row after the other."""
     paths = ((index, path) for index, pack in enumerate(batch) for path in pack.paths)
     return [
-        index * num_tokens + place
+        index * num_tokens + token
         for (index, path), count in zip(paths, counts, strict=False)
-        for place in path[len(path) - count :]
+        for token in path[len(path) - count :]
     ]
 
 
@@ -151,16 +151,16 @@ def layout_of(batch: Sequence[Pack], prefix_length: int, like: torch.Tensor) -> 
         ends_BT[index, : len(pack.ids)] = pack.ends
         for path in pack.paths:
             positions_BT[index, list(path)] = range(prefix_length, prefix_length + len(path))
-    places = torch.arange(num_tokens, device=like.device)
+    tokens = torch.arange(num_tokens, device=like.device)
     ends = torch.from_numpy(ends_BT).to(like.device)
-    seen_BTT = (places[:, None] >= places) & (places[:, None] < ends[:, None, :])
+    seen_BTT = (tokens[:, None] >= tokens) & (tokens[:, None] < ends[:, None, :])
     mask = torch.zeros((len(batch), 1, num_tokens, prefix_length + num_tokens), dtype=like.dtype, device=like.device)
     mask[:, 0, :, prefix_length:].masked_fill_(~seen_BTT, torch.finfo(like.dtype).min)
     return Layout(mask, torch.from_numpy(positions_BT).to(like.device))
 
 
 def can_pack(split: SplitDecoder, like: torch.Tensor) -> bool:
-    """Tell whether the model attends as it is told to: compare a pack with rows of their own.
+    """Tell whether the model attends as a mask says: compare a pack with rows of their own.
 
     Args:
         split: The model.

@@ -102,7 +102,7 @@ class Team:
 
         Args:
             indices: The examples.
-            lengths: Of all examples, in tokens, by index.
+            lengths: Lengths of all examples, in tokens, by index.
         """
         count = len(indices)
         begin, end = (count * rank // self.size for rank in (self.rank, self.rank + 1))
@@ -117,7 +117,7 @@ class Team:
         Args:
             module: Computes the loss; holds all parameters.
             layers: What FSDP gathers one after another; the rest is gathered at once.
-            accelerator: Of the training run.
+            accelerator: Accelerator of the training run.
         """
         if self.size == 1:
             return module

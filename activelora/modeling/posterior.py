@@ -41,9 +41,9 @@ class AdapterMethod:
     """An adapter method as the registry knows it. Importable without torch.
 
     Attributes:
-        name: As written in the campaign file.
+        name: Name in the campaign file.
         summary: One line, for ``activelora list adapters``.
-        implementation: Where the implementation is, ``module:attribute``; imported when it is needed.
+        implementation: Implementation, as ``module:attribute``; imported when it is needed.
         same_samples: Returns why all posterior samples would be the same under these settings, or None if they differ:
             the setting to blame, the reason (`without dropout all samples are the same`) and the remedy.
         conflicts: Returns settings that do not go with this method.
@@ -116,9 +116,9 @@ class Posterior(Protocol):
             num_samples: K. 0 is the best single prediction without sampling (the posterior's mean), in one sample.
                 A method with fewer different samples returns fewer.
             with_embeddings: Whether embeddings are wanted.
-            description: For the progress display.
+            description: Text of the progress display.
 
-        The same (seed, k) is the same sample for every item: scores do not depend on batches, order or company.
+        The same (seed, k) is the same sample for every item: scores do not depend on batches, order or padding rows.
         """
 
 
@@ -143,7 +143,7 @@ class Setting:
         base: The base model.
         encoder: Turns items into token ids.
         config: The campaign's settings.
-        seed: Of the posterior's samples; differs between rounds.
+        seed: Seed of the posterior's samples; differs between rounds.
     """
 
     base: BaseModel
@@ -236,7 +236,7 @@ class FitJob(Protocol):
 
         Args:
             trainee: What is trained, on the base model.
-            seed: Of batches and of each step's draws.
+            seed: Seed of batches and of each step's draws.
             name: Tells several trainings of one job apart, such as `member-03`. A named training that is done is not
                 done again when the job is resumed; its parameters come back from its checkpoint.
         """

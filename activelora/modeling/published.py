@@ -62,9 +62,9 @@ def publish(folder: Path, uri: str, name: str) -> bool:
     """Publish a model's folder, and tell whether this call did; a model that is there stays as it is.
 
     Args:
-        folder: With ``config.json``, safetensors and a tokenizer. Files of other kinds are left out.
+        folder: Folder with ``config.json``, safetensors and a tokenizer. Files of other kinds are left out.
         uri: ``s3://bucket/prefix`` (or a folder) for this model alone.
-        name: For people: a hub id, or the folder's name.
+        name: Name for people: a hub id, or the folder's name.
 
     Raises:
         ModelError: The folder holds no model that can be published.
@@ -145,7 +145,7 @@ def _fetch_files(uri: str, scratch: Path) -> Path:
     return folder
 
 
-def place_in(cache_uri: str, base: str, revision: str | None) -> str:
+def cached_model_uri(cache_uri: str, base: str, revision: str | None) -> str:
     """Return where a model of the hub, or the built-in one, is in a cache of models."""
     digest = hashlib.sha256(f"{base}@{revision or ''}".encode()).hexdigest()[:12]
     return f"{cache_uri.rstrip('/')}/{re.sub(r'[^A-Za-z0-9.-]+', '-', base)}-{digest}"

@@ -25,7 +25,7 @@ def project(head: Any, hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
     Args:
         head: The model's output head. One whose adapter tells tokens apart reads its attribute ``rows``.
         hidden: Final hidden states, shape (rows, D).
-        rows: Where they come from.
+        rows: Origin of each row: its sequence and position.
 
     Returns:
         Logits, shape (rows, V).

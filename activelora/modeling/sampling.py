@@ -68,7 +68,7 @@ class MergedSamples:
     Args:
         adapted: The model with its adapter.
         dropout: p.
-        seed: Of the masks.
+        seed: Seed of the masks.
     """
 
     def __init__(self, adapted: PeftModel, dropout: float, seed: int) -> None:
@@ -110,7 +110,7 @@ class UnmergedSamples:
     Args:
         adapted: The model with its adapter.
         dropout: p.
-        seed: Of the masks.
+        seed: Seed of the masks.
     """
 
     def __init__(self, adapted: PeftModel, dropout: float, seed: int) -> None:
@@ -180,7 +180,7 @@ class TokenSamples:
 
     Args:
         adapted: The model with its adapter.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, adapted: PeftModel, seed: int) -> None:

@@ -81,7 +81,7 @@ class SplitDecoder:
         Args:
             input_ids_BT: Token ids, padded on the right.
             cache: Keys and values of a shared prefix; is extended.
-            layout: Where attention is not plainly causal.
+            layout: Mask and positions where attention is not plainly causal; else None.
 
         Returns:
             Hidden states (B, T, D); with an empty trunk the token ids, unchanged, for :meth:`top`.
@@ -96,50 +96,50 @@ class SplitDecoder:
         hidden: torch.Tensor,
         cache: DynamicCache | None = None,
         layout: Layout | None = None,
-        places: torch.Tensor | None = None,
+        indices: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run the adapted layers and the final norm on what :meth:`trunk` returned.
 
         Args:
             hidden: What the trunk returned.
             cache: Keys and values of a shared prefix; is extended.
-            layout: Where attention is not plainly causal.
-            places: Those of the B·T places whose final states are wanted, without repetition; None is all. The last
-                layer is saved the rest where it can be, and the states at other places are then worth nothing.
+            layout: Mask and positions where attention is not plainly causal; else None.
+            indices: Indices of the tokens, of B·T, whose final states are wanted, without repetition; None is all.
+                The last layer is saved the rest where it can be, and the states of other tokens are then worth nothing.
 
         Returns:
             Final hidden states (B, T, D).
         """
-        with self._narrowed(places):
+        with self._narrowed(indices):
             if self.first_top_layer == 0:
                 return self._run({"input_ids": hidden}, cache, layout)
             with self._only(self.first_top_layer, len(self._layers), self._norm):
                 return self._run({"inputs_embeds": hidden}, cache, layout)
 
     def can_narrow(self) -> bool:
-        """Tell whether the last layer's parts after its attention may run at some places only: try a few tokens."""
+        """Tell whether the last layer's parts after its attention may run for some tokens only: try a few tokens."""
         ids = torch.arange(4, device=next(self._decoder.parameters()).device)[None] + 4
-        places = torch.tensor([1, 3], device=ids.device)
+        indices = torch.tensor([1, 3], device=ids.device)
         try:
-            with torch.no_grad(), self._narrowed(places):
-                found = self._run({"input_ids": ids}, None)[0, places]
+            with torch.no_grad(), self._narrowed(indices):
+                found = self._run({"input_ids": ids}, None)[0, indices]
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError):
             return False
         with torch.no_grad():
-            whole = self._run({"input_ids": ids}, None)[0, places]
+            whole = self._run({"input_ids": ids}, None)[0, indices]
         return torch.allclose(whole.float(), found.float(), rtol=2e-2, atol=2e-2)
 
     @contextmanager
-    def _narrowed(self, places: torch.Tensor | None) -> Iterator[None]:
-        """Run what follows the last layer's attention, each token for itself, at some places only."""
-        if places is None:
+    def _narrowed(self, indices: torch.Tensor | None) -> Iterator[None]:
+        """Run what follows the last layer's attention, each token for itself, for some tokens only."""
+        if indices is None:
             yield
             return
         last: Any = self._layers[-1]
         hooks = []
         try:
             for module in (last.self_attn.o_proj, last.mlp):
-                hooks += _narrow(module, places)
+                hooks += _narrow(module, indices)
             yield
         finally:
             for hook in hooks:
@@ -189,17 +189,17 @@ class SplitDecoder:
         return torch.allclose(whole.float(), parts.float(), rtol=1e-3, atol=1e-3)
 
 
-def _narrow(module: nn.Module, places: torch.Tensor) -> list[RemovableHandle]:
-    """Let a module see some of its input's B·T places only, and fill its output with zeros."""
+def _narrow(module: nn.Module, indices: torch.Tensor) -> list[RemovableHandle]:
+    """Let a module see some of its input's B·T tokens only, and fill its output with zeros."""
     shape: list[int] = []
 
     def narrow(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         shape[:] = inputs[0].shape[:2]
-        return (inputs[0].flatten(0, 1)[places][None], *inputs[1:])
+        return (inputs[0].flatten(0, 1)[indices][None], *inputs[1:])
 
     def widen(_: nn.Module, __: Any, output: torch.Tensor) -> torch.Tensor:
         wide = output.new_zeros(shape[0] * shape[1], output.shape[-1])
-        wide[places] = output[0]
+        wide[indices] = output[0]
         return wide.view(*shape, -1)
 
     return [module.register_forward_pre_hook(narrow), module.register_forward_hook(widen)]

@@ -107,8 +107,8 @@ class Trainer:
         trainee: The adapter, and what its method adds to the loop.
         examples: The labelled items.
         config: Training section.
-        seed: Of batches and of each step's draws.
-        kept: Where the trunk's states are kept across runs, if anywhere.
+        seed: Seed of batches and of each step's draws.
+        trunk_cache: Store of the trunk's states across runs, if there is one.
         team: The processes that share each step's batch; all of them run this with the same arguments.
     """
 
@@ -119,7 +119,7 @@ class Trainer:
         examples: Sequence[Example],
         config: TrainingConfig,
         seed: int,
-        kept: TrunkStates | None = None,
+        trunk_cache: TrunkStates | None = None,
         team: Team = ALONE,
     ) -> None:
         self._trainee = trainee
@@ -137,7 +137,7 @@ class Trainer:
         # Processes that gather layers together must all run the trunk, or none: their caches may differ.
         packing = config.packing and team.size == 1
         self._loss = AnswerLoss(
-            base, first_adapted(trainee.adapted), examples, None if team.shards else kept, packing=packing
+            base, first_adapted(trainee.adapted), examples, None if team.shards else trunk_cache, packing=packing
         )
         self._groups_alike = groups_alike([one.ids for one in examples]) if packing else None
         self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
@@ -202,9 +202,9 @@ class Trainer:
     def _batch(self, step: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the indices of a step: the run is one long sequence of shuffled passes, cut into batches."""
         size, count = self._config.batch_size, len(self._examples)
-        places = range(step * size, (step + 1) * size)
-        orders = {epoch: self._order(epoch) for epoch in {place // count for place in places}}
-        return np.array([orders[place // count][place % count] for place in places], dtype=np.int64)
+        draws = range(step * size, (step + 1) * size)
+        orders = {epoch: self._order(epoch) for epoch in {draw // count for draw in draws}}
+        return np.array([orders[draw // count][draw % count] for draw in draws], dtype=np.int64)
 
     def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         generator = np.random.default_rng(derive_seed(self._seed, "epoch", epoch))
@@ -232,8 +232,8 @@ class AnswerLoss(nn.Module):
         base: The base model, with the adapter attached to it.
         first_top_layer: L0; what lies below is frozen, and computed once per item.
         examples: The labelled items.
-        kept: Where the trunk's states are kept across runs, if anywhere.
-        cache_bytes: In memory, trunk states are kept up to this size, and computed again for every batch beyond it.
+        trunk_cache: Store of the trunk's states across runs, if there is one.
+        cache_bytes: Size up to which trunk states are held in memory; beyond it every batch computes them again.
         packing: Whether examples of a batch that begin alike are run as one, where the model allows it.
     """
 
@@ -242,7 +242,7 @@ class AnswerLoss(nn.Module):
         base: BaseModel,
         first_top_layer: int,
         examples: Sequence[Example],
-        kept: TrunkStates | None = None,
+        trunk_cache: TrunkStates | None = None,
         cache_bytes: int = TRUNK_CACHE_BYTES,
         packing: bool = False,
     ) -> None:
@@ -253,7 +253,7 @@ class AnswerLoss(nn.Module):
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
         self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
-        self._kept = kept
+        self._trunk_cache = trunk_cache
         self._states: list[torch.Tensor] | None = None
         self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
         if packing:
@@ -294,11 +294,15 @@ class AnswerLoss(nn.Module):
         positions: list[int] = []
         targets: list[int] = []
         weights: list[float] = []
-        rows = [(place, *row) for place, pack in enumerate(batch) for row in zip(pack.rows, pack.paths, strict=True)]
-        for place, row, path in rows:
+        rows = [
+            (pack_index, *row)
+            for pack_index, pack in enumerate(batch)
+            for row in zip(pack.rows, pack.paths, strict=True)
+        ]
+        for pack_index, row, path in rows:
             one = self._examples[indices[row]]
             begin = len(one.ids) - len(one.targets)
-            hidden.append(final_BTD[place, list(path[begin:])])
+            hidden.append(final_BTD[pack_index, list(path[begin:])])
             sequences += [row] * len(one.targets)
             positions += range(begin, len(one.ids))
             targets += one.targets
@@ -310,7 +314,7 @@ class AnswerLoss(nn.Module):
         return (losses * torch.tensor(weights, device=device)).sum()
 
     def _packs(self, indices: list[int]) -> list[Pack]:
-        """Return the examples as packs, whose rows are their places among the indices."""
+        """Return the examples as packs, whose rows are their numbers among the indices."""
         ids = [self._examples[index].ids for index in indices]
         if self._packing:
             return packs(ids, range(len(ids)), LONGEST)
@@ -334,13 +338,13 @@ class AnswerLoss(nn.Module):
         return nn.utils.rnn.pad_sequence(states, batch_first=True)
 
     def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
-        """Return an example's trunk states; it is run alone, for rounding depends on company, which rounds change."""
-        key = self._split.states_key([[ids]]) if self._kept is not None else ""
-        state = self._kept.get(key) if self._kept is not None else None
+        """Return an example's trunk states; it is run alone, as rounding depends on neighbours, which rounds change."""
+        key = self._split.states_key([[ids]]) if self._trunk_cache is not None else ""
+        state = self._trunk_cache.get(key) if self._trunk_cache is not None else None
         if state is None:
             device = self._base.device
             with torch.autocast(device.type, enabled=False):  # whoever finds the state may not be in it
                 state = self._split.trunk(torch.tensor([ids], device=device))[0]
-            if self._kept is not None:
-                self._kept.put(key, state)
+            if self._trunk_cache is not None:
+                self._trunk_cache.put(key, state)
         return state.to(self._base.device)

@@ -2,7 +2,7 @@
 
 What lies below the first adapted layer never changes in a campaign, and neither do the texts that run through it. Their
 states are kept as they were computed, byte for byte, under a key that names all that their rounding depends on: the
-trunk's weights, the tokens and the company in which they were batched, the library versions, the threads and the
+trunk's weights, the tokens and the rows with which they were batched, the library versions, the threads and the
 processor. So a run gets the same numbers whether it finds them or computes them.
 
 Letters: M tokens in all, D features.
@@ -51,7 +51,7 @@ class TrunkStates:
     costs time, never a result.
 
     Args:
-        folder: Where the files are.
+        folder: Folder of the files.
         limit_bytes: Their size in all; each process may exceed it by a 64th between two looks into the folder.
     """
 
@@ -121,8 +121,8 @@ class TrunkStates:
             excess -= size
 
 
-def kept_states(limit_gb: float) -> TrunkStates | None:
-    """Return the store in the cache folder, or None where nothing is to be kept.
+def trunk_state_cache(limit_gb: float) -> TrunkStates | None:
+    """Return the store in the cache folder, or None where nothing is to be stored.
 
     Args:
         limit_gb: Its size in all, in 10⁹ bytes; 0 keeps nothing.

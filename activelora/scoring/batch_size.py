@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 _Which = TypeVar("_Which", slice, int)
 
 CPU_TOKENS = 256
-"""A processor's caches hold the activations of so many tokens; more are slower, and pad more."""
+"""Tokens whose activations a processor's caches hold; more are slower, and pad more."""
 MIN_TOKENS, MAX_TOKENS = 1024, 65_536
 MEMORY_SHARE = 0.3
-"""Of the GPU memory that the weights leave free, for activations; the rest is for merged weights and prefixes."""
+"""Share of the GPU memory that the weights leave free, for activations; the rest is for merged weights and prefixes."""
 
 
 def batch_tokens(config: ScoringConfig, base: BaseModel) -> int:

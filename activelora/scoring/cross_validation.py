@@ -38,7 +38,7 @@ class FoldJob:
         base: The base model.
         items: The labelled items of the other folds, sorted by id.
         labels: Their labels.
-        folder: Where the method writes.
+        folder: Folder that the method writes to.
         previous: None: every fold begins afresh.
     """
 
@@ -82,7 +82,7 @@ def held_out_log_probs(
         labels: Item id → label, of all labelled items.
         items: Their content, by id.
         held_out: Ids of the N items to predict.
-        name: Of the fold, for its seeds.
+        name: Name of the fold, for its seeds.
 
     Returns:
         Shape (N, C), natural logarithms.

@@ -34,10 +34,10 @@ from activelora.scoring.trunk import Trunk
 CHUNK_ITEMS = 512
 """Items whose trunk states are held at once."""
 CHUNKS_WITHOUT_TRUNK = 64
-"""So many times more items where only token ids are held: a sample's weights are merged once a chunk."""
+"""Factor on the items where only token ids are held: a sample's weights are merged once a chunk."""
 
 Read = Callable[[int, list[Row], Finals], None]
-"""Sample's place among the samples, rows of a batch, their final states."""
+"""Sample's index among the samples, rows of a batch, their final states."""
 
 
 class Engine:
@@ -48,7 +48,7 @@ class Engine:
         encoder: Turns items into token ids.
         first_top_layer: L0, below which all samples agree.
         batch_tokens: Token budget of a batch, padding included.
-        kept: Where the trunk's states are kept across runs, if anywhere.
+        trunk_cache: Store of the trunk's states across runs, if there is one.
     """
 
     def __init__(
@@ -57,26 +57,26 @@ class Engine:
         encoder: Encoder,
         first_top_layer: int,
         batch_tokens: int,
-        kept: TrunkStates | None = None,
+        trunk_cache: TrunkStates | None = None,
     ) -> None:
         self.base = base
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
         like = torch.empty(0, dtype=base.model.dtype, device=base.device)
-        self._trunk = Trunk(self._split, like, kept)
+        self._trunk = Trunk(self._split, like, trunk_cache)
         self._top = Runner(self._split.top, like)
         self._packing = can_pack(self._split, like)
         self._narrows = self._split.can_narrow()
-        self._roster: Sequence[Item] | None = None
+        self._all_items: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
-    def among(self, roster: Sequence[Item]) -> Engine:
+    def among(self, all_items: Sequence[Item]) -> Engine:
         """Return an engine for items that are some of these, fewer every round.
 
         What the trunk makes of an item then does not depend, to the last bit, on which others are left.
         """
         engine = copy(self)
-        engine._roster = roster
+        engine._all_items = all_items
         return engine
 
     def log_probs(
@@ -88,7 +88,7 @@ class Engine:
             items: N items.
             sampler: Puts a sample into effect.
             samples: K sample numbers; None is the model without dropout.
-            description: For the progress display.
+            description: Text of the progress display.
 
         Returns:
             Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. N counts what the encoder
@@ -135,16 +135,18 @@ class Engine:
         return result - _log_sum_exp(result)
 
     def _listing(self, items: Sequence[Item]) -> Listing:
-        """Return the items with the company that they are to be run in."""
-        if self._roster is None or self._split.first_top_layer == 0:
+        """Return the items with the padding rows that the trunk is to run with them."""
+        if self._all_items is None or self._split.first_top_layer == 0:
             encoded = self.encoder.encode(items)
             return Listing(encoded, range(len(encoded)), keep=True)
-        roster, width = self._roster, self.encoder.rows_per_item
+        all_items, width = self._all_items, self.encoder.rows_per_item
         first = {item.item_id: index * width for index, item in enumerate(items)}
-        if missing := set(first).difference(item.item_id for item in roster):
-            raise ValueError(f"{len(missing)} items are none of those that the engine was told of: {min(missing)}")
-        places = [first[item.item_id] + row if item.item_id in first else -1 for item in roster for row in range(width)]
-        return Listing(self.encoder.encode(roster), places, keep=True)
+        if missing := set(first).difference(item.item_id for item in all_items):
+            raise ValueError(f"{len(missing)} items are none of those that the engine was given: {min(missing)}")
+        result_indices = [
+            first[item.item_id] + row if item.item_id in first else -1 for item in all_items for row in range(width)
+        ]
+        return Listing(self.encoder.encode(all_items), result_indices, keep=True)
 
     def run(
         self,
@@ -162,7 +164,7 @@ class Engine:
             listing: N items.
             sampler: Puts a sample into effect.
             samples: K sample numbers.
-            description: For the progress display.
+            description: Text of the progress display.
             read: Is given every batch, once a sample.
             embeddings_ND: The sums over the samples are added to it; None leaves them out.
             narrow: Whether only the answers' positions are read, and other states need not be right.
@@ -177,7 +179,7 @@ class Engine:
             for chunk in chunks
             for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow)
         )
-        trunk_passes = sum(len(chunk.company) for chunk in chunks) if self._split.first_top_layer else 0
+        trunk_passes = sum(len(chunk.trunk_batches) for chunk in chunks) if self._split.first_top_layer else 0
         total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
         for _ in track(passes, description, total):
             pass

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
-from activelora.modeling.packing import Pack, places_read
+from activelora.modeling.packing import Pack, indices_read
 
 
 class Finals:
@@ -23,28 +23,28 @@ class Finals:
     def __init__(self, states_BTD: torch.Tensor, batch: Sequence[Pack]) -> None:
         self._states_BTD = states_BTD
         self._batch = batch
-        self._places = [(index, path) for index, pack in enumerate(batch) for path in pack.paths]
+        self._paths = [(index, path) for index, pack in enumerate(batch) for path in pack.paths]
 
-    def places(self, counts: Sequence[int]) -> list[int]:
-        """Return where the last tokens of each row are, among the B·T: so many of each, one row after the other."""
-        return places_read(self._batch, counts, self._states_BTD.shape[1])
+    def indices(self, counts: Sequence[int]) -> list[int]:
+        """Return the indices of each row's last tokens among the B·T, ``counts`` of each, one row after the other."""
+        return indices_read(self._batch, counts, self._states_BTD.shape[1])
 
-    def at(self, places: Sequence[int]) -> torch.Tensor:
-        """Return the states (S, D) at some places."""
-        where = torch.tensor(places, dtype=torch.long, device=self._states_BTD.device)
+    def at(self, indices: Sequence[int]) -> torch.Tensor:
+        """Return the states (S, D) at some indices among the B·T."""
+        where = torch.tensor(indices, dtype=torch.long, device=self._states_BTD.device)
         return self._states_BTD.flatten(0, 1)[where]
 
     def last(self) -> torch.Tensor:
         """Return the state of every row's last token, shape (R, D)."""
-        return self.at(self.places([1] * len(self._places)))
+        return self.at(self.indices([1] * len(self._paths)))
 
     def sums(self, counts: Sequence[int]) -> torch.Tensor:
-        """Return the sum of each row's first states, so many of them, in float32, shape (R, D)."""
+        """Return the sum of each row's first states, ``counts`` of them, in float32, shape (R, D)."""
         size, width = self._states_BTD.shape[:2]
         most = max(len(pack.rows) for pack in self._batch)
         counted_BRT = torch.zeros(size, most, width)
         of_row = [(index, number) for index, pack in enumerate(self._batch) for number in range(len(pack.rows))]
-        for where, (_, path), count in zip(of_row, self._places, counts, strict=True):
+        for where, (_, path), count in zip(of_row, self._paths, counts, strict=True):
             counted_BRT[where][list(path[:count])] = 1.0
         found_BRD = counted_BRT.to(self._states_BTD.device) @ self._states_BTD.float()
         packs, numbers = (torch.tensor(part, device=found_BRD.device) for part in zip(*of_row, strict=True))

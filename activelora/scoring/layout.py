@@ -20,12 +20,12 @@ class Row:
     """One row to run: the prompt, and for scoring by text the answer after it.
 
     Attributes:
-        item: Index of the item among the results; −1 for one that is company only.
+        item: Index of the item among the results; −1 for a padding row.
         answer: Index of the answer, or None if all are read off the last position; by the chain rule, number of the row
             among the item's.
         ids: Token ids to run.
         targets: Ids whose likelihood counts: the answer's own, or the candidates for the next token.
-        paths: By the chain rule: the answers whose likelihood this row tells, by index, each with its ids.
+        paths: Answers whose likelihood this row tells by the chain rule, by index, each with its ids.
     """
 
     item: int
@@ -58,13 +58,13 @@ class Chunk:
         rows: The rows.
         prefix_length: P, how many leading tokens they share.
         batches: The rows that are wanted, packed, in batches of like lengths.
-        company: All rows so, whether they are wanted or not: as the trunk runs them.
+        trunk_batches: All rows so, padding rows too: as the trunk runs them.
     """
 
     rows: list[Row]
     prefix_length: int
     batches: list[list[Pack]]
-    company: list[list[Pack]]
+    trunk_batches: list[list[Pack]]
 
     @property
     def prefix(self) -> tuple[int, ...]:
@@ -81,19 +81,21 @@ class Listing:
     """Items to run.
 
     Attributes:
-        encoded: The items, and any that are only to keep them company in the trunk.
-        places: Index of each among the results; −1 for one that is company only.
+        encoded: The items, and any that are padding rows in the trunk only, so that rounding stays the same.
+        result_indices: Index of each among the results; −1 for a padding row.
         keep: Whether the same items will be run again, so that their trunk states are worth keeping.
     """
 
     encoded: list[EncodedItem]
-    places: Sequence[int]
+    result_indices: Sequence[int]
     keep: bool
 
     @property
     def wanted(self) -> list[EncodedItem]:
         """The items that are wanted, in the results' order."""
-        order = sorted((place, index) for index, place in enumerate(self.places) if place >= 0)
+        order = sorted(
+            (result_index, index) for index, result_index in enumerate(self.result_indices) if result_index >= 0
+        )
         return [self.encoded[index] for _, index in order]
 
     def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool) -> Chunk | None:
@@ -106,16 +108,16 @@ class Listing:
             batch_tokens: Padded tokens of a batch, without the prefix.
             packing: Whether rows that begin alike may be run as one.
         """
-        places = self.places[begin:end]
-        if max(places, default=-1) < 0:
+        result_indices = self.result_indices[begin:end]
+        if max(result_indices, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], places, scoring), batch_tokens, packing)
+        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing)
 
 
-def rows_of(items: list[EncodedItem], places: Sequence[int], scoring: Scoring) -> list[Row]:
+def rows_of(items: list[EncodedItem], result_indices: Sequence[int], scoring: Scoring) -> list[Row]:
     """Return the rows to run for some items with these indices; see :meth:`Listing.chunk`."""
     rows = []
-    for index, item in zip(places, items, strict=True):
+    for index, item in zip(result_indices, items, strict=True):
         if scoring == "chain":
             rows += [
                 Row(index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
@@ -138,11 +140,11 @@ def shared_prefix(rows: list[Row]) -> int:
 def chunk_of(rows: list[Row], batch_tokens: int, packing: bool) -> Chunk:
     """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
     prefix_length = shared_prefix(rows)
-    company = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
+    trunk_batches = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
     wanted = [index for index, row in enumerate(rows) if row.item >= 0]
     if len(wanted) == len(rows):
-        return Chunk(rows, prefix_length, company, company)
-    return Chunk(rows, prefix_length, _batches(rows, wanted, prefix_length, batch_tokens, packing), company)
+        return Chunk(rows, prefix_length, trunk_batches, trunk_batches)
+    return Chunk(rows, prefix_length, _batches(rows, wanted, prefix_length, batch_tokens, packing), trunk_batches)
 
 
 def _batches(

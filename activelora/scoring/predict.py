@@ -21,7 +21,7 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Posterior, Setting
 from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
-from activelora.modeling.trunk_states import kept_states
+from activelora.modeling.trunk_states import trunk_state_cache
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
@@ -55,22 +55,22 @@ class Predictor:
         base = load_base(config.model)
         encoder = Encoder(base.tokenizer, config.task)
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
-        kept = kept_states(config.resources.trunk_cache_gb)
+        trunk_cache = trunk_state_cache(config.resources.trunk_cache_gb)
         tokens = batch_tokens(config.scoring, base)
         if round_ == 0:
-            engine = Engine(base, encoder, first_top_layer, tokens, kept)
+            engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
             setting = Setting(base, encoder, config, campaign.seed("mask", round_))
             with _posterior(campaign, round_, setting) as posterior:
-                engine = Engine(base, encoder, first_top_layer, tokens, kept)
+                engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
                 yield cls(engine, posterior)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
 
-    def among(self, roster: Sequence[Item]) -> Predictor:
+    def among(self, all_items: Sequence[Item]) -> Predictor:
         """Return a predictor for items that are some of these: :meth:`activelora.scoring.engine.Engine.among`."""
-        return Predictor(self._engine.among(roster), self._posterior)
+        return Predictor(self._engine.among(all_items), self._posterior)
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
@@ -80,7 +80,7 @@ class Predictor:
         Args:
             items: N items.
             num_samples: K. 0 is the best single prediction without sampling, in one sample.
-            description: For the progress display.
+            description: Text of the progress display.
 
         Returns:
             Shape (N, K, C), natural logarithms; −inf where an item has fewer than C answers. For label sets
@@ -123,7 +123,7 @@ class Predictor:
             items: N items.
             answers: Their texts as token ids: the model's own, or gold ones by :meth:`encode_text`.
             num_samples: K. 0 is the model without dropout, in one sample.
-            description: For the progress display.
+            description: Text of the progress display.
         """
         samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
         return rescore(self._engine, items, answers, self._sampler(), samples, description)

@@ -52,12 +52,12 @@ def _read_tokens(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], fin
 def _read_texts(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
     """Write the answers' scores: a text's mean log p of its tokens, a path's sum (chain rule)."""
     counts = [row.num_read for row in rows]
-    places = finals.places(counts)
+    indices = finals.indices(counts)
     positions = [position for row in rows for position in row.positions_read]
     firsts = np.cumsum([0, *counts[:-1]]).tolist()
     wanted = [_answers(row, first) for row, first in zip(rows, firsts, strict=True)]
     reads = [read for answers in wanted for _, reads in answers for read in reads]
-    log_probs = iter(_log_probs_at(head, finals, places, positions, reads))
+    log_probs = iter(_log_probs_at(head, finals, indices, positions, reads))
     for row, answers in zip(rows, wanted, strict=True):
         for answer, of_answer in answers:
             total = sum(next(log_probs) for _ in of_answer)
@@ -65,19 +65,19 @@ def _read_texts(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], fina
 
 
 def _log_probs_at(
-    head: Any, finals: Finals, places: list[int], positions: list[int], reads: list[tuple[int, int]]
+    head: Any, finals: Finals, indices: list[int], positions: list[int], reads: list[tuple[int, int]]
 ) -> list[float]:
-    """Return log p of a token at a position, for every read; places that rows share are projected once.
+    """Return log p of a token at a position, for every read; tokens that rows share are projected once.
 
     Args:
         head: The model's output head.
         finals: The final states.
-        places: S places in them.
-        positions: The places' positions in their texts.
-        reads: Numbers of places, each with a token.
+        indices: Indices of S tokens in them.
+        positions: Positions of these tokens in their texts.
+        reads: Numbers of these indices, each with the token that is read there.
     """
-    distinct, first_of, number_of = np.unique(places, return_index=True, return_inverse=True)
-    numbers, tokens = number_of[[place for place, _ in reads]], np.array([token for _, token in reads])
+    distinct, first_of, number_of = np.unique(indices, return_index=True, return_inverse=True)
+    numbers, tokens = number_of[[number for number, _ in reads]], np.array([token for _, token in reads])
     found = np.empty(len(reads))
     for begin in range(0, len(distinct), BLOCK_POSITIONS):
         block = slice(begin, begin + BLOCK_POSITIONS)
@@ -93,7 +93,7 @@ def _log_probs_at(
 
 
 def _answers(row: Row, first: int) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Return the answers that a row tells of, by index, each with its tokens and the numbers of their places."""
+    """Return the answers that a row tells of, by index, each with its tokens and the numbers of their indices."""
     answers = row.paths or ((row.answer or 0, row.targets),)
     return [(answer, [(first + step, token) for step, token in enumerate(ids)]) for answer, ids in answers]
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import DynamicCache
 
-from activelora.modeling.packing import Pack, layout_of, places_read
+from activelora.modeling.packing import Pack, indices_read, layout_of
 from activelora.modeling.split import expand_cache
 from activelora.scoring.batch_size import Halving
 
 Compute = Callable[..., torch.Tensor]
-"""Inputs (B, T) or (B, T, D), the prefix's keys and values, what is not plainly causal and, for the top, the places
+"""Inputs (B, T) or (B, T, D), the prefix's keys and values, what is not plainly causal and, for the top, the tokens
 that are read → states (B, T, D)."""
 MOST_READ = 0.5
-"""Share of the places that may be read for it to pay to leave the others out."""
+"""Share of the tokens that may be read for it to pay to leave the others out."""
 
 
 class Runner:
@@ -54,7 +54,7 @@ class Runner:
             batch: B packs.
             cache: Keys and values of the prefix, if there is one.
             prefix_length: P.
-            counts: For each row how many of its last tokens are read, if no other token is.
+            counts: Number of each row's last tokens that are read, if no other token is.
 
         Raises:
             ModelError: Memory runs out for a single row.
@@ -67,7 +67,7 @@ class Runner:
             if counts is None:
                 return self._compute(*arguments)
             before = sum(len(pack.rows) for pack in batch[: rows.start])
-            return self._compute(*arguments, self._places(batch[rows], counts[before:], inputs.shape[1]))
+            return self._compute(*arguments, self._indices(batch[rows], counts[before:], inputs.shape[1]))
 
         def row_by_row(index: int) -> torch.Tensor:
             found: list[torch.Tensor] = []
@@ -80,12 +80,12 @@ class Runner:
 
         return self._halving.run(some, inputs.shape[0], inputs.shape[1], row_by_row if layout is not None else None)
 
-    def _places(self, batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> torch.Tensor | None:
-        """Return the places that are read, each once; None where they are too many."""
-        places = sorted(set(places_read(batch, counts, num_tokens)))
-        if len(places) > MOST_READ * len(batch) * num_tokens:
+    def _indices(self, batch: Sequence[Pack], counts: Sequence[int], num_tokens: int) -> torch.Tensor | None:
+        """Return the indices of the tokens that are read, each once; None where they are too many."""
+        indices = sorted(set(indices_read(batch, counts, num_tokens)))
+        if len(indices) > MOST_READ * len(batch) * num_tokens:
             return None
-        return torch.tensor(places, device=self._like.device)
+        return torch.tensor(indices, device=self._like.device)
 
 
 def for_batch(cache: DynamicCache | None, batch_size: int) -> DynamicCache | None:

@@ -30,9 +30,9 @@ def score_table(
         item_ids: N ids.
         log_probs_NKC: The samples; for label sets (N, K, C, 2), whose measures are means over the labels, and which
             give no distribution over answers.
-        values_C: For regression, the numbers that the answers stand for: adds the variance measures.
+        values_C: Numbers that the answers of a regression stand for: adds the variance measures.
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
-        embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that are there as company only.
+        embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that have a label already.
         labeled: Ids of those.
         gradient_lengths_N: Add the column ``expected_gradient_length``.
     """
@@ -66,8 +66,8 @@ def text_score_table(
     Args:
         item_ids: N ids.
         measures: Name to scores_N.
-        embeddings_ND: As there.
-        labeled: As there.
+        embeddings_ND: Embeddings of the items; None leaves them out.
+        labeled: Ids of the items that have a label already.
     """
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     columns |= {name: pa.array(scores_N, pa.float64()) for name, scores_N in measures.items()}

@@ -40,8 +40,8 @@ def write_answers(
         engine: Knows the model.
         items: N items.
         sampler: Its sample None is the model that writes.
-        max_tokens: Where an answer is cut.
-        description: For the progress display.
+        max_tokens: Tokens after which an answer is cut.
+        description: Text of the progress display.
     """
     prompts = [one.prompt_ids for one in engine.encoder.encode(items)]
     batches: list[list[int]] = []
@@ -76,7 +76,7 @@ def rescore(
         answers: Their texts as ids, at least one each.
         sampler: Puts a sample into effect.
         samples: K sample numbers; None is the model without dropout.
-        description: For the progress display.
+        description: Text of the progress display.
 
     Returns:
         Token scores of each item, and embeddings (N, D): the mean last hidden state over the prompt and the samples.
@@ -88,7 +88,7 @@ def rescore(
 
     def read(index: int, rows: list[Row], finals: Finals) -> None:
         counts = [row.num_read for row in rows]
-        for row, hidden_TD in zip(rows, torch.split(finals.at(finals.places(counts)), counts), strict=True):
+        for row, hidden_TD in zip(rows, torch.split(finals.at(finals.indices(counts)), counts), strict=True):
             positions = torch.tensor(row.positions_read, device=hidden_TD.device)
             logits_TV = project(head, hidden_TD, Rows(torch.zeros_like(positions), positions))
             log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
@@ -113,7 +113,7 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
     Args:
         base: The model as it is in effect now.
         prompts: B prompts.
-        max_tokens: Where a continuation is cut.
+        max_tokens: Tokens after which a continuation is cut.
         end: The token after which it is complete; part of the result.
     """
     ids_BT, mask_BT = _padded_left(prompts, base.device)

@@ -27,19 +27,19 @@ class Trunk:
     """Runs the layers below the first adapted one.
 
     All rows of a chunk are run, in packs and batches that do not depend on which are wanted: rounding depends on
-    company.
+    all that is run together.
 
     Args:
         split: The model in two parts.
         like: A tensor of its device and dtype.
-        kept: Where states are kept across runs, if anywhere.
+        trunk_cache: Store of states across runs, if there is one.
     """
 
-    def __init__(self, split: SplitDecoder, like: torch.Tensor, kept: TrunkStates | None) -> None:
+    def __init__(self, split: SplitDecoder, like: torch.Tensor, trunk_cache: TrunkStates | None) -> None:
         self._split = split
         self._runner = Runner(split.trunk, like)
         self._device = like.device
-        self._kept = kept
+        self._trunk_cache = trunk_cache
 
     def states(self, chunk: Chunk, keep: bool) -> Generator[None, None, States]:
         """Return the states of a chunk; with an empty trunk, the token ids.
@@ -48,24 +48,26 @@ class Trunk:
 
         Args:
             chunk: The rows.
-            keep: Whether to look for kept states, and to keep these.
+            keep: Whether to look for stored states, and to store these.
         """
         if self._split.first_top_layer == 0:
             prefix = self._tensor([chunk.prefix]) if chunk.prefix_length else None
             return prefix, [self._tensor([pack.ids for pack in batch]) for batch in chunk.batches]
-        kept = self._kept if keep else None
-        key = self._key(chunk) if kept is not None else ""
-        states_MD = kept.get(key) if kept is not None else None
+        trunk_cache = self._trunk_cache if keep else None
+        key = self._key(chunk) if trunk_cache is not None else ""
+        states_MD = trunk_cache.get(key) if trunk_cache is not None else None
         if states_MD is None:
             states_MD = yield from self._compute(chunk)
             # Halves round in another way: whoever finds states must not see what memory there was.
-            if kept is not None and not self._runner.has_halved:
-                kept.put(key, states_MD)
+            if trunk_cache is not None and not self._runner.has_halved:
+                trunk_cache.put(key, states_MD)
         return self._batched(chunk, states_MD.to(self._device))
 
     def _key(self, chunk: Chunk) -> str:
-        ids = [[pack.ids for pack in batch] for batch in chunk.company]
-        trees = [[pack.ends for pack in batch] for batch in chunk.company if any(not pack.is_plain for pack in batch)]
+        ids = [[pack.ids for pack in batch] for batch in chunk.trunk_batches]
+        trees = [
+            [pack.ends for pack in batch] for batch in chunk.trunk_batches if any(not pack.is_plain for pack in batch)
+        ]
         return self._split.states_key([[chunk.prefix], *ids, *trees])
 
     def _compute(self, chunk: Chunk) -> Generator[None, None, torch.Tensor]:
@@ -74,7 +76,7 @@ class Trunk:
         cache = DynamicCache() if chunk.prefix_length else None
         if cache is not None:
             parts.append(self._split.trunk(self._tensor([chunk.prefix]), cache)[0])
-        for batch in chunk.company:
+        for batch in chunk.trunk_batches:
             ids_BT = self._tensor([pack.ids for pack in batch])
             hidden_BTD = self._runner.run(ids_BT, batch, cache, chunk.prefix_length)
             parts += [hidden_TD[: len(pack.ids)] for pack, hidden_TD in zip(batch, hidden_BTD, strict=True)]
@@ -85,21 +87,23 @@ class Trunk:
         """Return the prefix's states and those of the wanted packs, padded again."""
         of_row: dict[int, NDArray[np.int64]] = {}
         at = chunk.prefix_length
-        for pack in (pack for batch in chunk.company for pack in batch):
+        for pack in (pack for batch in chunk.trunk_batches for pack in batch):
             of_row |= {row: np.add(path, at) for row, path in zip(pack.rows, pack.paths, strict=True)}
             at += len(pack.ids)
         batches = [
-            nn.utils.rnn.pad_sequence([states_MD[self._places(pack, of_row)] for pack in batch], batch_first=True)
+            nn.utils.rnn.pad_sequence(
+                [states_MD[self._state_indices(pack, of_row)] for pack in batch], batch_first=True
+            )
             for batch in chunk.batches
         ]
         return states_MD[None, : chunk.prefix_length] if chunk.prefix_length else None, batches
 
-    def _places(self, pack: Pack, of_row: dict[int, NDArray[np.int64]]) -> torch.Tensor:
+    def _state_indices(self, pack: Pack, of_row: dict[int, NDArray[np.int64]]) -> torch.Tensor:
         """Return where the states of a pack's tokens are: another pack may have had the same rows."""
-        places_T = np.empty(len(pack.ids), dtype=np.int64)
+        indices_T = np.empty(len(pack.ids), dtype=np.int64)
         for row, path in zip(pack.rows, pack.paths, strict=True):
-            places_T[list(path)] = of_row[row]
-        return torch.from_numpy(places_T).to(self._device)
+            indices_T[list(path)] = of_row[row]
+        return torch.from_numpy(indices_T).to(self._device)
 
     def _tensor(self, ids: Sequence[tuple[int, ...]]) -> torch.Tensor:
         """Pad on the right: causal attention keeps padding from reaching any token that counts."""

@@ -34,10 +34,10 @@ class Plan:
     """What two-stage scoring is to do.
 
     Attributes:
-        share: Of the candidates, that the second stage samples.
-        batch: Items that will be selected: at least as many are sampled, and recall is that of so many.
+        share: Share of the candidates that the second stage samples, in (0, 1].
+        batch: Items that will be selected: at least as many are sampled, and recall is that of as many.
         measures: Measures whose top the recall is of.
-        seed: Of the draw that audits.
+        seed: Seed of the draw that audits.
         adjust: Corrects log-probabilities (N, K, C), for example for the label prior.
         values_C: The numbers that a regression's answers stand for; None for other tasks.
     """
@@ -55,8 +55,8 @@ class Staged:
     """What two-stage scoring found.
 
     Attributes:
-        log_probs_NKC: Of all items; one that was not sampled has K times what the pass without sampling says.
-        embeddings_ND: Of the pass without sampling; None unless wanted.
+        log_probs_NKC: Log-probabilities of all items; one that was not sampled has K times those without sampling.
+        embeddings_ND: Embeddings of the pass without sampling; None unless wanted.
         metrics: ``two_stage_sampled`` and ``two_stage_audited``, numbers of items; ``two_stage_recall``, estimated.
     """
 

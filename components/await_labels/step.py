@@ -108,7 +108,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     if collected.num_rounded:
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known, campaign.config.labeling)
-    votes = [one for one in records if one["item_id"] not in request.known or one not in _standing(request, one)]
+    votes = [one for one in records if one["item_id"] not in request.known or one not in _earlier_votes(request, one)]
     agreement = round_agreement(request, collected, _labels_now(request, records))
     if agreement is not None:
         attempt.write_json(AGREEMENT_FILE, agreement.as_json())
@@ -153,7 +153,7 @@ def _decision_details(request: Request, decision: Decision, now: datetime) -> di
     }
 
 
-def _standing(request: Request, record: Record) -> Sequence[Record]:
+def _earlier_votes(request: Request, record: Record) -> Sequence[Record]:
     """Return the votes of earlier rounds on an item: a disputed correction records them again beside the new ones."""
     return request.known[record["item_id"]].current
 

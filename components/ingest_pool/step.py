@@ -29,7 +29,7 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
 
     Args:
         campaign: The campaign.
-        columnar_bytes: As :func:`survey_data` takes it.
+        columnar_bytes: Size of a pool, in bytes, from which on it is read by columns, with the same result.
     """
     unit, campaign = Unit("ingest_pool"), snapshot_of(campaign).campaign
     if done := campaign.manifest(unit):

@@ -47,12 +47,12 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     attempt.reads(campaign.require(Unit("ingest_pool")))
     labeled = label_snapshot(seen, round_).labels
     needs = needs_of(campaign.config.acquisition)
-    roster = shard_items(campaign, shard)
-    items = [item for item in roster if EMBEDDINGS in needs or item.item_id not in labeled]
+    all_items = shard_items(campaign, shard)
+    items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
     if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
-        table, num_samples, staged = _table(attempt, items, roster, needs, labeled)
+        table, num_samples, staged = _table(attempt, items, all_items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
         attempt.write_table("scores.parquet", unscored_table(item_ids))
@@ -64,7 +64,7 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
 def _table(
     attempt: Attempt,
     items: list[Item],
-    roster: list[Item],
+    all_items: list[Item],
     needs: frozenset[str],
     labeled: Mapping[str, Label],
 ) -> tuple[pa.Table, int, dict[str, float]]:
@@ -72,9 +72,9 @@ def _table(
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
     if task.kind.writes:
         measures, prompts_ND, num_samples = _predict_texts(attempt, items)
-        kept_ND = prompts_ND if EMBEDDINGS in needs else None
-        return text_score_table(item_ids, measures, embeddings_ND=kept_ND, labeled=labeled), num_samples, {}
-    log_probs_NKC, embeddings_ND, staged = _predict(attempt, items, roster, labeled, EMBEDDINGS in needs)
+        embeddings_ND = prompts_ND if EMBEDDINGS in needs else None
+        return text_score_table(item_ids, measures, embeddings_ND=embeddings_ND, labeled=labeled), num_samples, {}
+    log_probs_NKC, embeddings_ND, staged = _predict(attempt, items, all_items, labeled, EMBEDDINGS in needs)
     table = score_table(
         item_ids,
         log_probs_NKC,
@@ -111,7 +111,7 @@ def _predict_texts(
 
 
 def _predict(
-    attempt: Attempt, items: list[Item], roster: list[Item], labeled: Mapping[str, Label], with_embeddings: bool
+    attempt: Attempt, items: list[Item], all_items: list[Item], labeled: Mapping[str, Label], with_embeddings: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, dict[str, float]]:
     """Return log_probs_NKC, corrected for the label prior where asked, embeddings_ND if wanted, and metrics."""
     from activelora.scoring.predict import Predictor
@@ -131,7 +131,7 @@ def _predict(
 
     num_samples = 0 if round_ == 0 else config.scoring.num_samples
     with Predictor.load(campaign, round_) as loaded:
-        predictor = loaded.among(roster)
+        predictor = loaded.among(all_items)
         if config.scoring.two_stage is not None and num_samples > 0:
             candidates = [index for index, item in enumerate(items) if item.item_id not in labeled]
             plan = _plan(campaign, config.scoring.two_stage, adjust)

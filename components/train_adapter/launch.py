@@ -68,7 +68,7 @@ def check_processes(config: CampaignConfig, train: TrainResources, num_processes
     """Check what `activelora check` has checked with the number of processes in the file.
 
     Raises:
-        ConfigError: The method, or the batch size, does not go with so many.
+        ConfigError: The method, or the batch size, does not go with that number.
     """
     asked = train.model_copy(update={"num_nodes": 1, "num_processes": num_processes})
     resources = config.resources.model_copy(update={"train": asked})
@@ -89,8 +89,8 @@ def launch(campaign: Campaign, unit: Unit, train: TrainResources, num_processes:
     Args:
         campaign: The campaign.
         unit: train_adapter of the round.
-        train: Of :func:`train_here`.
-        num_processes: Of :func:`processes_here`.
+        train: Resources from :func:`train_here`.
+        num_processes: Number of processes, from :func:`processes_here`.
 
     Raises:
         TrainingError: One of them failed. The others are stopped.

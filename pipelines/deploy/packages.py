@@ -100,7 +100,7 @@ def publish_model(config: CampaignConfig, say: Callable[[str], None], *, dry: bo
     cache = config.resources.model_cache
     if config.model.base != builtin.NAME or cache is None or cache.uri is None:
         return
-    place = published.place_in(cache.uri, builtin.NAME, config.model.revision)
+    place = published.cached_model_uri(cache.uri, builtin.NAME, config.model.revision)
     if dry:
         say(f"would publish {builtin.NAME} at {place}, unless it is there")
     elif published.find(place) is None:

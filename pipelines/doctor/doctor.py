@@ -211,13 +211,13 @@ def _check_storage(campaign_uri: str | None) -> Finding:
 def _check_model(config: CampaignConfig) -> Iterator[Finding]:
     """Look for a model that pods fetch from an object store."""
     from activelora.modeling.builtin import NAME
-    from activelora.modeling.published import find, place_in
+    from activelora.modeling.published import cached_model_uri, find
 
     base, cache = config.model.base, config.resources.model_cache
     if base.startswith("s3://"):
         place, remedy = base, "Publish it with: activelora model push FOLDER s3://bucket/prefix."
     elif cache is not None and cache.uri is not None:
-        place = place_in(cache.uri, base, config.model.revision)
+        place = cached_model_uri(cache.uri, base, config.model.revision)
         remedy = f"{'`activelora submit`' if base == NAME else 'The first run'} publishes it."
     else:
         return

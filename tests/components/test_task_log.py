@@ -181,13 +181,13 @@ def test_lines_are_kept_while_the_task_runs(campaign):
 
 def test_a_long_log_keeps_its_last_whole_lines(campaign):
     unit = Unit("ingest_pool")
-    campaign.store.write(KEY, b'{"message": "old"}\n' * (module.KEPT_BYTES // 19))
+    campaign.store.write(KEY, b'{"message": "old"}\n' * (module.STORED_BYTES // 19))
     log = TaskLog()
     log.keep_in(campaign, unit)
     log.emit(module.logger.makeRecord("x", 20, "f", 1, "new", (), None))
     log.store()
     kept = campaign.store.read(KEY)
-    assert module.KEPT_BYTES - 100 < len(kept) <= module.KEPT_BYTES
+    assert module.STORED_BYTES - 100 < len(kept) <= module.STORED_BYTES
     lines = parsed(kept.decode())
     assert lines[0] == {"message": "old"}
     assert lines[-1]["message"] == "new"

@@ -121,10 +121,12 @@ def test_the_cache_serves_a_hub_id_without_the_hub(tiny_model_path, s3_uri, monk
     """There is no such model on the hub: it can only come from the cache."""
     monkeypatch.setenv(published.CACHE_VARIABLE, s3_uri)
     config = ModelConfig(base="somebody/tiny", revision="abc")
-    published.publish(tiny_model_path, published.place_in(s3_uri, "somebody/tiny", "abc"), "somebody/tiny")
+    published.publish(tiny_model_path, published.cached_model_uri(s3_uri, "somebody/tiny", "abc"), "somebody/tiny")
     assert load_base(config).name == "somebody/tiny"
     assert fetched(config).startswith(os.environ["ACTIVELORA_CACHE"])
-    assert published.place_in(s3_uri, "somebody/tiny", "def") != published.place_in(s3_uri, "somebody/tiny", "abc")
+    assert published.cached_model_uri(s3_uri, "somebody/tiny", "def") != published.cached_model_uri(
+        s3_uri, "somebody/tiny", "abc"
+    )
 
 
 def test_the_built_in_model_comes_from_the_cache(tiny_model_path, tmp_path, s3_uri, monkeypatch):
@@ -132,7 +134,7 @@ def test_the_built_in_model_comes_from_the_cache(tiny_model_path, tmp_path, s3_u
     monkeypatch.setenv(published.CACHE_VARIABLE, s3_uri)
     built_in, second = tmp_path / "cache" / "models" / "smollm2-135m-instruct", tmp_path / "second"
     shutil.copytree(tiny_model_path, built_in)
-    place = published.place_in(s3_uri, "smollm2-135m-instruct", None)
+    place = published.cached_model_uri(s3_uri, "smollm2-135m-instruct", None)
     published.publish(folder_of(ModelConfig()), place, "built in")
     monkeypatch.setenv("ACTIVELORA_CACHE", str(second))
     assert fetched(ModelConfig()) == str(second / "models" / "smollm2-135m-instruct")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from activelora.modeling.split import SplitDecoder
-from activelora.modeling.trunk_states import TrunkStates, kept_states, states_key, trunk_digest
+from activelora.modeling.trunk_states import TrunkStates, states_key, trunk_digest, trunk_state_cache
 
 STATES = torch.arange(12, dtype=torch.float32).reshape(4, 3)
 
@@ -155,4 +155,4 @@ def test_another_number_of_threads_is_another_key(base):
 
 
 def test_nothing_is_kept_where_the_limit_is_zero():
-    assert kept_states(0) is None
+    assert trunk_state_cache(0) is None

@@ -91,7 +91,7 @@ def test_states_are_read_row_by_row():
     rows = [states_BTD[index, list(path)] for index, pack in enumerate(batch) for path in pack.paths]
     assert torch.equal(finals.last(), torch.stack([row[-1] for row in rows]))
     assert torch.equal(
-        finals.at(finals.places([2, 1, 3, 2])), torch.cat([rows[0][-2:], rows[1][-1:], rows[2][-3:], rows[3]])
+        finals.at(finals.indices([2, 1, 3, 2])), torch.cat([rows[0][-2:], rows[1][-1:], rows[2][-3:], rows[3]])
     )
     sums = torch.stack([rows[0][:3].sum(0), rows[1][:1].sum(0), rows[2].sum(0), rows[3][:0].sum(0)])
     torch.testing.assert_close(finals.sums([3, 1, len(rows[2]), 0]), sums)

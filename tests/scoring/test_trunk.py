@@ -23,9 +23,9 @@ def kept(tmp_path):
     return TrunkStates(tmp_path / "trunk", 10_000_000)
 
 
-def run(base, adapted, encoder, items, kept, roster=None):
+def run(base, adapted, encoder, items, kept, all_items=None):
     engine = Engine(base, encoder, first_adapted(adapted), BATCH_TOKENS, kept)
-    engine = engine if roster is None else engine.among(roster)
+    engine = engine if all_items is None else engine.among(all_items)
     return engine.log_probs_and_embeddings(items, MergedSamples(adapted, 0.3, seed=9), [None, 0, 1], "test")
 
 
@@ -37,12 +37,12 @@ def same(left, right):
 def test_warm_and_cold_are_the_same_bytes_in_every_round(base, adapted, encoder, items, kept, tmp_path):
     """Each round leaves out what was labelled. Its scores must not know whether earlier rounds ran here."""
     for left in (items, [items[i] for i in (0, 3, 4, 7)], items[6:7]):
-        warm = run(base, adapted, encoder, left, kept, roster=items)
-        cold = run(base, adapted, encoder, left, None, roster=items)
+        warm = run(base, adapted, encoder, left, kept, all_items=items)
+        cold = run(base, adapted, encoder, left, None, all_items=items)
         fresh = run(base, adapted, encoder, left, TrunkStates(tmp_path / f"fresh-{len(left)}", 10_000_000), items)
         same(warm, cold)
         same(warm, fresh)
-        again = run(base, adapted, encoder, left, kept, roster=items)
+        again = run(base, adapted, encoder, left, kept, all_items=items)
         same(warm, again)
 
 
@@ -59,10 +59,10 @@ def test_the_trunk_runs_once_a_campaign(base, encoder, items, kept):
 
 
 @pytest.mark.parametrize("chunk_items", [3, 512])
-def test_items_of_a_roster_equal_the_slow_computation(base, adapted, encoder, items, kept, chunk_items, monkeypatch):
+def test_items_among_others_equal_the_slow_computation(base, adapted, encoder, items, kept, chunk_items, monkeypatch):
     monkeypatch.setattr(engine_module, "CHUNK_ITEMS", chunk_items)
     left = [items[i] for i in (7, 1, 4)]
-    fast, _ = run(base, adapted, encoder, left, kept, roster=items)
+    fast, _ = run(base, adapted, encoder, left, kept, all_items=items)
     assert_same(fast, slow_log_probs(base, encoder, left, UnmergedSamples(adapted, 0.3, seed=9), [None, 0, 1]))
 
 
@@ -81,7 +81,7 @@ def test_rows_of_an_item_stay_together(base, adapted, kept):
     np.testing.assert_allclose(part, whole[[3, 1]], atol=1e-5)
 
 
-def test_items_that_are_not_in_the_roster_are_refused(base, encoder, items):
+def test_items_that_are_not_among_all_items_are_refused(base, encoder, items):
     with pytest.raises(ValueError, match=r"1 items are none .*item-7"):
         Engine(base, encoder, 2, BATCH_TOKENS).among(items[:7]).log_probs(items, UnmergedSamples, [None], "test")
 

@@ -29,7 +29,7 @@ CHAIN_ROWS = 4
 class _Row:
     """Tokens to run: of a whole item, of one answer by text, or of the answers on one path (chain rule)."""
 
-    place: int
+    batch_index: int
     answer: int | None
     ids: tuple[int, ...]
     targets: tuple[int, ...]
@@ -75,8 +75,8 @@ class AnswerScores:
 
     def run(self, batch: Sequence[int]) -> torch.Tensor:
         """Return scores_BC of a batch, −inf where an item has fewer answers."""
-        rows = [row for place, index in enumerate(batch) for row in self._rows(place, self._items[index])]
-        self.owners = [batch[row.place] for row in rows]
+        rows = [row for batch_index, index in enumerate(batch) for row in self._rows(batch_index, self._items[index])]
+        self.owners = [batch[row.batch_index] for row in rows]
         device = self._base.device
         ids_RT = nn.utils.rnn.pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True).to(device)
         lengths_R = torch.tensor([len(row.ids) for row in rows], device=device)
@@ -86,8 +86,8 @@ class AnswerScores:
                 hooks.callback(layer.register_forward_hook(self._keeper(name)).remove)
             final_RTD = self._split.top(self._split.trunk(ids_RT))
         scores_BC = torch.full((len(batch), self.num_answers), -torch.inf, device=device)
-        places, answers, values = self._read(rows, final_RTD)
-        return scores_BC.index_put((torch.tensor(places), torch.tensor(answers)), torch.cat(values))
+        batch_indices, answers, values = self._read(rows, final_RTD)
+        return scores_BC.index_put((torch.tensor(batch_indices), torch.tensor(answers)), torch.cat(values))
 
     def differentiate(self, scalar: torch.Tensor) -> None:
         """Compute the scalar's gradients by the outputs of every A and B; the graph stays for the next one."""
@@ -119,20 +119,22 @@ class AnswerScores:
 
         return keep
 
-    def _rows(self, place: int, item: EncodedItem) -> list[_Row]:
+    def _rows(self, batch_index: int, item: EncodedItem) -> list[_Row]:
         if self._scoring == "token":
-            return [_Row(place, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids))]
+            return [_Row(batch_index, None, item.prompt_ids, tuple(ids[0] for ids in item.answer_ids))]
         if self._scoring == "chain":
             return [
-                _Row(place, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
+                _Row(batch_index, number, item.prompt_ids + paths[0][1][:-1], paths[0][1], paths)
                 for number, paths in enumerate(grouped_paths(item.answer_ids))
             ]
-        return [_Row(place, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)]
+        return [
+            _Row(batch_index, answer, item.prompt_ids + ids[:-1], ids) for answer, ids in enumerate(item.answer_ids)
+        ]
 
     def _read(self, rows: list[_Row], final_RTD: torch.Tensor) -> tuple[list[int], list[int], list[torch.Tensor]]:
         """Return the rows' scores and where in scores_BC they belong."""
         head = self._base.model.get_output_embeddings()
-        places: list[int] = []
+        batch_indices: list[int] = []
         answers: list[int] = []
         values: list[torch.Tensor] = []
         for row, hidden_TD in zip(rows, final_RTD, strict=True):
@@ -140,7 +142,7 @@ class AnswerScores:
             if row.answer is None:
                 values.append(head.weight[targets].float() @ hidden_TD[len(row.ids) - 1].float())
                 answers += range(len(row.targets))
-                places += [row.place] * len(row.targets)
+                batch_indices += [row.batch_index] * len(row.targets)
                 continue
             begin = len(row.ids) - len(row.targets)
             log_probs_TV = torch.log_softmax(head(hidden_TD[begin : len(row.ids)]).float(), dim=-1)
@@ -148,5 +150,5 @@ class AnswerScores:
                 found_T = log_probs_TV[range(len(ids)), ids]
                 values.append((found_T.sum() if row.paths else found_T.mean())[None])
                 answers.append(answer)
-                places.append(row.place)
-        return places, answers, values
+                batch_indices.append(row.batch_index)
+        return batch_indices, answers, values

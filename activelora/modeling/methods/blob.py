@@ -72,7 +72,7 @@ class Draws:
     Args:
         means: Parameters by name, A's among them.
         rhos: ρ_RI of every A, by name.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, means: Mapping[str, torch.Tensor], rhos: Mapping[str, torch.Tensor], seed: int) -> None:
@@ -191,7 +191,7 @@ def _initial_rhos(adapted: PeftModel, config: BlobConfig, previous: Path | None)
     """Return the last round's ρ, or the square root of the initial standard deviation."""
     means = {name: weight for name, weight in lora.weights_by_name(adapted).items() if name.endswith("lora_A.weight")}
     if previous is not None:
-        kept = load_file(previous / POSTERIOR_FILE)
-        return {name: nn.Parameter(kept[name].to(mean.device)) for name, mean in means.items()}
+        stored = load_file(previous / POSTERIOR_FILE)
+        return {name: nn.Parameter(stored[name].to(mean.device)) for name, mean in means.items()}
     start = math.sqrt(config.initial_std)
     return {name: nn.Parameter(torch.full_like(mean.data, start, dtype=torch.float32)) for name, mean in means.items()}

@@ -81,7 +81,7 @@ class CLoraTrainee:
         """Switch on noise, LoRA's dropout, and the memory that the KL is computed from."""
         noise = {name: FreshNoise(self.config.noise) for name in self._layers}
         layers = list(self._layers.values())
-        with self._plain.training(), noisy(self._layers, noise), recorded(layers), _told_its_rows(self._head):
+        with self._plain.training(), noisy(self._layers, noise), recorded(layers), _given_rows(self._head):
             yield
 
     def penalty(self, step: int, total_steps: int) -> torch.Tensor | None:
@@ -97,8 +97,8 @@ class CLoraTrainee:
 
 
 @contextmanager
-def _told_its_rows(head: nn.Module) -> Iterator[None]:
-    """Have the output head told which tokens it gets, adapted or not: the last of each sequence ends it."""
+def _given_rows(head: nn.Module) -> Iterator[None]:
+    """Give the output head the rows of the tokens it gets, adapted or not: the last of each sequence ends it."""
     if hasattr(head, "rows"):
         yield
         return

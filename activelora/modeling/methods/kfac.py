@@ -44,7 +44,7 @@ class Factor:
     Args:
         width: D, the vectors' length.
         rank: Keep this many directions where D is larger.
-        device: Of the vectors.
+        device: Device of the vectors.
     """
 
     def __init__(self, width: int, rank: int, device: torch.device) -> None:
@@ -102,9 +102,9 @@ class LayerCurvature:
             precision: δ.
         """
         u_OQ, v_IQ = self.outputs.vectors_DQ, self.inputs.vectors_DQ
-        kept_KQQ = u_OQ.T @ noise_KOI @ v_IQ
+        projected_KQQ = u_OQ.T @ noise_KOI @ v_IQ
         shrink_QQ = (self.eigenvalues() + precision).rsqrt() - precision**-0.5
-        drawn_KOI: torch.Tensor = noise_KOI * precision**-0.5 + u_OQ @ (kept_KQQ * shrink_QQ) @ v_IQ.T
+        drawn_KOI: torch.Tensor = noise_KOI * precision**-0.5 + u_OQ @ (projected_KQQ * shrink_QQ) @ v_IQ.T
         return drawn_KOI
 
     def score_covariances(self, slopes_COI: torch.Tensor, precisions_G: torch.Tensor) -> torch.Tensor:
@@ -114,11 +114,11 @@ class LayerCurvature:
             slopes_COI: J: what each of C scores gains from each entry of the weight.
             precisions_G: Values of δ, in double precision.
         """
-        kept_CQ = (self.outputs.vectors_DQ.T @ slopes_COI @ self.inputs.vectors_DQ).flatten(1).double()
+        projected_CQ = (self.outputs.vectors_DQ.T @ slopes_COI @ self.inputs.vectors_DQ).flatten(1).double()
         slopes_CP = slopes_COI.flatten(1).double()
         change_GQ = 1.0 / (self.eigenvalues().flatten().double() + precisions_G[:, None]) - 1.0 / precisions_G[:, None]
         prior_GCC = (slopes_CP @ slopes_CP.T) / precisions_G[:, None, None]
-        return prior_GCC + (kept_CQ * change_GQ[:, None, :]) @ kept_CQ.T
+        return prior_GCC + (projected_CQ * change_GQ[:, None, :]) @ projected_CQ.T
 
 
 def log_evidence(
@@ -127,7 +127,7 @@ def log_evidence(
     """Return Laplace's log marginal likelihood, ``log p(D|θ) − (δ·‖θ‖² + Σ log(1 + h/δ)) / 2``, in nats.
 
     Args:
-        log_likelihood: Of the labels at θ.
+        log_likelihood: Log-likelihood of the labels at θ, in nats.
         square_norm: ‖θ‖² of the trained weights; the prior's mean is 0.
         eigenvalues: h, of H; zeros may be left out.
         precision: δ, of the prior.

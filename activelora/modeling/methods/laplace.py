@@ -71,8 +71,8 @@ class LaplacePosterior:
 
     Args:
         adapted: The model with its adapter.
-        folder: Where :meth:`Laplace.fit` saved.
-        setting: Where it is loaded.
+        folder: Folder that :meth:`Laplace.fit` wrote.
+        setting: Base model, encoder and settings that it is loaded with.
     """
 
     def __init__(self, adapted: PeftModel, folder: Path, setting: Setting) -> None:

@@ -41,7 +41,7 @@ class Curvature(NamedTuple):
 
     Attributes:
         layers: Every weight's factors, by its name in the adapter's file.
-        log_likelihood: Of the labels at θ, in nats.
+        log_likelihood: Log-likelihood of the labels at θ, in nats.
         square_norm: ‖θ‖².
     """
 

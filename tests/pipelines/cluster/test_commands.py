@@ -214,7 +214,7 @@ def test_the_built_in_model_is_refused_for_pods(tmp_path, capsys, kfp):
 
 
 def test_the_built_in_model_is_published_for_pods(s3_file, endpoint, kfp, s3_uri, capsys, tmp_path, monkeypatch):
-    from activelora.modeling.published import find, place_in
+    from activelora.modeling.published import cached_model_uri, find
 
     monkeypatch.setenv("ACTIVELORA_CACHE", str(tmp_path / "cache"))
     model = tmp_path / "cache" / "models" / "smollm2-135m-instruct"
@@ -224,7 +224,7 @@ def test_the_built_in_model_is_published_for_pods(s3_file, endpoint, kfp, s3_uri
     document = yaml.safe_load(Path(s3_file).read_text())
     del document["model"]
     document["resources"]["model_cache"] = {"uri": f"{s3_uri}/models"}
-    uri = place_in(f"{s3_uri}/models", "smollm2-135m-instruct", None)
+    uri = cached_model_uri(f"{s3_uri}/models", "smollm2-135m-instruct", None)
     Campaign.create(s3_uri, checked_config(document, where="test"))
     assert main(["submit", s3_uri, "--dry-run"]) == 0
     assert f"would publish smollm2-135m-instruct at {uri}" in capsys.readouterr().err

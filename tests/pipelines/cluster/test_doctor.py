@@ -175,7 +175,7 @@ def test_priorities_need_their_class_and_the_policy(found, fake):
 
 
 def test_a_model_in_an_object_store_is_looked_for(found, tiny_model_path, s3_uri):
-    from activelora.modeling.published import place_in, publish
+    from activelora.modeling.published import cached_model_uri, publish
 
     model = {"base": f"{s3_uri}/tiny"}
     assert found(model=model)["model"].state == "failed"
@@ -187,7 +187,7 @@ def test_a_model_in_an_object_store_is_looked_for(found, tiny_model_path, s3_uri
         "warning",
         "The first run publishes it.",
     )
-    publish(tiny_model_path, place_in(s3_uri, "owner/tiny", None), "owner/tiny")
+    publish(tiny_model_path, cached_model_uri(s3_uri, "owner/tiny", None), "owner/tiny")
     assert found(**cached)["model"].state == "ok"
 
 
