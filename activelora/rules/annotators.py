@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
-from activelora.kinds.registry import get_kind
-from activelora.rules.task import known_kinds
+from activelora.kinds.registry import KINDS, get_kind
 
 if TYPE_CHECKING:
     from activelora.config.campaign import CampaignConfig
@@ -17,7 +16,7 @@ def annotators(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield rules for several annotators, gold questions or soft labels that the rest of the file rules out."""
     kind, labeling = get_kind(config.task.kind), config.labeling
     if labeling.aggregation not in ("majority", *kind.aggregations):
-        kinds = [one.name for one in known_kinds() if labeling.aggregation in one.aggregations]
+        kinds = [one.name for one in KINDS.loadable()[0].values() if labeling.aggregation in one.aggregations]
         problem = f"`{labeling.aggregation}` combines labels of {', '.join(kinds)}, and task.kind is {kind.name}"
         yield Conflict("labeling.aggregation", problem, "Set it to majority, or leave it out.")
     if labeling.gold_questions and not kind.gold_questions:

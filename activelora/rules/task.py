@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from activelora.config import CampaignConfig, TaskConfig
 from activelora.config.conflict import Conflict
-from activelora.errors import ConfigError
 from activelora.kinds.registry import KINDS, get_kind
 from activelora.tasks.task import Kind
 
@@ -51,13 +50,4 @@ def _is_given(task: TaskConfig, name: str) -> bool:
 
 def _owners(setting: str) -> list[str]:
     """Return the kinds that have a setting which not every kind has; none for a setting of all."""
-    return [kind.name for kind in known_kinds() if setting in kind.fields]
-
-
-def known_kinds() -> Iterator[Kind]:
-    """Yield all kinds that can be loaded."""
-    for name in KINDS:
-        try:
-            yield KINDS[name]
-        except ConfigError:  # another package's, which is refused where a campaign names it
-            continue
+    return [kind.name for kind in KINDS.loadable()[0].values() if setting in kind.fields]

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     adapters = "adapters"
     sources = "sources"
     measures = "measures"
+    kinds = "kinds"
 
 
 def list_command(
@@ -72,6 +73,11 @@ def choices(kind: Kind) -> tuple[list[Choice], list[ConfigError]]:
 
         sources, problems = SOURCES.loadable()
         return [Choice(name, source.summary) for name, source in sources.items()], problems
+    if kind is Kind.kinds:
+        from activelora.kinds.registry import KINDS
+
+        kinds, problems = KINDS.loadable()
+        return [Choice(name, one.summary) for name, one in kinds.items()], problems
     from activelora.rules.own_sections import PARTS
 
     section = {Kind.strategies: "acquisition", Kind.adapters: "adapter"}[kind]
@@ -85,16 +91,19 @@ def _settings(key: str, part: Configurable) -> dict[str, str]:
 
 
 def _measures() -> dict[str, str]:
+    from activelora.kinds.registry import KINDS
     from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
     from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
     lines = {name: [_first_line(measure.__doc__)] for name, measure in MEASURES.items()}
-    numbers = {name: measure.__doc__ for name, measure in NUMBER_MEASURES.items()}
-    texts = {name: measure.__doc__ for name, measure in TEXT_MEASURES.items()}
-    for task, documented in {"regression": numbers, "generation": texts}.items():
-        for name, documentation in documented.items():
-            lines.setdefault(name, []).append(f"{task}: {_first_line(documentation)}")
-    lines[ORACLE_NLL] = ["generation: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
+    kinds = KINDS.loadable()[0].values()
+    numeric = ", ".join(kind.name for kind in kinds if set(NUMBER_MEASURES) <= set(kind.measures))
+    writing = ", ".join(kind.name for kind in kinds if set(TEXT_MEASURES) <= set(kind.measures))
+    for name, number_measure in NUMBER_MEASURES.items():
+        lines.setdefault(name, []).append(f"{numeric}: {_first_line(number_measure.__doc__)}")
+    for name, text_measure in TEXT_MEASURES.items():
+        lines.setdefault(name, []).append(f"{writing}: {_first_line(text_measure.__doc__)}")
+    lines[ORACLE_NLL] = [f"{writing}: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
     return {name: " | ".join(said) for name, said in lines.items()}
 
 

@@ -68,7 +68,7 @@ def test_wrong_usage_is_2(run, arguments):
     assert "Usage:" in err
 
 
-@pytest.mark.parametrize("kind", ["strategies", "adapters", "sources", "measures"])
+@pytest.mark.parametrize("kind", ["strategies", "adapters", "sources", "measures", "kinds"])
 def test_list_gives_names_with_a_summary(run, kind):
     code, out, _ = run("list", kind, "--json")
     entries = json.loads(out)
@@ -81,6 +81,7 @@ def test_list_gives_names_with_a_summary(run, kind):
 
 def test_list_agrees_with_the_registries(run):
     from activelora.acquisition.registry import STRATEGIES
+    from activelora.kinds.registry import KINDS
     from activelora.labeling.registry import SOURCES
     from activelora.modeling.methods.registry import METHODS
     from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
@@ -88,6 +89,7 @@ def test_list_agrees_with_the_registries(run):
 
     measures = {*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL}
     registries = {"strategies": STRATEGIES, "adapters": METHODS, "sources": SOURCES, "measures": measures}
+    registries["kinds"] = KINDS
     for kind, known in registries.items():
         names = [entry["name"] for entry in json.loads(run("list", kind, "--json")[1])]
         assert set(names) == set(known)
