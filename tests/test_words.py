@@ -75,7 +75,7 @@ def words_of(name):
 @pytest.mark.parametrize("package", ["activelora", "components", "pipelines"])
 def test_no_name_holds_a_retired_word(package):
     found = [
-        f"{path}:{node.lineno}: {name}: say {RETIRED_NAMES[word]}"
+        f"{path}:{getattr(node, 'lineno', 0)}: {name}: say {RETIRED_NAMES[word]}"
         for path, tree in trees()
         if path.startswith(package)
         for node in ast.walk(tree)

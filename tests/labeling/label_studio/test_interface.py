@@ -175,12 +175,12 @@ def test_predictions_that_are_shown_would_tell_gold_questions():
 
 @pytest.mark.parametrize("url", ["labels.example.org", "ftp://x", "https://u:p@x", "https://x?token=1", "https://"])
 def test_addresses_that_are_none(url):
-    with pytest.raises(ValueError, match="it must"):
+    with pytest.raises(ProblemsError, match="it must"):
         config_of(TASKS["yes_no"], url=url)
 
 
 def test_an_address_is_needed_before_anything_begins():
-    with pytest.raises(ValueError, match=r"labeling.label_studio.url: .* there is no address"):
+    with pytest.raises(ProblemsError, match=r"`labeling.label_studio.url`: .* there is no address"):
         config_of(TASKS["yes_no"], url=None)
 
 

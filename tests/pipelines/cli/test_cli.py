@@ -45,7 +45,7 @@ def campaign_file(place, tiny_model_path):
 
 def test_help_names_every_command_and_loads_nothing_slow():
     program = (
-        "import sys; from pipelines.cli import main; code = main(['--help']);"
+        "import sys; from pipelines.cli.main import main; code = main(['--help']);"
         "slow = ('torch', 'transformers', 'mlflow', 'kfp', 'matplotlib', 'pandas', 'scipy', 'pyarrow', 'pydantic');"
         "print([name for name in slow if name in sys.modules], code)"
     )
