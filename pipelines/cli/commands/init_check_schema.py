@@ -15,7 +15,6 @@ from typing import Annotated
 import typer
 
 from activelora.errors import ConfigError
-from activelora.rules.file import load_with_settings
 from pipelines.cli.console import warn
 
 SCHEMA_FILE = "campaign.schema.json"
@@ -65,6 +64,7 @@ def check(
     settings: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting.")] = [],  # noqa: B006
 ) -> None:
     """Check all that can be known without training, and say all problems at once. Nothing is fetched."""
+    from activelora.rules.file import load_with_settings
     from pipelines.cli.checks import check_campaign
 
     config = load_with_settings(file, settings, data)

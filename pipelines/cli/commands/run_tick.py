@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activelora.errors import ConfigError
-from activelora.rules.file import load_with_settings
 from pipelines.cli.locations import default_place, is_campaign_file, open_campaign
 from pipelines.engines.errors import Runner
 
@@ -54,6 +53,8 @@ def run(
     Kill it whenever you like: the same command goes on where it stopped. Settings that change a result are frozen
     by the first run; resources, tracking and waiting times may be changed in the file at any time.
     """
+    from activelora.rules.file import load_with_settings
+
     _check_runner(engine, runner)
     config = load_with_settings(file, settings, data)
     opened = create_campaign(default_place(config) if campaign is None else campaign, config)
@@ -69,6 +70,8 @@ def tick(
 
     Ends at once where labels are missing, so that a scheduler can call it as often as it likes.
     """
+    from activelora.rules.file import load_with_settings
+
     _check_runner(engine, runner)
     if is_campaign_file(place):
         config = load_with_settings(Path(place), [])

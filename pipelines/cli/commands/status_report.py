@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from activelora.config.file import read_file
 from pipelines.cli.commands.submit_schedule import EndpointOption, NamespaceOption
 from pipelines.cli.locations import is_campaign_file, open_campaign
 
@@ -85,6 +84,7 @@ def report(place: PlaceArgument) -> None:
 
 
 def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
+    from activelora.config.file import read_file
     from pipelines.cluster.api import Api
     from pipelines.cluster.connection import find_connection
     from pipelines.deploy.remote import remote_status

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from activelora.rules.file import load_with_settings
 from pipelines.cli.locations import is_campaign_file
 
 if TYPE_CHECKING:
@@ -152,6 +151,7 @@ def upgrade(
 def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
     from activelora.errors import ConfigError
+    from activelora.rules.file import load_with_settings
     from pipelines.cli.commands.run_tick import create_campaign
     from pipelines.deploy.packages import check_pods_reach, publish_model
 
@@ -174,6 +174,7 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
 
 def _config_at(place: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
+    from activelora.rules.file import load_with_settings
 
     return load_with_settings(Path(place), []) if is_campaign_file(place) else Campaign.open(place).config
 
