@@ -80,10 +80,10 @@ class Asking:
         reserve = reserve_of(self.request, item)
         num_failed = 0
         while not self._stop.is_set():
-            num_asked = self.ledger.num_asked(item.item_id)
+            num_records = self.ledger.num_records(item.item_id)
             if self._is_done(item):
                 return
-            claim = self._claim(item, reserve, num_asked)
+            claim = self._claim(item, reserve, num_records)
             if claim == "elsewhere" or claim == "capped":
                 return
             if claim == "changed":
@@ -102,12 +102,12 @@ class Asking:
             wait = min(FIRST_WAIT_SECONDS * 2 ** (num_failed - 1), LONGEST_WAIT_SECONDS)
             self._stop.wait(wait if reply.wait_seconds is None else reply.wait_seconds)
 
-    def _claim(self, item: Item, reserve: float, num_asked: int) -> Claim | Literal["capped", "elsewhere", "changed"]:
+    def _claim(self, item: Item, reserve: float, num_records: int) -> Claim | Literal["capped", "elsewhere", "changed"]:
         """Claim a request. At the cap, wait for those under way: they will cost less than they reserve."""
         while True:
             with self._lock:
                 is_last = self._num_under_way == 0
-                claim = self.ledger.claim(item.item_id, self.request.round, reserve, num_asked)
+                claim = self.ledger.claim(item.item_id, self.request.round, reserve, num_records)
                 if isinstance(claim, Claim):
                     self._num_under_way += 1
             if claim != "capped":

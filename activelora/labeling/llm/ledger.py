@@ -79,7 +79,8 @@ class Ledger:
 
     def done(self, item_id: str) -> list[Done]:
         """Return the requests about an item that have ended with an answer or a refusal, in their order."""
-        ends = [(key, self._records[key]) for key in sorted(self._keys_of[item_id]) if key.endswith(_DONE)]
+        with self._lock:
+            ends = [(key, self._records[key]) for key in sorted(self._keys_of[item_id]) if key.endswith(_DONE)]
         return [Done(key, end["outcome"], end["text"], end["at"]) for key, end in ends if end["outcome"] != "failed"]
 
     def has_answers(self) -> bool:
@@ -93,12 +94,13 @@ class Ledger:
         cap = (config.max_cost or 0.0) * (1 + 1e-9)  # sums of floating-point prices are not exact
         return self.num_requests + num_requests <= config.max_requests and self.spent + reserve <= cap
 
-    def num_asked(self, item_id: str) -> int:
-        """Return how many requests about an item were ever claimed, as far as known."""
-        return sum(key.endswith(_ASKED) for key in self._keys_of[item_id])
+    def num_records(self, item_id: str) -> int:
+        """Return how many records about an item are known, claims and their ends: it grows with whatever happens."""
+        with self._lock:
+            return len(self._keys_of[item_id])
 
     def claim(
-        self, item_id: str, round_: int, reserve: float, num_asked: int
+        self, item_id: str, round_: int, reserve: float, num_records: int
     ) -> Claim | Literal["capped", "elsewhere", "changed"]:
         """Claim the next request about an item, if the caps hold it.
 
@@ -109,7 +111,8 @@ class Ledger:
             item_id: The item.
             round_: The round that asks.
             reserve: The most that the request can cost.
-            num_asked: :meth:`num_asked`, from before the caller found that the item is not done.
+            num_records: Number of the item's records, from before the caller found that the item is not done. Had it
+                ended meanwhile, asking again would be paid twice.
 
         Returns:
             The claim; ``capped``; ``elsewhere``, if another process is asking about the item just now; or
@@ -124,7 +127,7 @@ class Ledger:
             asked = [key for key in self._keys_of[item_id] if key.endswith(_ASKED)]
             if any(self._is_under_way(key, config.timeout_seconds) for key in asked):
                 return "elsewhere"
-            if len(asked) != num_asked:
+            if len(self._keys_of[item_id]) != num_records:
                 return "changed"
             claim = Claim(f"{folder}{item_id}-{len(asked):04d}", reserve)
             record = {"item_id": item_id, "reserve": reserve, "at": utc_now(), "by": uuid.uuid4().hex}

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from activelora.errors import ProblemsError
+from activelora.labeling.llm.endpoint import Reply
 from activelora.labeling.llm.ledger import Ledger
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
@@ -79,6 +80,20 @@ def test_two_processes_at_once_pay_once(tmp_path, chat):
     publish(campaign)
     assert len(chat.requests) == len(ids)
     assert collect(campaign).count("labeled") == len(ids)
+
+
+def test_an_answer_that_another_process_gets_meanwhile_is_not_paid_again(tmp_path, chat):
+    """One process sees the other's claim, finds no answer, and claims: between the two the answer comes."""
+    campaign, ids = begin(tmp_path, llm(chat))
+    mine, other = Ledger(campaign), Ledger(campaign)
+    claim = other.claim(ids[0], 0, 0.001, other.num_records(ids[0]))
+    mine.refresh()
+    seen = mine.num_records(ids[0])
+    assert (seen, mine.done(ids[0])) == (1, [])
+    assert mine.claim(ids[0], 0, 0.001, seen) == "elsewhere"
+    other.settle(claim, ids[0], Reply("answered", '{"label": "human"}'))
+    assert mine.claim(ids[0], 0, 0.001, seen) == "changed"
+    assert [end.outcome for end in mine.done(ids[0])] == ["answered"]
 
 
 class Killed(BaseException):
