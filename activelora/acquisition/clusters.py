@@ -27,8 +27,8 @@ def kmeans(points_ND: Float32Array, num: int, seed: int) -> NDArray[np.int64]:
     """Return clusters_N, each point's cluster from 0 to at most ``num`` − 1; every cluster has a point.
 
     Lloyd's algorithm from one k-means++ start, as scikit-learn has it. There are never more clusters than different
-    points. Of more than :data:`FIT_MOST` points, so many drawn at random make the clusters, and every point goes to the
-    nearest centre.
+    points. Of more than :data:`FIT_MOST` points, that many drawn at random make the clusters, and every point goes to
+    the nearest centre.
 
     Args:
         points_ND: The points; N at least 1.

@@ -10,7 +10,7 @@ distances to the nearest item of another cluster.
 
 No neighbour lists are kept: when items become covered, those near them lose them from their counts. Every item is
 covered once, so that all in all two passes over the N² distances are made, and one for δ, in blocks of bounded memory.
-Of a pool of more than ``sample`` items, so many drawn at random stand for the whole: as what is to be covered, and as
+Of a pool of more than ``sample`` items, that many drawn at random stand for the whole: as what is to be covered, and as
 what is picked from. Letters: N unlabelled items, L labelled items, D features, B items of a block.
 """
 

@@ -66,7 +66,7 @@ class BatchBaldConfig(Section):
     """The batch is put together from this many items, the top by BALD (or from as many as the batch needs). More are
     slower; an item below them would hardly be chosen."""
     configurations: Annotated[int, Field(ge=100)] = 20_000
-    """Joint answers of the batch so far are enumerated up to this many, and beyond that so many are drawn. Fewer are
+    """Joint answers of the batch so far are enumerated up to this many, and beyond that this many are drawn. Fewer are
     faster, and batches then differ from seed to seed."""
 
 

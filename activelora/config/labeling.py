@@ -47,10 +47,10 @@ class LabelingConfig(Section):
     and people tend to accept what they see; unless set, they are in the selection and the report only. Not with
     `gold_questions`, which have none."""
     annotators_per_item: Positive = 1
-    """How many people shall answer each item. An item is done when so many different annotators have labelled it or
+    """How many people shall answer each item. An item is done when that many different annotators have labelled it or
     passed it over, and the majority of the labels decides. A round that ends before that, by `min_fraction` or at the
-    deadline, takes the answers that are there, where they decide. For `oracle`: so many simulated annotators, who make
-    their mistakes independently."""
+    deadline, takes the answers that are there, where they decide. For `oracle`: that many simulated annotators, who
+    make their mistakes independently."""
     label_studio: LabelStudioConfig = LabelStudioConfig()
     """Server of `label_studio`, and what annotators see there."""
     aggregation: AggregationRule = "majority"

@@ -191,7 +191,7 @@ def labels(config: CampaignConfig) -> Iterator[Conflict]:
 
 
 def steps(config: CampaignConfig) -> Iterator[Conflict]:
-    """Yield a batch that cannot be split into so many passes."""
+    """Yield a batch that cannot be split into the passes asked for."""
     training = config.training
     if training.gradient_accumulation > training.batch_size:
         yield Conflict(

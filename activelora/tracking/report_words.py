@@ -53,7 +53,7 @@ def summary(best: RoundRecord | None, zero_shot: RoundRecord | None, level: floa
         best: The round that the report is about.
         zero_shot: Round 0, if it was measured.
         level: Confidence level of the intervals, in (0, 1).
-        headline: The metric that is told.
+        headline: The metric that is reported.
     """
     if best is None:
         return "Nothing has been measured yet."

@@ -36,7 +36,7 @@ def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
 
 
 def fitted(prior_C: FloatArray, num_answers: int) -> FloatArray:
-    """Return the prior for items of at most so many answers, shape (num_answers,), where items bring their own.
+    """Return the prior for items of at most ``num_answers`` answers, shape (num_answers,), where items bring their own.
 
     Answers that the prior knows nothing of get the mean of the others, which leaves them as they are.
     """
