@@ -14,7 +14,7 @@ from activelora.errors import ConfigError, ProblemsError
 from activelora.rules.file import checked_config, load_config
 from activelora.tracking.report import render_report
 from pipelines.cli.checks import check_campaign
-from pipelines.cli.status_document import standing
+from pipelines.cli.status_document import status_document
 from pipelines.engines.inline import run_campaign, tick
 
 WORDS = ("red", "green", "blue", "first", "far", "water", "fire", "earth")
@@ -109,7 +109,7 @@ def test_regression(tmp_path, tiny_model_path, acquisition):
     assert metrics["nll_scaled"] > 0
     rows = campaign.read_table(campaign.require(Unit("evaluate_adapter", 1)), "predictions.parquet").to_pylist()
     assert all(row["low"] <= row["high"] and 0 <= row["predicted"] <= 12 for row in rows)
-    assert standing(campaign)["rounds"][2]["rmse"] == metrics["rmse"]
+    assert status_document(campaign)["rounds"][2]["rmse"] == metrics["rmse"]
     page = render_report(campaign, {})
     assert "True numbers inside the intervals" in page
     assert f"{metrics['rmse']:.4g}" in page

@@ -259,10 +259,10 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
-    told = f"answers tell apart; the longest item has about {num_tokens} tokens"
+    fact = f"answers tell apart; the longest item has about {num_tokens} tokens"
     if encoder.num_label_tokens:
-        told += f", and {encoder.num_label_tokens} more for all answers together"
-    findings.facts.append(("model", f"{name}, {told}"))
+        fact += f", and {encoder.num_label_tokens} more for all answers together"
+    findings.facts.append(("model", f"{name}, {fact}"))
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 

@@ -46,18 +46,18 @@ def demo_config(rounds: int | None, strategy: Literal["random"] | None = None) -
         return load_config(path, {**settings, "data.folder": "/"})  # its data is built in; the package may move
 
 
-def run_demo(place: str, rounds: int | None, *, compares_random: bool) -> DemoResult:
+def run_demo(uri: str, rounds: int | None, *, compares_random: bool) -> DemoResult:
     """Run the demo, or go on with it.
 
     Args:
-        place: The campaign's folder or URI; random acquisition goes beside it.
+        uri: The campaign's folder or URI; random acquisition goes beside it.
         rounds: Planned queries; None is the demo's own number.
         compares_random: Run the same with random acquisition too.
     """
-    campaign = Campaign.create(place, demo_config(rounds))
+    campaign = Campaign.create(uri, demo_config(rounds))
     others = {}
     if compares_random:
-        others["random"] = Campaign.create(f"{place.rstrip('/')}-random", demo_config(rounds, "random"))
+        others["random"] = Campaign.create(f"{uri.rstrip('/')}-random", demo_config(rounds, "random"))
     for name, one in {campaign.config.acquisition.strategy: campaign, **others}.items():
         logger.info("%s acquisition: %s", name, one.store.uri)
         run_campaign(one)

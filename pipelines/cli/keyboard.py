@@ -58,17 +58,17 @@ class TerminalKeyboard:
         import tty
 
         sys.stdout.flush()
-        place = sys.stdin.fileno()
-        before = termios.tcgetattr(place)
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
         try:
-            tty.setcbreak(place, termios.TCSADRAIN)
-            content = os.read(place, CHUNK_BYTES)
+            tty.setcbreak(descriptor, termios.TCSADRAIN)
+            content = os.read(descriptor, CHUNK_BYTES)
             while content[:1] in (b"\x1b",) or _is_cut(content):
-                if not select.select([place], [], [], 0.05)[0]:
+                if not select.select([descriptor], [], [], 0.05)[0]:
                     break
-                content += os.read(place, CHUNK_BYTES)
+                content += os.read(descriptor, CHUNK_BYTES)
         finally:
-            termios.tcsetattr(place, termios.TCSADRAIN, before)
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
         if not content or content == b"\x04":
             return None
         text = content.decode(errors="replace")

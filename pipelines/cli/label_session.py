@@ -34,10 +34,10 @@ class Labelling:
     """A session in front of a keyboard.
 
     Attributes:
-        request: What is asked for.
+        request: Items to label.
         source: Knows what others have answered.
         session: Stores the answers.
-        keyboard: Where they are typed.
+        keyboard: Keyboard that they are typed on.
     """
 
     request: Request

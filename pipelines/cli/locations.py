@@ -1,4 +1,4 @@
-"""From what a person types to a campaign: a campaign file, or the place where a campaign lives."""
+"""From what a person types to a campaign: a campaign file, or a campaign's folder or URI."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 CAMPAIGNS_FOLDER = "campaigns"
 
 
-def default_place(config: CampaignConfig) -> str:
+def default_uri(config: CampaignConfig) -> str:
     """Return where a campaign lives if nobody says otherwise: ``./campaigns/<name>``."""
     return str(Path(CAMPAIGNS_FOLDER) / config.name)
 
 
-def is_campaign_file(place: str) -> bool:
-    """Tell whether a place is a campaign file, and not a campaign's folder or URI."""
-    return "://" not in place and (place.endswith((".yaml", ".yml")) or Path(place).is_file())
+def is_campaign_file(uri_or_file: str) -> bool:
+    """Tell whether this is a campaign file, and not a campaign's folder or URI."""
+    return "://" not in uri_or_file and (uri_or_file.endswith((".yaml", ".yml")) or Path(uri_or_file).is_file())
 
 
-def open_campaign(place: str, *, to_read: bool = False) -> Campaign:
+def open_campaign(uri_or_file: str, *, to_read: bool = False) -> Campaign:
     """Open a campaign that is there.
 
     Args:
-        place: Its folder or URI, or its campaign file if it lives in the default place.
+        uri_or_file: URI or folder of the campaign, or its campaign file if it lives at the default URI.
         to_read: Nothing will be written: see :meth:`Campaign.open`.
     """
     from activelora.campaign.campaign import Campaign
 
-    if is_campaign_file(place):
+    if is_campaign_file(uri_or_file):
         from activelora.config.file import read_file
 
-        place = default_place(read_file(Path(place)))
-    return Campaign.open(place, to_read=to_read)
+        uri_or_file = default_uri(read_file(Path(uri_or_file)))
+    return Campaign.open(uri_or_file, to_read=to_read)
 
 
 def collected_round(campaign: View, round_: int | None) -> int:

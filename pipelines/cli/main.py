@@ -1,6 +1,6 @@
 """The command line.
 
-Exit codes: 0 fine, 1 a problem that the user can mend, 2 wrong usage, 130 interrupted, 143 terminated.
+Exit codes: 0 fine, 1 a problem that the user can fix, 2 wrong usage, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ TERMINATED = 143
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDIES = {
     **dict.fromkeys(_FULL, "Free some space and run again: finished steps are kept."),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change who may write there, or name another place."),
-    errno.EROFS: "Mount it for writing, or name another place.",
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Change who may write there, or name another folder."),
+    errno.EROFS: "Mount it for writing, or name another folder.",
 }
 app = typer.Typer(
     name="activelora",
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     Args:
-        arguments: None takes those of the process.
+        arguments: Command-line arguments; None takes those of the process.
     """
     try:
         with _terminated_in_order():

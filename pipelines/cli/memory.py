@@ -24,10 +24,10 @@ class ModelSize:
     """What a model's files say.
 
     Attributes:
-        num_parameters: All of them.
-        num_layers: Transformer layers.
-        width: D, of a layer's input.
-        inner_width: Of its feed-forward part.
+        num_parameters: Number of parameters.
+        num_layers: Number of transformer layers.
+        width: Width D of a layer's input.
+        inner_width: Width of its feed-forward part.
     """
 
     num_parameters: int
@@ -80,15 +80,15 @@ def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *,
         size: The base model's.
         config: The campaign's settings.
         item_tokens: Tokens of the longest item.
-        dtype: Of weights and activations.
+        dtype: Number format of weights and activations.
     """
     value = _BYTES_PER_VALUE[dtype]
     weights = size.num_parameters * _WEIGHT_BYTES.get(config.model.quantization, value)
     layers = min(config.adapter.last_layers or size.num_layers, size.num_layers)
     per_token = _ACTIVATIONS_PER_WIDTH * size.width + 4 * size.inner_width
-    kept_layers = 1 if config.training.gradient_checkpointing else layers
+    stored_layers = 1 if config.training.gradient_checkpointing else layers
     passes = math.ceil(config.training.batch_size / config.training.gradient_accumulation)
-    training = passes * item_tokens * per_token * kept_layers * value
+    training = passes * item_tokens * per_token * stored_layers * value
     adapter = 16 * config.adapter.rank * layers * (8 * size.width + 3 * size.inner_width)
     merged = weights * layers / size.num_layers  # a weight sample, beside the weights it comes from
     tokens = _AUTO_TOKENS if config.scoring.batch_tokens == "auto" else config.scoring.batch_tokens

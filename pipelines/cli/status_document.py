@@ -1,4 +1,4 @@
-"""Where a campaign stands, for people and for programs."""
+"""The status of a campaign, for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from activelora.evaluation.forecast import forecast
 from activelora.kinds.registry import headline_of
 
 
-def standing(campaign: View) -> dict[str, Any]:
-    """Return name, place, status and rounds of a campaign, ready for JSON."""
+def status_document(campaign: View) -> dict[str, Any]:
+    """Return name, URI, status and rounds of a campaign, ready for JSON."""
     seen = snapshot_of(campaign)
     plan, records, reason = next_plan(seen), read_history(seen), seen.stop_reason
     waits = plan.status == "work" and plan.units[0].step == "await_labels"
@@ -42,7 +42,7 @@ class Wait:
     """What a campaign waits for.
 
     Attributes:
-        text: For people: which labels, what a person has to do, who has answered, until when.
+        text: Sentences for people: which labels, what a person has to do, who has answered, until when.
         document: The same for programs.
     """
 
@@ -63,7 +63,7 @@ def print_rounds(campaign: View, found: Mapping[str, Any]) -> None:
 
     Args:
         campaign: The campaign.
-        found: Its document, of :func:`standing`.
+        found: Document of :func:`status_document`.
     """
     from rich.table import Table
 

@@ -23,8 +23,8 @@ class Api:
     """A Kubeflow Pipelines API server.
 
     Args:
-        connection: Where it is.
-        transport: What sends the requests; None makes one.
+        connection: Address and credentials of the server.
+        transport: Sender of the requests; None makes one.
     """
 
     def __init__(self, connection: Connection, transport: Transport | None = None) -> None:

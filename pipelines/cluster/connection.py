@@ -24,7 +24,7 @@ class Connection:
 
     Attributes:
         endpoint: ``http(s)://host[:port][/path]``; None if nobody said, which only a dry run accepts.
-        namespace: Of a multi-user installation; None for a single-user one.
+        namespace: Namespace in a multi-user installation; None for a single-user one.
         token_path: A file with the token, read anew for every request, because Kubernetes renews it.
         ca_path: Certificates to trust instead of the usual ones.
     """
@@ -58,8 +58,8 @@ def find_connection(endpoint: str | None = None, namespace: str | None = None, *
     """Return the connection that options and environment describe.
 
     Args:
-        endpoint: None is ``KF_PIPELINES_ENDPOINT``.
-        namespace: None is ``ACTIVELORA_NAMESPACE``.
+        endpoint: URL of the API; None is ``KF_PIPELINES_ENDPOINT``.
+        namespace: Namespace of the runs; None is ``ACTIVELORA_NAMESPACE``.
         required: Refuse a missing endpoint.
 
     Raises:

@@ -30,8 +30,8 @@ def refused(status: int, body: str, method: str, url: str) -> ClusterError:
     Args:
         status: HTTP status.
         body: The answer; KFP's holds a JSON object with a message.
-        method: Of the request.
-        url: Of the request, without its query.
+        method: HTTP method of the request.
+        url: URL of the request, without its query.
     """
     remedy = REMEDIES.get(status, "Look at the server's log: kubectl logs deploy/ml-pipeline.")
     error = ClusterError(f"{method} answered {status}: {_message(body)}", where=url, remedy=remedy)

@@ -26,7 +26,7 @@ class Kube:
     """Kubernetes' API as the kubeconfig, or the pod's own account, reaches it.
 
     Args:
-        context: Of the kubeconfig; None is the current one.
+        context: Context of the kubeconfig; None is the current one.
 
     Raises:
         ClusterError: There is no kubeconfig and this is no pod, or it cannot be used.
@@ -86,9 +86,9 @@ class Kube:
         """Tell whether an account may do something.
 
         Args:
-            verb: For example ``list``.
+            verb: Kubernetes verb, for example ``list``.
             resource: Plural, with a subresource after a slash: ``pods/log``.
-            namespace: None asks for the whole cluster.
+            namespace: Namespace; None asks for the whole cluster.
             group: API group; empty is the core.
             account: A service account of the namespace (SubjectAccessReview); None is the one that asks
                 (SelfSubjectAccessReview).

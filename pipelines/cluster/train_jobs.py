@@ -37,9 +37,9 @@ def make_job(template: Document, campaign: str, campaign_uri: str, round_: int) 
     """Return the job of one round. Its name depends on campaign and round alone: whoever tries again finds it.
 
     Args:
-        template: Of :func:`pipelines.graphs.train_job_spec.job_template`.
+        template: Template of :func:`pipelines.graphs.train_job_spec.job_template`.
         campaign: The campaign's name.
-        campaign_uri: Where it lives.
+        campaign_uri: URI of the campaign.
         round_: The round.
     """
     job = copy.deepcopy(template)
@@ -65,10 +65,10 @@ class TrainJobs:
 
     Attributes:
         kube: The cluster.
-        namespace: Where they run.
+        namespace: Namespace that they run in.
         owner: The pod that waits, as an owner reference; None leaves jobs without an owner.
         poll_seconds: Time between two looks.
-        removal_seconds: How long an earlier job of the same name may take to disappear.
+        removal_seconds: Seconds that an earlier job of the same name may take to disappear.
     """
 
     kube: Kube
@@ -231,7 +231,7 @@ class TrainJobs:
         return TrainJobError(
             f"the training failed ({condition.get('reason', '')}: {condition.get('message', '')}){last}",
             where=path,
-            remedy="Mend the cause; the next run starts it again from the last checkpoint.",
+            remedy="Fix the cause; the next run starts it again from the last checkpoint.",
         )
 
     def _last_lines(self, pod: str) -> list[str]:

@@ -31,7 +31,7 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
     Args:
         campaign_uri: The campaign.
         round_: The round. KFP hands over whole numbers as floats.
-        artifact: What the KFP UI shows.
+        artifact: Artifact that the KFP UI shows.
     """
     unit = Unit("train_adapter", int(round_))
     with task(unit.step, campaign_uri, unit) as here:
@@ -48,8 +48,8 @@ def train_in_job(campaign: Campaign, unit: Unit, template: Document, jobs: Train
     Args:
         campaign: The campaign, where all nodes reach it.
         unit: train_adapter of the round.
-        template: Of :func:`~pipelines.graphs.train_job_spec.job_template`.
-        jobs: Where to run it.
+        template: Template of :func:`~pipelines.graphs.train_job_spec.job_template`.
+        jobs: Training jobs of the namespace to run it in.
 
     Raises:
         TrainJobError: It failed; or ended well and left no manifest.

@@ -19,7 +19,7 @@ from pipelines.cluster.errors import REMEDIES, ClusterError, refused, unreachabl
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 5.0, 30.0, 300.0
 TRIES = 4
 NOWHERE = "http://kubeflow.invalid"
-"""Stands for the server where a dry run is told of none."""
+"""Stands for the server where a dry run is given none."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Request:
 
     Attributes:
         method: HTTP method.
-        url: With its query.
+        url: URL with its query.
         body: JSON content, or None.
-        files: For uploads: names of form fields with size and digest.
+        files: Form fields of an upload: names with size and digest.
     """
 
     method: str
@@ -50,10 +50,10 @@ class Transport:
     """The `rest_client` of a ``kfp_server_api.ApiClient``.
 
     Args:
-        connection: Where to.
+        connection: Address and credentials of the server.
         dry: Send nothing that changes anything, and keep it in ``planned``. Reads are sent, if there is an endpoint.
-        read_seconds: How long an answer may take.
-        pause_seconds: Before the first repetition; doubles each time.
+        read_seconds: Seconds that an answer may take.
+        pause_seconds: Pause before the first repetition; doubles each time.
     """
 
     def __init__(

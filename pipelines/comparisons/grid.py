@@ -38,13 +38,13 @@ class Cell:
         method: Its strategy and adapter.
         seed: Its seed.
         config: Its settings.
-        place: Its folder.
+        folder: Folder of its campaign.
     """
 
     method: Method
     seed: int
     config: CampaignConfig
-    place: Path
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,14 @@ def run_cells(cells: Sequence[Cell], jobs: int, devices: Sequence[str] = ()) -> 
 
     Args:
         cells: The campaigns.
-        jobs: How many at a time; 1 runs them in this process.
+        jobs: Number of campaigns at a time; 1 runs them in this process.
         devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them; the jobs take turns on them.
 
     Raises:
         ComparisonError: A campaign failed in its own process; the others that had begun were finished.
         ActiveLoRAError: A campaign failed in this process.
     """
-    campaigns = [Campaign.create(str(cell.place), cell.config) for cell in cells]
+    campaigns = [Campaign.create(str(cell.folder), cell.config) for cell in cells]
     left = [campaign for campaign in campaigns if stop_reason(campaign) is None]
     total = sum(planned_rounds(campaign) + 1 - rounds_measured(campaign) for campaign in left)
     if left:

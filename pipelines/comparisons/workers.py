@@ -31,7 +31,7 @@ class Workers:
     Attributes:
         left: The campaigns to run.
         donors: Campaigns whose beginning may be taken over.
-        jobs: How many at a time.
+        jobs: Number of campaigns at a time.
         devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them; none leaves that to the processes.
     """
 
@@ -70,7 +70,7 @@ class Workers:
             raise ComparisonError(
                 f"{len(self._failed)} of {len(self.left)} campaigns failed",
                 where=logs,
-                remedy="Mend the cause and run the same command again: what is done stays done.",
+                remedy="Fix the cause and run the same command again: what is done stays done.",
             )
 
     def _start(self, slot: int, campaign: Campaign) -> None:

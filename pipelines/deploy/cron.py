@@ -58,8 +58,8 @@ def next_times(text: str, number: int, after: datetime | None = None) -> list[da
 
     Args:
         text: The expression.
-        number: How many.
-        after: None is now.
+        number: Number of times.
+        after: Time after which they come; None is now.
 
     Returns:
         An empty list if it never comes.

@@ -20,9 +20,9 @@ class Package:
     """A compiled pipeline.
 
     Attributes:
-        name: Of the pipeline: one for each campaign and kind.
-        version: Of its content: the same content has the same name, so that it is registered once.
-        description: For people.
+        name: Name of the pipeline: one for each campaign and kind.
+        version: Name of its content: the same content has the same name, so that it is registered once.
+        description: Words for people.
         text: The YAML.
         parameters: What its runs are started with, beside the campaign: their accelerators.
     """
@@ -40,7 +40,7 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
     Args:
         config: The campaign's settings; its name, resources and rounds matter.
         kind: ``tick``, or ``campaign`` for the loop.
-        images: What the pods run.
+        images: Images that the pods run.
     """
     from pipelines.graphs.accelerators import parameters_of
     from pipelines.graphs.compile import compile_text, version_name
@@ -100,12 +100,12 @@ def publish_model(config: CampaignConfig, say: Callable[[str], None], *, dry: bo
     cache = config.resources.model_cache
     if config.model.base != builtin.NAME or cache is None or cache.uri is None:
         return
-    place = published.cached_model_uri(cache.uri, builtin.NAME, config.model.revision)
+    uri = published.cached_model_uri(cache.uri, builtin.NAME, config.model.revision)
     if dry:
-        say(f"would publish {builtin.NAME} at {place}, unless it is there")
-    elif published.find(place) is None:
-        say(f"publishing {builtin.NAME} at {place}, once")
-        published.publish(builtin.ensure_builtin(), place, builtin.NAME)
+        say(f"would publish {builtin.NAME} at {uri}, unless it is there")
+    elif published.find(uri) is None:
+        say(f"publishing {builtin.NAME} at {uri}, once")
+        published.publish(builtin.ensure_builtin(), uri, builtin.NAME)
 
 
 def _unreachable_model(config: CampaignConfig) -> ConfigError | None:

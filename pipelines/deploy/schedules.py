@@ -34,11 +34,11 @@ class Schedule:
 
     Attributes:
         campaign: The campaign's name.
-        campaign_uri: Where it lives.
+        campaign_uri: URI of the campaign.
         cron: Six fields, checked.
         pipeline: Name of the pipeline.
         version: Name of its version.
-        service_account: Of the pods; None is Kubeflow's default.
+        service_account: Service account of the pods; None is Kubeflow's default.
         parameters: What its runs are started with, beside the campaign.
     """
 
@@ -52,7 +52,7 @@ class Schedule:
 
     @property
     def name(self) -> str:
-        """Of the recurring run."""
+        """Name of the recurring run."""
         return f"{self.campaign}-tick"
 
     @property
@@ -67,8 +67,8 @@ class Drain:
     """How to wait for a run in flight.
 
     Attributes:
-        timeout_seconds: How long.
-        pause_seconds: Between two looks.
+        timeout_seconds: Seconds to wait at most.
+        pause_seconds: Seconds between two looks.
         dry: Do not wait: nothing has been disabled.
         say: Called with what is waited for.
     """
@@ -86,7 +86,7 @@ def apply(
 
     Args:
         api: The server.
-        schedule: What is wanted.
+        schedule: Schedule that is wanted.
         registered: The pipeline version that it runs.
         drain: How to wait for a run in flight.
         keep_disabled: Leave a schedule that somebody has disabled so.
@@ -97,26 +97,26 @@ def apply(
     experiment_id = experiment_of(api, schedule.campaign)
     there = api.recurring_runs(experiment_id, schedule.name)
     rests = keep_disabled and bool(there) and all(one.status == "DISABLED" for one in there)
-    kept = next((one for one in there if _digest_of(one) == schedule.digest), None)
+    current = next((one for one in there if _digest_of(one) == schedule.digest), None)
     if not there:
         api.create_recurring_run(_recurring_run(api, schedule, registered, experiment_id, "ENABLE"))
         return "created"
-    if kept is not None and len(there) == 1:
-        if kept.status != "DISABLED":
+    if current is not None and len(there) == 1:
+        if current.status != "DISABLED":
             return "unchanged"
         if rests:
             return "unchanged, and disabled"
-        api.enable(kept.recurring_run_id)
+        api.enable(current.recurring_run_id)
         return "enabled"
-    others = [one for one in there if one is not kept]
+    others = [one for one in there if one is not current]
     with _drained(api, experiment_id, others, drain):
-        if kept is None:
+        if current is None:
             new = _recurring_run(api, schedule, registered, experiment_id, "DISABLE")
-            kept_id, is_on = api.create_recurring_run(new), False
+            current_id, is_on = api.create_recurring_run(new), False
         else:
-            kept_id, is_on = kept.recurring_run_id, kept.status != "DISABLED"
+            current_id, is_on = current.recurring_run_id, current.status != "DISABLED"
         if not is_on and not rests:
-            _enable(api, experiment_id, schedule.name, kept_id)
+            _enable(api, experiment_id, schedule.name, current_id)
     _delete(api, others, f"{schedule.name} is replaced")
     return "replaced, and disabled" if rests else "replaced"
 
@@ -144,7 +144,7 @@ def find(api: Api, campaign: str) -> kfp.V2beta1RecurringRun | None:
 
 
 def run_now(api: Api, campaign: str, campaign_uri: str) -> str | None:
-    """Start what the campaign's schedule runs, and return the run's id; None where it has none for this place."""
+    """Start what the campaign's schedule runs, and return the run's id; None where it has none for this URI."""
     recurring = find(api, campaign)
     config = recurring.runtime_config if recurring else None
     if recurring is None or config is None or (config.parameters or {}).get("campaign_uri") != campaign_uri:

@@ -17,9 +17,9 @@ class Registered:
     """A pipeline version on the server.
 
     Attributes:
-        package: What it holds.
-        pipeline_id: The server's.
-        version_id: The server's.
+        package: Package that it holds.
+        pipeline_id: The server's id of the pipeline.
+        version_id: The server's id of the version.
         is_new: This call made it.
     """
 
@@ -67,9 +67,9 @@ def submit(api: Api, campaign: str, campaign_uri: str, package: Package, service
     Args:
         api: The server.
         campaign: The campaign's name.
-        campaign_uri: Where it lives.
-        package: What to run.
-        service_account: Of the pods; None is Kubeflow's default.
+        campaign_uri: URI of the campaign.
+        package: Package to run.
+        service_account: Service account of the pods; None is Kubeflow's default.
     """
     registered = register(api, package)
     run = kfp.V2beta1Run(

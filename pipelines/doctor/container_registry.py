@@ -46,7 +46,7 @@ def check_image(name: str, *, has_pull_secret: bool = False) -> Finding:
     """Ask the registry for the image's manifest, without credentials.
 
     Args:
-        name: Of the image.
+        name: Name of the image.
         has_pull_secret: The campaign names a secret for a private registry: a refusal then says nothing.
     """
     check, image = f"image {name}", parse_image(name)

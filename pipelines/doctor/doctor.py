@@ -35,11 +35,11 @@ def examine(
 
     Args:
         config: The campaign's settings.
-        namespace: Where the pods of runs are.
-        images: What they run.
-        campaign_uri: Where the campaign lives or will live; None leaves the storage out.
-        context: Of the kubeconfig.
-        endpoint: Of Kubeflow Pipelines' API; None is ``KF_PIPELINES_ENDPOINT``.
+        namespace: Namespace of the pods of runs.
+        images: Images that they run.
+        campaign_uri: URI of the campaign, also of one to come; None leaves the storage out.
+        context: Context of the kubeconfig.
+        endpoint: URL of Kubeflow Pipelines' API; None is ``KF_PIPELINES_ENDPOINT``.
     """
     resources = config.resources
     reachable = False
@@ -152,7 +152,7 @@ def _check_mlflow(kube: Kube, namespace: str, config: CampaignConfig) -> Iterato
         uri = ((found or {}).get("data") or {}).get("MLFLOW_TRACKING_URI")
     if uri is None:
         remedy = "Set tracking.uri or resources.config_map. The campaign runs without, and its report is there."
-        yield warning("MLflow", "pods are told of no server", remedy)
+        yield warning("MLflow", "pods are given no server", remedy)
         return
     host = urlsplit(uri).hostname or ""
     parts = host.split(".")
@@ -200,7 +200,7 @@ def _check_storage(campaign_uri: str | None) -> Finding:
     from activelora.campaign.store import open_store
 
     if campaign_uri is None:
-        return warning("storage", "not looked at", "Name the campaign's place with --campaign s3://bucket/prefix.")
+        return warning("storage", "not looked at", "Name the campaign's URI with --campaign s3://bucket/prefix.")
     try:
         next(open_store(campaign_uri).list(""), None)
     except ActiveLoRAError as error:
@@ -215,19 +215,19 @@ def _check_model(config: CampaignConfig) -> Iterator[Finding]:
 
     base, cache = config.model.base, config.resources.model_cache
     if base.startswith("s3://"):
-        place, remedy = base, "Publish it with: activelora model push FOLDER s3://bucket/prefix."
+        uri, remedy = base, "Publish it with: activelora model push FOLDER s3://bucket/prefix."
     elif cache is not None and cache.uri is not None:
-        place = cached_model_uri(cache.uri, base, config.model.revision)
+        uri = cached_model_uri(cache.uri, base, config.model.revision)
         remedy = f"{'`activelora submit`' if base == NAME else 'The first run'} publishes it."
     else:
         return
     try:
-        found = find(place)
+        found = find(uri)
     except ActiveLoRAError as error:
-        yield failed("model", f"{place}: {error.problem}", error.remedy or "Check bucket, endpoint and keys.")
+        yield failed("model", f"{uri}: {error.problem}", error.remedy or "Check bucket, endpoint and keys.")
         return
     if found is not None:
-        yield ok("model", f"{place} holds {found.name}, {sum(file.size for file in found.files) / 1e6:.0f} MB")
+        yield ok("model", f"{uri} holds {found.name}, {sum(file.size for file in found.files) / 1e6:.0f} MB")
     else:
-        state = failed if base == place else warning
-        yield state("model", f"{place} holds no model yet", remedy)
+        state = failed if base == uri else warning
+        yield state("model", f"{uri} holds no model yet", remedy)

@@ -19,7 +19,7 @@ def check_nodes(nodes: list[Node], resources: ResourcesConfig) -> Iterator[Findi
     """Yield a finding for each kind of pod.
 
     Args:
-        nodes: As Kubernetes lists them. An autoscaler may add others.
+        nodes: Nodes as Kubernetes lists them. An autoscaler may add others.
         resources: The campaign's.
     """
     for name in ("cpu", "train", "score"):

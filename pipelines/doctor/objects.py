@@ -17,12 +17,12 @@ _POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
 
 def check_named(kube: Kube, namespace: str, resources: ResourcesConfig) -> Iterator[Finding]:
     """Check service account, volume claim and queue, where the campaign names them."""
-    place = f"/api/v1/namespaces/{namespace}"
+    path = f"/api/v1/namespaces/{namespace}"
     if account := resources.service_account:
-        there = kube.get(f"{place}/serviceaccounts/{account}") is not None
+        there = kube.get(f"{path}/serviceaccounts/{account}") is not None
         yield _there(f"service account {account}", there, APPLY)
     if resources.model_cache and (claim := resources.model_cache.claim):
-        found = kube.get(f"{place}/persistentvolumeclaims/{claim}")
+        found = kube.get(f"{path}/persistentvolumeclaims/{claim}")
         yield _there(f"volume claim {claim}", found is not None, "Make it, or leave model_cache.claim out.")
         if found is not None and "ReadWriteMany" not in found["spec"].get("accessModes", ()):
             yield warning(

@@ -30,7 +30,7 @@ def check_training(kube: Kube, namespace: str, resources: ResourcesConfig) -> It
 
     Args:
         kube: The cluster.
-        namespace: Where the pods of runs are.
+        namespace: Namespace of the pods of runs.
         resources: The campaign's.
     """
     if resources.train.num_nodes == 1:

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 LABEL = "activelora.campaign"
 """Containers carry it, with the campaign's URI."""
 USER = "10001:10001"
-"""Of the images. Where the caller is not root, containers run as the caller, who can then delete what they wrote."""
+"""User and group of the images.
+
+Where the caller is not root, containers run as the caller, who can then delete what they wrote.
+"""
 _PASSED_ON = ("AWS_", "LABEL_STUDIO_", "MLFLOW_", "ACTIVELORA_", "HF_", "OMP_")
-_KEPT_HERE = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE, WAKE_VARIABLE})
-"""Of this machine's own dealings: no step needs them but to remind of labels, which containers here do not."""
+_NOT_PASSED_ON = frozenset({TOKEN_VARIABLE, WEBHOOK_VARIABLE, WAKE_VARIABLE})
+"""Variables for this machine alone: no step needs them but to remind of labels, which containers here do not."""
 _NAMES_A_FILE = ("_FILE", "_BUNDLE", "_HOME", "_CACHE", "_PATH", "_DIR")
 _MODEL_CACHE = "/tmp/activelora"  # noqa: S108 - ACTIVELORA_CACHE of the images
 
@@ -86,7 +89,7 @@ def engine_answers() -> Iterator[None]:
         raise EngineError(
             f"the container engine failed ({error})",
             where=_engine_address(),
-            remedy="Mend it and run the same command again: finished steps are kept.",
+            remedy="Fix it and run the same command again: finished steps are kept.",
         ) from error
 
 
@@ -191,7 +194,7 @@ def _environment(config: CampaignConfig) -> dict[str, str]:
         for name, value in os.environ.items()
         if (name.startswith(_PASSED_ON) or name in config.resources.secret_env)
         and not name.endswith(_NAMES_A_FILE)
-        and name not in _KEPT_HERE
+        and name not in _NOT_PASSED_ON
     }
 
 

@@ -14,7 +14,10 @@ from components.entry import run_unit
 from components.plan.step import close_if_due
 
 _PUBLISHED_AFTER = ("evaluate_adapter", "await_labels")
-"""As in the compiled graph, where `plan` does it after the one, and the task of the other does it itself."""
+"""Steps after which the campaign is published.
+
+As in the compiled graph, where `plan` does it after the one, and the task of the other does it itself.
+"""
 Status = Literal["moved", "waiting", "finished"]
 OnUnit = Callable[[Unit], None]
 """Called before each unit, so that a caller can show what is going on."""
@@ -29,7 +32,7 @@ class TickResult:
         round: The round that is under way.
         done: Units that this call did, in order.
         reason: Why it waits or ended.
-        seen: What was seen of the campaign last; None where another process looked.
+        seen: Snapshot of the campaign, the last one; None where another process looked.
     """
 
     status: Status

@@ -97,7 +97,7 @@ def run_pipeline(
             raise EngineError(
                 f"the task {failed.group(1)} of the local pipeline failed" if failed else str(error),
                 where=where,
-                remedy="Its log is above. Mend the cause and run the same command again: finished steps are kept.",
+                remedy="Its log is above. Fix the cause and run the same command again: finished steps are kept.",
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a run is told of its accelerators: their resource name, their number and their nodes are pipeline parameters.
+"""What a run is given of accelerators: their resource name, their number and their nodes are pipeline parameters.
 
 Another number or kind of GPU is then another value of a run, and no other pipeline. Whether a step has an accelerator
 at all decides on its image and stays compiled in, as do memory, tolerations and volumes.
@@ -15,12 +15,12 @@ from activelora.config import ResourcesConfig, StepResources
 Function = TypeVar("Function", bound=Callable[..., None])
 
 
-class Steer(NamedTuple):
+class AcceleratorParameters(NamedTuple):
     """The values, or in a graph the channels, of one resource class.
 
     Attributes:
         accelerator: Resource name, for example ``nvidia.com/gpu``.
-        count: How many of them. A text: KFP's driver reads no numbers here.
+        count: Number of them, as a text: KFP's driver reads no numbers here.
         nodes: Labels that the node needs.
     """
 
@@ -30,33 +30,35 @@ class Steer(NamedTuple):
 
 
 KINDS = {"accelerator": str, "accelerator_count": str, "node_selector": dict}
-"""A class's parameters: ``train_accelerator`` and so on, in the order of :class:`Steer`."""
+"""A class's parameters: ``train_accelerator`` and so on, in the order of :class:`AcceleratorParameters`."""
 
 
 def parameters_of(resources: ResourcesConfig) -> dict[str, Any]:
     """Return the values that a campaign's runs are started with, by parameter."""
     found: dict[str, Any] = {}
-    for name in steered_classes(resources):
+    for name in accelerator_classes(resources):
         one: StepResources = getattr(resources, name)
-        values = Steer(one.accelerator_type, str(one.accelerator_count), one.node_selector)
+        values = AcceleratorParameters(one.accelerator_type, str(one.accelerator_count), one.node_selector)
         found |= dict(zip(_names(name), values, strict=True))
     return found
 
 
-def steered_classes(resources: ResourcesConfig) -> list[str]:
+def accelerator_classes(resources: ResourcesConfig) -> list[str]:
     """Return the resource classes with an accelerator; what trains on several nodes is in its job's template."""
     names = ["train"] * (resources.train.num_nodes == 1) + ["score"]
     return [name for name in names if getattr(resources, name).accelerator_type]
 
 
-def steered(classes: Sequence[str], defaults: Mapping[str, Any] | None = None) -> Callable[[Function], Function]:
-    """Give a pipeline's function the parameters of some classes, which it takes as its last argument ``*steer``.
+def with_accelerator_parameters(
+    classes: Sequence[str], defaults: Mapping[str, Any] | None = None
+) -> Callable[[Function], Function]:
+    """Give a pipeline's function the parameters of some classes, which it takes as its last argument ``*accelerators``.
 
     KFP reads a pipeline's parameters from its function's signature. Passing them down with :func:`named` keeps the
     functions from repeating them.
 
     Args:
-        classes: Those of :func:`steered_classes` that the pipeline needs.
+        classes: Resource classes of :func:`accelerator_classes` that the pipeline needs.
         defaults: Values by parameter, for the outermost pipeline.
     """
 
@@ -79,21 +81,21 @@ def steered(classes: Sequence[str], defaults: Mapping[str, Any] | None = None) -
     return change
 
 
-def named(classes: Sequence[str], steer: Sequence[Any], wanted: Sequence[str] | None = None) -> dict[str, Any]:
+def named(classes: Sequence[str], accelerators: Sequence[Any], wanted: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the arguments for a sub-pipeline of some of the classes.
 
     Args:
-        classes: Of the pipeline that passes them on.
-        steer: What it was given.
+        classes: Resource classes of the pipeline that passes them on.
+        accelerators: Values that it was given.
         wanted: The sub-pipeline's classes; None is the same.
     """
     names = [name for one in classes for name in _names(one)]
-    kept = {name for one in (classes if wanted is None else wanted) for name in _names(one)}
-    return {name: value for name, value in zip(names, steer, strict=True) if name in kept}
+    passed = {name for one in (classes if wanted is None else wanted) for name in _names(one)}
+    return {name: value for name, value in zip(names, accelerators, strict=True) if name in passed}
 
 
 def without_defaults(spec: dict[str, Any]) -> None:
-    """Make a pipeline's steering parameters required, so that its content is the same whatever their values are."""
+    """Make a pipeline's accelerator parameters required, so that its content is the same whatever their values are."""
     parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     for name in ("train", "score"):
         for parameter in _names(name):

@@ -31,12 +31,12 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
         resources: What the tasks ask of the cluster.
         max_rounds: The planned rounds of the campaign pipeline; a run may be given others.
         out: The folder to write to; made if it is not there.
-        images: What the pods run.
+        images: Images that the pods run.
     """
-    place = Placement(resources, images)
+    placement = Placement(resources, images)
     pipelines = {
-        "tick.yaml": tick_pipeline(place),
-        "campaign.yaml": campaign_pipeline(place, max_rounds),
+        "tick.yaml": tick_pipeline(placement),
+        "campaign.yaml": campaign_pipeline(placement, max_rounds),
     }
     out.mkdir(parents=True, exist_ok=True)
     paths = [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
@@ -52,11 +52,11 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
 def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *, loop: bool) -> str:
     """Return the YAML of the tick pipeline, or of the campaign pipeline (the loop).
 
-    Every run has to be told its accelerators (:func:`~pipelines.graphs.accelerators.parameters_of`): the text holds
+    Every run has to be given its accelerators (:func:`~pipelines.graphs.accelerators.parameters_of`): the text holds
     none.
     """
-    place = Placement(resources, images)
-    pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
+    placement = Placement(resources, images)
+    pipeline = campaign_pipeline(placement, max_rounds) if loop else tick_pipeline(placement)
     with tempfile.TemporaryDirectory() as folder:
         path = _compile(pipeline, Path(folder) / "pipeline.yaml", change=without_defaults)
         return path.read_text(encoding="utf-8")
@@ -73,13 +73,13 @@ def compile_manifest(
         resources: What the tasks ask of the cluster.
         max_rounds: The planned rounds of the campaign pipeline.
         path: The file.
-        images: What the pods run.
+        images: Images that the pods run.
         loop: The campaign pipeline; otherwise the tick.
-        name: Of the pipeline, unique in the namespace.
-        namespace: Where the resources belong.
+        name: Name of the pipeline, unique in the namespace.
+        namespace: Namespace of the resources.
     """
-    place = Placement(resources, images)
-    pipeline = campaign_pipeline(place, max_rounds) if loop else tick_pipeline(place)
+    placement = Placement(resources, images)
+    pipeline = campaign_pipeline(placement, max_rounds) if loop else tick_pipeline(placement)
     text = compile_text(resources, max_rounds, images, loop=loop)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = KubernetesManifestOptions(

@@ -16,7 +16,7 @@ from activelora.notices import WEBHOOK_VARIABLE
 from activelora.rules.parallel import TRAIN_VARIABLE, pod_settings
 from components.image import Images
 from pipelines.cluster.train_step import JOB_VARIABLE, POD_VARIABLES
-from pipelines.graphs.accelerators import Steer
+from pipelines.graphs.accelerators import AcceleratorParameters
 from pipelines.graphs.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, POD_LABELS, QUEUE_LABEL, priority_label
 from pipelines.graphs.train_job_spec import job_template
 
@@ -26,8 +26,8 @@ class Placement:
     """Puts tasks where the campaign file says.
 
     Attributes:
-        resources: The campaign's.
-        images: What the pods run.
+        resources: Resources of the campaign.
+        images: Images that the pods run.
         in_pods: Whether they are a cluster's. KFP's local runner gives a pod's variables to what runs on this machine.
     """
 
@@ -50,52 +50,52 @@ class Placement:
 
     def cpu(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place a step that runs no model."""
-        return self._place(task, self.resources.cpu)
+        return self._put(task, self.resources.cpu)
 
-    def train(self, task: dsl.PipelineTask, *steer: Any) -> dsl.PipelineTask:
-        """Place train_adapter; with an accelerator, where its :class:`~pipelines.graphs.accelerators.Steer` says.
+    def train(self, task: dsl.PipelineTask, *accelerators: Any) -> dsl.PipelineTask:
+        """Place train_adapter; with an accelerator, where its parameters say.
 
         With several nodes, a pod that starts a TrainJob and waits needs no accelerator.
         """
         if self.resources.train.num_nodes == 1:
             if self.in_pods:
                 task.set_env_variable(TRAIN_VARIABLE, pod_settings(self.resources.train))
-            return self._cached(self._place(task, self.resources.train, steer))
-        self._place(task, self.resources.cpu)
+            return self._cached(self._put(task, self.resources.train, accelerators))
+        self._put(task, self.resources.cpu)
         template = json.dumps(job_template(self.resources, self.images), separators=(",", ":"))
         task.set_env_variable(JOB_VARIABLE, template)
         for name, path in POD_VARIABLES.items():
             kubernetes.use_field_path_as_env(task, env_name=name, field_path=path)
         return task
 
-    def score(self, task: dsl.PipelineTask, *steer: Any) -> dsl.PipelineTask:
+    def score(self, task: dsl.PipelineTask, *accelerators: Any) -> dsl.PipelineTask:
         """Place score_pool or evaluate_adapter, as :meth:`train`."""
-        return self._cached(self._place(task, self.resources.score, steer))
+        return self._cached(self._put(task, self.resources.score, accelerators))
 
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place the task that tells of a run's end: it gets the webhook."""
-        return self._told(self._place(task, self.resources.cpu))
+        return self._notified(self._put(task, self.resources.cpu))
 
     def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place await_labels: it gets the webhook, for reminders."""
-        self._place(task, self.resources.cpu)
-        return self._told(task)
+        self._put(task, self.resources.cpu)
+        return self._notified(task)
 
-    def _told(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
+    def _notified(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         if notify := self.resources.notify:
             kubernetes.use_secret_as_env(
                 task, secret_name=notify.secret, secret_key_to_env={notify.key: WEBHOOK_VARIABLE}
             )
         return task
 
-    def _place(self, task: dsl.PipelineTask, wanted: StepResources, steer: Sequence[Any] = ()) -> dsl.PipelineTask:
+    def _put(self, task: dsl.PipelineTask, wanted: StepResources, accelerators: Sequence[Any] = ()) -> dsl.PipelineTask:
         task.set_caching_options(enable_caching=False)  # the steps' results are in the campaign store, not in KFP
         task.set_container_image(self.images.gpu if wanted.accelerator_type else self.images.cpu)
         task.set_cpu_limit(wanted.cpu)
         task.set_memory_limit(wanted.memory)
         if wanted.accelerator_type:
-            _accelerate(task, wanted, Steer(*steer) if steer else None)
-        if not steer:
+            _accelerate(task, wanted, AcceleratorParameters(*accelerators) if accelerators else None)
+        if not accelerators:
             for key, value in wanted.node_selector.items():
                 kubernetes.add_node_selector(task, label_key=key, label_value=value)
         for toleration in wanted.tolerations:
@@ -145,14 +145,14 @@ class Placement:
         return task
 
 
-def _accelerate(task: dsl.PipelineTask, wanted: StepResources, told: Steer | None) -> None:
-    """Give a task accelerators and shared memory: those that the run is told of, or else the file's."""
-    task.set_accelerator_type(told.accelerator if told else wanted.accelerator_type)
-    task.set_accelerator_limit(told.count if told else wanted.accelerator_count)
-    if told:
-        kubernetes.add_node_selector_json(task, told.nodes)
+def _accelerate(task: dsl.PipelineTask, wanted: StepResources, given: AcceleratorParameters | None) -> None:
+    """Give a task accelerators and shared memory: those that the run is given, or else the file's."""
+    task.set_accelerator_type(given.accelerator if given else wanted.accelerator_type)
+    task.set_accelerator_limit(given.count if given else wanted.accelerator_count)
+    if given:
+        kubernetes.add_node_selector_json(task, given.nodes)
         # Else KFP 2.17 does not hand them into a condition or a loop, and the task refers to what is not there.
-        task.register_pipeline_channels([told.accelerator, told.count])
+        task.register_pipeline_channels([given.accelerator, given.count])
     if wanted.shm:
         kubernetes.empty_dir_mount(
             task,

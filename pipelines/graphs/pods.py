@@ -11,9 +11,9 @@ PRIORITY_LABEL = "activelora.dev/priority-class"
 """Kubeflow Pipelines has no setting for a pod's priority: the policy in manifests/components/priority goes by this."""
 PART_OF = {"app.kubernetes.io/part-of": "activelora"}
 POD_LABELS = {**PART_OF, "app.kubernetes.io/component": "step"}
-"""On every pod of a step; the network policies go by them."""
+"""Labels of every pod of a step; the network policies go by them."""
 CACHE_PATH = "/cache"
-"""Where pods have the model cache."""
+"""Path of the model cache in pods."""
 CACHE_VARIABLES = {"ACTIVELORA_CACHE": f"{CACHE_PATH}/activelora", "HF_HOME": f"{CACHE_PATH}/huggingface"}
 
 

@@ -4,25 +4,25 @@ from typing import Any
 
 from kfp import dsl
 
-from pipelines.graphs.accelerators import named, parameters_of, steered, steered_classes
-from pipelines.graphs.exit_task import told_at_the_end
+from pipelines.graphs.accelerators import accelerator_classes, named, parameters_of, with_accelerator_parameters
+from pipelines.graphs.exit_task import notice_at_the_end
 from pipelines.graphs.placement import Placement
 from pipelines.graphs.round import Graph, round_graph
 
 
-def tick_pipeline(place: Placement) -> Graph:
+def tick_pipeline(placement: Placement) -> Graph:
     """Return the pipeline. Its parameters are the URI of a campaign that was created, and its accelerators."""
-    graph = round_graph(place)
-    classes, defaults = steered_classes(place.resources), parameters_of(place.resources)
+    graph = round_graph(placement)
+    classes, defaults = accelerator_classes(placement.resources), parameters_of(placement.resources)
 
     @dsl.pipeline(
         name="activelora-tick",
         description="Move an active-learning campaign on by one round",
-        pipeline_config=place.pipeline_config,
+        pipeline_config=placement.pipeline_config,
     )
-    @steered(classes, defaults)
-    def activelora_tick(campaign_uri: str, *steer: Any) -> None:
-        with told_at_the_end(place, campaign_uri):
-            graph(campaign_uri=campaign_uri, round=-1, **named(classes, steer))
+    @with_accelerator_parameters(classes, defaults)
+    def activelora_tick(campaign_uri: str, *accelerators: Any) -> None:
+        with notice_at_the_end(placement, campaign_uri):
+            graph(campaign_uri=campaign_uri, round=-1, **named(classes, accelerators))
 
     return activelora_tick

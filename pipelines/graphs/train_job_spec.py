@@ -24,9 +24,9 @@ from pipelines.graphs.pods import (
 
 RUNTIME = "torch-distributed"
 TRAINER_LABELS = {**POD_LABELS, "activelora.dev/role": "trainer"}
-"""On every training pod. A network policy goes by them: these pods, unlike those of other steps, talk to each other."""
+"""Labels of every training pod. A network policy goes by them: these pods, unlike other steps', talk to each other."""
 _NODE = "node"
-"""Of the runtime: the name of its replicated job, and of the container in it."""
+"""Name in the runtime: of its replicated job, and of the container in it."""
 _COMMAND = ["python3", "-m", "torch.distributed.run"]
 
 

@@ -1,4 +1,4 @@
-"""The receiver: it looks at a secret in a header, rings a bell, and reads nothing of what it is sent.
+"""The receiver: it looks at a secret in a header, triggers a tick, and reads nothing of what it is sent.
 
 A webhook's content is not believed: it only says that something may have changed. So nothing of it is parsed, logged or
 kept. Every connection has a size, a time and a number of others beside it that it may not exceed.
@@ -29,10 +29,10 @@ class Limits:
     Attributes:
         body_bytes: The largest body. Label Studio sends the task with each annotation.
         connection_seconds: The longest that a connection may last, whatever it does.
-        num_connections: So many at a time. One more closes the oldest that has not shown the secret yet, or is closed
-            itself where all have.
-        per_second: So many accepted webhooks a second, in the long run.
-        burst: So many at once.
+        num_connections: Number of connections at a time. One more closes the oldest that has not shown the secret yet,
+            or is closed itself where all have.
+        per_second: Number of accepted webhooks a second, in the long run.
+        burst: Number of accepted webhooks at once.
     """
 
     body_bytes: int = 4 << 20
@@ -76,8 +76,8 @@ class WakeServer(ThreadingHTTPServer):
         address: Host and port; port 0 takes a free one.
         header: The header that holds the secret.
         secret: What it must say.
-        ring: Called for each webhook with the right secret; must return at once.
-        is_alive: Whether the bell behind ``ring`` works, for the health check.
+        trigger: Function that is called for each webhook with the right secret; must return at once.
+        is_alive: Whether what is behind ``trigger`` works, for the health check.
         limits: What a sender may do.
     """
 
@@ -89,13 +89,13 @@ class WakeServer(ThreadingHTTPServer):
         address: tuple[str, int],
         header: str,
         secret: str,
-        ring: Callable[[], None],
+        trigger: Callable[[], None],
         is_alive: Callable[[], bool],
         limits: Limits | None = None,
     ) -> None:
         self.header = header
         self.secret = secret.encode()
-        self.ring = ring
+        self.trigger = trigger
         self.is_alive = is_alive
         self.limits = limits or Limits()
         self.rate = RateLimit(self.limits.per_second, self.limits.burst)
@@ -189,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not self.server.rate.take():
             self._answer(HTTPStatus.TOO_MANY_REQUESTS)
         else:
-            self.server.ring()
+            self.server.trigger()
             self._skip(size)
             self._answer(HTTPStatus.ACCEPTED)
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 SUBMIT_SECONDS = 600.0
 STOP_SECONDS = 20.0
 NUM_RUNS = 20
-"""So many of the newest runs are looked at: a schedule keeps one at a time."""
+"""Number of the newest runs that are looked at: a schedule keeps one at a time."""
 
 
 @dataclass
@@ -25,15 +25,15 @@ class TickHere:
     """Runs ``activelora tick`` on this machine, and waits for its end.
 
     Attributes:
-        place: The campaign.
+        uri: URI of the campaign.
     """
 
-    place: str
+    uri: str
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
         """Run a tick."""
-        self._process = subprocess.Popen(_command("tick", self.place))
+        self._process = subprocess.Popen(_command("tick", self.uri))
         code = self._process.wait()
         logger.info("the tick has ended%s", f" with exit code {code}" if code else "")
         return True
@@ -55,14 +55,14 @@ class TickOnKubeflow:
     """Starts a run of the tick on Kubeflow, unless a run of the campaign is in flight: it may train for hours.
 
     Attributes:
-        place: The campaign.
+        uri: URI of the campaign.
         in_flight: Tells whether a run is.
         as_scheduled: Starts what the campaign's schedule runs and returns its id, or None where there is no schedule;
             then the campaign is submitted with the settings that it keeps.
         options: More arguments of ``activelora submit``.
     """
 
-    place: str
+    uri: str
     in_flight: Callable[[], bool]
     as_scheduled: Callable[[], str | None] = lambda: None
     options: Sequence[str] = ()
@@ -75,7 +75,7 @@ class TickOnKubeflow:
         if run_id := self.as_scheduled():
             logger.info("the run %s was started, as scheduled", run_id)
             return True
-        done = subprocess.run(_command("submit", self.place, *self.options), timeout=SUBMIT_SECONDS, check=False)
+        done = subprocess.run(_command("submit", self.uri, *self.options), timeout=SUBMIT_SECONDS, check=False)
         logger.info("a run was %s", "not started" if done.returncode else "started")
         return True
 
@@ -87,9 +87,9 @@ def run_in_flight(campaign_name: str, endpoint: str | None, namespace: str | Non
     """Tell whether Kubeflow is at a run of a campaign.
 
     Args:
-        campaign_name: As in its file.
-        endpoint: Of Kubeflow Pipelines; None takes the environment's.
-        namespace: Of a multi-user installation.
+        campaign_name: Name of the campaign, as in its file.
+        endpoint: URL of Kubeflow Pipelines; None takes the environment's.
+        namespace: Namespace in a multi-user installation.
 
     Raises:
         ClusterError: Kubeflow does not answer.
@@ -108,10 +108,10 @@ def run_of_schedule(campaign_name: str, campaign_uri: str, endpoint: str | None,
     """Start what a campaign's schedule runs, with its resources as they are now; None where it has no schedule.
 
     Args:
-        campaign_name: As in its file.
-        campaign_uri: Where it lives.
-        endpoint: Of Kubeflow Pipelines; None takes the environment's.
-        namespace: Of a multi-user installation.
+        campaign_name: Name of the campaign, as in its file.
+        campaign_uri: URI of the campaign.
+        endpoint: URL of Kubeflow Pipelines; None takes the environment's.
+        namespace: Namespace in a multi-user installation.
 
     Raises:
         ClusterError: Kubeflow does not answer.
@@ -130,5 +130,5 @@ def _api(endpoint: str | None, namespace: str | None) -> Api:
     return Api(connection, Transport(connection))
 
 
-def _command(name: str, place: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", name, place, *options]
+def _command(name: str, uri: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", name, uri, *options]

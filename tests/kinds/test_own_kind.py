@@ -24,7 +24,7 @@ from activelora.errors import ProblemsError
 from activelora.rules.file import load_config
 from activelora.tracking.report import render_report
 from pipelines.cli.checks import check_campaign
-from pipelines.cli.status_document import standing
+from pipelines.cli.status_document import status_document
 from pipelines.engines.inline import run_campaign
 
 file, refused = map(Path, sys.argv[1:])
@@ -42,7 +42,7 @@ print(json.dumps({
     "holdout": holdout,
     "metrics": evaluated.metrics,
     "gates": [campaign.require(Unit("evaluate_adapter", n)).details["gates"] for n in range(3)],
-    "rounds": standing(campaign)["rounds"],
+    "rounds": status_document(campaign)["rounds"],
     "rows": campaign.read_table(evaluated, "predictions.parquet").to_pylist(),
     "selected": campaign.read_table(selected, "selection.parquet").num_rows,
     "report": render_report(campaign, {}),

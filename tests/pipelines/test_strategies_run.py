@@ -8,7 +8,7 @@ from activelora.campaign.history import read_history
 from activelora.campaign.manifest import Unit
 from activelora.tracking.mlflow_content import metrics_of
 from activelora.tracking.report import render_report
-from pipelines.cli.status_document import standing
+from pipelines.cli.status_document import status_document
 from pipelines.engines.inline import run_campaign
 from tests.pipelines.tiny import tiny_config
 
@@ -42,7 +42,7 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
     assert points["num_explored", 2] == 2
     assert points["pool_accuracy_low", 2] <= points["pool_accuracy", 2] <= points["pool_accuracy_high", 2]
     assert points["pool_accuracy", 2] == pytest.approx(1 - points["exploration_error", 2])
-    pool, strategy, _ = standing(campaign)["live_check"]
+    pool, strategy, _ = status_document(campaign)["live_check"]
     assert pool.startswith("Of 2 items drawn at random from the pool in round 1, the model of that moment answered ")
     assert strategy.startswith("It was wrong on ")
     page = render_report(campaign, {})

@@ -50,7 +50,7 @@ def compare(
     grid = Grid(file, methods[0], methods[1], _numbers(seeds), tuple(settings), data)
     folder = out if out is not None else Path(OUT_FOLDER) / file.stem
     cells = grid.cells(folder)
-    if not all((cell.place / "campaign.json").exists() for cell in cells):
+    if not all((cell.folder / "campaign.json").exists() for cell in cells):
         check_cells(cells)
     devices = visible_devices() if jobs is None or jobs > 1 else []
     runs = run_cells(cells, jobs or max(1, len(devices)), devices)
@@ -112,12 +112,12 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     console = stdout()
     left_out = () if console.width >= _MEDIUM else ("ECE", "NLL", "time a run")
     heads = columns(document)
-    kept = [index for index, head in enumerate(heads) if head not in left_out]
+    shown = [index for index, head in enumerate(heads) if head not in left_out]
     table = Table(title=f"Comparison: {document['name']}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for index in kept:
+    for index in shown:
         table.add_column(heads[index], no_wrap=index == 0, min_width=15 if heads[index] == "verdict" else None)
     for row in rows(document, with_ranges=console.width >= _WIDE):
-        table.add_row(*(row[index] for index in kept))
+        table.add_row(*(row[index] for index in shown))
     console.print(table)
     for method in document["methods"]:
         typer.echo(f"- {method['sentence']}")

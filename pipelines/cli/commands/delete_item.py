@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.commands.status_report import PlaceArgument
+from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import open_campaign
 
 
 def delete_item(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Its id, the beginning of it, or your own id.")],
     reason: Annotated[str, typer.Option(help="Why, for the mark that stays.")],
 ) -> None:
@@ -25,7 +25,7 @@ def delete_item(
     from activelora.labeling.deletion import delete_item as delete
     from activelora.tracking.publish import publish
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(uri_or_file)
     done = delete(campaign, item, " ".join(reason.split()))
     publish(campaign)
     typer.echo(f"{done.item_id} is deleted: {done.num_pool_files} pool files and {len(done.sheets)} others rewritten")

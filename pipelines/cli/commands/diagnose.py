@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.commands.status_report import PlaceArgument
+from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import collected_round, open_campaign
 
 NUM_SHOWN = 20
 
 
 def diagnose(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     folds: Annotated[int, typer.Option(min=2, metavar="K", help="Adapters to train, each without a fold.")] = 5,
     round_: Annotated[
         int | None, typer.Option("--round", metavar="N", help="What round N trains on. Default: all labels so far.")
@@ -26,7 +26,7 @@ def diagnose(
     from activelora.labeling.diagnosis import diagnose as run
     from pipelines.cli.console import warn
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(uri_or_file)
     found = run(campaign, collected_round(campaign, round_), folds)
     document = found.document
     _print_suspects(document)

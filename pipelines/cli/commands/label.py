@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activelora.errors import ConfigError
-from pipelines.cli.commands.status_report import PlaceArgument
+from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import open_campaign
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def label(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     annotator: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers. Default: the user.")] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Read lines instead of single keys.")] = False,
 ) -> None:
@@ -32,7 +32,7 @@ def label(
     from pipelines.cli.keyboard import open_keyboard
     from pipelines.cli.label_session import Labelling
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(uri_or_file)
     name = check_annotator(annotator if annotator is not None else _user())
     request = asked_now(campaign)
     if not request.reasons:

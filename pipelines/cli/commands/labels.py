@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from activelora.errors import ConfigError
-from pipelines.cli.commands.status_report import PlaceArgument
+from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import collected_round, open_campaign
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 @app.command("export")
 def export_command(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     out: Annotated[str, typer.Option(metavar="FILE", help="Where to write; local or s3://.")],
     kind: Annotated[Format | None, typer.Option("--format", help="Default: by the file's ending, else csv.")] = None,
     round_: Annotated[
@@ -49,7 +49,7 @@ def export_command(
     from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
-    campaign = Snapshot(open_campaign(place, to_read=True))
+    campaign = Snapshot(open_campaign(uri_or_file, to_read=True))
     before = collected_round(campaign, round_)
     kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
     folder, slash, name = out.rpartition("/")
@@ -66,14 +66,14 @@ def export_command(
 
 @app.command("import")
 def import_command(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL with item_id and label.")],
 ) -> None:
     """Check a file of answers and put it into the inbox: new labels and corrections. All of it, or nothing."""
     from activelora.labeling.exchange import import_labels
     from pipelines.cli.console import warn
 
-    found = import_labels(open_campaign(place), file)
+    found = import_labels(open_campaign(uri_or_file), file)
     for one in found.rejected:
         warn(f"line {one.line}, {one.item_id}: {one.reason}")
     typer.echo(
@@ -90,7 +90,7 @@ def import_command(
 
 @app.command("diff")
 def diff_command(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     first: Annotated[int, typer.Argument(metavar="A", help="A round: the labels that it trains on.")],
     second: Annotated[int, typer.Argument(metavar="B", help="Another one.")],
 ) -> None:
@@ -101,7 +101,7 @@ def diff_command(
     from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
 
-    campaign = Snapshot(open_campaign(place, to_read=True))
+    campaign = Snapshot(open_campaign(uri_or_file, to_read=True))
     first, second = sorted((collected_round(campaign, first), collected_round(campaign, second)))
     found = difference(label_snapshot(campaign, first), label_snapshot(campaign, second))
     task, items = make_task(campaign.config.task), find_items(campaign, [*found.added, *found.corrected])
@@ -115,7 +115,7 @@ def diff_command(
 
 @app.command("blame")
 def blame_command(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="An item's id, its beginning, or your own id.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -125,7 +125,7 @@ def blame_command(
     from activelora.kinds.registry import make_task
     from activelora.pool.access import find_items
 
-    campaign = Snapshot(open_campaign(place, to_read=True))
+    campaign = Snapshot(open_campaign(uri_or_file, to_read=True))
     entries = history(campaign)
     items = find_items(campaign, list(entries))
     chosen = {one for one in entries if one.startswith(item) or items[one].source_id == item}
@@ -172,13 +172,13 @@ def _print_lines(rows: list[dict[str, Any]]) -> None:
             last = row["item_id"]
             typer.echo(_printable(last if row["source_id"] is None else f"{last} ({row['source_id']})"))
         effect = f"corrects {row['before']}" if row["effect"] == "corrects" else row["effect"]
-        standing = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
-        place = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
+        status = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
+        source = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
         names = "  ".join(row[name].ljust(width) for name, width in widths.items())
-        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {place}  {effect}, {standing}"
+        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {source}  {effect}, {status}"
         typer.echo(_printable(line))
 
 
 def _printable(text: str) -> str:
-    """Return the text without what could steer a terminal: names of annotators and files come from others."""
+    """Return the text without what could control a terminal: names of annotators and files come from others."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -49,9 +49,9 @@ class Choice:
     """What can be chosen.
 
     Attributes:
-        name: As a campaign file says it.
+        name: Name, as in a campaign file.
         summary: One line about it.
-        settings: Its own settings, dotted, each with a description.
+        settings: Settings of its own, dotted, each with a description.
     """
 
     name: str

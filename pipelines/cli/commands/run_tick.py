@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activelora.errors import ConfigError
-from pipelines.cli.locations import default_place, is_campaign_file, open_campaign
+from pipelines.cli.locations import default_uri, is_campaign_file, open_campaign
 from pipelines.engines.errors import Runner
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def run(
 
     _check_runner(engine, runner)
     config = load_with_settings(file, settings, data)
-    opened = create_campaign(default_place(config) if campaign is None else campaign, config)
+    opened = create_campaign(default_uri(config) if campaign is None else campaign, config)
     tell(opened, run_with(engine, opened, runner))
 
 
 def tick(
-    place: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
+    uri_or_file: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
     engine: EngineOption = Engine.inline,
     runner: RunnerOption = None,
 ) -> None:
@@ -73,11 +73,11 @@ def tick(
     from activelora.rules.file import load_with_settings
 
     _check_runner(engine, runner)
-    if is_campaign_file(place):
-        config = load_with_settings(Path(place), [])
-        opened = create_campaign(default_place(config), config)
+    if is_campaign_file(uri_or_file):
+        config = load_with_settings(Path(uri_or_file), [])
+        opened = create_campaign(default_uri(config), config)
     else:
-        opened = open_campaign(place)
+        opened = open_campaign(uri_or_file)
     tell(opened, _tick_with(engine, opened, runner))
 
 
@@ -85,7 +85,7 @@ def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True)
     """Create the campaign, or open it where it is. A new one is checked first: its settings are frozen from then on.
 
     Args:
-        uri: Where it lives.
+        uri: URI or folder of the campaign.
         config: Its settings.
         runs_here: It will run on this machine, so that the base model has to be here.
 
@@ -135,9 +135,9 @@ def _check_runner(engine: Engine, runner: Runner | None) -> None:
 def tell(campaign: Campaign, result: TickResult) -> None:
     """Print where the campaign stands and what a person can do now."""
     from activelora.tracking.report import REPORT_KEY
-    from pipelines.cli.status_document import print_rounds, standing
+    from pipelines.cli.status_document import print_rounds, status_document
 
-    found = standing(result.seen or campaign)
+    found = status_document(result.seen or campaign)
     print_rounds(campaign, found)
     if result.status == "finished":
         typer.echo(f"finished: {result.reason}")

@@ -11,11 +11,11 @@ import typer
 from pipelines.cli.commands.submit_schedule import EndpointOption, NamespaceOption
 from pipelines.cli.locations import is_campaign_file, open_campaign
 
-PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")]
+UriOrFileArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")]
 
 
 def status(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     remote: Annotated[bool, typer.Option(help="Show the schedule and the last runs on Kubeflow instead.")] = False,
     endpoint: EndpointOption = None,
@@ -23,12 +23,12 @@ def status(
 ) -> None:
     """Show each round (labels, accuracy, ECE, NLL, time), what the campaign waits for, and what more labels bring."""
     if remote:
-        _remote_status(place, as_json, endpoint, namespace)
+        _remote_status(uri_or_file, as_json, endpoint, namespace)
         return
-    from pipelines.cli.status_document import print_rounds, standing
+    from pipelines.cli.status_document import print_rounds, status_document
 
-    campaign = open_campaign(place, to_read=True)
-    found = standing(campaign)
+    campaign = open_campaign(uri_or_file, to_read=True)
+    found = status_document(campaign)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
@@ -45,7 +45,7 @@ def status(
 
 
 def forecast(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     target: Annotated[
         float | None,
         typer.Option(
@@ -56,10 +56,10 @@ def forecast(
 ) -> None:
     """Say how many more labels reach a target, by a power law fitted to the rounds so far, with an interval."""
     from activelora.errors import ConfigError
-    from activelora.evaluation import forecast as outlook
+    from activelora.evaluation import forecast as forecasts
     from activelora.kinds.registry import headline_of
 
-    campaign = open_campaign(place, to_read=True)
+    campaign = open_campaign(uri_or_file, to_read=True)
     headline = headline_of(campaign.config.task)
     if target is not None and headline.is_share and not 0 < target <= 1:
         raise ConfigError(
@@ -67,30 +67,30 @@ def forecast(
             where="--target",
             remedy="Write 0.9 for 90 %.",
         )
-    found = outlook.forecast(campaign, headline, target)
+    found = forecasts.forecast(campaign, headline, target)
     typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
 
 
-def report(place: PlaceArgument) -> None:
+def report(uri_or_file: UriOrFileArgument) -> None:
     """Write the campaign's report anew and print where it is."""
     from activelora.campaign.migrations import SCHEMA_VERSION
     from activelora.tracking.report import REPORT_KEY, write_report
 
-    campaign = open_campaign(place, to_read=True)
+    campaign = open_campaign(uri_or_file, to_read=True)
     if campaign.schema_version > SCHEMA_VERSION:  # the newer version's report stays
         typer.echo(f"{campaign.store.uri}/{REPORT_KEY}")
         return
     typer.echo(write_report(campaign))
 
 
-def _remote_status(place: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
+def _remote_status(uri_or_file: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:
     from activelora.config.file import read_file
     from pipelines.cluster.api import Api
     from pipelines.cluster.connection import find_connection
     from pipelines.deploy.remote import remote_status
 
-    is_file = is_campaign_file(place)
-    config = read_file(Path(place)) if is_file else open_campaign(place, to_read=True).config
+    is_file = is_campaign_file(uri_or_file)
+    config = read_file(Path(uri_or_file)) if is_file else open_campaign(uri_or_file, to_read=True).config
     found = remote_status(Api(find_connection(endpoint, namespace)), config.name)
     if as_json:
         typer.echo(json.dumps(found, indent=1))

@@ -10,7 +10,7 @@ from pipelines.cli.locations import open_campaign
 
 
 def stop(
-    place: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
+    uri_or_file: Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file.")],
     reason: Annotated[str, typer.Option(help="Why, for the status, the report and MLflow.")],
 ) -> None:
     """End a campaign for good. What is done stays; a step that runs now ends first. This cannot be taken back."""
@@ -18,7 +18,7 @@ def stop(
     from activelora.errors import ConfigError
     from activelora.tracking.publish import publish
 
-    campaign = open_campaign(place)
+    campaign = open_campaign(uri_or_file)
     if ended := stop_reason(campaign):
         raise ConfigError(
             f"the campaign has ended already: {ended}",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.deploy.packages import Kind, Package
     from pipelines.deploy.schedules import Drain
 
-PlaceArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file with --campaign.")]
+UriOrFileArgument = Annotated[str, typer.Argument(metavar="URI|FILE", help="A campaign, or its file with --campaign.")]
 CampaignOption = Annotated[
     str | None, typer.Option("--campaign", metavar="URI", help="For a file: the s3:// prefix where the campaign lives.")
 ]
@@ -33,7 +33,7 @@ TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait for
 
 
 def submit(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     campaign: CampaignOption = None,
     loop: Annotated[bool, typer.Option("--loop", help="Run all rounds in one run, waiting for labels.")] = False,
     endpoint: EndpointOption = None,
@@ -46,7 +46,7 @@ def submit(
     from pipelines.deploy.submission import submit as start
 
     api, transport = _connect(endpoint, namespace, dry_run)
-    config, uri = _campaign_at(place, campaign, creates=not dry_run)
+    config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
     if _show_plan(transport, dry_run):
@@ -57,7 +57,7 @@ def submit(
 
 
 def schedule(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     cron: Annotated[str, typer.Option(help='Six fields, seconds first: "0 0 6 * * *" is daily at six, UTC.')],
     campaign: CampaignOption = None,
     endpoint: EndpointOption = None,
@@ -80,7 +80,7 @@ def schedule(
     for time in next_times(checked, 3):
         typer.echo(f"  {time:%a %Y-%m-%d %H:%M:%S} UTC")
     api, transport = _connect(endpoint, namespace, dry_run)
-    config, uri = _campaign_at(place, campaign, creates=not dry_run)
+    config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
     package = _package(config, "tick", registry, tag)
     account = config.resources.service_account
     wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
@@ -90,7 +90,7 @@ def schedule(
 
 
 def unschedule(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     endpoint: EndpointOption = None,
     namespace: NamespaceOption = None,
     timeout: TimeoutOption = 3600.0,
@@ -99,7 +99,7 @@ def unschedule(
     """Remove a campaign's schedule, after the run in flight has ended. The campaign itself stays as it is."""
     from pipelines.deploy.schedules import remove
 
-    name = _name_at(place)
+    name = _name_at(uri_or_file)
     api, transport = _connect(endpoint, namespace, dry_run)
     number = remove(api, name, _drain(timeout, dry_run))
     if not _show_plan(transport, dry_run):
@@ -107,7 +107,7 @@ def unschedule(
 
 
 def upgrade(
-    place: PlaceArgument,
+    uri_or_file: UriOrFileArgument,
     endpoint: EndpointOption = None,
     namespace: NamespaceOption = None,
     registry: RegistryOption = None,
@@ -123,7 +123,7 @@ def upgrade(
     from pipelines.deploy.schedules import Schedule, apply, cron_of, find
     from pipelines.deploy.submission import register
 
-    config = _config_at(place)
+    config = _config_at(uri_or_file)
     api, transport = _connect(endpoint, namespace, dry_run)
     tick = register(api, _package(config, "tick", registry, tag))
     loop = register(api, _package(config, "campaign", registry, tag))
@@ -148,19 +148,19 @@ def upgrade(
             typer.echo("It was disabled before, and is left so: `activelora schedule` enables it.")
 
 
-def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
+def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
     from activelora.errors import ConfigError
     from activelora.rules.file import load_with_settings
     from pipelines.cli.commands.run_tick import create_campaign
     from pipelines.deploy.packages import check_pods_reach, publish_model
 
-    if not is_campaign_file(place):
-        config = _config_at(place)
-        check_pods_reach(config, place)
+    if not is_campaign_file(uri_or_file):
+        config = _config_at(uri_or_file)
+        check_pods_reach(config, uri_or_file)
         publish_model(config, _say, dry=not creates)
-        return config, place.rstrip("/")
-    config = load_with_settings(Path(place), [])
+        return config, uri_or_file.rstrip("/")
+    config = load_with_settings(Path(uri_or_file), [])
     if campaign is None:
         raise ConfigError(
             "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
@@ -172,11 +172,15 @@ def _campaign_at(place: str, campaign: str | None, *, creates: bool) -> tuple[Ca
     return config, campaign.rstrip("/")
 
 
-def _config_at(place: str) -> CampaignConfig:
+def _config_at(uri_or_file: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
     from activelora.rules.file import load_with_settings
 
-    return load_with_settings(Path(place), []) if is_campaign_file(place) else Campaign.open(place).config
+    return (
+        load_with_settings(Path(uri_or_file), [])
+        if is_campaign_file(uri_or_file)
+        else Campaign.open(uri_or_file).config
+    )
 
 
 def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:
@@ -190,8 +194,8 @@ def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag:
         typer.echo(job_text(make_job(template, config.name, uri, round_=1)))
 
 
-def _name_at(place: str) -> str:
-    return _config_at(place).name
+def _name_at(uri_or_file: str) -> str:
+    return _config_at(uri_or_file).name
 
 
 def _connect(endpoint: str | None, namespace: str | None, dry_run: bool) -> tuple[Api, Transport]:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def wake(
-    place: Annotated[str, typer.Argument(metavar="URI", help="The campaign.")],
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The campaign.")],
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8080,
     submit: Annotated[bool, typer.Option("--submit", help="Start a run on Kubeflow, not a tick here.")] = False,
@@ -34,40 +34,40 @@ def wake(
     Webhooks go to /webhook with the header X-ActiveLoRA-Wake, whose value is in ACTIVELORA_WAKE_SECRET. They only make
     a tick come earlier: the schedule stays the truth, and losing them all costs time only. /healthz says that it works.
     """
-    from pipelines.webhooks.debounce import Bell, Pace
+    from pipelines.webhooks.debounce import Debounce, Pace
     from pipelines.webhooks.server import HOOK_PATH, WakeServer
 
     secret = _secret()
-    tick = _tick(place, submit=submit, endpoint=endpoint, namespace=namespace)
-    bell = Bell(tick.start, Pace(quiet_seconds=quiet, longest_seconds=max(6 * quiet, quiet), gap_seconds=gap))
+    tick = _tick(uri, submit=submit, endpoint=endpoint, namespace=namespace)
+    debounce = Debounce(tick.start, Pace(quiet_seconds=quiet, longest_seconds=max(6 * quiet, quiet), gap_seconds=gap))
     try:
-        server = WakeServer((host, port), HEADER, secret, bell.ring, lambda: bell.is_alive)
+        server = WakeServer((host, port), HEADER, secret, debounce.trigger, lambda: debounce.is_alive)
     except OSError as error:
-        bell.close()
+        debounce.close()
         raise ConfigError(f"cannot listen: {error.strerror}", where=f"{host}:{port}") from error
     with server:
         logger.info("listening at http://%s:%d%s", *server.server_address[:2], HOOK_PATH)
         try:
             server.serve_forever(poll_interval=0.2)
         finally:
-            bell.close(timeout_seconds=0.0)  # first: else it may start another tick when this one has stopped
+            debounce.close(timeout_seconds=0.0)  # first: else it may start another tick when this one has stopped
             tick.stop()
-            bell.close()
+            debounce.close()
             logger.info("stopped")
 
 
-def _tick(place: str, *, submit: bool, endpoint: str | None, namespace: str | None) -> TickHere | TickOnKubeflow:
+def _tick(uri: str, *, submit: bool, endpoint: str | None, namespace: str | None) -> TickHere | TickOnKubeflow:
     from activelora.campaign.campaign import Campaign
     from pipelines.webhooks.ticks import TickHere, TickOnKubeflow, run_in_flight, run_of_schedule
 
-    name = Campaign.open(place).config.name
+    name = Campaign.open(uri).config.name
     if not submit:
-        return TickHere(place)
+        return TickHere(uri)
     options = [*(("--endpoint", endpoint) if endpoint else ()), *(("--namespace", namespace) if namespace else ())]
     return TickOnKubeflow(
-        place,
+        uri,
         lambda: run_in_flight(name, endpoint, namespace),
-        lambda: run_of_schedule(name, place, endpoint, namespace),
+        lambda: run_of_schedule(name, uri, endpoint, namespace),
         options,
     )
 

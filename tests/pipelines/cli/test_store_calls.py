@@ -12,7 +12,7 @@ from activelora.campaign.history import SCORED
 from activelora.campaign.manifest import Unit
 from activelora.pool.access import SHARDS, find_items, shard_items
 from components.await_labels import step as await_labels
-from pipelines.cli.status_document import standing
+from pipelines.cli.status_document import status_document
 from tests.counting_store import WRITES, counted_calls
 from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
 
@@ -111,7 +111,7 @@ def test_only_shards_with_asked_items_are_read_and_each_once(tmp_path):
     campaign = waiting_campaign(tmp_path, task=task, rows=rows, data=data)
     copy = str(shutil.copytree(campaign.store.uri, tmp_path / "copy"))
     with counted_calls() as calls:
-        assert standing(Campaign.open(copy))["labels"]["num_open"] == BATCH
+        assert status_document(Campaign.open(copy))["labels"]["num_open"] == BATCH
     read = read_shards(campaign, within(calls.counts("read", "open"), copy))
     assert set(read) <= asked_shards(campaign) < set(range(NUM_SHARDS))
     assert max(read.values()) == 1
@@ -130,10 +130,10 @@ def test_items_of_a_batch_are_found_without_a_search(uri):
 
 def test_a_campaign_of_an_earlier_version_tells_and_finds_the_same(uri, run):
     ids = selected(Campaign.open(uri), 2)
-    wanted, items = standing(Campaign.open(uri)), find_items(Campaign.open(uri), ids)
+    wanted, items = status_document(Campaign.open(uri)), find_items(Campaign.open(uri), ids)
     forget_shards(uri)
     with counted_calls() as calls:
-        assert standing(Campaign.open(uri)) == wanted
+        assert status_document(Campaign.open(uri)) == wanted
     assert max(calls.counts("read", "open").values()) == 1
     assert find_items(Campaign.open(uri), ids) == items
 

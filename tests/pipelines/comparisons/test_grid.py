@@ -74,22 +74,22 @@ def test_what_is_taken_over_is_what_would_have_been_computed(file, tmp_path):
     cells = Grid(file, ("entropy", "margin"), seeds=(0,)).cells(tmp_path / "shared")
     run_cells(cells, 1)
     for cell in cells:
-        alone = Campaign.create(str(tmp_path / "alone" / cell.place.name), cell.config)
+        alone = Campaign.create(str(tmp_path / "alone" / cell.folder.name), cell.config)
         run_campaign(alone)
-        shared = Campaign.open(str(cell.place))
+        shared = Campaign.open(str(cell.folder))
         assert finished_units(shared) == finished_units(alone)
         for unit in finished_units(alone):
-            assert shared.require(unit).digest == alone.require(unit).digest, (cell.place.name, unit)
-    copies = [Campaign.open(str(cell.place)).require(Unit("evaluate_adapter", 0)).attempt for cell in cells]
+            assert shared.require(unit).digest == alone.require(unit).digest, (cell.folder.name, unit)
+    copies = [Campaign.open(str(cell.folder)).require(Unit("evaluate_adapter", 0)).attempt for cell in cells]
     assert len(set(copies)) == 1
-    scores = [Campaign.open(str(cell.place)).require(Unit("score_pool", 0, 0)).attempt for cell in cells]
+    scores = [Campaign.open(str(cell.folder)).require(Unit("score_pool", 0, 0)).attempt for cell in cells]
     assert scores[0] != scores[1] == scores[2]  # random acquisition does not run the model over the pool
 
 
 def test_nothing_is_taken_over_where_another_setting_differs(file, tmp_path):
     (random, entropy) = Grid(file, ("entropy",), seeds=(0,)).cells(tmp_path / "a")
     (other, _) = Grid(file, ("entropy",), seeds=(1,)).cells(tmp_path / "b")
-    donor, taker, stranger = (Campaign.create(str(cell.place), cell.config) for cell in (random, entropy, other))
+    donor, taker, stranger = (Campaign.create(str(cell.folder), cell.config) for cell in (random, entropy, other))
     assert share_beginning(taker, donor) == []
     run_campaign(donor)
     assert share_beginning(stranger, donor) == []

@@ -15,7 +15,7 @@ from activelora.campaign.manifest import Unit
 from activelora.tracking.mlflow_location import prepare_environment, tracking_uri
 from activelora.tracking.publish import PUBLISHED_KEY
 from activelora.tracking.report import REPORT_KEY
-from pipelines.cli.status_document import standing
+from pipelines.cli.status_document import status_document
 from pipelines.engines import inline
 from pipelines.engines import kfp_local as local
 from tests.pipelines.engines.test_inline import fill_in
@@ -100,7 +100,7 @@ def in_mlflow(campaign: Campaign, folder: Path) -> dict[str, Any]:
 def left_by(campaign: Campaign, folder: Path) -> dict[str, Any]:
     """Return report, MLflow and status of a campaign, ready to be compared."""
     folder.mkdir(parents=True, exist_ok=True)
-    status = json.loads(json.dumps(standing(campaign)))
+    status = json.loads(json.dumps(status_document(campaign)))
     for one in status["rounds"]:
         one.pop("seconds")
     return {

@@ -1,9 +1,9 @@
-"""Many rings, one tick."""
+"""Many webhooks, one tick."""
 
 import threading
 import time
 
-from pipelines.webhooks.debounce import Bell, Pace
+from pipelines.webhooks.debounce import Debounce, Pace
 
 FAST = Pace(quiet_seconds=0.1, longest_seconds=0.4, gap_seconds=0.2, busy_seconds=0.05)
 
@@ -32,57 +32,57 @@ class Ticks:
 
 def test_a_burst_is_one_tick():
     ticks = Ticks()
-    bell = Bell(ticks.start, Pace(quiet_seconds=0.5, longest_seconds=2.0, gap_seconds=0.1, busy_seconds=0.1))
+    debounce = Debounce(ticks.start, Pace(quiet_seconds=0.5, longest_seconds=2.0, gap_seconds=0.1, busy_seconds=0.1))
     for _ in range(100):
-        bell.ring()
+        debounce.trigger()
     ticks.wait(1)
     time.sleep(0.3)
     assert len(ticks.times) == 1
-    bell.close()
-    assert not bell.is_alive
+    debounce.close()
+    assert not debounce.is_alive
 
 
 def test_a_burst_without_end_is_answered_all_the_same():
     ticks = Ticks()
-    bell = Bell(ticks.start, Pace(quiet_seconds=60.0, longest_seconds=0.4))
+    debounce = Debounce(ticks.start, Pace(quiet_seconds=60.0, longest_seconds=0.4))
     begun = time.monotonic()
     while not ticks.times and time.monotonic() - begun < 30:
-        bell.ring()
+        debounce.trigger()
         time.sleep(0.01)
     assert 0.35 <= ticks.times[0] - begun < 30
-    bell.close()
+    debounce.close()
 
 
 def test_what_rings_during_a_tick_is_answered_by_another_after_the_gap():
     ticks = Ticks()
     ticks.held.clear()
-    bell = Bell(ticks.start, FAST)
-    bell.ring()
+    debounce = Debounce(ticks.start, FAST)
+    debounce.trigger()
     ticks.wait(1)
-    bell.ring()
+    debounce.trigger()
     time.sleep(0.2)
     assert len(ticks.times) == 1
     ticks.held.set()
     ticks.wait(2)
     assert ticks.times[1] - ticks.times[0] >= 0.2
-    bell.close()
+    debounce.close()
 
 
 def test_a_busy_campaign_is_tried_again_and_a_failure_does_not_end_the_bell(caplog):
     ticks = Ticks(False, False, RuntimeError("no"), True)
-    bell = Bell(ticks.start, FAST)
-    bell.ring()
+    debounce = Debounce(ticks.start, FAST)
+    debounce.trigger()
     ticks.wait(3)
-    assert bell.is_alive
-    bell.ring()
+    assert debounce.is_alive
+    debounce.trigger()
     ticks.wait(4)
     assert "the tick could not be started" in caplog.text
-    bell.close()
+    debounce.close()
 
 
 def test_a_closed_bell_starts_nothing():
     ticks = Ticks()
-    bell = Bell(ticks.start, Pace())
-    bell.ring()
-    bell.close()
+    debounce = Debounce(ticks.start, Pace())
+    debounce.trigger()
+    debounce.close()
     assert ticks.times == []
