@@ -131,8 +131,8 @@ def parse_newer(frozen: Frozen, newer: Newer, *, to_read: bool) -> CampaignConfi
     Raises:
         NewerCampaignError: It was opened to be written, or its settings cannot be understood without the unknown ones.
     """
-    settings = migrated(frozen.settings, min(frozen.schema_version, SCHEMA_VERSION), SETTINGS)
-    known, unknown = without_unknown(settings)
+    version = min(frozen.schema_version, SCHEMA_VERSION)
+    known, unknown = without_unknown(as_it_was(migrated(frozen.settings, version, SETTINGS), version))
     names = f", with settings that it does not know: {', '.join(unknown)}" if unknown else ""
     text = (
         f"ActiveLoRA {newer.code_version} has written in this campaign (schema {newer.schema_version}; this is "

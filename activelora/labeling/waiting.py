@@ -51,7 +51,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     The round is done when no item is open (each is labelled, skipped or deleted) or enough are labelled. At the
     deadline, or at the end of its one extension, ``proceed`` needs a new or changed label: with none, another round
     would train on the same labels again. A campaign without a single label cannot train, so it ends. A round that ends
-    takes the answers to items in progress too: see :meth:`~activelora.labeling.source.Collected.closed`. So with a
+    takes the answers to items in progress too: see :meth:`~activelora.labeling.request.Collected.closed`. So with a
     deadline every round ends, whatever state its items are in, unless ``on_deadline`` is ``wait``.
 
     Args:

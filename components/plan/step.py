@@ -94,4 +94,5 @@ def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool 
             publish(campaign)
         elif publishes or ended:
             publish_if_changed(campaign)
+        campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
         return tuple(list(value) if isinstance(value, tuple) else value for value in due(campaign, int(round_)))

@@ -196,6 +196,17 @@ def test_an_older_campaign_goes_on_as_it_was_and_its_file_may_leave_out_what_is_
         Campaign.create(campaign.store.uri, other)
 
 
+def test_an_older_campaign_that_a_newer_version_went_on_with_is_read_as_it_was(campaign):
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    del settings["labeling"]["show_reasons"]
+    rewrite(campaign, config=settings, schema_version=0)
+    newer_manifest(campaign)
+    opened = Campaign.open(campaign.store.uri, to_read=True)
+    assert opened.schema_version == NEWER
+    assert opened.config == read_frozen(campaign.store).parsed()
+    assert opened.config.labeling.show_reasons
+
+
 def keys_of(model, prefix=""):
     """Return the dotted names of all settings of a section."""
     for name, field in model.model_fields.items():

@@ -7,6 +7,7 @@ import pytest
 from activelora.campaign.campaign import Campaign, stop_campaign, stop_reason
 from activelora.campaign.manifest import Unit
 from components.plan.step import ANY_ROUND, Due, close_if_due, due, due_at
+from tests.http_server import serving
 from tests.pipelines.conftest import finish, finish_step
 
 ROUND_0 = ("ingest_pool", "evaluate_adapter", "score_pool", "select_batch", "await_labels")
@@ -82,6 +83,20 @@ def test_kfp_gets_plain_values_and_may_send_floats(new_campaign):
     outputs = due_at(campaign.store.uri, 0.0, False)
     assert outputs == (0, False, False, True, False, False, True, True, [0, 1], True)
     assert [type(value) for value in outputs] == [int, *[bool] * 7, list, bool]
+
+
+def test_nothing_is_due_in_a_campaign_that_was_stopped_while_it_was_published(new_campaign):
+    with serving() as gateway:
+        campaign = new_campaign(*ROUND_0[:1], tracking={"enabled": False, "pushgateway": gateway.url})
+
+        def stop(handler, number):
+            stop_campaign(campaign, "stopped by hand: enough")
+            handler.answer(200)
+
+        gateway.behave = stop
+        assert due(campaign).evaluate
+        assert not any(due_at(campaign.store.uri, ANY_ROUND, True)[1:])
+    assert len(gateway.seen) == 1
 
 
 def test_a_place_without_a_campaign_is_refused(tmp_path):
