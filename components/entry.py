@@ -7,6 +7,7 @@ not load the others.
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,8 +37,10 @@ def run_unit(campaign: View, unit: Unit) -> Manifest | None:
     arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)
     if unit.shard is not None:
         arguments = (*arguments, unit.shard)
+    # Labels may be waited for within the step, for hours: report and MLflow say so meanwhile.
+    options = {"on_wait": partial(publish_if_changed, campaign)} if unit.step == "await_labels" else {}
     with log_context(campaign=campaign.store.uri, step=unit.step, round=unit.round):
-        manifest: Manifest | None = step.run(campaign, *arguments)
+        manifest: Manifest | None = step.run(campaign, *arguments, **options)
     return manifest
 
 
@@ -46,7 +49,7 @@ def run_at(
 ) -> None:
     """Do one unit of the campaign at a URI, and point a KFP artifact at what it produced.
 
-    await_labels is the last task of a tick: it brings report and MLflow up to date too, also while it waits.
+    await_labels is the last task of a tick: it brings report and MLflow up to date too, before it waits and after.
 
     Args:
         step: The step's name.

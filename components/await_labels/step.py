@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +27,9 @@ from activelora.labeling.worksheet import rejected_csv
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: View, round_: int, clock: Clock | None = None) -> Manifest | None:
+def run(
+    campaign: View, round_: int, clock: Clock | None = None, on_wait: Callable[[], None] | None = None
+) -> Manifest | None:
     """Publish the batch, collect labels, and finish the round's labelling if there are enough or time is up.
 
     Items that stay without a label go back to the pool, but for those passed over or left to an adjudicator. Nothing is
@@ -38,6 +40,7 @@ def run(campaign: View, round_: int, clock: Clock | None = None) -> Manifest | N
         campaign: The campaign. A snapshot of it knows afterwards what the label source said.
         round_: The round.
         clock: The time, for tests.
+        on_wait: Called once, before the first pause: for what people look at while they label.
 
     Returns:
         The manifest, or None while labels are still awaited.
@@ -65,6 +68,9 @@ def run(campaign: View, round_: int, clock: Clock | None = None) -> Manifest | N
         if left <= 0 or seen.stop_reason:
             logger.info("waiting for %s", describe_wait(request, collected, now))
             return None
+        if on_wait is not None:
+            on_wait()
+            on_wait = None
         clock.sleep(min(config.poll_seconds, left))
         seen.refresh()
         if done := campaign.manifest(unit):

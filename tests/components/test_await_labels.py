@@ -259,6 +259,21 @@ class TestPolling:
         assert step.run(campaign, 0, time.clock) is None
         assert len(time.slept) == 1
 
+    def test_what_people_look_at_is_brought_up_to_date_once_before_the_first_pause(self, tmp_path):
+        campaign, _ = with_files(tmp_path, wait_minutes=3, poll_seconds=60)
+        time, moments = FakeTime(), []
+        assert step.run(campaign, 0, time.clock, on_wait=lambda: moments.append(len(time.slept))) is None
+        assert moments == [0]
+        assert time.slept == [60, 60, 60]
+
+    def test_nothing_is_brought_up_to_date_by_a_step_that_does_not_stay(self, tmp_path):
+        campaign, ids = with_files(tmp_path)
+        calls = []
+        assert step.run(campaign, 0, on_wait=lambda: calls.append("waits")) is None
+        answer(campaign, ids)
+        assert step.run(campaign, 0, on_wait=lambda: calls.append("waits")) is not None
+        assert calls == []
+
     def test_the_deadline_falls_into_the_wait(self, tmp_path):
         campaign, ids = with_files(tmp_path, wait_minutes=10, poll_seconds=60, deadline_hours=24)
         answer(campaign, ids[:1])

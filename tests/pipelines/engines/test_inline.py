@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,6 +88,32 @@ def test_a_campaign_waits_for_people_and_goes_on_when_they_have_answered(make_ca
     assert result.status == "waiting"  # round 1's labels now
     assert result.done[:2] == (Unit("await_labels", 0), Unit("train_adapter", 1))
     assert campaign.require(Unit("train_adapter", 1)).metrics["num_labels"] == 4
+
+
+def test_the_report_says_that_people_are_asked_while_a_step_stays_for_their_answers(make_campaign):
+    waits = {"source": "files", "wait_minutes": 10, "poll_seconds": 0.1}
+    campaign = make_campaign(labeling=waits, acquisition={"batch_size": 4, "strategy": "random"})
+    seen: list[str] = []
+
+    def people() -> None:
+        report, sheet = (Path(campaign.store.uri) / name for name in ("report.html", f"{folder_of(0)}/to_label.csv"))
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            text = report.read_text(encoding="utf-8") if sheet.exists() and report.exists() else ""
+            if "It waits for people: 4 items of round 0 are to be labelled" in text:
+                seen.append(text)
+                break
+            time.sleep(0.1)
+        stop_campaign(campaign, "seen")
+
+    looking = threading.Thread(target=people)
+    looking.start()
+    try:
+        result = tick(campaign)
+    finally:
+        looking.join()
+    assert len(seen) == 1
+    assert (result.status, result.reason) == ("finished", "seen")
 
 
 def test_a_stopped_campaign_stays_stopped(make_campaign):
