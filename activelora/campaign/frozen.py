@@ -50,7 +50,7 @@ class Frozen:
             ProblemsError: They are not what the schema of their version allows.
         """
         settings = migrated(self.settings, self.schema_version, SETTINGS)
-        return parse_config(as_it_was(settings, self.schema_version), where=self.where)
+        return parse_config(as_it_was(settings, self.schema_version), where=self.where, is_frozen=True)
 
     def is_frozen_as(self, config: CampaignConfig) -> bool:
         """Tell whether a file's settings are those of the campaign, but for the changeable ones.
@@ -58,7 +58,7 @@ class Frozen:
         A file says nothing of a setting that was not there when the campaign began: then today's default is no change.
         """
         settings = migrated(self.settings, self.schema_version, SETTINGS)
-        frozen = self.parsed(), parse_config(settings, where=self.where)
+        frozen = self.parsed(), parse_config(settings, where=self.where, is_frozen=True)
         return config_digest(config) in map(config_digest, frozen)
 
 
@@ -141,7 +141,7 @@ def parse_newer(frozen: Frozen, newer: Newer, *, to_read: bool) -> CampaignConfi
     if not to_read:
         raise NewerCampaignError(f"{text}; nothing was written", where=frozen.where, remedy=_UPGRADE)
     try:
-        config = parse_config(known, where=frozen.where)
+        config = parse_config(known, where=frozen.where, is_frozen=True)
     except ActiveLoRAError as error:
         raise NewerCampaignError(f"{text}; {error}", where=frozen.where, remedy=_UPGRADE) from None
     logger.warning("%s. What is shown may lack what is new. %s", text, _UPGRADE)

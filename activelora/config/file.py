@@ -47,19 +47,20 @@ def read_file(path: Path, overrides: dict[str, str] | None = None) -> CampaignCo
     return config
 
 
-def parse_config(document: Any, *, where: str) -> CampaignConfig:
+def parse_config(document: Any, *, where: str, is_frozen: bool = False) -> CampaignConfig:
     """Validate a parsed document.
 
     Args:
         document: What the YAML or JSON said.
         where: The file or URI it came from, for messages.
+        is_frozen: Whether a campaign has stored it: then the schema alone decides, and nothing is taken for a secret.
 
     Raises:
         ProblemsError: Every problem at once.
     """
     if not isinstance(document, dict):
         raise ProblemsError([ConfigError("is not a mapping of settings", where=where, remedy=INIT_REMEDY)])
-    problems: list[ActiveLoRAError] = list(find_secrets(document, where))
+    problems: list[ActiveLoRAError] = [] if is_frozen else list(find_secrets(document, where))
     try:
         config = CampaignConfig.model_validate(document)
     except ValidationError as error:

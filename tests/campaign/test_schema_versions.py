@@ -101,6 +101,15 @@ def test_rules_of_today_do_not_judge_a_frozen_campaign(campaign):
     assert Campaign.open(campaign.store.uri).config.labeling.skipped == "return"
 
 
+def test_what_looks_like_a_secret_in_a_file_does_not_keep_a_frozen_campaign_from_opening(campaign):
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    settings["acquisition"]["of_another_package"] = {"stop_token": 2}  # frozen with that strategy's defaults
+    rewrite(campaign, config=settings)
+    opened = Campaign.open(campaign.store.uri)
+    assert opened.config.acquisition.model_extra == {"of_another_package": {"stop_token": 2}}
+    assert Campaign.create(campaign.store.uri, opened.config).config == opened.config
+
+
 @pytest.mark.parametrize("version", ["1", -1, None, 1.5])
 def test_a_version_that_is_none_is_damage(campaign, version):
     rewrite(campaign, schema_version=version)
