@@ -23,16 +23,18 @@ def load_config(path: Path | str, overrides: Mapping[str, str] | None = None) ->
     return file.load_config(Path(path), dict(overrides or {}))
 
 
-def open_campaign(uri: str) -> Campaign:
+def open_campaign(uri: str, *, to_read: bool = False) -> Campaign:
     """Open a campaign that is there.
 
     Args:
         uri: Folder or ``s3://`` prefix of the campaign.
+        to_read: Nothing will be written: then also a campaign that a newer version has written opens, with a warning.
 
     Raises:
         StoreError: There is none, or its store cannot be read.
+        NewerCampaignError: A newer version has written in it, and it was not opened to read.
     """
-    return Campaign.open(uri)
+    return Campaign.open(uri, to_read=to_read)
 
 
 def create_campaign(uri: str, config: CampaignConfig) -> Campaign:

@@ -95,6 +95,8 @@ def _handler() -> logging.Handler:
 
     from activelora.progress import terminal_console
 
-    return RichHandler(
+    handler = RichHandler(
         console=terminal_console(), show_path=False, omit_repeated_times=False, log_time_format="%H:%M:%S"
     )
+    handler.setFormatter(PlainFormatter("%(message)s"))
+    return handler

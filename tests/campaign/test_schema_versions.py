@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import activelora
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.frozen import NewerCampaignError, read_frozen, read_manifest
 from activelora.campaign.manifest import Unit
@@ -136,7 +137,7 @@ def test_what_a_newer_version_has_written_is_read_with_a_warning_and_never_writt
     with pytest.raises(NewerCampaignError, match=r"ActiveLoRA 0.3.0\+abc has written .* nothing was written") as told:
         Campaign.open(campaign.store.uri)
     assert "Upgrade ActiveLoRA, in a cluster its image" in str(told.value)
-    opened = Campaign.open(campaign.store.uri, to_read=True)
+    opened = activelora.open_campaign(campaign.store.uri, to_read=True)
     assert opened.config.name == campaign.config.name
     assert "What is shown may lack what is new" in caplog.text
     if write is newer_settings:
