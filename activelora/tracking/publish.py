@@ -23,7 +23,7 @@ def publish(campaign: View) -> None:
     from activelora.tracking.report import write_report
 
     seen = snapshot_of(campaign)  # what others finish meanwhile is for the next call
-    shown = _shown(seen)
+    shown = state_shown(seen)
     write_report(seen)  # before MLflow, whose copy it is
     if not sync(seen):
         shown["mlflow"] = None
@@ -40,13 +40,13 @@ def publish_if_changed(campaign: View) -> None:
     from activelora.tracking.prometheus import report_metrics
 
     seen = snapshot_of(campaign)
-    if _last_shown(seen) == _shown(seen):
+    if _last_shown(seen) == state_shown(seen):
         report_metrics(seen)
     else:
         publish(seen)
 
 
-def _shown(seen: Snapshot) -> dict[str, Any]:
+def state_shown(seen: Snapshot) -> dict[str, Any]:
     """Return what report and MLflow show once they are up to date, and where MLflow is."""
     state = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
     settings, uri = seen.config.tracking, tracking_uri(seen.campaign)

@@ -10,15 +10,25 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import SCORED
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot
 from activelora.pool.access import SHARDS, find_items, shard_items
+from activelora.tracking.publish import PUBLISHED_KEY, state_shown
 from components.await_labels import step as await_labels
 from pipelines.cli.status_document import status_document
 from tests.counting_store import WRITES, counted_calls
 from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
 
 NUM_SHARDS, NUM_ROUNDS, BATCH = 12, 4, 3
-METRICS = {"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": 9.0, "seconds": 1.0}
-LISTINGS = ("rounds/", "deleted/items/")
+METRICS = {
+    "accuracy": 0.5,
+    "accuracy_low": 0.2,
+    "accuracy_high": 0.8,
+    "ece": 0.1,
+    "nll": 1.0,
+    "num_holdout": 9.0,
+    "seconds": 1.0,
+}
+LISTINGS = ("schema-", "rounds/", "deleted/items/")
 _SHEETS = ("to_label.csv", "to_label.jsonl", "rejected.csv", "to_adjudicate.csv")
 EXIST = {
     "status": ["pool/manifest.json"],
@@ -52,8 +62,10 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def uri(written, tmp_path):
-    """A copy of it, which nobody has looked at."""
-    return str(shutil.copytree(written, tmp_path / "copy"))
+    """A copy of it, which nobody has looked at; what it shows to people is up to date."""
+    campaign = Campaign.open(str(shutil.copytree(written, tmp_path / "copy")))
+    campaign.store.write(PUBLISHED_KEY, json.dumps(state_shown(Snapshot(campaign))).encode())
+    return campaign.store.uri
 
 
 def within(counts, uri):
