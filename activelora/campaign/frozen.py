@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from activelora.errors import ActiveLoRAError, StoreError
 
 CAMPAIGN_KEY = "campaign.json"
 _SCHEMA_PREFIX = "schema-"
+_MARKER = re.compile(r"schema-([0-9]{4,9})\.json")
 _UPGRADE = "Upgrade ActiveLoRA, in a cluster its image, to that version or newer."
 logger = logging.getLogger(__name__)
 
@@ -107,11 +109,14 @@ def newer_writer(store: Store, frozen: Frozen) -> Newer | None:
     """Return who has written in a schema that this code does not know; None if nobody has."""
     if frozen.schema_version > SCHEMA_VERSION:
         return Newer(frozen.schema_version, frozen.code_version)
-    keys = [key for key in store.list(_SCHEMA_PREFIX) if key.removesuffix(".json") > _marker(SCHEMA_VERSION)]
-    if not keys:
+    newest = max((int(found[1]) for key in store.list(_SCHEMA_PREFIX) if (found := _MARKER.fullmatch(key))), default=0)
+    if newest <= SCHEMA_VERSION:
         return None
-    written = json.loads(store.read(keys[-1]))
-    return Newer(int(written["schema_version"]), str(written["code_version"]))
+    try:
+        writer = str(json.loads(store.read(f"{_marker(newest)}.json"))["code_version"])
+    except (ValueError, KeyError, TypeError):  # damaged: its name says what matters
+        writer = "of an unknown version"
+    return Newer(newest, writer)
 
 
 def mark_schema(store: Store) -> None:

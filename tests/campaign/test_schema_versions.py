@@ -146,6 +146,15 @@ def test_what_a_newer_version_has_written_is_read_with_a_warning_and_never_writt
     assert contents(campaign) == before
 
 
+def test_only_records_of_schemas_say_that_a_newer_version_has_written(campaign):
+    campaign.store.create("schema-notes.txt", b"mine")
+    campaign.store.create("schema-0000.json", b"{}")
+    assert Campaign.open(campaign.store.uri).schema_version == SCHEMA_VERSION
+    campaign.store.create(f"schema-{NEWER:04d}.json", b"{")
+    with pytest.raises(NewerCampaignError, match=f"of an unknown version has written in this .* [(]schema {NEWER};"):
+        Campaign.open(campaign.store.uri)
+
+
 def test_commands_that_read_work_on_a_newer_campaign_and_others_refuse(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(Path(__file__).parent / "older" / "files-1130-2125", "begun")
