@@ -13,7 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from activelora.campaign.frozen import CAMPAIGN_KEY, mark_schema, newer_writer, parse_newer, read_frozen, read_manifest
+from activelora.campaign.frozen import (
+    CAMPAIGN_KEY,
+    Completed,
+    mark_schema,
+    newer_writer,
+    parse_newer,
+    read_frozen,
+    read_manifest,
+)
 from activelora.campaign.keys import check_key
 from activelora.campaign.manifest import FileEntry, Manifest, Unit
 from activelora.campaign.migrations import SCHEMA_VERSION
@@ -53,12 +61,17 @@ class Campaign:
     _seen: dict[Unit, Manifest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
-    def create(cls, uri: str, config: CampaignConfig) -> Campaign:
+    def create(cls, uri: str, config: CampaignConfig, completed: Completed | None = None) -> Campaign:
         """Create the campaign, or open it if it is there with the same settings.
 
         ``campaign.json`` is written once. Settings that cannot change a result (resources, tracking, waiting times)
         may differ from it: this object then has the given ones, and what opens the campaign by its URI alone, as
         pods do, goes on with the stored ones. What a pod must know of its own resources its pipeline tells it.
+
+        Args:
+            uri: Its folder or S3 prefix.
+            config: Its settings.
+            completed: Fills in other packages' settings: they may have more than when the campaign began.
 
         Raises:
             ConfigError: A campaign is there that differs in a setting that can change a result.
@@ -77,7 +90,7 @@ class Campaign:
             _check_exclusive(store)
             return cls(store, config)
         there = cls.open(uri)
-        if not read_frozen(store).is_frozen_as(config):
+        if not read_frozen(store).is_frozen_as(config, completed):
             raise ConfigError(
                 f"a campaign with other settings is there already ({config_difference(there.config, config)})",
                 where=store.uri,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ _SCHEMA_PREFIX = "schema-"
 _MARKER = re.compile(r"schema-([0-9]{4,9})\.json")
 _UPGRADE = "Upgrade ActiveLoRA, in a cluster its image, to that version or newer."
 logger = logging.getLogger(__name__)
+Completed = Callable[[CampaignConfig], CampaignConfig]
+"""Returns settings with today's defaults where a part of another package has more settings than they name."""
 
 
 class NewerCampaignError(ActiveLoRAError):
@@ -54,14 +57,21 @@ class Frozen:
         settings = migrated(self.settings, self.schema_version, SETTINGS)
         return parse_config(as_it_was(settings, self.schema_version), where=self.where, is_frozen=True)
 
-    def is_frozen_as(self, config: CampaignConfig) -> bool:
+    def is_frozen_as(self, config: CampaignConfig, completed: Completed | None = None) -> bool:
         """Tell whether a file's settings are those of the campaign, but for the changeable ones.
 
         A file says nothing of a setting that was not there when the campaign began: then today's default is no change.
+
+        Args:
+            config: Settings of the file.
+            completed: Fills in other packages' settings, as was done with the file's; None where there are none.
         """
         settings = migrated(self.settings, self.schema_version, SETTINGS)
         frozen = self.parsed(), parse_config(settings, where=self.where, is_frozen=True)
-        return config_digest(config) in map(config_digest, frozen)
+        wanted = config_digest(config)
+        return wanted in map(config_digest, frozen) or (
+            completed is not None and wanted in (config_digest(completed(one)) for one in frozen)
+        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from activelora.campaign.campaign import Campaign
@@ -48,4 +49,6 @@ def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
         ConfigError: A campaign is there that differs in a setting that can change a result.
         StoreError: The store cannot be used.
     """
-    return Campaign.create(uri, config)
+    from activelora.rules.own_sections import with_own_sections  # loads the strategies
+
+    return Campaign.create(uri, config, partial(with_own_sections, where=uri))

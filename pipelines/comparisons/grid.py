@@ -16,6 +16,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.kinds.registry import get_kind
 from activelora.progress import track
 from activelora.rules.file import load_with_settings
+from activelora.rules.opening import create_campaign
 from pipelines.comparisons.workers import ComparisonError, Workers, rounds_measured, take_over
 from pipelines.engines.inline import tick
 
@@ -120,7 +121,7 @@ def run_cells(cells: Sequence[Cell], jobs: int, devices: Sequence[str] = ()) -> 
         ComparisonError: A campaign failed in its own process; the others that had begun were finished.
         ActiveLoRAError: A campaign failed in this process.
     """
-    campaigns = [Campaign.create(str(cell.folder), cell.config) for cell in cells]
+    campaigns = [create_campaign(str(cell.folder), cell.config) for cell in cells]
     left = [campaign for campaign in campaigns if stop_reason(campaign) is None]
     total = sum(planned_rounds(campaign) + 1 - rounds_measured(campaign) for campaign in left)
     if left:

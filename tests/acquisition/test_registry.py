@@ -162,6 +162,42 @@ def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilte
     assert "`texts` is for answers of the form text, and classification has choice. Choose" in lines[11]
 
 
+def test_a_newer_package_with_one_more_setting_goes_on_with_the_same_file(tmp_path):
+    body = """
+        import os
+        from pydantic import create_model
+        from activelora.acquisition.strategy import Pick, Strategy
+        from activelora.config import Section
+        fields = {"width": (int, 1), **({"depth": (int, 2)} if os.environ["PACKAGE_VERSION"] == "2" else {})}
+        Own = create_model("Own", __base__=Section, **fields)
+        OWN = Strategy("own", "the first items", lambda pool, num, context: [], settings=Own)
+    """
+    install(tmp_path, body, ("own", "OWN"))
+    code = """
+        from activelora.rules.file import checked_config
+        from activelora.rules.opening import create_campaign
+        base = {"name": "a", "task": {"prompt": "{text}", "labels": ["x", "y"]}, "data": {"pool": {"path": "p"}}}
+        for own in ({"width": 3}, {"width": 3, "depth": 5}, {"width": 4}):
+            try:
+                document = {**base, "acquisition": {"strategy": "own", "own": own}}
+                create_campaign(uri, checked_config(document, where="f"))
+                print("accepted")
+            except Exception as error:
+                print(error)
+    """
+
+    def tried(version):
+        where = f"uri = {str(tmp_path / 'campaign')!r}"
+        return ask(tmp_path, f"import os; os.environ['PACKAGE_VERSION'] = '{version}'; {where}\n{dedent(code)}")
+
+    assert tried(1).splitlines()[0] == "accepted"
+    same, deeper, wider = tried(2).splitlines()
+    assert same == "accepted"
+    assert "a campaign with other settings is there already" in deeper
+    assert "acquisition.own.depth" in deeper
+    assert "acquisition.own.width" in wider
+
+
 def test_what_cannot_be_had_does_not_hide_the_rest(tmp_path):
     install(tmp_path, SETTINGS, ("own", "OWN"), ("gone", "GONE"), ("margin", "OWN"))
     code = """

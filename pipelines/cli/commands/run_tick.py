@@ -92,14 +92,14 @@ def create_campaign(uri: str, config: CampaignConfig, *, runs_here: bool = True)
     Raises:
         ProblemsError: What `activelora check` would say.
     """
-    from activelora.campaign.campaign import Campaign
     from activelora.campaign.frozen import CAMPAIGN_KEY
     from activelora.campaign.store import open_store
+    from activelora.rules import opening
     from pipelines.cli.checks import check_campaign
 
     if not open_store(uri).exists(CAMPAIGN_KEY):
         check_campaign(config, runs_here=runs_here)
-    return Campaign.create(uri, config)
+    return opening.create_campaign(uri, config)
 
 
 def run_with(engine: Engine, campaign: Campaign, runner: Runner | None = None) -> TickResult:
