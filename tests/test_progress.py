@@ -40,8 +40,8 @@ def test_lines_tell_rate_and_time_left():
         "[time.sleep(0.03) for _ in progress.track(range(4), 'scoring', 4)]"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
-    assert said.startswith("scoring: 2/4, ")
-    assert said.splitlines()[0].endswith(" s left")
+    # Which of them is told depends on how busy the machine is.
+    assert re.fullmatch(r"scoring: [1-3]/4, .* s left", said.splitlines()[0])
 
 
 def shown_on_a_terminal(code: str) -> str:
