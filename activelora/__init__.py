@@ -58,5 +58,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the names of this module, those too that nobody has asked for yet."""
-    return sorted({*globals(), *__all__})
+    """Return the public names, those too that nobody has asked for yet."""
+    return sorted(__all__)

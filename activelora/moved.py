@@ -10,9 +10,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from importlib.util import find_spec
+from types import CodeType, ModuleType
 
 LAST_VERSION = "0.2"
 """The last minor version that knows the old names."""
@@ -133,6 +134,9 @@ MOVED: dict[str, str] = {
 }
 """Old name → new name of every module that moved in 0.2.0."""
 
+PROGRAMS: dict[str, str] = {"pipelines.compare_workers": "pipelines.cli.compare_worker"}
+"""Old name → new name of what ``python -m`` runs."""
+
 
 class _MovedLoader(Loader):
     """Puts the module of the new name where the old one is asked for."""
@@ -148,6 +152,24 @@ class _MovedLoader(Loader):
         message = f"{old} is now {new}; the old name goes after ActiveLoRA {LAST_VERSION}"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         sys.modules[old] = import_module(new)
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return what ``python -m`` runs, and say on stderr what it is called now.
+
+        Args:
+            fullname: The old name.
+
+        Raises:
+            ImportError: It is no program; Python shows this as one line.
+        """
+        if fullname not in PROGRAMS:
+            raise ImportError(f"{fullname} is now {MOVED[fullname]}, which is no program")
+        new = PROGRAMS[fullname]
+        spec = find_spec(new)
+        if spec is None or not isinstance(spec.loader, InspectLoader):
+            raise ImportError(f"{fullname} is now {new}, whose code cannot be found")
+        print(f"{fullname} is now {new}; the old name goes after ActiveLoRA {LAST_VERSION}", file=sys.stderr)
+        return spec.loader.get_code(new)
 
 
 class MovedModules(MetaPathFinder):

@@ -27,7 +27,7 @@ NAMES = [
 
 def test_exactly_these_names_are_public():
     assert activelora.__all__ == NAMES
-    assert set(NAMES) <= set(dir(activelora))
+    assert dir(activelora) == NAMES
     assert all(hasattr(activelora, name) for name in NAMES)
 
 

@@ -13,6 +13,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.stopping import plateau_reached, target_reached
 from activelora.config.steps import StepName
+from activelora.errors import StoreError
 
 Status = Literal["work", "stop", "stopped"]
 
@@ -93,6 +94,28 @@ def num_collected(campaign: View) -> int:
     round_ = 0
     while Unit("await_labels", round_) in done:
         round_ += 1
+    return round_
+
+
+def collected_round(campaign: View, round_: int | None) -> int:
+    """Return a round whose training labels are known.
+
+    Args:
+        campaign: The campaign.
+        round_: The round that is asked for; None is the newest such round.
+
+    Raises:
+        StoreError: There is no such round, or not yet.
+    """
+    newest = num_collected(campaign)
+    if round_ is None:
+        return newest
+    if not 0 <= round_ <= newest:
+        raise StoreError(
+            f"the labels that round {round_} trains on are not known",
+            where=campaign.store.uri,
+            remedy=f"Name a round from 0 to {newest}.",
+        )
     return round_
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from activelora.campaign.label_history import history
 from activelora.campaign.records import Item
 from activelora.campaign.snapshot import View, snapshot_of
+from activelora.errors import LabelError
 from activelora.kinds.registry import make_task
 from activelora.labeling.exchange import written_label
 from activelora.labeling.files import FilesSource
@@ -28,13 +29,24 @@ def contributions(campaign: View, annotator: str) -> list[dict[str, Any]]:
     Args:
         campaign: The campaign.
         annotator: The name, exactly.
+
+    Raises:
+        LabelError: Nobody of that name has contributed.
     """
     task = make_task(campaign.config.task)
     seen = snapshot_of(campaign)
-    own = [entry for entries in history(seen).values() for entry in entries if entry.record["annotator"] == annotator]
+    entries = [entry for of_item in history(seen).values() for entry in of_item]
+    answers, _ = FilesSource().read(seen.campaign)
+    known = {str(entry.record["annotator"]) for entry in entries} | {answer.annotator for answer in answers}
+    if annotator not in known:
+        raise LabelError(
+            f"there is no record and no answer of `{annotator}`",
+            where=seen.store.uri,
+            remedy=f"Known: {', '.join(sorted(known))}." if known else "Nobody has contributed yet.",
+        )
+    own = [entry for entry in entries if entry.record["annotator"] == annotator]
     items = find_items(seen, {entry.record["item_id"] for entry in own})
     rows = [_recorded(task, items, vars(entry)) for entry in own]
-    answers, _ = FilesSource().read(seen.campaign)
     for answer in answers:
         if answer.annotator == annotator:
             rows.append(
@@ -52,7 +64,11 @@ def contributions(campaign: View, annotator: str) -> list[dict[str, Any]]:
 
 
 def export_contributions(campaign: View, annotator: str, kind: Literal["csv", "jsonl"]) -> tuple[bytes, int]:
-    """Return :func:`contributions` as a file in UTF-8, and how many rows it has."""
+    """Return :func:`contributions` as a file in UTF-8, and how many rows it has.
+
+    Raises:
+        LabelError: Nobody of that name has contributed.
+    """
     rows = contributions(campaign, annotator)
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), len(rows)

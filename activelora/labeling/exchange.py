@@ -72,17 +72,17 @@ def export_labels(campaign: View, before_round: int, kind: Format) -> bytes:
     rows = _rows(task, snapshot, items)
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    header = ["item_id", "source_id", *task.columns, *["choices"] * task.kind.needs_choices, *_LABEL_COLUMNS]
+    header = ["item_id", "source_id", *task.columns, *["choices"] * task.kind.needs_choices, *LABEL_COLUMNS]
     cells = []
     for row in rows:
         fields = [row["fields"][name] for name in task.columns]
         choices = ["\n".join(row["choices"])] * task.kind.needs_choices
         cells.append([row["item_id"], row["source_id"] or "", *fields, *choices])
-        cells[-1] += [str(row[name]) for name in _LABEL_COLUMNS]
+        cells[-1] += [str(row[name]) for name in LABEL_COLUMNS]
     return csv_bytes(header, cells)
 
 
-_LABEL_COLUMNS = ("label", "annotator", "labeled_at", "source", "num_votes")
+LABEL_COLUMNS = ("label", "annotator", "labeled_at", "source", "num_votes")
 
 
 def written_label(task: Task, label: Label, item: Item) -> str:

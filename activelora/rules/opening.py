@@ -5,26 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.config import CampaignConfig
+from activelora.errors import ConfigError, ProblemsError
 from activelora.rules import file
 
 
-def load_config(path: Path | str, overrides: Mapping[str, str] | None = None) -> CampaignConfig:
+def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) -> CampaignConfig:
     """Read a campaign file, validate it, and check the rules between its settings.
 
     Args:
         path: Campaign file in YAML.
-        overrides: Dotted key to YAML value, for example ``{"stopping.max_rounds": "3"}``; they win over the file.
+        overrides: Dotted key to value, for example ``{"stopping.max_rounds": 3}``; they win over the file. A text is
+            read as YAML, as after ``--set``.
 
     Raises:
         ProblemsError: Every problem of the file, at once.
     """
-    return file.load_config(Path(path), dict(overrides or {}))
+    texts = {key: _yaml(key, value) for key, value in (overrides or {}).items()}
+    return file.load_config(Path(path), texts)
 
 
-def open_campaign(uri: str, *, to_read: bool = False) -> Campaign:
+def open_campaign(uri: str | Path, *, to_read: bool = False) -> Campaign:
     """Open a campaign that is there.
 
     Args:
@@ -35,10 +41,10 @@ def open_campaign(uri: str, *, to_read: bool = False) -> Campaign:
         StoreError: There is none, or its store cannot be read.
         NewerCampaignError: A newer version has written in it, and it was not opened to read.
     """
-    return Campaign.open(uri, to_read=to_read)
+    return Campaign.open(str(uri), to_read=to_read)
 
 
-def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
+def create_campaign(uri: str | Path, config: CampaignConfig) -> Campaign:
     """Create a campaign, or open it if it is there with the same settings.
 
     Args:
@@ -51,4 +57,15 @@ def create_campaign(uri: str, config: CampaignConfig) -> Campaign:
     """
     from activelora.rules.own_sections import with_own_sections  # loads the strategies
 
-    return Campaign.create(uri, config, partial(with_own_sections, where=uri))
+    return Campaign.create(str(uri), config, partial(with_own_sections, where=str(uri)))
+
+
+def _yaml(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    try:
+        return yaml.safe_dump(str(value) if isinstance(value, Path) else value)
+    except yaml.YAMLError:
+        problem = f"`{key}` is a `{type(value).__name__}`, or holds something, that has no form in YAML"
+        remedy = "Give a number, true or false, None, a list, a mapping, or a text in YAML."
+        raise ProblemsError([ConfigError(problem, where="overrides", remedy=remedy)]) from None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activelora.errors import ConfigError
-
 if TYPE_CHECKING:
     from activelora.campaign.campaign import Campaign
     from activelora.campaign.snapshot import View
@@ -45,17 +43,8 @@ def collected_round(campaign: View, round_: int | None) -> int:
     """Return a round whose training labels are known; None is the newest such round.
 
     Raises:
-        ConfigError: There is no such round yet.
+        StoreError: There is no such round yet.
     """
-    from activelora.campaign.ledger import num_collected
+    from activelora.campaign import ledger
 
-    newest = num_collected(campaign)
-    if round_ is None:
-        return newest
-    if not 0 <= round_ <= newest:
-        raise ConfigError(
-            f"the labels that round {round_} trains on are not known",
-            where=campaign.store.uri,
-            remedy=f"Name a round from 0 to {newest}.",
-        )
-    return round_
+    return ledger.collected_round(campaign, round_)

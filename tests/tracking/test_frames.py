@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from pandas.api.types import is_float_dtype, is_integer_dtype
 
 import activelora
 from activelora.campaign.history import read_history
+from activelora.campaign.manifest import Unit
 from activelora.errors import StoreError
+from activelora.scoring.table import score_table
 from pipelines.engines.inline import run_campaign
 from tests.pipelines.tiny import LABELS, tiny_config
 from tests.tracking.conftest import BATCH, Builder, item_rows
@@ -36,8 +40,65 @@ def test_curve_has_every_number_of_every_evaluated_round(build_campaign: Builder
 def test_a_campaign_that_has_not_begun_has_empty_tables(build_campaign: Builder) -> None:
     campaign = build_campaign(0, finished=False)
     assert len(activelora.curve(campaign)) == len(activelora.labels(campaign)) == 0
+    assert activelora.curve(campaign).index.name == "round"
+    assert activelora.labels(campaign).index.name == "item_id"
     with pytest.raises(StoreError, match=r"was not scored yet.*there is: none"):
         activelora.scores(campaign)
+
+
+def test_empty_tables_have_the_columns_and_types_of_others(build_campaign: Builder) -> None:
+    campaign = build_campaign(1)
+    full, empty = activelora.labels(campaign), activelora.labels(campaign, 0)
+    columns = ["source_id", "fields.text", "label", "annotator", "labeled_at", "source", "num_votes"]
+    assert (len(full), len(empty)) == (BATCH, 0)
+    assert full.columns.tolist() == empty.columns.tolist() == columns
+    assert full.dtypes.to_dict() == empty.dtypes.to_dict()
+    curve = activelora.curve(build_campaign(0, finished=False, folder="new"))
+    intervals = [f"{name}_{end}" for name in ("accuracy", "ece", "nll") for end in ("low", "high")]
+    assert curve.columns.tolist() == ["num_labels", "accuracy", "ece", "nll", *intervals]
+    assert set(curve.columns) <= set(activelora.curve(campaign).columns)
+    assert is_integer_dtype(curve["num_labels"])
+    assert all(is_float_dtype(curve[name]) for name in curve.columns.drop("num_labels"))
+
+
+def test_empty_tables_of_other_kinds_have_their_columns(build_campaign: Builder) -> None:
+    task = {"kind": "multiple_choice", "prompt": "{text} {choices}", "answer": "letters"}
+    campaign = build_campaign(0, finished=False, folder="choices", task=task)
+    columns = ["source_id", "fields.text", "choices", "label", "annotator", "labeled_at", "source", "num_votes"]
+    assert activelora.labels(campaign).columns.tolist() == columns
+    task = {"kind": "regression", "prompt": "{text}", "minimum": 0, "maximum": 5}
+    campaign = build_campaign(0, finished=False, folder="numbers", task=task)
+    assert {"rmse", "mae", "rmse_low", "nll_high"} <= set(activelora.curve(campaign).columns)
+
+
+def test_scores_of_a_pool_of_which_nothing_is_left(build_campaign: Builder) -> None:
+    campaign = build_campaign(0, finished=False)
+    table = score_table(["a"], np.log(np.full((1, 2, 8), 1 / 8)))
+    attempt = campaign.attempt(Unit("score_pool", 0, 0))
+    attempt.write_table("scores.parquet", table.slice(0, 0))
+    attempt.commit(metrics={"num_scored": 0, "seconds": 1.0})
+    scores = activelora.scores(campaign)
+    assert len(scores) == 0
+    assert scores.index.name == "item_id"
+    assert scores.columns.tolist() == [*table.column_names[1:], "selected"]
+    assert scores["selected"].dtype == bool
+
+
+@pytest.mark.parametrize("round_", [-1, 3, 7])
+def test_labels_of_a_round_that_is_not_there(build_campaign: Builder, round_: int) -> None:
+    campaign = build_campaign(2)
+    sentence = rf"the labels that round {round_} trains on are not known\. Name a round from 0 to 2\."
+    with pytest.raises(StoreError, match=sentence):
+        activelora.labels(campaign, round_)
+
+
+def test_tables_of_a_campaign_that_is_named_by_its_place(finished: activelora.Campaign) -> None:
+    for place in (finished.store.uri, Path(finished.store.uri)):
+        pd.testing.assert_frame_equal(activelora.curve(place), activelora.curve(finished))
+        pd.testing.assert_frame_equal(activelora.scores(place, 0), activelora.scores(finished, 0))
+        pd.testing.assert_frame_equal(activelora.labels(place), activelora.labels(finished))
+    with pytest.raises(StoreError, match="no-campaign"):
+        activelora.curve("no-campaign")
 
 
 def test_labels_are_those_that_the_round_trains_on(build_campaign: Builder) -> None:
