@@ -2,7 +2,6 @@
 
 import pytest
 
-from activelora.acquisition.registry import STRATEGIES
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import read_history
 from activelora.campaign.manifest import Unit
@@ -48,12 +47,3 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
     page = render_report(campaign, {})
     assert pool in page
     assert records[1].evaluation.details["live_check"]["rounds"] == [0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(STRATEGIES))
-def test_every_strategy_runs_a_campaign(tmp_path, tiny_model_path, name):
-    campaign = campaign_of(tmp_path, tiny_model_path, strategy=name)
-    picked = [row["item_id"] for round_ in (0, 1) for row in rows_of(campaign, round_)]
-    assert len(set(picked)) == 10
-    assert read_history(campaign)[-1].num_labels == 10
