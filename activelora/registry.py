@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+import errno
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from activelora.errors import ConfigError
+from activelora.errors import ActiveLoRAError, ConfigError
 
-Part = TypeVar("Part")
+logger = logging.getLogger(__name__)
+
+
+class Named(Protocol):
+    """What every part has."""
+
+    @property
+    def name(self) -> str:
+        """As written in the campaign file."""
+
+
+Part = TypeVar("Part", bound=Named)
+Result = TypeVar("Result")
+
+_FIX_IT = "Fix the package that brings it, or choose another one; `activelora --verbose` logs the traceback."
+_ORIGINS: dict[int, tuple[object, str]] = {}
+"""Parts of other packages that were loaded, by identity (they need not be hashable), and the entry point of each."""
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -21,13 +39,22 @@ class Registry(Mapping[str, Part], Generic[Part]):
         group: The entry point group that other packages use.
         built_in: The parts of this package.
         check: Tells whether a loaded object is such a part.
+        mistakes: Returns what another package's part declares and cannot, in words.
     """
 
-    def __init__(self, key: str, group: str, built_in: Mapping[str, Part], check: Callable[[object], bool]) -> None:
+    def __init__(
+        self,
+        key: str,
+        group: str,
+        built_in: Mapping[str, Part],
+        check: Callable[[object], bool],
+        mistakes: Callable[[Part], Iterable[str]] = lambda part: (),
+    ) -> None:
         self._key = key
         self._group = group
         self._built_in = dict(built_in)
         self._check = check
+        self._mistakes = mistakes
 
     def __getitem__(self, name: str) -> Part:
         if name not in self._third_party:
@@ -73,21 +100,34 @@ class Registry(Mapping[str, Part], Generic[Part]):
         return found
 
     def _load(self, point: EntryPoint) -> Part:
-        where = f"entry point {self._group}: {point.name} = {point.value}"
+        package = "" if point.dist is None else f" ({point.dist.name} {point.dist.version})"
+        where = f"entry point {self._group}: {point.name} = {point.value}{package}"
         try:
             part: Part = point.load()
+            is_one = self._check(part)
+            name = part.name if is_one else ""
+            mistakes = list(self._mistakes(part)) if is_one else []
         except (Exception, SystemExit) as error:
             raise ConfigError(
                 f"`{point.name}` cannot be loaded: {type(error).__name__}: {error}",
                 where=where,
                 remedy="Fix or remove the package that brings it.",
             ) from error
-        if not self._check(part):
+        if not is_one:
             raise ConfigError(
                 f"`{point.name}` is not what {self._key} needs, but {type(part).__name__}",
                 where=where,
                 remedy="Fix or remove the package that brings it.",
             )
+        _ORIGINS[id(part)] = (part, where)
+        if name != point.name:
+            raise ConfigError(
+                f"`{point.name}` calls itself `{name}`",
+                where=where,
+                remedy="In the package that brings it, let the entry point and the part have one name.",
+            )
+        if mistakes:
+            raise ConfigError(mistakes[0], where=where, remedy="Fix or remove the package that brings it.")
         return part
 
     def _ambiguous(self, name: str, points: list[EntryPoint]) -> ConfigError:
@@ -97,6 +137,71 @@ class Registry(Mapping[str, Part], Generic[Part]):
             where=self._key,
             remedy="Which one runs must not depend on what is installed: rename or remove one.",
         )
+
+
+def call(
+    part: Named, what: str, function: Callable[..., Result], *arguments: object, gives: type | None = None
+) -> Result:
+    """Call a part's function. What goes wrong in another package's part is told with the part and the package.
+
+    Args:
+        part: The part. One of this package raises what it raises: that is a fault of this program.
+        what: The attribute that the function is, for messages.
+        function: The function.
+        arguments: Its arguments.
+        gives: What it must return; None for anything.
+
+    Raises:
+        ActiveLoRAError: Another package's part raised an error that is no problem in words, or one returned something
+            else.
+    """
+    where = origin_of(part)
+    try:
+        result = function(*arguments)
+    except ActiveLoRAError:
+        raise
+    except Exception as error:
+        if not where or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+            raise  # a full disk is nobody's mistake
+        logger.debug("`%s` of `%s` failed", what, part.name, exc_info=True)
+        problem = f"`{what}` of `{part.name}` raised {type(error).__name__}: {error}"
+        raise ActiveLoRAError(problem, where=where, remedy=_FIX_IT) from error
+    if gives is not None and (result is None or not isinstance(result, gives)):
+        raise wrong_result(part, what, result)
+    return result
+
+
+def wrong_result(part: Named, what: str, result: object) -> ActiveLoRAError:
+    """Return the error for what a part's function must not return.
+
+    Args:
+        part: The part.
+        what: The attribute that the function is.
+        result: What it returned.
+    """
+    found = "None" if result is None else type(result).__name__
+    return ActiveLoRAError(
+        f"`{what}` of `{part.name}` returned {found}, which it must not", where=origin_of(part), remedy=_FIX_IT
+    )
+
+
+def origin_of(part: object) -> str:
+    """Return the entry point that another package's part was loaded from, and the package; nothing for others."""
+    return _ORIGINS.get(id(part), (part, ""))[1]
+
+
+def unknown_names(part: Named, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """Yield in words what a part declares and nothing knows.
+
+    Args:
+        part: The part.
+        what: What the names are names of.
+        names: What it declares.
+        known: What there is.
+    """
+    listed = ", ".join(f"`{one}`" for one in sorted(known))
+    for name in sorted({*names} - {*known}):
+        yield f"`{part.name}` declares the {what} `{name}`, which there is not, but: {listed}"
 
 
 def unknown_name(key: str, name: str, known: list[str]) -> ConfigError:

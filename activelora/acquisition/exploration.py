@@ -42,7 +42,7 @@ def select(strategy: Strategy, pool: ScoredPool, num: int, context: SelectionCon
     drawn = draw(pool.item_ids, num_random, derive_seed(context.seed, "exploration"))
 
     def ask(part: ScoredPool, wanted: int) -> list[Pick]:
-        picks = strategy.select(part, wanted, context)
+        picks = strategy.picks(part, wanted, context)
         _check(strategy, picks, wanted, len(part.item_ids))
         return picks
 

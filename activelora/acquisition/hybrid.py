@@ -30,7 +30,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     ranking = order[np.argsort(-scores_N[order], kind="stable")]
     candidates = ranking[: settings.prefilter_factor * num]
     own = settings_of(follower, context.config, key="acquisition")
-    picks = follower.select(subset(pool, candidates), num, replace(context, follower=None, settings=own))
+    picks = follower.picks(subset(pool, candidates), num, replace(context, follower=None, settings=own))
     return [
         Pick(
             int(candidates[pick.index]),

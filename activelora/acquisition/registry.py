@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 from activelora.acquisition import (
     badge,
@@ -30,12 +31,14 @@ from activelora.acquisition import (
     variation_ratio,
     vote_entropy,
 )
-from activelora.acquisition.strategy import Strategy
+from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES, Strategy
 from activelora.config import AcquisitionConfig
+from activelora.config.moved_settings import MOVED_ACQUISITION
 from activelora.config.own_settings import settings_of
 from activelora.errors import ConfigError
-from activelora.registry import Registry, unknown_name
-from activelora.uncertainty.measures import check_measure
+from activelora.registry import Registry, unknown_name, unknown_names
+from activelora.tasks.task import Form
+from activelora.uncertainty.measures import check_measure, known_measures
 
 _MODULES = (
     random,
@@ -64,11 +67,22 @@ _MODULES = (
     star,
 )
 
+
+def _mistakes(strategy: Strategy) -> Iterator[str]:
+    """Yield what another package's strategy declares and nothing knows; what moved since 0.1 is known still."""
+    options = {*AcquisitionConfig.model_fields, *MOVED_ACQUISITION}
+    yield from unknown_names(strategy, "need", strategy.needs, (SAMPLES, EMBEDDINGS, GRADIENTS))
+    yield from unknown_names(strategy, "option", strategy.options, options)
+    yield from unknown_names(strategy, "measure", strategy.measures, known_measures())
+    yield from unknown_names(strategy, "form", strategy.forms or (), get_args(Form))
+
+
 STRATEGIES: Registry[Strategy] = Registry(
     key="acquisition.strategy",
     group="activelora.strategies",
     built_in={module.STRATEGY.name: module.STRATEGY for module in _MODULES},
     check=lambda part: isinstance(part, Strategy),
+    mistakes=_mistakes,
 )
 
 

@@ -5,7 +5,7 @@ Letters: N unlabelled items, C classes, K samples, D features, L labelled items.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from activelora.config import AcquisitionConfig, CampaignConfig, Section
 from activelora.config.conflict import Conflict
 from activelora.config.own_settings import check_declared
+from activelora.registry import call, wrong_result
 from activelora.tasks.task import Form
 
 FloatArray = NDArray[np.float64]
@@ -140,3 +141,15 @@ class Strategy:
     def __post_init__(self) -> None:
         """Refuse settings that are no section, and keys that it has not."""
         check_declared(self, *self.measure_settings, *([] if self.hands_over is None else [self.hands_over]))
+
+    def picks(self, pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
+        """Return what :attr:`select` picks.
+
+        Raises:
+            ActiveLoRAError: It is another package's and raises, or returns something else than picks.
+        """
+        picks = call(self, "select", self.select, pool, num, context, gives=Collection)
+        for pick in picks:
+            if not isinstance(pick, Pick):
+                raise wrong_result(self, "select", pick)
+        return picks

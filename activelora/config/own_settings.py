@@ -24,7 +24,7 @@ class Configurable(Protocol):
 
 
 def check_declared(part: Configurable, *keys: str) -> None:
-    """Refuse a part whose settings are no section, or that names settings which it does not have.
+    """Refuse a part whose settings are no section with defaults, or that names settings which it does not have.
 
     Args:
         part: A strategy or an adapter method.
@@ -32,11 +32,14 @@ def check_declared(part: Configurable, *keys: str) -> None:
 
     Raises:
         TypeError: Its settings are not a type of section.
-        ValueError: It has no such setting.
+        ValueError: It has no such setting, or one without a default.
     """
     kind = part.settings
     if kind is not None and not (isinstance(kind, type) and issubclass(kind, Section)):
         raise TypeError(f"settings of `{part.name}` must be a subclass of activelora.config.Section, not {kind!r}")
+    for key, field in ({} if kind is None else kind.model_fields).items():
+        if field.is_required():
+            raise ValueError(f"setting `{key}` of `{part.name}` has no default")
     if unknown := set(keys) - (set() if kind is None else set(kind.model_fields)):
         raise ValueError(f"`{part.name}` has no setting `{min(unknown)}` of its own")
 

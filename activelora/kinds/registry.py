@@ -5,6 +5,9 @@ An entry point is a :class:`~activelora.tasks.task.Kind`; its module must not im
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import get_args
+
 from activelora.config import TaskConfig
 from activelora.evaluation.headline import Headline
 from activelora.kinds.classification.kind import KIND as CLASSIFICATION
@@ -13,8 +16,9 @@ from activelora.kinds.multi_label.kind import KIND as MULTI_LABEL
 from activelora.kinds.multiple_choice.kind import KIND as MULTIPLE_CHOICE
 from activelora.kinds.regression.kind import KIND as REGRESSION
 from activelora.kinds.yes_no.kind import KIND as YES_NO
-from activelora.registry import Registry
-from activelora.tasks.task import Kind, Task
+from activelora.registry import Registry, unknown_names
+from activelora.tasks.task import Form, Kind, Task
+from activelora.uncertainty.measures import known_measures
 
 _KINDS = (
     CLASSIFICATION,
@@ -25,11 +29,19 @@ _KINDS = (
     GENERATION,
 )
 
+
+def _mistakes(kind: Kind) -> Iterator[str]:
+    """Yield what another package's kind declares and nothing knows."""
+    yield from unknown_names(kind, "measure", kind.measures, known_measures())
+    yield from unknown_names(kind, "form", (kind.form,), get_args(Form))
+
+
 KINDS: Registry[Kind] = Registry(
     key="task.kind",
     group="activelora.kinds",
     built_in={kind.name: kind for kind in _KINDS},
     check=lambda part: isinstance(part, Kind),
+    mistakes=_mistakes,
 )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from activelora.campaign.snapshot import Snapshot
+from activelora.labeling import asking
 from activelora.labeling.adjudication import adjudication_uri
 from activelora.labeling.deadlines import Deadlines, deadlines_of, shown
 from activelora.labeling.registry import get_source
@@ -34,7 +35,7 @@ def look(seen: Snapshot, round_: int) -> Look:
 
     def ask() -> Look:
         request = make_request(seen, round_)
-        return Look(request, get_source(seen.config.labeling.source).collect(request))
+        return Look(request, asking.collected(get_source(seen.config.labeling.source), request))
 
     return seen.once(_look_at(round_), ask)
 
@@ -64,7 +65,7 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
         text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
     if num_late := _num_late(request, collected):
         text += f", late answers to {_items(num_late)} of earlier rounds"
-    if instructions := get_source(config.source).instructions(request):
+    if instructions := asking.instructions(get_source(config.source), request):
         text += f": {instructions}"
     if collected.answered and (config.annotators_per_item > 1 or len(collected.answered) > 1):
         counts = ", ".join(f"{name} {count}" for name, count in sorted(collected.answered.items()))

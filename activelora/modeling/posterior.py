@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from activelora.config.own_settings import check_declared, settings_of
+from activelora.registry import call
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +83,8 @@ class AdapterMethod:
     def implement(self) -> Implementation:
         """Import the implementation."""
         module, _, attribute = self.implementation.partition(":")
-        return cast("Implementation", getattr(import_module(module), attribute))
+        found = call(self, "implementation", lambda: getattr(import_module(module), attribute))
+        return cast("Implementation", found)
 
 
 class Implementation(Protocol):

@@ -12,6 +12,7 @@ from activelora.errors import ConfigError
 from activelora.evaluation.gates import GATES
 from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
+from activelora.registry import call
 from activelora.uncertainty.measures import facts_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def adapter(config: CampaignConfig) -> Iterator[Conflict]:
             "Set adapter.method to c_lora, or leave the preset out.",
         )
     if (method := _method(config)) is not None:
-        yield from method.conflicts(config)
+        yield from call(method, "conflicts", lambda: list(method.conflicts(config)))
 
 
 def _method(config: CampaignConfig) -> AdapterMethod | None:
@@ -69,7 +70,7 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
     effect = "every item's score would be 0" if disagree else no_average
     what = f"`{config.acquisition.strategy}` compares Monte-Carlo samples"
     method = _method(config)
-    if method is not None and (same := method.same_samples(config.adapter)) is not None:
+    if method is not None and (same := call(method, "same_samples", method.same_samples, config.adapter)) is not None:
         yield Conflict(
             same.key, f"{what}, and {same.problem}: {effect}", f"{same.remedy}, or choose a strategy such as `entropy`."
         )
@@ -99,7 +100,8 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
                 f"`{one.name}` is computed for adapter.method {' or '.join(can)}, and it is `{config.adapter.method}`",
                 f"Choose a strategy such as `badge`, which looks at gradients too, or the method {' or '.join(can)}.",
             )
-        yield from one.conflicts(config, own_settings(one, config.acquisition))
+        own = own_settings(one, config.acquisition)
+        yield from call(one, "conflicts", lambda one=one, own=own: list(one.conflicts(config, own)))
 
 
 def _strategies(config: CampaignConfig) -> dict[str, Strategy]:
@@ -115,7 +117,8 @@ def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
     acquisition, task = config.acquisition, config.task
     if not acquisition.per_class_floor:
         return
-    if (labels := get_kind(task.kind).fixed_labels(task)) is None:
+    kind = get_kind(task.kind)
+    if (labels := call(kind, "fixed_labels", kind.fixed_labels, task)) is None:
         yield Conflict(
             "acquisition.per_class_floor",
             f"a {task.kind} task has no classes that its items share",

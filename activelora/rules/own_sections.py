@@ -121,8 +121,5 @@ def _settings(key: str, name: str, section: OpenSection, where: str) -> dict[str
         if not is_given:
             return None
         raise ConfigError(f"`{key}.{name}` is not a setting: `{name}` has none", where=where, remedy="Leave it out.")
-    if part.name != name:
-        problem = f"`{key}.{name}` is read by nothing: `{name}` calls itself `{part.name}`"
-        raise ConfigError(problem, where=where, remedy=f"In its package, name its entry point `{part.name}`.")
     settings: Section = settings_of(part, section, key=key, where=where)
     return settings.model_dump(mode="json")

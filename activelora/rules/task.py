@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from activelora.config import CampaignConfig, TaskConfig
 from activelora.config.conflict import Conflict
 from activelora.kinds.registry import KINDS, get_kind
+from activelora.registry import call
 from activelora.tasks.task import Kind
 
 
@@ -31,13 +32,13 @@ def refusal(task: TaskConfig) -> str | None:
         return f"a {kind.name} task answers by {' or by '.join(f'`{answer}`' for answer in kind.answers)}"
     if foreign:
         return f"`{foreign[0]}` belongs to {' and '.join(_owners(foreign[0]))} only"
-    return kind.refusal(task) or _answer_words(kind, task)
+    return call(kind, "refusal", kind.refusal, task) or _answer_words(kind, task)
 
 
 def _answer_words(kind: Kind, task: TaskConfig) -> str | None:
     if not task.answer_words:
         return None
-    known = kind.reworded(task)
+    known = call(kind, "reworded", kind.reworded, task)
     if known is None or task.answer == "letters":
         return f"`answer_words` are for label words, and {kind.name} has `answer: {task.answer}`"
     unknown = sorted(set(task.answer_words) - set(known))

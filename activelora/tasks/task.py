@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from activelora.campaign.records import Item, Label
+from activelora.registry import call
 
 if TYPE_CHECKING:
     from activelora.config import TaskConfig
@@ -129,15 +130,19 @@ class Kind:
         Raises:
             ConfigError: Prompt and answer form do not fit.
         """
-        return cast("Task", _load(self.implementation)(config))
+        made = call(self, "implementation", lambda: _load(self.implementation)(config), gives=object)
+        return cast("Task", made)
 
     def judge_of(self, task: Task) -> Judge:
         """Return what measures the task's predictions, where they have a distribution."""
-        return cast("Judge", _load(self.judge)(task))
+        return cast("Judge", self._judge(task))
 
     def written_judge_of(self, task: Task) -> WrittenJudge:
         """Return what measures the answers that the model writes."""
-        return cast("WrittenJudge", _load(self.judge)(task))
+        return cast("WrittenJudge", self._judge(task))
+
+    def _judge(self, task: Task) -> object:
+        return call(self, "judge", lambda: _load(self.judge)(task), gives=object)
 
 
 def _load(path: str) -> Callable[..., object]:

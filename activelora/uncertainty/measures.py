@@ -177,6 +177,11 @@ def facts_of(name: str) -> MeasureFacts:
     return declared(known.get(name))
 
 
+def known_measures() -> list[str]:
+    """Return the names of all measures, of every kind of task."""
+    return list(dict.fromkeys([*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]))
+
+
 def check_measure(name: str, key: str = "acquisition.measure") -> None:
     """Refuse a measure that does not exist.
 
@@ -187,7 +192,7 @@ def check_measure(name: str, key: str = "acquisition.measure") -> None:
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
-    known = [*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]
+    known = known_measures()
     if name not in known:
         error: ConfigError = unknown_name(key, name, known)
         raise error

@@ -14,6 +14,7 @@ from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
+from activelora.labeling import asking
 from activelora.labeling.adjudication import write_adjudication
 from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.deadlines import deadlines_of
@@ -52,11 +53,11 @@ def run(
     clock = clock or Clock()
     config = campaign.config.labeling
     source, request = get_source(config.source), make_request(seen, round_)
-    source.publish(request)
+    asking.published(source, request)
     leave_at = clock.now() + timedelta(minutes=config.wait_minutes)
     num_rejected, reminded = 0, ""
     while True:
-        collected, now = source.collect(request), clock.now()
+        collected, now = asking.collected(source, request), clock.now()
         note_look(seen, request, collected)
         num_rejected = _report_rejected(request, collected, num_rejected)
         write_adjudication(request, collected)

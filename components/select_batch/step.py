@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,7 @@ from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIO
 from activelora.kinds.registry import make_task
 from activelora.labeling.request import withheld_items
 from activelora.pool.access import SHARDS
+from activelora.registry import call
 
 
 def run(campaign: View, round_: int) -> Manifest:
@@ -65,7 +66,7 @@ def run(campaign: View, round_: int) -> Manifest:
         "strategy": strategy.name,
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
-        **strategy.details(context),
+        **call(strategy, "details", strategy.details, context, gives=Mapping),
         SCORED: Scored.of(scores.manifests).document(),
         SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
     }

@@ -180,7 +180,11 @@ def _check_inbox(uri: str) -> None:
 def _check_task(config: CampaignConfig) -> None:
     from activelora.kinds.registry import make_task
 
-    make_task(config.task)
+    task = make_task(config.task)
+    if task.kind.writes:
+        task.kind.written_judge_of(task)
+    else:
+        task.kind.judge_of(task)
 
 
 def _check_data(config: CampaignConfig, findings: Findings) -> None:

@@ -157,7 +157,7 @@ def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilte
     assert lines[6].startswith("campaign.yaml: `acquisition.none` is not a setting. Known here: batch_bald,")
     assert "`acquisition.own.second` is not a setting. Did you mean" in lines[7] or "Known here: by, first" in lines[7]
     assert "`acquisition.plain` is not a setting: `plain` has none. Leave it out." in lines[8]
-    assert "`acquisition.alias` is read by nothing: `alias` calls itself `another name`" in lines[9]
+    assert "`alias` calls itself `another name`. In the package that brings it" in lines[9]
     assert "`acquisition.onw` is not a setting. Did you mean `own`?" in lines[10]
     assert "`texts` is for answers of the form text, and classification has choice. Choose" in lines[11]
 

@@ -5,10 +5,11 @@ An entry point is an :class:`~activelora.modeling.posterior.AdapterMethod`; its 
 
 from __future__ import annotations
 
+from activelora.config import AdapterConfig
 from activelora.config.adapter import BlobConfig, CLoraConfig, EnsembleConfig, LaplaceConfig
 from activelora.modeling.methods import rules
 from activelora.modeling.posterior import AdapterMethod
-from activelora.registry import Registry
+from activelora.registry import Registry, unknown_names
 
 _HERE = "activelora.modeling.methods"
 
@@ -62,6 +63,7 @@ METHODS: Registry[AdapterMethod] = Registry(
     group="activelora.adapters",
     built_in={method.name: method for method in _METHODS},
     check=lambda part: isinstance(part, AdapterMethod),
+    mistakes=lambda part: unknown_names(part, "option", part.options, (*AdapterConfig.model_fields, part.name)),
 )
 
 

@@ -1,0 +1,261 @@
+"""Packages that bring broken parts: each is refused, or blamed, by name, and nothing is a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+PACKAGE = """
+from dataclasses import replace
+from activelora.acquisition.strategy import Pick, Strategy
+from activelora.config import Section
+from activelora.evaluation.headline import ACCURACY
+from activelora.kinds.classification.task import Classification
+from activelora.modeling.posterior import AdapterMethod
+from activelora.tasks.task import Kind
+from activelora.uncertainty.measures import MEASURES
+
+LABELS = ("bad", "fair")
+
+
+class Required(Section):
+    must: int
+
+
+def first(pool, num, context):
+    return [Pick(index, None, "first") for index in range(num)]
+
+
+def strategy(name, select=first, **declared):
+    return Strategy(name, "of another package", select, **declared)
+
+
+def kind(name, **declared):
+    usual = {
+        "summary": "of another package",
+        "implementation": "broken:make",
+        "judge": "activelora.evaluation.judges:ChoiceJudge",
+        "headline": ACCURACY,
+        "measures": tuple(MEASURES),
+        "fixed_labels": lambda config: LABELS,
+    }
+    return Kind(name=name, **{**usual, **declared})
+
+
+def make(config):
+    return Classification(config, KINDS[config.kind], LABELS)
+
+
+def boom(*arguments):
+    raise ValueError("boom")
+
+
+class Source:
+    def __init__(self, name, collect, publish=lambda request: None, instructions=lambda request: ""):
+        self.name, self.summary = name, "of another package"
+        self.collect, self.publish, self.instructions = collect, publish, instructions
+
+
+STRATEGIES = {
+    "fine": strategy("fine"),
+    "none": strategy("none", lambda *arguments: None),
+    "raises": strategy("raises", boom),
+    "no_picks": strategy("no_picks", lambda pool, num, context: list(range(num))),
+    "needs": strategy("needs", needs=frozenset({"embedings"})),
+    "options": strategy("options", options=("measure", "nix")),
+    "measures": strategy("measures", measures=("entropie",)),
+    "forms": strategy("forms", forms=frozenset({"choise"})),
+    "misnamed": strategy("other"),
+    "odd_type": strategy("odd_type", measures=3),
+    "rules": strategy("rules", conflicts=boom),
+}
+KINDS = {
+    "good": kind("good"),
+    "no_maker": kind("no_maker", implementation="json:nothing"),
+    "no_module": kind("no_module", implementation="broken_nowhere:make"),
+    "no_task": kind("no_task", implementation="builtins:print"),
+    "no_judge": kind("no_judge", judge="activelora.evaluation.judges:NoJudge"),
+    "judge_raises": kind("judge_raises", judge="broken:boom"),
+    "refuses": kind("refuses", refusal=boom),
+    "odd_measure": kind("odd_measure", measures=("entropie",)),
+    "odd_name": kind("another"),
+}
+SOURCES = {
+    "no_answer": Source("no_answer", lambda request: None),
+    "fails": Source("fails", boom, boom, boom),
+    "disguised": Source("plain", lambda request: None),
+}
+METHODS = {
+    "no_fit": AdapterMethod("no_fit", "of another package", "broken:nothing"),
+    "odd_option": AdapterMethod("odd_option", "of another package", "broken:make", options=("nix",)),
+}
+globals().update({f"{name}_strategy": part for name, part in STRATEGIES.items()})
+globals().update({f"{name}_kind": part for name, part in KINDS.items()})
+globals().update({f"{name}_source": part for name, part in SOURCES.items()})
+globals().update({f"{name}_method": part for name, part in METHODS.items()})
+
+
+def __getattr__(name):
+    if name == "required_strategy":
+        return strategy("required", settings=Required)
+    raise AttributeError(name)
+"""
+GROUPS = {
+    "strategies": (
+        "strategy",
+        "fine none raises no_picks needs options measures forms misnamed odd_type rules required",
+    ),
+    "kinds": ("kind", "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name"),
+    "label_sources": ("source", "no_answer fails disguised"),
+    "adapters": ("method", "no_fit odd_option"),
+}
+PROGRAM = """
+import json, logging, sys
+from types import SimpleNamespace
+from activelora.acquisition import exploration
+from activelora.acquisition.registry import STRATEGIES, get_strategy
+from activelora.campaign.campaign import Campaign
+from activelora.errors import ActiveLoRAError
+from activelora.kinds.registry import get_kind, make_task
+from activelora.labeling.asking import collected, instructions, published
+from activelora.labeling.registry import get_source
+from activelora.modeling.methods.registry import get_method
+from activelora.rules.file import checked_config
+from pipelines.cli.checks import _check_task
+from tests.acquisition.conftest import context_of, drawn_log_probs, pool_of
+
+said, traces = {}, []
+
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        traces.append(logging.Formatter().format(record))
+
+
+logging.getLogger("activelora").setLevel(logging.DEBUG)
+logging.getLogger("activelora").addHandler(Kept())
+
+
+def attempt(name, function, *arguments):
+    try:
+        function(*arguments)
+        said[name] = "fine"
+    except ActiveLoRAError as error:
+        said[name] = str(error)
+    except Exception as error:
+        said[name] = f"TRACEBACK {type(error).__name__}: {error}"
+
+
+def document(kind="classification", **settings):
+    task = {"kind": kind, "prompt": "{text}", **({"labels": ["x", "y"]} if kind == "classification" else {})}
+    return {"name": "a", "task": task, "data": {"pool": {"path": "p"}}, **settings}
+
+
+def read(**settings):
+    return checked_config(document(**settings), where="campaign.yaml")
+
+
+def select(name):
+    exploration.select(get_strategy(name), pool_of(drawn_log_probs(0)), 3, context_of("random", seed=1))
+
+
+def through_hybrid(name):
+    context = context_of("hybrid", then=name, prefilter_factor=3, seed=1)
+    exploration.select(get_strategy("hybrid"), pool_of(drawn_log_probs(0)), 2, context)
+
+
+for name in "fine none raises no_picks".split():
+    attempt(f"select {name}", select, name)
+    attempt(f"hybrid {name}", through_hybrid, name)
+for name in "fine needs options measures forms misnamed odd_type required rules".split():
+    attempt(f"strategy {name}", lambda: read(acquisition={"strategy": name}))
+for name in "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name".split():
+    attempt(f"kind {name}", lambda: _check_task(read(kind=name)))
+for name in "no_answer fails disguised".split():
+    attempt(f"collect {name}", lambda: collected(get_source(name), None))
+attempt("publish fails", lambda: published(get_source("fails"), None))
+attempt("instructions fails", lambda: instructions(get_source("fails"), None))
+attempt("method no_fit", lambda: get_method("no_fit").implement())
+attempt("method odd_option", lambda: read(adapter={"method": "odd_option"}))
+said["traces"] = traces
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory):
+    """What each use of each broken part ends with, by use."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "broken.py").write_text(PACKAGE)
+    info = site / "broken_parts-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-parts\nVersion: 1.2\n")
+    lines = []
+    for group, (suffix, names) in GROUPS.items():
+        lines += [f"[activelora.{group}]", *(f"{name} = broken:{name}_{suffix}" for name in names.split())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("use", ["select fine", "hybrid fine", "strategy fine", "kind good"])
+def test_what_is_right_is_fine(said, use):
+    assert said[use] == "fine"
+
+
+@pytest.mark.parametrize(
+    ("use", "problem"),
+    [
+        ("strategy needs", "`needs` declares the need `embedings`, which there is not, but: `embeddings`, `gradients`"),
+        ("strategy options", "`nix`"),
+        ("strategy measures", "`entropie`"),
+        ("strategy forms", "`choise`"),
+        ("strategy misnamed", "`misnamed` calls itself `other`"),
+        ("strategy odd_type", "`odd_type` cannot be loaded: TypeError"),
+        ("strategy required", "`required` cannot be loaded: ValueError: setting `must` of `required` has no default"),
+        ("strategy rules", "`conflicts` of `rules` raised ValueError: boom"),
+        ("kind no_maker", "`implementation` of `no_maker` raised AttributeError: module 'json' has no attribute"),
+        ("kind no_module", "`implementation` of `no_module` raised ModuleNotFoundError: No module named 'broken_no"),
+        ("kind no_task", "`implementation` of `no_task` returned None"),
+        ("kind no_judge", "`judge` of `no_judge` raised AttributeError: module 'activelora.evaluation.judges' has no"),
+        ("kind judge_raises", "`judge` of `judge_raises` raised ValueError: boom"),
+        ("kind refuses", "`refusal` of `refuses` raised ValueError: boom"),
+        ("kind odd_measure", "`entropie`"),
+        ("kind odd_name", "`odd_name` calls itself `another`"),
+        ("select none", "`select` of `none` returned None"),
+        ("hybrid none", "`select` of `none` returned None"),
+        ("select raises", "`select` of `raises` raised ValueError: boom"),
+        ("hybrid raises", "`select` of `raises` raised ValueError: boom"),
+        ("select no_picks", "`select` of `no_picks` returned int"),
+        ("hybrid no_picks", "`select` of `no_picks` returned int"),
+        ("collect no_answer", "`collect` of `no_answer` returned None"),
+        ("collect fails", "`collect` of `fails` raised ValueError: boom"),
+        ("publish fails", "`publish` of `fails` raised ValueError: boom"),
+        ("instructions fails", "`instructions` of `fails` raised ValueError: boom"),
+        ("collect disguised", "`disguised` calls itself `plain`"),
+        ("method no_fit", "`implementation` of `no_fit` raised AttributeError"),
+        ("method odd_option", "`nix`"),
+    ],
+)
+def test_what_is_broken_is_told_with_its_package_and_the_remedy(said, use, problem):
+    text = said[use]
+    assert problem in text
+    assert "entry point activelora." in text
+    assert "(broken-parts 1.2)" in text
+    assert "package" in text.rpartition("broken-parts 1.2)")[2]
+
+
+def test_the_original_error_is_in_the_log_of_verbose_runs(said):
+    assert any("Traceback" in trace and 'raise ValueError("boom")' in trace for trace in said["traces"])
