@@ -98,5 +98,8 @@ def table_bytes(table: pa.Table) -> bytes:
 
 
 def table_from(content: bytes) -> pa.Table:
-    """Read a Parquet table."""
-    return pq.read_table(io.BytesIO(content))
+    """Read a Parquet table, from memory and in this thread.
+
+    Arrow's reader threads could outlive a command that has finished, and abort it (exit code 134).
+    """
+    return pq.read_table(pa.BufferReader(content), use_threads=False, pre_buffer=False)

@@ -64,7 +64,7 @@ def scores(campaign: Campaign | str | Path, round_: int | None = None) -> pd.Dat
     )
     if "labeled" in table.column_names:
         table = table.filter(pc.invert(table["labeled"])).drop_columns(["labeled"])
-    frame: pd.DataFrame = table.to_pandas().set_index("item_id").sort_index()
+    frame: pd.DataFrame = table.to_pandas(use_threads=False).set_index("item_id").sort_index()
     picked = (
         campaign.read_table(record.selection, "selection.parquet")["item_id"].to_pylist() if record.selection else []
     )
