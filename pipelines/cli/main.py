@@ -6,11 +6,7 @@ Exit codes: 0 fine, 1 a problem that the user can fix, 2 wrong usage, 130 interr
 from __future__ import annotations
 
 import errno
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -40,9 +36,8 @@ from pipelines.cli.commands import (
     list as catalogue,
 )
 from pipelines.cli.console import set_up_logging, show_error
+from pipelines.cli.signals import TERMINATED, ended_in_order
 
-TERMINATED = 143
-"""Exit code after SIGTERM."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDIES = {
     **dict.fromkeys(_FULL, "Free some space and run again: finished steps are kept."),
@@ -106,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Command-line arguments; None takes those of the process.
     """
     try:
-        with _terminated_in_order():
+        with ended_in_order():
             app(args=None if arguments is None else list(arguments), prog_name="activelora")
     except SystemExit as end:  # typer ends this way, also when it is interrupted
         if end.code in (130, TERMINATED):
@@ -122,21 +117,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show_error(ActiveLoRAError(str(error.strerror), where=where, remedy=_REMEDIES.get(error.errno or 0, "")))
         return 1
     return 0
-
-
-@contextmanager
-def _terminated_in_order() -> Iterator[None]:
-    """Let SIGTERM, which Kubernetes sends, end this process as an interrupt does: what is to be undone is undone."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_DFL)  # the second one ends the process at once
-    raise SystemExit(TERMINATED)
