@@ -82,6 +82,7 @@ KINDS = {
     "no_judge": kind("no_judge", judge="activelora.evaluation.judges:NoJudge"),
     "judge_raises": kind("judge_raises", judge="broken:boom"),
     "refuses": kind("refuses", refusal=boom),
+    "refuses_oddly": kind("refuses_oddly", refusal=lambda config: 3),
     "odd_measure": kind("odd_measure", measures=("entropie",)),
     "odd_name": kind("another"),
 }
@@ -110,7 +111,10 @@ GROUPS = {
         "strategy",
         "fine none raises no_picks needs options measures forms misnamed odd_type rules required",
     ),
-    "kinds": ("kind", "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name"),
+    "kinds": (
+        "kind",
+        "good no_maker no_module no_task no_judge judge_raises refuses refuses_oddly odd_measure odd_name",
+    ),
     "label_sources": ("source", "no_answer fails disguised"),
     "adapters": ("method", "no_fit odd_option"),
 }
@@ -174,7 +178,7 @@ for name in "fine none raises no_picks".split():
     attempt(f"hybrid {name}", through_hybrid, name)
 for name in "fine needs options measures forms misnamed odd_type required rules".split():
     attempt(f"strategy {name}", lambda: read(acquisition={"strategy": name}))
-for name in "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name".split():
+for name in "good no_maker no_module no_task no_judge judge_raises refuses refuses_oddly odd_measure odd_name".split():
     attempt(f"kind {name}", lambda: _check_task(read(kind=name)))
 for name in "no_answer fails disguised".split():
     attempt(f"collect {name}", lambda: collected(get_source(name), None))
@@ -231,6 +235,7 @@ def test_what_is_right_is_fine(said, use):
         ("kind no_task", "`implementation` of `no_task` returned None"),
         ("kind no_judge", "`judge` of `no_judge` raised AttributeError: module 'activelora.evaluation.judges' has no"),
         ("kind judge_raises", "`judge` of `judge_raises` raised ValueError: boom"),
+        ("kind refuses_oddly", "`refusal` of `refuses_oddly` returned int"),
         ("kind refuses", "`refusal` of `refuses` raised ValueError: boom"),
         ("kind odd_measure", "`entropie`"),
         ("kind odd_name", "`odd_name` calls itself `another`"),

@@ -13,6 +13,7 @@ from activelora.evaluation.gates import GATES
 from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
 from activelora.registry import call
+from activelora.tasks.task import LABELS_OR_NONE
 from activelora.uncertainty.measures import facts_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
     if not acquisition.per_class_floor:
         return
     kind = get_kind(task.kind)
-    if (labels := call(kind, "fixed_labels", kind.fixed_labels, task)) is None:
+    if (labels := call(kind, "fixed_labels", kind.fixed_labels, task, gives=LABELS_OR_NONE)) is None:
         yield Conflict(
             "acquisition.per_class_floor",
             f"a {task.kind} task has no classes that its items share",
