@@ -263,20 +263,20 @@ class _Guarded:
         return method
 
 
-def wrong_result(part: Named, what: str, result: object) -> ActiveLoRAError:
+def wrong_result(part: Named, what: str, result: object, why: str = "") -> ActiveLoRAError:
     """Return the error for what a part's function must not return.
 
     Args:
         part: The part.
         what: The attribute that the function is.
         result: What it returned.
+        why: What is wrong with it, as a sentence that names it goes on; nothing where its type says it.
     """
     found = "None" if result is None else type(result).__name__
     if (shape := getattr(result, "shape", None)) is not None:
         found += f" of shape {shape}"
-    return ActiveLoRAError(
-        f"`{what}` of `{part.name}` returned {found}, which it must not", where=origin_of(part), remedy=_FIX_IT
-    )
+    problem = f"`{what}` of `{part.name}` returned {found}{why or ', which it must not'}"
+    return ActiveLoRAError(problem, where=origin_of(part), remedy=_FIX_IT)
 
 
 def origin_of(part: object) -> str:
