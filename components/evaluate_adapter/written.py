@@ -35,6 +35,6 @@ def measure(
         gold_scores, _ = predictor.rescore(items, [predictor.encode_text(text) for text in texts], num_samples)
         written = [predictor.decode_text(ids) for ids in answers]
     found = task.kind.written_judge_of(task).evaluate(items, texts, written, scores, gold_scores, settings)
-    if [*map(type, found)] != [dict, pa.Table]:
-        raise wrong_result(task.kind, "evaluate", found)
+    if len(found) != 2 or not isinstance(found[0], dict) or not isinstance(found[1], pa.Table):
+        raise wrong_result(task.kind, "evaluate", found, " that is no document and table")
     return found
