@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, Protocol, TypeVar
+from types import NoneType, TracebackType
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from activelora.errors import ActiveLoRAError, ConfigError
 
@@ -27,8 +28,18 @@ Part = TypeVar("Part", bound=Named)
 Result = TypeVar("Result")
 
 _FIX_IT = "Fix the package that brings it, or choose another one; `activelora --verbose` logs the traceback."
-_ORIGINS: dict[int, tuple[object, str]] = {}
-"""Parts of other packages that were loaded, by identity (they need not be hashable), and the entry point of each."""
+
+
+class _Origin(NamedTuple):
+    """Where another package's part is from: it, its entry point in words, and the package's top-level modules."""
+
+    part: object
+    where: str
+    modules: frozenset[str]
+
+
+_ORIGINS: dict[int, _Origin] = {}
+"""Parts of other packages that were loaded, by identity: they need not be hashable."""
 
 
 class Registry(Mapping[str, Part], Generic[Part]):
@@ -119,7 +130,8 @@ class Registry(Mapping[str, Part], Generic[Part]):
                 where=where,
                 remedy="Fix or remove the package that brings it.",
             )
-        _ORIGINS[id(part)] = (part, where)
+        listed = "" if point.dist is None else point.dist.read_text("top_level.txt") or ""
+        _ORIGINS[id(part)] = _Origin(part, where, frozenset({point.module.partition(".")[0], *listed.split()}))
         if name != point.name:
             raise ConfigError(
                 f"`{point.name}` calls itself `{name}`",
@@ -140,7 +152,11 @@ class Registry(Mapping[str, Part], Generic[Part]):
 
 
 def call(
-    part: Named, what: str, function: Callable[..., Result], *arguments: object, gives: type | None = None
+    part: Named,
+    what: str,
+    function: Callable[..., Result],
+    *arguments: object,
+    gives: type | tuple[type, ...] | None = None,
 ) -> Result:
     """Call a part's function. What goes wrong in another package's part is told with the part and the package.
 
@@ -149,45 +165,124 @@ def call(
         what: The attribute that the function is, for messages.
         function: The function.
         arguments: Its arguments.
-        gives: What it must return; None for anything.
+        gives: The types of which its result must be one; None for any result.
 
     Raises:
         ActiveLoRAError: Another package's part raised an error that is no problem in words, or one returned something
             else.
     """
-    where = origin_of(part)
     try:
         result = function(*arguments)
-    except ActiveLoRAError:
-        raise
     except Exception as error:
-        if not where or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
-            raise  # a full disk is nobody's mistake
-        logger.debug("`%s` of `%s` failed", what, part.name, exc_info=True)
-        problem = f"`{what}` of `{part.name}` raised {type(error).__name__}: {error}"
-        raise ActiveLoRAError(problem, where=where, remedy=_FIX_IT) from error
-    if gives is not None and (result is None or not isinstance(result, gives)):
+        if (blame := _blame(part, what, error)) is None:
+            raise
+        raise blame from error
+    if gives is not None and not _fits(result, gives):
         raise wrong_result(part, what, result)
     return result
 
 
-def wrong_result(part: Named, what: str, result: object) -> ActiveLoRAError:
+def _blame(part: Named, what: str, error: Exception) -> ActiveLoRAError | None:
+    """Return what to raise instead of an error of another package's part; None where the error itself says it."""
+    where = origin_of(part)
+    if not where or isinstance(error, ActiveLoRAError) or _is_nobodys(error):
+        return None
+    logger.debug("`%s` of `%s` failed", what, part.name, exc_info=error)
+    line = _fault_line(error.__traceback__, _ORIGINS[id(part)].modules)
+    problem = f"`{what}` of `{part.name}` raised {type(error).__name__}: {error}"
+    return ActiveLoRAError(problem, where=f"{where}{line}", remedy=_FIX_IT)
+
+
+def _is_nobodys(error: Exception) -> bool:
+    """Tell whether a disk or a memory is full, which is no package's mistake; torch is not imported for its error."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _fault_line(trace: TracebackType | None, modules: frozenset[str]) -> str:
+    """Return file and line of a package's innermost frame, as a message goes on with it; nothing if it has none."""
+    line = ""
+    while trace is not None:
+        if str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0] in modules:
+            line = f", {trace.tb_frame.f_code.co_filename} line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
+
+
+def _fits(result: object, gives: type | tuple[type, ...]) -> bool:
+    if result is None:  # it is an object too
+        return isinstance(gives, tuple) and NoneType in gives
+    return isinstance(result, gives)
+
+
+def guard(part: Named, made: Result, gives: Mapping[str, type | tuple[type, ...]]) -> Result:
+    """Return what a part made, such as a task, so that what it raises or returns wrongly is told as by :func:`call`.
+
+    What a part of this package made is returned as it is.
+
+    Args:
+        part: The part.
+        made: What it made.
+        gives: The types of which each attribute, or what it returns, must be one; what is not named is not checked.
+    """
+    return cast("Result", _Guarded(part, made, gives)) if origin_of(part) else made
+
+
+def unguarded(made: Result) -> Result:
+    """Return what :func:`guard` was given: another package's code gets what it made."""
+    return cast("Result", made._made) if isinstance(made, _Guarded) else made
+
+
+class _Guarded:
+    """What :func:`guard` returns. Methods are looked up once: some are called for every row of a pool."""
+
+    def __init__(self, part: Named, made: object, gives: Mapping[str, type | tuple[type, ...]]) -> None:
+        self._part, self._made, self._gives = part, made, gives
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        part, gives = self._part, self._gives.get(name)
+        found = call(part, name, getattr, self._made, name)
+        if not callable(found):
+            return call(part, name, lambda: found, gives=gives)
+
+        def method(*arguments: object, **options: object) -> Any:
+            try:
+                result = found(*arguments, **options)
+            except Exception as error:
+                if (blame := _blame(part, name, error)) is None:
+                    raise
+                raise blame from error
+            if gives is not None and not _fits(result, gives):
+                raise wrong_result(part, name, result)
+            return result
+
+        self.__dict__[name] = method
+        return method
+
+
+def wrong_result(part: Named, what: str, result: object, why: str = "") -> ActiveLoRAError:
     """Return the error for what a part's function must not return.
 
     Args:
         part: The part.
         what: The attribute that the function is.
         result: What it returned.
+        why: What is wrong with it, as a sentence that names it goes on; nothing where its type says it.
     """
     found = "None" if result is None else type(result).__name__
-    return ActiveLoRAError(
-        f"`{what}` of `{part.name}` returned {found}, which it must not", where=origin_of(part), remedy=_FIX_IT
-    )
+    if (shape := getattr(result, "shape", None)) is not None:
+        found += f" of shape {shape}"
+    problem = f"`{what}` of `{part.name}` returned {found}{why or ', which it must not'}"
+    return ActiveLoRAError(problem, where=origin_of(part), remedy=_FIX_IT)
 
 
 def origin_of(part: object) -> str:
     """Return the entry point that another package's part was loaded from, and the package; nothing for others."""
-    return _ORIGINS.get(id(part), (part, ""))[1]
+    found = _ORIGINS.get(id(part))
+    return "" if found is None else found.where
 
 
 def unknown_names(part: Named, what: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from activelora.acquisition.strategy import Pick, Strategy
 from activelora.config import Section
 from activelora.evaluation.headline import ACCURACY
 from activelora.kinds.classification.task import Classification
+from activelora.labeling.request import Collected
 from activelora.modeling.posterior import AdapterMethod
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
@@ -73,6 +74,9 @@ STRATEGIES = {
     "misnamed": strategy("other"),
     "odd_type": strategy("odd_type", measures=3),
     "rules": strategy("rules", conflicts=boom),
+    "odd_rules": strategy("odd_rules", conflicts=lambda config, own: ["no"]),
+    "odd_pick": strategy("odd_pick", lambda pool, num, context: [Pick("0", None, "first")] * num),
+    "odd_details": strategy("odd_details", details=lambda context: {"odd": object()}),
 }
 KINDS = {
     "good": kind("good"),
@@ -82,16 +86,24 @@ KINDS = {
     "no_judge": kind("no_judge", judge="activelora.evaluation.judges:NoJudge"),
     "judge_raises": kind("judge_raises", judge="broken:boom"),
     "refuses": kind("refuses", refusal=boom),
+    "refuses_oddly": kind("refuses_oddly", refusal=lambda config: 3),
     "odd_measure": kind("odd_measure", measures=("entropie",)),
     "odd_name": kind("another"),
+    "odd_labels": kind("odd_labels", fixed_labels=lambda config: 3),
+    "odd_headline": kind("odd_headline", headline="accuracy"),
 }
 SOURCES = {
     "no_answer": Source("no_answer", lambda request: None),
     "fails": Source("fails", boom, boom, boom),
+    "stateless": Source("stateless", lambda request: Collected([], {}, [])),
+    "odd_record": Source(
+        "odd_record", lambda request: Collected([{"item_id": 3}], dict.fromkeys(request.reasons, "waiting"), [])
+    ),
     "disguised": Source("plain", lambda request: None),
 }
 METHODS = {
     "no_fit": AdapterMethod("no_fit", "of another package", "broken:nothing"),
+    "odd_same": AdapterMethod("odd_same", "of another package", "broken:make", same_samples=lambda config: "yes"),
     "odd_option": AdapterMethod("odd_option", "of another package", "broken:make", options=("nix",)),
 }
 globals().update({f"{name}_strategy": part for name, part in STRATEGIES.items()})
@@ -108,24 +120,31 @@ def __getattr__(name):
 GROUPS = {
     "strategies": (
         "strategy",
-        "fine none raises no_picks needs options measures forms misnamed odd_type rules required",
+        "fine none raises no_picks needs options measures forms misnamed odd_type rules required "
+        "odd_rules odd_pick odd_details",
     ),
-    "kinds": ("kind", "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name"),
-    "label_sources": ("source", "no_answer fails disguised"),
-    "adapters": ("method", "no_fit odd_option"),
+    "kinds": (
+        "kind",
+        "good no_maker no_module no_task no_judge judge_raises refuses refuses_oddly odd_measure odd_name "
+        "odd_labels odd_headline",
+    ),
+    "label_sources": ("source", "no_answer fails disguised stateless odd_record"),
+    "adapters": ("method", "no_fit odd_option odd_same"),
 }
 PROGRAM = """
 import json, logging, sys
-from types import SimpleNamespace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from activelora.acquisition import exploration
 from activelora.acquisition.registry import STRATEGIES, get_strategy
-from activelora.campaign.campaign import Campaign
 from activelora.errors import ActiveLoRAError
-from activelora.kinds.registry import get_kind, make_task
 from activelora.labeling.asking import collected, instructions, published
+from activelora.labeling.conformance.trial import begin
 from activelora.labeling.registry import get_source
 from activelora.modeling.methods.registry import get_method
 from activelora.rules.file import checked_config
+from broken import KINDS
+from components.select_batch.step import _details
 from pipelines.cli.checks import _check_task
 from tests.acquisition.conftest import context_of, drawn_log_probs, pool_of
 
@@ -169,15 +188,23 @@ def through_hybrid(name):
     exploration.select(get_strategy("hybrid"), pool_of(drawn_log_probs(0)), 2, context)
 
 
-for name in "fine none raises no_picks".split():
+for name in "fine none raises no_picks odd_pick".split():
     attempt(f"select {name}", select, name)
     attempt(f"hybrid {name}", through_hybrid, name)
-for name in "fine needs options measures forms misnamed odd_type required rules".split():
+for name in "fine needs options measures forms misnamed odd_type required rules odd_rules".split():
     attempt(f"strategy {name}", lambda: read(acquisition={"strategy": name}))
-for name in "good no_maker no_module no_task no_judge judge_raises refuses odd_measure odd_name".split():
-    attempt(f"kind {name}", lambda: _check_task(read(kind=name)))
+for name in KINDS:
+    if name != "odd_labels":
+        attempt(f"kind {name}", lambda: _check_task(read(kind=name)))
 for name in "no_answer fails disguised".split():
     attempt(f"collect {name}", lambda: collected(get_source(name), None))
+attempt("kind odd_labels", lambda: read(kind="odd_labels", acquisition={"per_class_floor": 1}))
+attempt("method odd_same", lambda: read(adapter={"method": "odd_same"}, acquisition={"strategy": "bald"}))
+with TemporaryDirectory() as folder:
+    for name in ("stateless", "odd_record"):
+        request = begin(Path(folder) / name, {"source": name}).request(0)
+        attempt(f"collect {name}", lambda: collected(get_source(name), request))
+attempt("details odd_details", lambda: _details(get_strategy("odd_details"), context_of("random", seed=1)))
 attempt("publish fails", lambda: published(get_source("fails"), None))
 attempt("instructions fails", lambda: instructions(get_source("fails"), None))
 attempt("method no_fit", lambda: get_method("no_fit").implement())
@@ -231,6 +258,7 @@ def test_what_is_right_is_fine(said, use):
         ("kind no_task", "`implementation` of `no_task` returned None"),
         ("kind no_judge", "`judge` of `no_judge` raised AttributeError: module 'activelora.evaluation.judges' has no"),
         ("kind judge_raises", "`judge` of `judge_raises` raised ValueError: boom"),
+        ("kind refuses_oddly", "`refusal` of `refuses_oddly` returned int"),
         ("kind refuses", "`refusal` of `refuses` raised ValueError: boom"),
         ("kind odd_measure", "`entropie`"),
         ("kind odd_name", "`odd_name` calls itself `another`"),
@@ -240,6 +268,14 @@ def test_what_is_right_is_fine(said, use):
         ("hybrid raises", "`select` of `raises` raised ValueError: boom"),
         ("select no_picks", "`select` of `no_picks` returned int"),
         ("hybrid no_picks", "`select` of `no_picks` returned int"),
+        ("strategy odd_rules", "`conflicts` of `odd_rules` returned str, which it must not"),
+        ("kind odd_headline", "the headline of `odd_headline` is no Headline, but str"),
+        ("kind odd_labels", "`fixed_labels` of `odd_labels` returned int"),
+        ("method odd_same", "`same_samples` of `odd_same` returned str"),
+        ("select odd_pick", "`select` of `odd_pick` returned Pick that is no index, score and reason"),
+        ("details odd_details", "`details` of `odd_details` raised TypeError: Object of type object is not JSON"),
+        ("collect stateless", "`collect` of `stateless` returned Collected whose states are not those of the round's"),
+        ("collect odd_record", "`collect` of `odd_record` returned Collected whose records do not fit LABEL_SCHEMA"),
         ("collect no_answer", "`collect` of `no_answer` returned None"),
         ("collect fails", "`collect` of `fails` raised ValueError: boom"),
         ("publish fails", "`publish` of `fails` raised ValueError: boom"),

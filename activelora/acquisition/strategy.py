@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -152,4 +154,7 @@ class Strategy:
         for pick in picks:
             if not isinstance(pick, Pick):
                 raise wrong_result(self, "select", pick)
+            is_one = isinstance(pick.index, Integral) and isinstance(pick.score, Real | NoneType)
+            if not is_one or not isinstance(pick.reason, str):
+                raise wrong_result(self, "select", pick, f" that is no index, score and reason: {pick}")
         return picks

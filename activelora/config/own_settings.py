@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from activelora.config.messages import explain
 from activelora.config.section import OpenSection, Section
 from activelora.errors import ProblemsError
+from activelora.registry import call
 
 
 class Configurable(Protocol):
@@ -63,11 +64,14 @@ def settings_of(part: Configurable, section: OpenSection, *, key: str, where: st
     given = getattr(section, part.name) if is_known else own_sections(section).get(part.name, {})
     if isinstance(given, part.settings):
         return given
+    return call(part, "settings", _validated, part, part.settings, given, key, where)
+
+
+def _validated(part: Configurable, settings: type[Section], given: Any, key: str, where: str) -> Section:
     try:
-        return part.settings.model_validate(given)
+        return settings.model_validate(given)
     except ValidationError as error:
-        problems = explain(error, where, model=part.settings, section=(key, part.name))
-        raise ProblemsError([*problems]) from None
+        raise ProblemsError([*explain(error, where, model=settings, section=(key, part.name))]) from None
 
 
 def own_sections(section: OpenSection) -> dict[str, dict[str, Any]]:

@@ -32,6 +32,8 @@ _KINDS = (
 
 def _mistakes(kind: Kind) -> Iterator[str]:
     """Yield what another package's kind declares and nothing knows."""
+    if not isinstance(kind.headline, Headline):
+        yield f"the headline of `{kind.name}` is no Headline, but {type(kind.headline).__name__}"
     yield from unknown_names(kind, "measure", kind.measures, known_measures())
     yield from unknown_names(kind, "form", (kind.form,), get_args(Form))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from activelora.campaign.records import vote_table
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.source import Source
-from activelora.registry import call
+from activelora.registry import call, origin_of, wrong_result
 
 
 def published(source: Source, request: Request) -> None:
@@ -22,7 +25,10 @@ def collected(source: Source, request: Request) -> Collected:
     Raises:
         ActiveLoRAError: The source is another package's and raises, or returns something else.
     """
-    return call(source, "collect", source.collect, request, gives=Collected)
+    found = call(source, "collect", source.collect, request, gives=Collected)
+    if origin_of(source):
+        _check(source, request, found)
+    return found
 
 
 def instructions(source: Source, request: Request) -> str:
@@ -32,3 +38,13 @@ def instructions(source: Source, request: Request) -> str:
         ActiveLoRAError: The source is another package's and raises, or returns something else.
     """
     return call(source, "instructions", source.instructions, request, gives=str)
+
+
+def _check(source: Source, request: Request, found: Collected) -> None:
+    """Refuse states of other items than the round's, and records that no table of votes takes."""
+    if not isinstance(found.states, Mapping) or set(found.states) != set(request.reasons):
+        raise wrong_result(source, "collect", found, " whose states are not those of the round's items")
+    try:
+        vote_table([*found.records, *found.corrections, *found.unfinished])
+    except (KeyError, ValueError, TypeError) as error:  # pyarrow's errors are the last two
+        raise wrong_result(source, "collect", found, f" whose records do not fit LABEL_SCHEMA: {error}") from error

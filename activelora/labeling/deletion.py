@@ -15,7 +15,9 @@ from activelora.labeling.files import inbox_uri
 from activelora.labeling.llm.ledger import FOLDER as LLM_FOLDER
 from activelora.labeling.registry import get_source
 from activelora.labeling.rows import MAX_CHARS
+from activelora.labeling.source import Source
 from activelora.pool.deletion import blank_deleted, find_item
+from activelora.registry import call
 
 _SHEETS = ("labeling/", "diagnostics/")
 
@@ -62,10 +64,17 @@ def delete_item(campaign: Campaign, name: str, reason: str) -> Deletion:
     mark_item(campaign.store, item_id, {"reason": reason, "deleted_at": utc_now()})
     people = _where_people_label(campaign)
     source = None if people is None else get_source(people)
-    num_tasks = source.delete_item(campaign, item_id) if isinstance(source, Deletes) else None
+    num_tasks = None if source is None else _delete_tasks(source, campaign, item_id)
     sheets = tuple(_clean_sheets(campaign.store, item_id))
     num_pool_files = blank_deleted(campaign)  # last: until then the item is found by the user's own id
     return Deletion(item_id, num_pool_files, sheets, num_tasks, _in_inbox(campaign, item_id))
+
+
+def _delete_tasks(source: Source, campaign: Campaign, item_id: str) -> int | None:
+    """Delete an item's tasks where people label, and return how many there were; None where the source cannot."""
+    if not isinstance(source, Deletes):
+        return None
+    return call(source, "delete_item", source.delete_item, campaign, item_id, gives=int)
 
 
 def _where_people_label(campaign: Campaign) -> str | None:

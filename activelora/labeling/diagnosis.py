@@ -25,7 +25,9 @@ from activelora.labeling.request import Request
 from activelora.labeling.worksheet import to_label_csv
 from activelora.pool.access import find_items
 from activelora.progress import track
+from activelora.registry import call
 from activelora.seeding import item_draw
+from activelora.tasks.task import LABELS_OR_NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +69,8 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
         DataError: There are too few labels.
     """
     task = campaign.config.task
-    if get_kind(task.kind).fixed_labels(task) is None:
+    kind = get_kind(task.kind)
+    if call(kind, "fixed_labels", kind.fixed_labels, task, gives=LABELS_OR_NONE) is None:
         raise ConfigError(
             f"labels of a {task.kind} task cannot be diagnosed: each label is compared with others of its name",
             where="task.kind",

@@ -8,6 +8,7 @@ from datetime import datetime
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.errors import ConfigError
+from activelora.labeling import asking
 from activelora.labeling.answers import Answers
 from activelora.labeling.llm.source import LLMSource
 from activelora.labeling.registry import get_source
@@ -45,7 +46,7 @@ def asked_of(request: Request, annotator: str) -> Request:
     labeling = request.campaign.config.labeling
     if not labeling.adjudicators:
         return request
-    collected = get_source(labeling.source).collect(request)
+    collected = asking.collected(get_source(labeling.source), request)
     if annotator not in labeling.adjudicators:
         reasons = {one: why for one, why in request.reasons.items() if collected.states[one] != "adjudication"}
         return replace(request, reasons=reasons)

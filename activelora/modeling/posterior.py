@@ -12,15 +12,16 @@ Letters: N items, K posterior samples, C answers, D features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from activelora.config.own_settings import check_declared, settings_of
-from activelora.registry import call
+from activelora.registry import call, wrong_result
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +86,44 @@ class AdapterMethod:
         module, _, attribute = self.implementation.partition(":")
         found = call(self, "implementation", lambda: getattr(import_module(module), attribute))
         return cast("Implementation", found)
+
+    def fit(self, job: FitJob) -> Fit:
+        """Train: see :meth:`Implementation.fit`.
+
+        Raises:
+            ActiveLoRAError: It is another package's and raises, or returns something else than a fit with losses.
+        """
+        fit = call(self, "fit", lambda: self.implement().fit(job), gives=Fit)
+        call(self, "fit", lambda: json.dumps([list(fit.losses), dict(fit.metrics), dict(fit.details)]))
+        if not fit.losses:
+            raise wrong_result(self, "fit", fit.losses)
+        return fit
+
+    @contextmanager
+    def load(self, folder: Path, setting: Setting) -> Iterator[Posterior]:
+        """Bring a posterior into effect: see :meth:`Implementation.load`.
+
+        Raises:
+            ActiveLoRAError: It is another package's and raises, or returns something else.
+        """
+        loads = AbstractContextManager
+        context = call(self, "load", lambda: self.implement().load(folder, setting), gives=loads)
+        posterior = call(self, "load", context.__enter__, gives=object)
+        try:
+            yield posterior
+        except BaseException as error:
+            call(self, "load", _leave, context, error)
+            raise
+        call(self, "load", context.__exit__, None, None, None)
+
+
+def _leave(context: AbstractContextManager[Posterior], error: BaseException) -> None:
+    """Leave a context for an error, which is not the context's own when it comes out again."""
+    try:
+        context.__exit__(type(error), error, error.__traceback__)
+    except BaseException as new:
+        if new is not error:
+            raise
 
 
 class Implementation(Protocol):

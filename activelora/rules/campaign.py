@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
@@ -12,7 +13,8 @@ from activelora.errors import ConfigError
 from activelora.evaluation.gates import GATES
 from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
-from activelora.registry import call
+from activelora.registry import Named, call, wrong_result
+from activelora.tasks.task import LABELS_OR_NONE
 from activelora.uncertainty.measures import facts_of
 
 if TYPE_CHECKING:
@@ -30,7 +32,16 @@ def adapter(config: CampaignConfig) -> Iterator[Conflict]:
             "Set adapter.method to c_lora, or leave the preset out.",
         )
     if (method := _method(config)) is not None:
-        yield from call(method, "conflicts", lambda: list(method.conflicts(config)))
+        yield from _conflicts(method, method.conflicts, config)
+
+
+def _conflicts(part: Named, function: Callable[..., Iterable[Conflict]], *arguments: object) -> list[Conflict]:
+    """Return what a part says does not go with it; one of another package may say something else."""
+    found = call(part, "conflicts", lambda: list(function(*arguments)))
+    for one in found:
+        if not isinstance(one, Conflict):
+            raise wrong_result(part, "conflicts", one)
+    return found
 
 
 def _method(config: CampaignConfig) -> AdapterMethod | None:
@@ -70,7 +81,10 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
     effect = "every item's score would be 0" if disagree else no_average
     what = f"`{config.acquisition.strategy}` compares Monte-Carlo samples"
     method = _method(config)
-    if method is not None and (same := call(method, "same_samples", method.same_samples, config.adapter)) is not None:
+    same = None
+    if method is not None:
+        same = call(method, "same_samples", method.same_samples, config.adapter, gives=(Conflict, NoneType))
+    if same is not None:
         yield Conflict(
             same.key, f"{what}, and {same.problem}: {effect}", f"{same.remedy}, or choose a strategy such as `entropy`."
         )
@@ -101,7 +115,7 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
                 f"Choose a strategy such as `badge`, which looks at gradients too, or the method {' or '.join(can)}.",
             )
         own = own_settings(one, config.acquisition)
-        yield from call(one, "conflicts", lambda one=one, own=own: list(one.conflicts(config, own)))
+        yield from _conflicts(one, one.conflicts, config, own)
 
 
 def _strategies(config: CampaignConfig) -> dict[str, Strategy]:
@@ -118,7 +132,7 @@ def class_floor(config: CampaignConfig) -> Iterator[Conflict]:
     if not acquisition.per_class_floor:
         return
     kind = get_kind(task.kind)
-    if (labels := call(kind, "fixed_labels", kind.fixed_labels, task)) is None:
+    if (labels := call(kind, "fixed_labels", kind.fixed_labels, task, gives=LABELS_OR_NONE)) is None:
         yield Conflict(
             "acquisition.per_class_floor",
             f"a {task.kind} task has no classes that its items share",

@@ -10,6 +10,7 @@ from activelora.config.labeling import confusion_matrix
 from activelora.config.llm import LLMConfig
 from activelora.kinds.registry import get_kind
 from activelora.registry import call
+from activelora.tasks.task import LABELS_OR_NONE
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
@@ -37,7 +38,7 @@ def oracle(config: CampaignConfig) -> Iterator[Conflict]:
             "labeling.oracle_error_rate is given too, and both say how often answers are wrong",
             "Keep one of the two.",
         )
-    labels = call(kind, "fixed_labels", kind.fixed_labels, task)
+    labels = call(kind, "fixed_labels", kind.fixed_labels, task, gives=LABELS_OR_NONE)
     if labels is None:
         yield Conflict(
             key,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import NoneType
 
 from activelora.config import CampaignConfig, TaskConfig
 from activelora.config.conflict import Conflict
 from activelora.kinds.registry import KINDS, get_kind
 from activelora.registry import call
-from activelora.tasks.task import Kind
+from activelora.tasks.task import LABELS_OR_NONE, Kind
 
 
 def task(config: CampaignConfig) -> Iterator[Conflict]:
@@ -32,13 +33,13 @@ def refusal(task: TaskConfig) -> str | None:
         return f"a {kind.name} task answers by {' or by '.join(f'`{answer}`' for answer in kind.answers)}"
     if foreign:
         return f"`{foreign[0]}` belongs to {' and '.join(_owners(foreign[0]))} only"
-    return call(kind, "refusal", kind.refusal, task) or _answer_words(kind, task)
+    return call(kind, "refusal", kind.refusal, task, gives=(str, NoneType)) or _answer_words(kind, task)
 
 
 def _answer_words(kind: Kind, task: TaskConfig) -> str | None:
     if not task.answer_words:
         return None
-    known = call(kind, "reworded", kind.reworded, task)
+    known = call(kind, "reworded", kind.reworded, task, gives=LABELS_OR_NONE)
     if known is None or task.answer == "letters":
         return f"`answer_words` are for label words, and {kind.name} has `answer: {task.answer}`"
     unknown = sorted(set(task.answer_words) - set(known))

@@ -94,16 +94,16 @@ def held_out_log_probs(
     base = load_base(config.model)
     encoder = Encoder(base.tokenizer, config.task)
     trained = sorted(set(labels).difference(held_out))
-    implementation = get_method(config.adapter.method).implement()
+    method = get_method(config.adapter.method)
     with tempfile.TemporaryDirectory() as scratch:
         encoded = encoder.encode([items[item_id] for item_id in trained])
         folder = Path(scratch) / "adapter"
         job = FoldJob(campaign, name, base, encoded, [labels[item_id] for item_id in trained], folder)
-        implementation.fit(job)
-        with implementation.load(folder, Setting(base, encoder, config, job.seed("mask"))) as posterior:
+        method.fit(job)
+        with method.load(folder, Setting(base, encoder, config, job.seed("mask"))) as posterior:
             first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
             engine = Engine(base, encoder, first_top_layer, batch_tokens(config.scoring, base))
-            log_probs_NKC = Predictor(engine, posterior).log_probs(
+            log_probs_NKC = Predictor(engine, posterior, method).log_probs(
                 [items[item_id] for item_id in held_out], config.evaluation.num_samples, "predicting held-out items"
             )
     if np.isnan(log_probs_NKC).any():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,17 @@ from activelora.modeling import lora
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.registry import get_method
-from activelora.modeling.posterior import Posterior, Setting
+from activelora.modeling.posterior import AdapterMethod, Posterior, Prediction, Setting
 from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
 from activelora.modeling.trunk_states import trunk_state_cache
+from activelora.registry import call, wrong_result
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
 
 logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 class Predictor:
@@ -36,11 +39,13 @@ class Predictor:
     Args:
         engine: Runs the model.
         posterior: The distribution over adapters.
+        method: The method that it is of; None where there is no adapter.
     """
 
-    def __init__(self, engine: Engine, posterior: Posterior) -> None:
+    def __init__(self, engine: Engine, posterior: Posterior, method: AdapterMethod | None = None) -> None:
         self._engine = engine
         self._posterior = posterior
+        self._method = method
 
     @classmethod
     @contextmanager
@@ -62,15 +67,16 @@ class Predictor:
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
             setting = Setting(base, encoder, config, campaign.seed("mask", round_))
-            with _posterior(campaign, round_, setting) as posterior:
+            method = get_method(config.adapter.method)
+            with _posterior(campaign, round_, setting, method) as posterior:
                 engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
-                yield cls(engine, posterior)
+                yield cls(engine, posterior, method)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
 
     def among(self, all_items: Sequence[Item]) -> Predictor:
         """Return a predictor for items that are some of these: :meth:`activelora.scoring.engine.Engine.among`."""
-        return Predictor(self._engine.among(all_items), self._posterior)
+        return Predictor(self._engine.among(all_items), self._posterior, self._method)
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"
@@ -87,7 +93,7 @@ class Predictor:
             (N, K, C, 2): no and yes to each of C labels. K is 1 for ``num_samples`` 0, and the number of different
             samples where the method has fewer.
         """
-        found = self._posterior.predict(self._engine, items, num_samples, False, description)
+        found = self._predict(items, num_samples, description, with_embeddings=False)
         return self._by_item(found.log_probs_NKC, len(items))
 
     def log_probs_and_embeddings(
@@ -97,7 +103,7 @@ class Predictor:
 
         The mean is over the prompt's tokens and over the samples.
         """
-        prediction = self._posterior.predict(self._engine, items, num_samples, True, description)
+        prediction = self._predict(items, num_samples, description, with_embeddings=True)
         if prediction.embeddings_ND is None:
             raise TypeError("the adapter method returned no embeddings, which were wanted")
         embeddings_ND = prediction.embeddings_ND
@@ -108,7 +114,8 @@ class Predictor:
     def write_answers(self, items: Sequence[Item], description: str = "writing answers") -> list[tuple[int, ...]]:
         """Return the model's own greedy answers as token ids, by the adapter without dropout."""
         max_tokens = self._engine.encoder.task_config.max_answer_tokens
-        return write_answers(self._engine, items, self._sampler(), max_tokens, description)
+        sampler = self._sampler()
+        return self._blaming("activate", lambda: write_answers(self._engine, items, sampler, max_tokens, description))
 
     def rescore(
         self,
@@ -126,7 +133,8 @@ class Predictor:
             description: Text of the progress display.
         """
         samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
-        return rescore(self._engine, items, answers, self._sampler(), samples, description)
+        sampler = self._sampler()
+        return self._blaming("activate", lambda: rescore(self._engine, items, answers, sampler, samples, description))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return an answer as token ids, with its end."""
@@ -142,6 +150,23 @@ class Predictor:
             return log_probs_MKC
         return log_probs_MKC.reshape(num_items, -1, *log_probs_MKC.shape[1:]).transpose(0, 2, 1, 3)
 
+    def _predict(
+        self, items: Sequence[Item], num_samples: int, description: str, *, with_embeddings: bool
+    ) -> Prediction:
+        """Return what the posterior answers; a method of another package that returns something else is told."""
+
+        def predict() -> Prediction:
+            found = self._posterior.predict(self._engine, items, num_samples, with_embeddings, description)
+            if self._method is not None:
+                _check(self._method, found, len(items) * self._engine.encoder.rows_per_item, with_embeddings)
+            return found
+
+        return self._blaming("predict", predict)
+
+    def _blaming(self, what: str, function: Callable[[], Result]) -> Result:
+        """Call what calls the adapter method: see :func:`activelora.registry.call`."""
+        return function() if self._method is None else call(self._method, what, function)
+
     def _sampler(self) -> Sampler:
         if not isinstance(self._posterior, SampledPosterior):
             raise ModelError(
@@ -153,12 +178,22 @@ class Predictor:
 
 
 @contextmanager
-def _posterior(campaign: Campaign, round_: int, setting: Setting) -> Iterator[Posterior]:
+def _posterior(campaign: Campaign, round_: int, setting: Setting, method: AdapterMethod) -> Iterator[Posterior]:
     """Load what the round's training wrote."""
     manifest = campaign.require(Unit("train_adapter", round_))
-    implementation = get_method(campaign.config.adapter.method).implement()
     with (
         tempfile.TemporaryDirectory() as folder,
-        implementation.load(campaign.download_folder(manifest, "adapter", Path(folder)), setting) as posterior,
+        method.load(campaign.download_folder(manifest, "adapter", Path(folder)), setting) as posterior,
     ):
         yield posterior
+
+
+def _check(method: AdapterMethod, found: object, num_rows: int, with_embeddings: bool) -> None:
+    """Refuse a prediction that is none, or not one of these rows."""
+    if not isinstance(found, Prediction):
+        raise wrong_result(method, "predict", found)
+    arrays = (found.log_probs_NKC, found.embeddings_ND) if with_embeddings else (found.log_probs_NKC,)
+    for array, name in zip(arrays, ("log_probs_NKC", "embeddings_ND"), strict=False):
+        is_array = isinstance(array, np.ndarray) and len(array.shape) == len(name.rpartition("_")[2])
+        if array is None or not is_array or len(array) != num_rows:
+            raise wrong_result(method, f"predict: {name}", array)

@@ -6,13 +6,17 @@ Every kind is a folder of :mod:`activelora.kinds`; modules below that ask the tw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from numbers import Integral, Real
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+import pyarrow as pa
+
 from activelora.campaign.records import Item, Label
-from activelora.registry import call
+from activelora.registry import call, guard, unguarded
 
 if TYPE_CHECKING:
     from activelora.config import TaskConfig
@@ -131,18 +135,19 @@ class Kind:
             ConfigError: Prompt and answer form do not fit.
         """
         made = call(self, "implementation", lambda: _load(self.implementation)(config), gives=object)
-        return cast("Task", made)
+        return cast("Task", guard(self, made, _TASK))
 
     def judge_of(self, task: Task) -> Judge:
         """Return what measures the task's predictions, where they have a distribution."""
-        return cast("Judge", self._judge(task))
+        return cast("Judge", self._judge(task, _JUDGE))
 
     def written_judge_of(self, task: Task) -> WrittenJudge:
         """Return what measures the answers that the model writes."""
-        return cast("WrittenJudge", self._judge(task))
+        return cast("WrittenJudge", self._judge(task, {"evaluate": tuple}))
 
-    def _judge(self, task: Task) -> object:
-        return call(self, "judge", lambda: _load(self.judge)(task), gives=object)
+    def _judge(self, task: Task, gives: Mapping[str, type | tuple[type, ...]]) -> object:
+        made = call(self, "judge", lambda: _load(self.judge)(unguarded(task)), gives=object)
+        return guard(self, made, gives)
 
 
 def _load(path: str) -> Callable[..., object]:
@@ -211,3 +216,29 @@ class Task(Protocol):
 
     def missing_labels(self, counts: Mapping[Any, int]) -> list[str]:
         """Return the labels that no item has; none where labels cannot be counted."""
+
+
+_TASK: Mapping[str, type | tuple[type, ...]] = {
+    "kind": Kind,
+    "reading": str,
+    "description": str,
+    "label_names": Collection,
+    "columns": Collection,
+    "queries": Sequence,
+    "targets": Sequence,
+    "parse_label": (int, str, Integral),
+    "is_rounded": object,
+    "label_name": str,
+    "written_label": (str, int, list),
+    "label_counts": Mapping,
+    "missing_labels": Collection,
+}
+_JUDGE: Mapping[str, type | tuple[type, ...]] = {
+    "evaluate": dict,
+    "evaluate_scaled": dict,
+    "fit_temperature": Real,
+    "predictions": pa.Table,
+}
+"""What another package's task and judge must return."""
+LABELS_OR_NONE = (tuple, list, NoneType)
+"""What its kind's ``fixed_labels`` and ``reworded`` must return."""

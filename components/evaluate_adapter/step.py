@@ -5,6 +5,7 @@ Letters: N items, K posterior samples, C classes.
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,8 +24,9 @@ from activelora.evaluation.gates import champion, gate_failures
 from activelora.evaluation.headline import Headline
 from activelora.kinds.registry import make_task
 from activelora.pool import access
+from activelora.registry import call
 from activelora.seeding import item_draw
-from activelora.tasks.task import Task
+from activelora.tasks.task import Kind, Task
 from activelora.uncertainty import label_prior
 from components.evaluate_adapter import written
 
@@ -51,10 +53,10 @@ def run(campaign: View, round_: int) -> Manifest:
     task = make_task(campaign.config.task)
     measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task)
     document = measured.document
+    metrics = call(task.kind, "evaluate", _metrics, task.kind, document)
     attempt.write_json("evaluation.json", document)
     attempt.write_table("predictions.parquet", measured.predictions)
 
-    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
     details = _gates(seen, attempt, metrics, task.kind.headline)
     check, sources = live_check(seen, round_) if task.kind.checks_exploration else (None, ())
     if check is not None:
@@ -167,6 +169,15 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
         seed=campaign.seed("bootstrap"),
         label_names=make_task(campaign.config.task).label_names,
     )
+
+
+def _metrics(kind: Kind, document: dict[str, Any]) -> dict[str, float]:
+    """Return an evaluation's numbers; a judge of another package may have left some out, or what is no JSON in."""
+    json.dumps(document)
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    if kind.headline.metric not in metrics:
+        raise KeyError(kind.headline.metric)
+    return metrics
 
 
 def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:

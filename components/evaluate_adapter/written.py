@@ -9,6 +9,7 @@ import pyarrow as pa
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
 from activelora.evaluation.evaluation import EvaluationSettings
+from activelora.registry import wrong_result
 from activelora.tasks.task import Task
 
 
@@ -33,4 +34,7 @@ def measure(
         scores, _ = predictor.rescore(items, answers, num_samples)
         gold_scores, _ = predictor.rescore(items, [predictor.encode_text(text) for text in texts], num_samples)
         written = [predictor.decode_text(ids) for ids in answers]
-    return task.kind.written_judge_of(task).evaluate(items, texts, written, scores, gold_scores, settings)
+    found = task.kind.written_judge_of(task).evaluate(items, texts, written, scores, gold_scores, settings)
+    if len(found) != 2 or not isinstance(found[0], dict) or not isinstance(found[1], pa.Table):
+        raise wrong_result(task.kind, "evaluate", found, " that is no document and table")
+    return found

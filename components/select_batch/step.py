@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import check_measures, get_strategy, own_settings, strategies_of
-from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext
+from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.history import SCORED, Scored
 from activelora.campaign.labels import label_snapshot
@@ -66,13 +67,20 @@ def run(campaign: View, round_: int) -> Manifest:
         "strategy": strategy.name,
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
-        **call(strategy, "details", strategy.details, context, gives=Mapping),
+        **_details(strategy, context),
         SCORED: Scored.of(scores.manifests).document(),
         SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}
     return attempt.commit(metrics, details)
+
+
+def _details(strategy: Strategy, context: SelectionContext) -> Mapping[str, object]:
+    """Return what a strategy adds to the manifest, which is JSON."""
+    details: Mapping[str, object] = call(strategy, "details", strategy.details, context, gives=Mapping)
+    call(strategy, "details", lambda: json.dumps(dict(details)))
+    return details
 
 
 class _Scores:

@@ -107,7 +107,7 @@ def _fit(seen: Snapshot, attempt: Attempt, snapshot: LabelSnapshot, team: Team) 
             previous = campaign.download_folder(manifest, "adapter", Path(scratch) / "previous")
         folder = Path(scratch) / "adapter"
         job = AttemptJob(attempt, base, items, indices, weights, folder, previous, team, snapshot.digest)
-        fit = method.implement().fit(job)
+        fit = method.fit(job)
         if team.leads:
             attempt.upload_folder("adapter", job.folder)
             attempt.write_json("loss.json", fit.losses)

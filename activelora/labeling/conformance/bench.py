@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from activelora.campaign.records import vote_table
-from activelora.labeling.conformance.trial import Trial, begin
+from activelora.labeling.conformance.trial import PRIVACY, Trial, begin
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.source import Source
 
 Result = TypeVar("Result")
-ALL = frozenset({"skip", "invalid", "change", "late", "correct", "overlap", "unknown"})
+ALL = frozenset({"skip", "invalid", "change", "late", "correct", "overlap", "unknown", "gold"})
 
 
 class NonconformingError(AssertionError):
@@ -35,11 +35,13 @@ class Bench:
             be counted.
         can: Which of :data:`ALL` can happen there: ``skip`` an item; an ``invalid`` label; ``change`` of mind;
             ``late`` answers; ``correct`` a label of an earlier round; ``overlap``: several annotators an item; answers
-            about ``unknown`` items.
+            about ``unknown`` items; ``gold`` questions among the others, which all people can be asked.
         annotator: Who is recorded; None where that is whoever answers.
         timeout_seconds: The longest that one call may take.
         cache: Beginning of the keys in the campaign's store where the source keeps what it could ask for again; None
             for none. Collecting must not change anything else.
+        shown: Returns all that people were shown of each question, by item id, as text or JSON. Without it the checks
+            of what is shown are skipped.
     """
 
     source: Source
@@ -50,11 +52,19 @@ class Bench:
     annotator: str | None = None
     timeout_seconds: float = 60.0
     cache: str | None = None
+    shown: Callable[[Request], Mapping[str, object]] | None = None
 
     def begin(self, folder: Path, **labeling: Any) -> Trial:
         """Return a campaign that waits for the labels of its first batch."""
+        return begin(folder, self._section(folder, labeling))
+
+    def begin_private(self, folder: Path, **labeling: Any) -> Trial:
+        """Return one whose items hold what must not be shown."""
+        return begin(folder, {**self._section(folder, labeling), **PRIVACY}, is_private=True)
+
+    def _section(self, folder: Path, labeling: Mapping[str, Any]) -> dict[str, Any]:
         section = self.labeling(folder) if callable(self.labeling) else self.labeling
-        return begin(folder, {**section, **labeling})
+        return {**section, **labeling}
 
     def give(self, request: Request, item_id: str, label: str | None, annotator: str = "ann") -> None:
         """Let somebody answer, and let the source ask whom it asks."""

@@ -5,41 +5,51 @@ A package that brings a source by an entry point of the group ``activelora.label
     from activelora.labeling.conformance.bench import Bench
     from activelora.labeling.conformance.checks import CHECKS, checks_for
 
-    BENCH = Bench(source=MySource(), labeling={"source": "mine"}, answer=give_an_answer, num_questions=count_tasks)
+    BENCH = Bench(MySource(), {"source": "mine"}, give_an_answer, count_tasks, shown=what_people_see)
 
     @pytest.mark.parametrize("name", checks_for(BENCH))
     def test_it_conforms(name, tmp_path):
         CHECKS[name](BENCH, tmp_path)
 
 A check makes a small campaign in the folder that it is given, and raises :class:`NonconformingError` with what is
-wrong.
+wrong. One that the bench cannot serve raises :class:`unittest.SkipTest` with the reason, which pytest takes for a skip.
 """
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from unittest import SkipTest
 
 from activelora.labeling.conformance.bench import Bench, essence, require
 from activelora.labeling.conformance.elsewhere import other_process
-from activelora.labeling.conformance.trial import LABELS
+from activelora.labeling.conformance.trial import LABELS, PRIVATE, Trial, open_part
 from activelora.labeling.request import Request
 from activelora.labeling.source import Source
 
 
 def check_source(bench: Bench, folder: Path) -> list[str]:
-    """Run all checks that fit a source, each in a folder of its own, and return their names.
+    """Run all checks that fit a source, each in a folder of its own, and return the names of those that it passed.
+
+    A warning tells which were skipped, and why.
 
     Raises:
         NonconformingError: The first one that fails.
     """
+    passed = []
     for name in checks_for(bench):
-        CHECKS[name](bench, folder / name)
-    return checks_for(bench)
+        try:
+            CHECKS[name](bench, folder / name)
+            passed.append(name)
+        except SkipTest as reason:
+            warnings.warn(f"check {name} of `{bench.source.name}` is skipped: {reason}", stacklevel=2)
+    return passed
 
 
 def checks_for(bench: Bench) -> list[str]:
-    """Return the names of the checks that fit a source."""
+    """Return the names of the checks that fit a source. Those of what is shown need :attr:`.Bench.shown` to be run."""
     return [name for name, needs in _NEEDS.items() if needs <= (bench.can | _FOUND[bench.answer is not None])]
 
 
@@ -217,6 +227,16 @@ def an_item_is_unknown(bench: Bench, folder: Path) -> None:
     require(not found.records and [one.item_id for one in found.rejected] == ["0" * 16], "it was not rejected")
 
 
+def only_what_may_be_seen_is_shown(bench: Bench, folder: Path) -> None:
+    """Of an item people see what ``request.shown`` returns: ``labeling.withhold`` and ``labeling.redact`` hold."""
+    _shows_what_is_asked(bench, bench.begin_private(folder))
+
+
+def gold_questions_are_asked(bench: Bench, folder: Path) -> None:
+    """People are asked all of ``request.asked``: gold questions are among these, and not in ``request.item_ids``."""
+    _shows_what_is_asked(bench, bench.begin_private(folder, gold_questions=2))
+
+
 _FOUND = {True: frozenset({"answers"}), False: frozenset({"itself"})}
 _NEEDS: dict[str, frozenset[str]] = {
     "speaks_the_protocol": frozenset(),
@@ -233,6 +253,8 @@ _NEEDS: dict[str, frozenset[str]] = {
     "a_label_is_corrected": frozenset({"answers", "correct"}),
     "several_answer_an_item": frozenset({"answers", "overlap"}),
     "an_item_is_unknown": frozenset({"answers", "unknown"}),
+    "only_what_may_be_seen_is_shown": frozenset({"answers"}),
+    "gold_questions_are_asked": frozenset({"answers", "gold"}),
 }
 CHECKS: Mapping[str, Callable[[Bench, Path], None]] = {name: globals()[name] for name in _NEEDS}
 """All checks, by name."""
@@ -242,3 +264,21 @@ def _asked_once(bench: Bench, request: Request) -> None:
     if bench.num_questions is not None:
         found = bench.num_questions(request)
         require(found == len(request.reasons), f"{found} questions where {len(request.reasons)} items are asked for")
+
+
+def _shows_what_is_asked(bench: Bench, trial: Trial) -> None:
+    """Ask, and look at what people are shown of each question."""
+    if bench.shown is None:
+        raise SkipTest("the bench does not say what people are shown: give it `shown`")
+    request = trial.request(0)
+    bench.publish(request)
+    shown = bench.shown(request)
+    missing, others = set(request.asked) - set(shown), set(shown) - set(request.asked)
+    num_asked = len(request.asked)
+    require(not missing, f"{len(missing)} of {num_asked} questions were not shown: ask all of request.asked")
+    require(not others, f"items were shown that nobody asks for: {', '.join(sorted(others))}")
+    for item_id, content in shown.items():
+        text = json.dumps(content, ensure_ascii=False, default=str)
+        leaked = "people see what labeling.withhold or labeling.redact keeps from them; show request.shown(item)"
+        require(PRIVATE not in text, f"{leaked}: {text}")
+        require(open_part(request.items[item_id]) in text, f"the text of an item is not shown: {text}")

@@ -11,7 +11,7 @@ from activelora.labeling.request import make_request
 from tests.labeling.conftest import select
 
 pytestmark = [pytest.mark.slow, pytest.mark.label_studio]
-CAN = frozenset({"skip", "invalid", "change", "late", "correct"})
+CAN = frozenset({"skip", "invalid", "change", "late", "correct", "gold"})
 """Annotators are recorded by the server's number of them, and nobody can answer about an unknown item."""
 
 CACHE = "labeling/label_studio/"
@@ -36,10 +36,13 @@ def bench(proxy, admin, people):
         project = known_project(request.campaign)
         return 0 if project is None else len(admin.tasks(project, [], fields="all"))
 
+    def shown(request):
+        tasks = admin.tasks(known_project(request.campaign), [], fields="all").values()
+        return {task["data"]["activelora_id"].rpartition("/")[2]: task for task in tasks}
+
     labeling = {"source": "label_studio", "label_studio": {"url": proxy.url, "timeout_seconds": 20}}
-    return Bench(
-        LabelStudioSource(), labeling, answer, num_questions, can=CAN, annotator=f"user-{person.user_id}", cache=CACHE
-    )
+    who = f"user-{person.user_id}"
+    return Bench(LabelStudioSource(), labeling, answer, num_questions, can=CAN, annotator=who, cache=CACHE, shown=shown)
 
 
 @pytest.mark.parametrize("check", checks_for(Bench(LabelStudioSource(), {}, lambda *_: None, can=CAN)))
