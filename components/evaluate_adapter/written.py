@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
 from activelora.evaluation.evaluation import EvaluationSettings
+from activelora.moved import find_names
 from activelora.tasks.task import Task
 
 
@@ -34,3 +35,7 @@ def measure(
         gold_scores, _ = predictor.rescore(items, [predictor.encode_text(text) for text in texts], num_samples)
         written = [predictor.decode_text(ids) for ids in answers]
     return task.kind.written_judge_of(task).evaluate(items, texts, written, scores, gold_scores, settings)
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)
