@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import Any
 
+from activelora.campaign.history import note_scored
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.tracking.mlflow_location import tracking_uri, without_credentials
 
@@ -37,6 +38,7 @@ def publish(campaign: View) -> None:
             seen = Snapshot(seen.campaign)
     else:
         seen.store.delete(PUBLISHED_KEY)
+    note_scored(seen)
     report_metrics(seen)
 
 
