@@ -33,7 +33,7 @@ class Killed(BaseException):
 
 
 class Interrupted(LocalStore):
-    """A store in a folder. At one of its writes something else happens first, or right after.
+    """A store in a folder. At one of the writes that publish, something else happens first, or right after.
 
     Args:
         folder: The folder.
@@ -48,6 +48,9 @@ class Interrupted(LocalStore):
         self._at, self._then, self._is_after = at, then, is_after
 
     def write(self, key: str, content: bytes) -> None:
+        if key not in WRITES:
+            super().write(key, content)
+            return
         self.written.append(key)
         is_now = len(self.written) - 1 == self._at
         if is_now and not self._is_after:
