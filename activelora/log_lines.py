@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from activelora.moved import find_names
 from activelora.redacting import redactor, without_secrets
 
 VARIABLE = "ACTIVELORA_LOG"
@@ -54,3 +56,7 @@ class PlainFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without secrets."""
         return without_secrets(super().format(record))
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -1,19 +1,20 @@
-"""Old names of modules, which stay importable for one minor version with a DeprecationWarning.
+"""Old names of modules and of what was in them, which stay importable for one minor version with a DeprecationWarning.
 
 Pipelines that are registered on clusters say ``from pipelines.due import due_at`` in their components' bodies, and
-other packages import documented names. The table goes with 0.3.0.
+other packages import documented names. The tables go with 0.3.0.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import CodeType, ModuleType
+from typing import Any
 
 LAST_VERSION = "0.2"
 """The last minor version that knows the old names."""
@@ -134,8 +135,78 @@ MOVED: dict[str, str] = {
 }
 """Old name → new name of every module that moved in 0.2.0."""
 
+NAMES: dict[str, dict[str, str]] = {
+    "activelora.campaign.manifest": {"STEPS": "activelora.config.steps"},
+    "activelora.campaign.store": dict.fromkeys(("PARTIAL", "check_key", "check_prefix"), "activelora.campaign.keys"),
+    "activelora.config_file": {"load_config": "activelora"},
+    "activelora.config_privacy": {"check_patterns": "activelora.config.labeling"},
+    "activelora.config_rules": {"conflicts": "activelora.rules.checks"},
+    "activelora.labeling.source": dict.fromkeys(
+        (
+            "CLOSED",
+            "PASSED",
+            "Ballot",
+            "Known",
+            "Record",
+            "Rejected",
+            "State",
+            "make_request",
+            "open_request",
+            "withheld_items",
+        ),
+        "activelora.labeling.request",
+    ),
+    "activelora.labeling.waiting": dict.fromkeys(
+        ("STATES", "describe_wait", "rejected_key", "rejected_uri", "wait_document"),
+        "activelora.labeling.wait_status",
+    ),
+    "activelora.log_lines": {"is_secret_name": "activelora.redacting"},
+    "activelora.modeling.parallel": {"SharedDropout": "activelora.modeling.shared_dropout"},
+    "activelora.tracking.headline": {
+        "RMSE": "activelora.kinds.regression.kind",
+        "headline_of": "activelora.kinds.registry",
+    },
+    "components.evaluate_adapter.judges": {
+        "NUMBER_SCHEMA": "activelora.kinds.regression.judge",
+        "NumberJudge": "activelora.kinds.regression.judge",
+        "SET_SCHEMA": "activelora.kinds.multi_label.judge",
+        "SetJudge": "activelora.kinds.multi_label.judge",
+    },
+    "components.evaluate_adapter.written": {"TEXT_SCHEMA": "activelora.kinds.generation.judge"},
+    "pipelines.cli": {
+        "TERMINATED": "pipelines.cli.signals",
+        "app": "pipelines.cli.main",
+        "options": "pipelines.cli.main",
+    },
+    "pipelines.cluster.train_job_spec": dict.fromkeys(("job_name", "make_job"), "pipelines.cluster.train_jobs"),
+    "pipelines.compare": {"check_cells": "pipelines.cli.commands.compare"},
+    "pipelines.compare_workers": {"main": "pipelines.cli.compare_worker"},
+    "pipelines.engines": dict.fromkeys(("EngineError", "Runner"), "pipelines.engines.errors"),
+    "pipelines.pods": dict.fromkeys(("JOB_VARIABLE", "POD_VARIABLES"), "pipelines.cluster.train_step"),
+}
+"""Module as 0.1 called it → the names that went to another file than the rest of it → that file's module."""
+
 PROGRAMS: dict[str, str] = {"pipelines.compare_workers": "pipelines.cli.compare_worker"}
 """Old name → new name of what ``python -m`` runs."""
+
+
+def find_names(old: str) -> Callable[[str], Any]:
+    """Return a module's ``__getattr__``, which finds what went to another file, and warns.
+
+    Args:
+        old: The module's name in 0.1.
+    """
+    homes = NAMES[old]
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {old!r} has no attribute {name!r}")
+        new = homes[name]
+        message = f"{old}.{name} is now {new}.{name}; the old name goes after ActiveLoRA {LAST_VERSION}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return getattr(import_module(new), name)
+
+    return find
 
 
 class _MovedLoader(Loader):
@@ -151,7 +222,9 @@ class _MovedLoader(Loader):
         new = MOVED[old]
         message = f"{old} is now {new}; the old name goes after ActiveLoRA {LAST_VERSION}"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-        sys.modules[old] = import_module(new)
+        sys.modules[old] = here = import_module(new)
+        if old in NAMES:
+            vars(here)["__getattr__"] = find_names(old)
 
     def get_code(self, fullname: str) -> CodeType | None:
         """Return what ``python -m`` runs, and say on stderr what it is called now.

@@ -33,7 +33,7 @@ NOTES = (
     "Times are of the command alone: Python has started and modules are loaded. Wanted: at most a tenth of the "
     "requests, and a fifth of the time.",
     "A campaign that the older build wrote does not say which shards hold its items, nor what scoring took: the "
-    "manifest of every shard and round is read once.",
+    "manifest of every shard and round is read, until a tick has noted what they say of time and versions.",
 )
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from activelora.campaign.frozen import (
     CAMPAIGN_KEY,
     Completed,
+    Frozen,
     mark_schema,
     newer_writer,
     parse_newer,
@@ -89,8 +90,9 @@ class Campaign:
         if store.create(CAMPAIGN_KEY, json.dumps(document, indent=1).encode()):
             _check_exclusive(store)
             return cls(store, config)
-        there = cls.open(uri)
-        if not read_frozen(store).is_frozen_as(config, completed):
+        frozen = read_frozen(store)
+        there = cls._of(store, frozen)
+        if not frozen.is_frozen_as(config, completed):
             raise ConfigError(
                 f"a campaign with other settings is there already ({config_difference(there.config, config)})",
                 where=store.uri,
@@ -112,7 +114,11 @@ class Campaign:
             NewerCampaignError: A newer version has written in it, and it was not opened to read.
         """
         store = open_store(uri)
-        frozen = read_frozen(store)
+        return cls._of(store, read_frozen(store), to_read=to_read)
+
+    @classmethod
+    def _of(cls, store: Store, frozen: Frozen, *, to_read: bool = False) -> Campaign:
+        """Return the campaign with this configuration."""
         if newer := newer_writer(store, frozen):
             return cls(store, parse_newer(frozen, newer, to_read=to_read), newer.schema_version)
         return cls(store, frozen.parsed(), frozen.schema_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -10,11 +11,13 @@ from typing import Any
 
 from activelora.campaign.ledger import rounds_begun
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.snapshot import Snapshot, View, snapshot_of
+from activelora.campaign.snapshot import INGEST, Snapshot, View, snapshot_of
 from activelora.config.steps import STEPS
 
 SCORED = "scored"
 """The detail of select_batch with :meth:`Scored.document`: then nobody has to read a manifest a shard again."""
+SCORED_KEY = "scored.json"
+"""Holds the same of selections of an earlier version, by their digests. It is no state: without it, all are read."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Scored:
         """
         versions = sorted({shard.code_version for shard in shards})
         return cls(sum(shard.metrics.get("seconds", 0.0) for shard in shards), tuple(versions))
+
+    @classmethod
+    def noted(cls, document: Mapping[str, Any]) -> Scored:
+        """Return what :meth:`document` made."""
+        return cls(float(document["seconds"]), tuple(map(str, document["code_versions"])))
 
     def document(self) -> dict[str, Any]:
         """Return it ready for JSON."""
@@ -64,6 +72,7 @@ class RoundRecord:
     selection: Manifest | None
     labels: Manifest | None
     _read_scoring: Callable[[], tuple[Manifest, ...]] = field(repr=False, compare=False)
+    _read_notes: Callable[[], Mapping[str, Scored]] = field(repr=False, compare=False)
 
     @cached_property
     def scoring(self) -> tuple[Manifest, ...]:
@@ -72,9 +81,13 @@ class RoundRecord:
 
     @cached_property
     def scored(self) -> Scored:
-        """What scoring took; where an earlier version did not note it with the selection, by :attr:`scoring`."""
-        noted = self.selection.details.get(SCORED) if self.selection else None
-        return Scored.of(self.scoring) if noted is None else Scored(noted["seconds"], tuple(noted["code_versions"]))
+        """What scoring took; where it was noted neither with the selection nor later, by :attr:`scoring`."""
+        if self.selection is None:
+            return Scored.of(self.scoring)
+        if SCORED in self.selection.details:
+            return Scored.noted(self.selection.details[SCORED])
+        noted = self._read_notes().get(self.selection.digest)
+        return Scored.of(self.scoring) if noted is None else noted
 
     @property
     def steps(self) -> tuple[Manifest, ...]:
@@ -129,10 +142,44 @@ def read_history(campaign: View) -> list[RoundRecord]:
             selection=seen.manifest(Unit("select_batch", round_)),
             labels=seen.manifest(Unit("await_labels", round_)),
             _read_scoring=partial(_scoring, seen, seen.done, round_),
+            _read_notes=partial(_notes, seen),
         )
         records.append(record)
         num_labels += int(record.labels.metrics["num_labeled"]) if record.labels else 0
     return records
+
+
+def note_scored(seen: Snapshot) -> None:
+    """Note what scoring took where selections of an earlier version do not say it, once for all later commands."""
+    older = {
+        record.selection.digest: record
+        for record in read_history(seen)
+        if record.selection and SCORED not in record.selection.details
+    }
+    known = _notes(seen) if older else {}
+    if older.keys() <= known.keys():
+        return
+    num_shards = seen.require(INGEST).details["num_shards"]
+    found = {
+        digest: record.scored
+        for digest, record in older.items()
+        if digest in known or len(record.scoring) == num_shards
+    }
+    content = {digest: scored.document() for digest, scored in found.items()}
+    seen.store.write(SCORED_KEY, json.dumps(content, indent=1).encode())
+    seen.note(SCORED_KEY, found)
+
+
+def _notes(seen: Snapshot) -> Mapping[str, Scored]:
+    return seen.once(SCORED_KEY, lambda: _read_scored(seen))
+
+
+def _read_scored(seen: Snapshot) -> Mapping[str, Scored]:
+    try:
+        document = json.loads(seen.store.read(SCORED_KEY))
+        return {digest: Scored.noted(noted) for digest, noted in document.items()}
+    except (KeyError, ValueError, TypeError, AttributeError):  # there is none, or it was damaged
+        return {}
 
 
 def _scoring(seen: Snapshot, done: frozenset[Unit], round_: int) -> tuple[Manifest, ...]:

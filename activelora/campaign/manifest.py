@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from activelora.config.steps import StepName
+from activelora.moved import find_names
 
 LOG_NAME = "log.jsonl"
 
@@ -101,3 +102,7 @@ class Manifest(BaseModel):
             "seed": self.seed,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from activelora.campaign.keys import Listed
 from activelora.errors import StoreError
+from activelora.moved import find_names
 from activelora.redacting import redact
 
 
@@ -78,3 +79,7 @@ def open_store(uri: str) -> Store:
             remedy="Use a local folder or s3://bucket/prefix.",
         )
     return LocalStore(Path(path))
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from activelora.labeling import request as requests
 from activelora.labeling.request import Collected, Request
-
-_MOVED = frozenset(
-    {
-        "CLOSED",
-        "PASSED",
-        "Ballot",
-        "Known",
-        "Record",
-        "Rejected",
-        "State",
-        "make_request",
-        "open_request",
-        "withheld_items",
-    }
-)
-"""What lay here until 0.1: sources of other packages import it from here. It goes with 0.3.0."""
+from activelora.moved import find_names
 
 
 @runtime_checkable
@@ -47,11 +30,5 @@ class Source(Protocol):
         """Return in one sentence what a person has to do; nothing if no person has to."""
 
 
-def __getattr__(name: str) -> Any:
-    """Return what is now in :mod:`activelora.labeling.request`, with a warning."""
-    if name not in _MOVED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    new = requests.__name__
-    message = f"{__name__}.{name} is now {new}.{name}; the old name goes after ActiveLoRA 0.2"
-    warnings.warn(message, DeprecationWarning, stacklevel=2)
-    return getattr(requests, name)
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from activelora.labeling.deadlines import deadlines_of, shown
 from activelora.labeling.request import Collected, Request
+from activelora.moved import find_names
 
 Action = Literal["wait", "commit", "stop"]
 
@@ -81,3 +82,7 @@ def decide(request: Request, collected: Collected, now: datetime) -> Decision:
     if not closed.num_labeled and not collected.corrected(request.known, config):
         return Decision("stop", f"{passed}, and not one item of round {request.round} was labelled")
     return Decision("commit", f"{passed}, and {got}")
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -14,7 +14,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -23,6 +23,7 @@ from torch import distributed, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from activelora.config.resources import Parallelism
+from activelora.moved import find_names
 
 Value = TypeVar("Value")
 TIMEOUT = datetime.timedelta(minutes=30)
@@ -162,3 +163,7 @@ def split_like(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     if isinstance(like, DTensor):  # nothing is sent: processes may come here with their tensors in different orders
         return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
     return tensor
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -60,10 +60,24 @@ def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation
 
 
 def promote(client: MlflowClient, version: ModelVersion) -> None:
-    """Move the champion alias to a version, once: a person's later move, a roll-back say, is never undone."""
-    if _PROMOTED_TAG not in version.tags:
+    """Move the champion alias to a version, once: a person's later move, a roll-back say, is never undone.
+
+    Nor is that of another sync, which has seen a later round meanwhile.
+    """
+    if _PROMOTED_TAG not in version.tags and not _is_overtaken(client, version):
         client.set_registered_model_alias(version.name, CHAMPION_ALIAS, version.version)
         client.set_model_version_tag(version.name, version.version, _PROMOTED_TAG, "true")
+
+
+def _is_overtaken(client: MlflowClient, version: ModelVersion) -> bool:
+    """Tell whether the champion was a later round of the campaign already."""
+    campaign = version.tags[CAMPAIGN_TAG]
+    return any(
+        other.name == version.name
+        and _PROMOTED_TAG in other.tags
+        and int(other.tags["round"]) > int(version.tags["round"])
+        for other in client.search_model_versions(f"tags.`{CAMPAIGN_TAG}` = '{campaign}'")
+    )
 
 
 def _versions(client: MlflowClient, name: str, run: Run) -> list[ModelVersion]:

@@ -46,8 +46,12 @@ _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
 logger = logging.getLogger(__name__)
 
 
-def sync(campaign: View) -> bool:
+def sync(campaign: View, *, again: bool = False) -> bool:
     """Write to MLflow what is not there yet.
+
+    Args:
+        campaign: The campaign.
+        again: Write the campaign's own files even where they seem to be there: an older sync may have run meanwhile.
 
     Returns:
         True if MLflow now shows the whole campaign. False if it is not tracked, or if MLflow cannot be reached or
@@ -65,7 +69,7 @@ def sync(campaign: View) -> bool:
 
     try:
         registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
-        _Sync(seen, MlflowClient(tracking_uri=uri, registry_uri=registry_uri)).write()
+        _Sync(seen, MlflowClient(tracking_uri=uri, registry_uri=registry_uri), again).write()
     except (MlflowException, OSError, *_database_errors()) as error:
         logger.warning(
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
@@ -92,6 +96,7 @@ class _Sync:
 
     seen: Snapshot
     client: MlflowClient
+    again: bool
 
     @property
     def campaign(self) -> Campaign:
@@ -173,7 +178,7 @@ class _Sync:
             self.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL], synchronous=True)
         files = content.campaign_files(self.campaign, records)
         digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
-        if tags.get("activelora.artifacts") != digest:
+        if self.again or tags.get("activelora.artifacts") != digest:
             with tempfile.TemporaryDirectory() as folder:
                 for name, data in files.items():
                     (Path(folder) / name).write_bytes(data)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
 from activelora.evaluation.evaluation import EvaluationSettings
+from activelora.moved import find_names
 from activelora.registry import wrong_result
 from activelora.tasks.task import Task
 
@@ -38,3 +39,7 @@ def measure(
     if len(found) != 2 or not isinstance(found[0], dict) or not isinstance(found[1], pa.Table):
         raise wrong_result(task.kind, "evaluate", found, " that is no document and table")
     return found
+
+
+if not TYPE_CHECKING:  # a checker of types knows the new names only
+    __getattr__ = find_names(__name__)

@@ -32,7 +32,7 @@ class TickResult:
         round: The round that is under way.
         done: Units that this call did, in order.
         reason: Why it waits or ended.
-        seen: Snapshot of the campaign, the last one; None where another process looked.
+        seen: Snapshot of the campaign, the last one.
     """
 
     status: Status

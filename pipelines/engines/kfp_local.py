@@ -15,8 +15,9 @@ from pathlib import Path
 
 from kfp import local
 
-from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.ledger import finished_units, next_plan
+from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import next_plan
+from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import ResourcesConfig
 from components.image import images
 from pipelines.engines.errors import EngineError, Runner
@@ -29,44 +30,46 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED_TASK = re.compile(r"Inner task failed: '([^']+)'")
 
 
-def run_campaign(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
+def run_campaign(campaign: View, runner: Runner = Runner.subprocess) -> TickResult:
     """Run the tick pipeline until the campaign has ended or waits for labels.
 
     Raises:
         EngineError: A task failed.
     """
-    before = finished_units(campaign)
+    seen = snapshot_of(campaign)
+    before = seen.done
     while True:
-        result = tick(campaign, runner)
+        result = tick(seen, runner)
         if result.status != "moved":
-            done = tuple(sorted(finished_units(campaign) - before))
-            return TickResult(result.status, result.round, done, result.reason)
+            return TickResult(result.status, result.round, tuple(sorted(seen.done - before)), result.reason, seen)
 
 
-def tick(campaign: Campaign, runner: Runner = Runner.subprocess) -> TickResult:
+def tick(campaign: View, runner: Runner = Runner.subprocess) -> TickResult:
     """Run the tick pipeline once.
 
     Raises:
         EngineError: A task failed; or nothing was done although something was due, which the runner would not tell.
     """
-    pipeline = local_graph(campaign.config.resources)
-    before = finished_units(campaign)
-    tasks = in_containers(campaign) if runner is Runner.docker else in_subprocesses()
-    run_pipeline(pipeline, {"campaign_uri": campaign.store.uri}, campaign.store.uri, tasks)
-    done = tuple(sorted(finished_units(campaign) - before))
-    plan = next_plan(campaign)
-    if reason := stop_reason(campaign):
-        return TickResult("finished", plan.round, done, reason)
+    seen = snapshot_of(campaign)
+    pipeline = local_graph(seen.config.resources)
+    before = seen.done
+    tasks = in_containers(seen.campaign) if runner is Runner.docker else in_subprocesses()
+    run_pipeline(pipeline, {"campaign_uri": seen.store.uri}, seen.store.uri, tasks)
+    seen.refresh()
+    done = tuple(sorted(seen.done - before))
+    plan = next_plan(seen)
+    if reason := seen.stop_reason:
+        return TickResult("finished", plan.round, done, reason, seen)
     if waits_for_labels(plan):
-        return TickResult("waiting", plan.round, done, f"round {plan.round} waits for labels")
+        return TickResult("waiting", plan.round, done, f"round {plan.round} waits for labels", seen)
     if not done:
         due = ", ".join(map(str, plan.units))
         raise EngineError(
             f"the local pipeline ended well but did nothing, although this is due: {due}",
-            where=campaign.store.uri,
+            where=seen.store.uri,
             remedy="Run the campaign with --engine inline, and report this.",
         )
-    return TickResult("moved", plan.round, done)
+    return TickResult("moved", plan.round, done, seen=seen)
 
 
 def local_graph(resources: ResourcesConfig) -> Graph:

@@ -11,6 +11,7 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.records import GOLD_SCHEMA
 from activelora.errors import ConfigError, StoreError
 from tests.campaign.faulty_proxy import running_proxy
+from tests.counting_store import counted_calls
 
 TRAIN = Unit("train_adapter", 1)
 
@@ -28,6 +29,18 @@ def local_campaign(tmp_path, make_config):
 def test_a_campaign_is_opened_as_it_was_created(campaign):
     assert Campaign.open(campaign.store.uri).config == campaign.config
     assert Campaign.create(campaign.store.uri, campaign.config).config == campaign.config
+
+
+def test_a_campaign_that_is_there_is_read_once(local_campaign):
+    uri = local_campaign.store.uri
+    with counted_calls() as calls:
+        again = Campaign.create(uri, local_campaign.config)
+    assert again.config == local_campaign.config
+    assert calls.counts("read") == {f"{uri}/{CAMPAIGN_KEY}": 1}
+    assert calls.counts("create") == {f"{uri}/{CAMPAIGN_KEY}": 1}
+    with counted_calls() as calls:
+        Campaign.open(uri)
+    assert calls.counts("read") == {f"{uri}/{CAMPAIGN_KEY}": 1}
 
 
 def test_settings_are_frozen(local_campaign, make_config):

@@ -14,11 +14,16 @@ from pathlib import Path
 import pytest
 
 from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.history import SCORED_KEY
 from activelora.campaign.ledger import finished_units, next_plan
 from activelora.campaign.manifest import Unit
+from activelora.config import TrackingConfig
+from activelora.tracking.publish import publish
 from pipelines.cli.main import main
+from pipelines.cli.status_document import status_document
 from pipelines.engines.inline import run_campaign
 from tests.campaign.older.make import SCENES, answer_round, model_server, write_pool
+from tests.counting_store import counted_calls
 
 OLDER = Path(__file__).parent / "older"
 ANNOTATORS = {"reasons-1122-0434": ("ann", "bob")}
@@ -73,6 +78,31 @@ def test_an_older_campaign_opens_and_tells_how_far_it_is(name, place, capsys):
     assert (document["name"], document["round"]) == (name, round_)
     assert document["status"] == ("waiting" if step == "await_labels" else "running")
     assert files_of(place / "campaign") == before, "looking changes nothing"
+
+
+@pytest.mark.parametrize("damage", [None, b"{", b"[]", b'{"a": {"seconds": "long"}}'])
+def test_what_scoring_took_in_older_rounds_is_noted_with_the_report(damage, place):
+    uri = copied("files-1130-2125", place)
+    manifests = {str(path) for path in (place / "campaign").glob("rounds/*/score_pool/*/manifest.json")}
+    assert len(manifests) == 2
+    with counted_calls() as calls:
+        wanted = status_document(Campaign.open(uri))
+    assert manifests <= calls.counts("read").keys()
+
+    campaign = Campaign.open(uri)
+    untracked = campaign.config.model_copy(update={"tracking": TrackingConfig(enabled=False)})
+    publish(Campaign(campaign.store, untracked))
+    note = campaign.store.read(SCORED_KEY)
+    if damage:
+        campaign.store.write(SCORED_KEY, damage)
+    with counted_calls() as calls:
+        assert status_document(Campaign.open(uri)) == wanted
+    assert calls.counts("read")[f"{campaign.store.uri}/{SCORED_KEY}"] == 1
+    assert bool(manifests & calls.counts("read").keys()) == (damage is not None)
+    with counted_calls() as calls:
+        publish(Campaign(campaign.store, untracked))
+    assert calls.counts("write")[f"{campaign.store.uri}/{SCORED_KEY}"] == (damage is not None)
+    assert campaign.store.read(SCORED_KEY) == note
 
 
 @every_scene

@@ -17,6 +17,8 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from activelora.campaign.snapshot import Snapshot
+from activelora.evaluation.gates import champion
 from activelora.tracking.mlflow_content import MAX_PARAM_LENGTH, flat_parameters
 from activelora.tracking.mlflow_location import prepare_environment, tracking_uri
 from activelora.tracking.mlflow_sync import sync
@@ -197,6 +199,19 @@ def test_champion_moves_by_the_gates_only(tracked: Builder) -> None:
     write_evaluation(campaign, 3, skill=6.0)
     assert sync(campaign)
     assert client.get_model_version_by_alias(name, "champion").tags["round"] == "3"
+
+
+def test_a_view_that_is_old_already_does_not_take_the_champion_back(tracked: Builder) -> None:
+    campaign = tracked(1)
+    old = Snapshot(campaign)
+    assert champion(old).round == 1
+    write_training(campaign, 2)
+    write_evaluation(campaign, 2, skill=6.0)
+    client, name = client_of(campaign), campaign.config.name
+    assert sync(campaign)
+    assert client.get_model_version_by_alias(name, "champion").tags["round"] == "2"
+    assert sync(old)
+    assert client.get_model_version_by_alias(name, "champion").tags["round"] == "2"
 
 
 def test_a_refusal_by_mlflow_is_a_warning(tracked: Builder) -> None:

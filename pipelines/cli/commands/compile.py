@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from activelora.errors import ConfigError
+from pipelines.cli.commands.submit_schedule import RegistryOption, TagOption
 
 
 def compile_command(
@@ -16,8 +17,8 @@ def compile_command(
         Path | None, typer.Argument(metavar="[FILE]", help="A campaign file, for its resources and rounds.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for tick.yaml and campaign.yaml.")] = Path(),
-    registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+    registry: RegistryOption = None,
+    tag: TagOption = None,
     kubernetes: Annotated[
         str | None,
         typer.Option(metavar="NAMESPACE", help="Write Pipeline and PipelineVersion resources instead, for GitOps."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.commands.submit_schedule import EndpointOption
+from pipelines.cli.commands.submit_schedule import EndpointOption, RegistryOption, TagOption
 from pipelines.cluster.connection import NAMESPACE_VARIABLE
 
 
@@ -17,8 +17,8 @@ def doctor(
     campaign: Annotated[str | None, typer.Option(metavar="URI", help="Where the campaign lives or will live.")] = None,
     context: Annotated[str | None, typer.Option(help="Of the kubeconfig. Default: the current one.")] = None,
     endpoint: EndpointOption = None,
-    registry: Annotated[str | None, typer.Option(help="Registry and path before the image names.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Image tag. Default: this version.")] = None,
+    registry: RegistryOption = None,
+    tag: TagOption = None,
 ) -> None:
     """Check a cluster against a campaign's needs: APIs, types, rights, secrets, GPUs, storage, MLflow, images."""
     from activelora.rules.file import load_with_settings

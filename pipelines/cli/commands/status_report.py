@@ -74,13 +74,14 @@ def forecast(
 def report(uri_or_file: UriOrFileArgument) -> None:
     """Write the campaign's report anew and print where it is."""
     from activelora.campaign.migrations import SCHEMA_VERSION
-    from activelora.tracking.report import REPORT_KEY, write_report
+    from activelora.tracking.publish import rewrite_report
+    from activelora.tracking.report import REPORT_KEY
 
     campaign = open_campaign(uri_or_file, to_read=True)
     if campaign.schema_version > SCHEMA_VERSION:  # the newer version's report stays
         typer.echo(f"{campaign.store.uri}/{REPORT_KEY}")
         return
-    typer.echo(write_report(campaign))
+    typer.echo(rewrite_report(campaign))
 
 
 def _remote_status(uri_or_file: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:

@@ -11,12 +11,14 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units
 from activelora.config import ResourcesConfig
 from components.image import images
+from pipelines.cli.status_document import status_document
 from pipelines.engines import inline
 from pipelines.engines import kfp_local as local
 from pipelines.engines.errors import EngineError
 from pipelines.graphs.campaign import campaign_pipeline
 from pipelines.graphs.placement import Placement
 from pipelines.graphs.tick import tick_pipeline
+from tests.counting_store import counted_calls
 from tests.pipelines.engines.test_inline import digests, fill_in
 from tests.pipelines.tiny import tiny_config
 
@@ -86,10 +88,13 @@ def test_a_waiting_campaign_only_collects(make_campaign, capfd):
     campaign = make_campaign(**FILES)
     inline.run_campaign(campaign)
     capfd.readouterr()
-    result = local.run_campaign(campaign)
+    with counted_calls() as calls:  # of this process: the tasks are others
+        result = local.run_campaign(campaign)
+        assert status_document(result.seen)["status"] == "waiting"
     log = capfd.readouterr()
     assert (result.status, result.done) == ("waiting", ())
     assert tasks_run(log.out + log.err) == ["plan", "await-labels", "plan"]
+    assert calls.counts("list")[f"{campaign.store.uri}/rounds/"] == 2, "once before the tasks, and once after them"
     assert rounds_asked(log.out + log.err) == [-1, -1]
 
 
