@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from activelora.acquisition.compatibility import misfits
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
 from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
@@ -102,6 +103,12 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
             )
         own = own_settings(one, config.acquisition)
         yield from call(one, "conflicts", lambda one=one, own=own: list(one.conflicts(config, own)))
+
+
+def fit(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield strategies and measures that make no sense for the kind of task."""
+    if _strategies(config):
+        yield from misfits(config, get_kind(config.task.kind))
 
 
 def _strategies(config: CampaignConfig) -> dict[str, Strategy]:

@@ -113,13 +113,14 @@ def _settings(key: str, name: str, section: OpenSection, where: str) -> dict[str
         if not is_given:
             return None
         remedy = nearest(name, {*known, *registry})
-        raise ConfigError(f"`{key}.{name}` is not a setting", where=where, remedy=remedy)
+        raise ConfigError(f"`{key}.{name}` is not a setting", where=where, remedy=remedy, key=f"{key}.{name}")
     if not is_given and name in known:
         return None
     part = registry[name]
     if part.settings is None:
         if not is_given:
             return None
-        raise ConfigError(f"`{key}.{name}` is not a setting: `{name}` has none", where=where, remedy="Leave it out.")
+        problem = f"`{key}.{name}` is not a setting: `{name}` has none"
+        raise ConfigError(problem, where=where, remedy="Leave it out.", key=f"{key}.{name}")
     settings: Section = settings_of(part, section, key=key, where=where)
     return settings.model_dump(mode="json")

@@ -33,10 +33,10 @@ class Findings:
 
 
 def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findings:
-    """Check names, data, labels, budget and model.
+    """Check data, labels, budget and model.
 
     Args:
-        config: The campaign's settings.
+        config: The campaign's settings, whose names :mod:`activelora.rules` has checked.
         runs_here: The campaign is about to run on this machine: a model that is not here is fetched first. Otherwise
             nothing is fetched, and such a model is not checked.
 
@@ -44,14 +44,12 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected()
-    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
+    problems.run(_check_source, config)
     _check_metrics(config, findings)
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
     if problems.run(_check_task, config):
-        if all(named):
-            problems.run(_check_fit, config)
         problems.run(_check_data, config, findings)
         problems.run(_check_model, config, findings, runs_here)
     problems.refuse()
@@ -79,35 +77,8 @@ class _Collected:
             raise ProblemsError(self._found)
 
 
-def _check_strategy(config: CampaignConfig) -> None:
-    from activelora.acquisition.registry import strategies_of
-
-    strategies_of(config.acquisition)
-
-
-def _check_measure(config: CampaignConfig) -> None:
-    from activelora.acquisition.registry import check_measures, strategies_of
-    from activelora.uncertainty.measures import check_measure
-
-    check_measure(config.acquisition.measure)
-    try:
-        strategies_of(config.acquisition)
-    except ActiveLoRAError:
-        return  # which _check_strategy says
-    check_measures(config.acquisition)
-
-
-def _check_fit(config: CampaignConfig) -> None:
-    from activelora.acquisition.compatibility import check_fit
-    from activelora.kinds.registry import get_kind
-
-    check_fit(config, get_kind(config.task.kind))
-
-
 def _check_source(config: CampaignConfig) -> None:
-    from activelora.labeling.registry import get_source
-
-    get_source(config.labeling.source)
+    """Try the places where labels come from."""
     if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
         _check_label_studio(config)
     inbox = config.labeling.inbox
@@ -160,12 +131,6 @@ def _tell_processes(config: CampaignConfig, findings: Findings) -> None:
     here = f"{train.num_processes} processes" if train.num_processes else "a process for each GPU, or one"
     words = f"{train.num_nodes} × {num_processes(train)} processes ({train.parallel}) on a cluster; here {here}"
     findings.facts.append(("training", words))
-
-
-def _check_method(config: CampaignConfig) -> None:
-    from activelora.modeling.methods.registry import get_method
-
-    get_method(config.adapter.method)
 
 
 def _check_inbox(uri: str) -> None:
