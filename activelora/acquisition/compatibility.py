@@ -39,8 +39,11 @@ def misfits(config: CampaignConfig, kind: Kind) -> Iterator[Conflict]:
             )
         for option, name in chosen_measures(strategy, acquisition).items():
             if name in elsewhere:
-                problem = f"the measure `{name}` does not exist for {kind.name}"
-                yield Conflict(option, problem, f"Choose one of: {', '.join(fitting)}.")
+                yield Conflict(
+                    option,
+                    f"the measure `{name}` does not exist for {kind.name}",
+                    f"Choose one of: {', '.join(fitting)}.",
+                )
     if ORACLE_NLL in measures_read(acquisition) and config.labeling.source != "oracle":
         yield Conflict(
             "acquisition.measure",

@@ -197,8 +197,9 @@ def _override(document: dict[str, Any], key: str, value: str) -> list[str]:
     try:
         section[last] = _parse_yaml(value)
     except (yaml.YAMLError, RecursionError):
-        problem = "the value is not valid YAML"
-        raise ConfigError(problem, where=where, remedy="Put text with : # [ or { in quotes.") from None
+        raise ConfigError(
+            "the value is not valid YAML", where=where, remedy="Put text with : # [ or { in quotes."
+        ) from None
     return made
 
 

@@ -6,6 +6,7 @@ A rule is a function from a configuration to the conflicts in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.names import NAMED, renamed, wrong_names
-from activelora.rules.own_sections import full_schema, with_own_sections
+from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
 from activelora.rules.task import task
@@ -60,15 +61,25 @@ def conflicts(config: CampaignConfig) -> list[Conflict]:
     return [conflict for rule in RULES for conflict in rule(config)]
 
 
-def checked(document: Document) -> CampaignConfig:
-    """Validate settings, and check that they go together.
+class Examined(NamedTuple):
+    """What is wrong with settings.
+
+    Attributes:
+        problems: Every wrong key, value and name, in the sections of other packages too; and every conflict, where all
+            keys and values are right, that stands whatever a wrong name should have been.
+        config: The settings, with all that parts of other packages read. They are fit to be frozen if there is no
+            problem, and to look at data and model if names alone are wrong; None otherwise.
+    """
+
+    problems: list[ActiveLoRAError]
+    config: CampaignConfig | None
+
+
+def examine(document: Document) -> Examined:
+    """Validate settings, and look whether they go together.
 
     Args:
         document: Settings that are about to be frozen. A campaign that is frozen already is never judged again.
-
-    Raises:
-        ProblemsError: Every wrong key, value and name at once, in the sections of other packages too; and every
-            conflict, where all keys and values are right, that stands whatever a wrong name should have been.
     """
     where = document.where
     problems = [*document.problems, *find_secrets(document.settings, where)]
@@ -77,19 +88,18 @@ def checked(document: Document) -> CampaignConfig:
     except ValidationError as error:
         problems += explain(error, where, model=full_schema())
         config = as_far_as_valid(document.settings)
-    judges = not problems
+    is_valid = not problems
+    known = config
     try:
-        config = with_own_sections(config, where=where)
+        config = known = with_own_sections(config, where=where)
     except ProblemsError as error:
         problems += error.problems
-    wrong = wrong_names(config)
-    problems += wrong.values()
-    if judges:
-        problems += _certain(config, wrong)
-    if problems:
-        by_text = {str(problem): problem for problem in map(document.located, problems)}
-        raise ProblemsError(list(by_text.values()))
-    return config
+        known = as_far_as_known(config, [one.key for one in error.problems if isinstance(one, ConfigError)])
+    wrong = wrong_names(known)
+    found = _certain(config, wrong) if is_valid else []
+    by_text = {str(one): one for one in map(document.located, [*problems, *wrong.values(), *found])}
+    is_usable = is_valid and not found and "task.kind" not in wrong
+    return Examined(list(by_text.values()), config if is_usable else None)
 
 
 def _certain(config: CampaignConfig, wrong: Iterable[str]) -> list[ActiveLoRAError]:

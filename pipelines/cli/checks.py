@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,18 +32,21 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findings:
+def check_campaign(
+    config: CampaignConfig, *, runs_here: bool = False, found: Sequence[ActiveLoRAError] = ()
+) -> Findings:
     """Check data, labels, budget and model.
 
     Args:
         config: The campaign's settings, whose names :mod:`activelora.rules` has checked.
         runs_here: The campaign is about to run on this machine: a model that is not here is fetched first. Otherwise
             nothing is fetched, and such a model is not checked.
+        found: Problems of the settings, to say with those of data and model.
 
     Raises:
         ProblemsError: Everything that is wrong.
     """
-    findings, problems = Findings(), _Collected()
+    findings, problems = Findings(), _Collected(found)
     problems.run(_check_source, config)
     _check_metrics(config, findings)
     _check_reminders(config, findings)
@@ -57,8 +60,8 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
 
 
 class _Collected:
-    def __init__(self) -> None:
-        self._found: list[ActiveLoRAError] = []
+    def __init__(self, found: Sequence[ActiveLoRAError]) -> None:
+        self._found = [*found]
 
     def run(self, check: Callable[..., None], *arguments: object) -> bool:
         """Run a check and keep what it finds; tell whether all was well."""
@@ -228,10 +231,11 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
-    fact = f"answers tell apart; the longest item has about {num_tokens} tokens"
+    apart = "" if encoder.task.kind.writes else "its tokens tell the answers apart; "
+    fact = f"{name}: {apart}the longest item has about {num_tokens} tokens"
     if encoder.num_label_tokens:
         fact += f", and {encoder.num_label_tokens} more for all answers together"
-    findings.facts.append(("model", f"{name}, {fact}"))
+    findings.facts.append(("model", fact))
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 
