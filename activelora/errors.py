@@ -33,7 +33,27 @@ class ActiveLoRAError(Exception):
 
 
 class ConfigError(ActiveLoRAError):
-    """The campaign file says something that cannot be."""
+    """The campaign file says something that cannot be.
+
+    Args:
+        problem: What is wrong with which value, and what was expected.
+        where: The file, line or option the value came from. None is the setting.
+        remedy: What to do about it.
+        key: The setting, dotted, where it is about one.
+    """
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "", key: str = "") -> None:
+        super().__init__(problem, where=where or key, remedy=remedy)
+        self.key = key
+
+    def given_in(self, where: str) -> ConfigError:
+        """Return the same error of a setting with the place that it came from: a file, or an option.
+
+        Args:
+            where: The place.
+        """
+        problem = f"`{self.key}`: {self.problem}" if self.where == self.key else self.problem
+        return ConfigError(problem, where=where, remedy=self.remedy, key=self.key)
 
 
 class DataError(ActiveLoRAError):

@@ -27,6 +27,8 @@ class Named(Protocol):
 Part = TypeVar("Part", bound=Named)
 Result = TypeVar("Result")
 
+_CLOSE = 0.75
+"""Share of letters in common from which on a wrong name is taken for a typing mistake: three letters of four."""
 _FIX_IT = "Fix the package that brings it, or choose another one; `activelora --verbose` logs the traceback."
 
 
@@ -90,7 +92,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         try:
             return self[name]
         except KeyError:
-            raise unknown_name(self._key, name, list(self)) from None
+            raise unknown_name(self._key, name, self) from None
 
     def loadable(self) -> tuple[dict[str, Part], list[ConfigError]]:
         """Return the parts that can be had, by name, and what is wrong with each of the others."""
@@ -146,7 +148,7 @@ class Registry(Mapping[str, Part], Generic[Part]):
         claims = ["activelora itself"] * (name in self._built_in) + [point.value for point in points]
         return ConfigError(
             f"`{name}` is brought by {' and by '.join(claims)}",
-            where=self._key,
+            key=self._key,
             remedy="Which one runs must not depend on what is installed: rename or remove one.",
         )
 
@@ -299,7 +301,7 @@ def unknown_names(part: Named, what: str, names: Iterable[str], known: Iterable[
         yield f"`{part.name}` declares the {what} `{name}`, which there is not, but: {listed}"
 
 
-def unknown_name(key: str, name: str, known: list[str]) -> ConfigError:
+def unknown_name(key: str, name: str, known: Iterable[str]) -> ConfigError:
     """Return the error for a name that nothing has, with the nearest one that is known.
 
     Args:
@@ -307,8 +309,22 @@ def unknown_name(key: str, name: str, known: list[str]) -> ConfigError:
         name: What it says.
         known: What it could say.
     """
-    near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
-    listed = f"Known: {', '.join(sorted(known))}."
-    return ConfigError(
-        f"there is no `{name}`", where=key, remedy=f"Did you mean `{near[0]}`? {listed}" if near else listed
-    )
+    known = sorted({*known})
+    near = closest(name, known)
+    listed = f"Known: {', '.join(known)}."
+    return ConfigError(f"there is no `{name}`", key=key, remedy=f"Did you mean `{near}`? {listed}" if near else listed)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that a typing mistake makes of one that is known; None where nothing is that close.
+
+    Args:
+        name: What somebody wrote.
+        known: What there is.
+    """
+    written = name.casefold()
+    folded = {one.casefold(): one for one in sorted(known, reverse=True)}
+    near = difflib.get_close_matches(written, folded, n=1, cutoff=_CLOSE)
+    swapped = [one for one in sorted(folded) if sorted(one) == sorted(written)]
+    found = [*near, *swapped]
+    return folded[found[0]] if found else None

@@ -152,7 +152,7 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
         (
             TOPICS,
             {"acquisition": {"strategy": "hybrid", "hybrid": {"then": "stratified_random"}}},
-            "acquisition.hybrid.then: `strat",
+            "acquisition.hybrid.then`: `strat",
         ),
         (
             WRITING,

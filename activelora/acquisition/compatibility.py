@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-from activelora.acquisition.registry import check_measures, chosen_measures, measures_read, strategy_keys
+from collections.abc import Iterator
+
+from activelora.acquisition.registry import chosen_measures, measures_read, strategy_keys
 from activelora.config import CampaignConfig
-from activelora.errors import ConfigError
+from activelora.config.conflict import Conflict
 from activelora.tasks.task import Kind
+from activelora.uncertainty.measures import known_measures
 from activelora.uncertainty.text_measures import ORACLE_NLL
 
 
-def check_fit(config: CampaignConfig, kind: Kind) -> None:
-    """Refuse a strategy or a measure that makes no sense for the campaign's task.
+def misfits(config: CampaignConfig, kind: Kind) -> Iterator[Conflict]:
+    """Yield strategies and measures that make no sense for the campaign's task.
 
     Args:
         config: The campaign's settings.
         kind: Kind of the campaign's task.
 
     Raises:
-        ConfigError: It does not fit, with those that do; or there is none of that name.
+        ConfigError: There is no strategy of that name, or one cannot follow a pre-filter.
     """
     acquisition, fitting = config.acquisition, kind.measures
-    check_measures(acquisition)
+    elsewhere = {*known_measures()} - {*fitting}
     for key, strategy in strategy_keys(acquisition).items():
         if strategy.needs_answers and not kind.one_answer:
-            raise ConfigError(
+            yield Conflict(
+                key,
                 f"`{strategy.name}` needs one distribution over answers for each item, which {kind.name} does not have",
-                where=key,
-                remedy="Choose for example `core_set`, `star` or `uncertainty`.",
+                "Choose for example `core_set`, `star` or `uncertainty`.",
             )
         if unfit := [name for name in strategy.measures if name not in fitting]:
-            raise ConfigError(
+            yield Conflict(
+                key,
                 f"`{strategy.name}` reads the measure `{unfit[0]}`, which {kind.name} does not have",
-                where=key,
-                remedy=f"Use `uncertainty` with acquisition.measure, one of: {', '.join(fitting)}.",
+                f"Use `uncertainty` with acquisition.measure, one of: {', '.join(fitting)}.",
             )
         for option, name in chosen_measures(strategy, acquisition).items():
-            if name not in fitting:
-                raise ConfigError(
+            if name in elsewhere:
+                yield Conflict(
+                    option,
                     f"the measure `{name}` does not exist for {kind.name}",
-                    where=option,
-                    remedy=f"Choose one of: {', '.join(fitting)}.",
+                    f"Choose one of: {', '.join(fitting)}.",
                 )
     if ORACLE_NLL in measures_read(acquisition) and config.labeling.source != "oracle":
-        raise ConfigError(
+        yield Conflict(
+            "acquisition.measure",
             f"`{ORACLE_NLL}` reads gold labels that nobody has given: it is for replicating published results only",
-            where="acquisition.measure",
-            remedy="Use `token_entropy`, or the `oracle` label source, which is a simulation.",
+            "Use `token_entropy`, or the `oracle` label source, which is a simulation.",
         )

@@ -115,19 +115,19 @@ def strategies_of(config: AcquisitionConfig) -> tuple[Strategy, ...]:
     if config.per_class_floor and not strategy.needs_scores:
         raise ConfigError(
             f"`{strategy.name}` asks for no predictions, so there are no predicted classes to give a floor to",
-            where="acquisition.per_class_floor",
+            key="acquisition.per_class_floor",
             remedy="Leave it out, or choose `stratified_random`.",
         )
     if strategy.hands_over is None:
         return (strategy,)
     key, name = _own_key(strategy, strategy.hands_over), getattr(own_settings(strategy, config), strategy.hands_over)
     if name not in STRATEGIES:
-        raise unknown_name(key, name, list(STRATEGIES))
+        raise unknown_name(key, name, STRATEGIES)
     follower = get_strategy(name)
     if follower.hands_over is not None:
         raise ConfigError(
             f"`{follower.name}` cannot come after a pre-filter: it has one itself",
-            where=key,
+            key=key,
             remedy="Choose a strategy such as `core_set` or `badge`.",
         )
     return (strategy, follower)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from activelora.config.campaign import CampaignConfig
 from activelora.errors import ConfigError
 from activelora.redacting import holds_secret, is_secret_key
+from activelora.registry import closest
 
 INIT_REMEDY = "`activelora init NAME --template classification` writes a commented example."
 
@@ -71,15 +71,18 @@ def _explain(detail: dict[str, Any], where: str, schema: _Schema) -> list[Config
     kind = detail["type"]
     location = _location(detail)
     key = ".".join((*schema.section, *location))
-    if kind == "extra_forbidden":
-        remedy = nearest(location[-1], _fields_at(location[:-1], schema.model))
-        return [ConfigError(f"`{key}` is not a setting", where=where, remedy=remedy)]
+    known = _fields_at(location[:-1], schema.model)
+    if kind == "extra_forbidden" and location[-1] in known:
+        detail["type"] = "dict_type"  # the section of another package's part
+    elif kind == "extra_forbidden":
+        remedy = nearest(location[-1], known)
+        return [ConfigError(f"`{key}` is not a setting", where=where, remedy=remedy, key=key)]
     if kind == "missing":
-        return [ConfigError(f"`{key}` is missing", where=where, remedy=INIT_REMEDY)]
+        return [ConfigError(f"`{key}` is missing", where=where, remedy=INIT_REMEDY, key=key)]
     problem, remedy = _in_plain_words(detail, location, schema)
     # Where a secret's name belongs, somebody may have written the secret.
     shown = "" if "secret_env" in location else _shown(detail.get("input"))
-    return [ConfigError(f"`{key}` {problem}{shown}", where=where, remedy=remedy)]
+    return [ConfigError(f"`{key}` {problem}{shown}", where=where, remedy=remedy, key=key)]
 
 
 def _in_plain_words(detail: dict[str, Any], location: Sequence[str], schema: _Schema) -> tuple[str, str]:
@@ -100,8 +103,8 @@ def _in_plain_words(detail: dict[str, Any], location: Sequence[str], schema: _Sc
     if kind == "string_pattern_mismatch":
         return "must be lower-case letters, digits and hyphens, at most 63, with no hyphen at an end", ""
     if kind == "literal_error":
-        near = difflib.get_close_matches(str(given), re.findall(r"'([^']*)'", context["expected"]), n=1)
-        return f"must be {context['expected']}", f"Did you mean `{near[0]}`?" if near else ""
+        near = closest(str(given), re.findall(r"'([^']*)'", context["expected"]))
+        return f"must be {context['expected']}", f"Did you mean `{near}`?" if near else ""
     if kind == "value_error":
         return f"cannot be: {context['error']}", ""
     message = str(detail["msg"]).removeprefix("Input should ").split(", unable")[0].split(", got")[0]
@@ -121,13 +124,14 @@ def _secret_error(location: Sequence[str], where: str) -> ConfigError:
         f"`{'.'.join(location)}` looks like a secret, which a campaign file must not hold",
         where=where,
         remedy="Set it in the environment (AWS_ACCESS_KEY_ID, MLFLOW_TRACKING_PASSWORD, ...) or a mounted secret.",
+        key=".".join(location),
     )
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the remedy for a setting that is none: the nearest of those that are known, or all of them."""
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"Did you mean `{near[0]}`?" if near else f"Known here: {', '.join(sorted(known))}."
+    near = closest(name, known)
+    return f"Did you mean `{near}`?" if near else f"Known here: {', '.join(sorted(known))}."
 
 
 def _location(detail: dict[str, Any]) -> tuple[str, ...]:

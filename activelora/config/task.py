@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from activelora.config.section import Positive, Section
 
@@ -60,16 +60,26 @@ class TaskConfig(Section):
     """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are
     counted."""
 
-    @model_validator(mode="after")
-    def _check(self) -> TaskConfig:
-        names = [label.strip().casefold() for label in self.labels]
+    @field_validator("labels")
+    @classmethod
+    def _differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        names = [label.strip().casefold() for label in labels]
         if len(set(names)) < len(names) or "" in names:
             raise ValueError("`labels` must be different and not empty (upper and lower case count as the same)")
-        if not self.prompt.strip():
+        return labels
+
+    @field_validator("prompt")
+    @classmethod
+    def _asks(cls, prompt: str) -> str:
+        if not prompt.strip():
             raise ValueError("`prompt` is empty")
-        if self.extract is not None:
-            try:
-                re.compile(self.extract)
-            except (re.error, RecursionError, OverflowError) as error:
-                raise ValueError(f"`extract` is no regular expression: {error}") from None
-        return self
+        return prompt
+
+    @field_validator("extract")
+    @classmethod
+    def _compiles(cls, extract: str | None) -> str | None:
+        try:
+            re.compile(extract or "")
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"`extract` is no regular expression: {error}") from None
+        return extract

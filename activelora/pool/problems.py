@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.registry import closest
 
 MAX_PROBLEMS = 20
 MAX_SAME = 3
@@ -58,8 +58,8 @@ class Problems:
 def missing_column(column: str, present: Collection[str], where: str) -> DataError:
     """Return the problem of a row or file without a column that the campaign needs."""
     shown = ", ".join(sorted(str(name) for name in present)[:20]) or "none"
-    near = difflib.get_close_matches(column, [str(name) for name in present], n=1, cutoff=0.6)
-    guess = f"Did you mean `{near[0]}`? " if near else ""
+    near = closest(column, map(str, present))
+    guess = f"Did you mean `{near}`? " if near else ""
     return DataError(
         f"there is no column `{column}`; the columns are: {shown}",
         where=where,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from activelora.acquisition.compatibility import misfits
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
 from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
@@ -116,6 +117,12 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
             )
         own = own_settings(one, config.acquisition)
         yield from _conflicts(one, one.conflicts, config, own)
+
+
+def fit(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield strategies and measures that make no sense for the kind of task."""
+    if _strategies(config):
+        yield from misfits(config, get_kind(config.task.kind))
 
 
 def _strategies(config: CampaignConfig) -> dict[str, Strategy]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from activelora.config import CampaignConfig
-from activelora.config.file import parse_config, read_file
-from activelora.errors import ConfigError
+from activelora.config.document import Document, read_document
+from activelora.config.file import require_mapping, with_folder
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+
+if TYPE_CHECKING:
+    from activelora.rules.checks import Examined
 
 
-def load_config(path: Path, overrides: dict[str, str] | None = None) -> CampaignConfig:
+def load_config(path: Path, overrides: Mapping[str, str] | None = None) -> CampaignConfig:
     """Read a campaign file, validate it, and check the rules between its settings.
 
     Args:
@@ -20,9 +26,9 @@ def load_config(path: Path, overrides: dict[str, str] | None = None) -> Campaign
             file.
 
     Raises:
-        ProblemsError: Every problem that the schema can find, at once; or every conflict.
+        ProblemsError: Every wrong key, value and name at once, and once keys and values are right, every conflict.
     """
-    return _without_conflicts(read_file(path, overrides), where=str(path))
+    return _required(_examine(path, overrides or {}, []))
 
 
 def checked_config(document: Any, *, where: str) -> CampaignConfig:
@@ -33,15 +39,30 @@ def checked_config(document: Any, *, where: str) -> CampaignConfig:
         where: The file or URI it came from, for messages.
 
     Raises:
-        ProblemsError: Every problem that the schema can find, at once; or every conflict.
+        ProblemsError: The same problems as in :func:`load_config`.
     """
-    return _without_conflicts(parse_config(document, where=where), where=where)
+    from activelora.rules.checks import examine  # the kinds of tasks load numpy, which --help does without
+
+    require_mapping(document, where)
+    return _required(examine(Document(document, where)))
 
 
-def _without_conflicts(config: CampaignConfig, *, where: str) -> CampaignConfig:
-    from activelora.rules.checks import require_no_conflicts  # the kinds of tasks load numpy, which --help does without
+def _examine(path: Path, overrides: Mapping[str, str], problems: list[ActiveLoRAError]) -> Examined:
+    """Read a file and look what is wrong with it, beside the problems that were found before."""
+    from activelora.rules.checks import Examined, examine
 
-    return require_no_conflicts(config, where=where)
+    try:
+        document = read_document(path, overrides)
+    except ProblemsError as error:
+        return Examined([*problems, *error.problems], None)
+    found = examine(replace(document, problems=[*problems, *document.problems]))
+    return found if found.config is None else found._replace(config=with_folder(found.config, path))
+
+
+def _required(found: Examined) -> CampaignConfig:
+    if found.problems or found.config is None:
+        raise ProblemsError(found.problems)
+    return found.config
 
 
 def load_with_settings(file: Path, settings: list[str], data: Path | None = None) -> CampaignConfig:
@@ -53,21 +74,37 @@ def load_with_settings(file: Path, settings: list[str], data: Path | None = None
         data: Replaces `data.folder`.
 
     Raises:
-        ProblemsError: Every problem of the file.
-        ConfigError: A setting is not of that form, or the data folder is not there.
+        ProblemsError: The same problems as in :func:`load_config`, and settings or a folder that cannot be.
     """
-    overrides = dict(_setting(setting) for setting in settings)
-    if data is not None:
-        if not data.expanduser().is_dir():
-            raise ConfigError("there is no such folder", where=f"--data {data}", remedy="Name the folder of the data.")
-        overrides["data.folder"] = json.dumps(str(data.expanduser().resolve()))
-    return load_config(file, overrides)
+    return _required(examine_with_settings(file, settings, data))
 
 
-def _setting(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign or not key.strip():
-        raise ConfigError(
-            "is not of the form key=value", where=f"--set {text}", remedy="Write --set stopping.max_rounds=3."
+def examine_with_settings(file: Path, settings: list[str], data: Path | None = None) -> Examined:
+    """Read a campaign file with the settings given on the command line, and return all that is wrong with them.
+
+    Args:
+        file: The campaign file.
+        settings: ``key=value`` each, the key dotted, the value YAML.
+        data: Replaces `data.folder`.
+    """
+    overrides: dict[str, str] = {}
+    problems: list[ActiveLoRAError] = []
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if sign and key.strip():
+            overrides[key.strip()] = value
+        else:
+            problems.append(
+                ConfigError(
+                    "is not of the form key=value",
+                    where=f"--set {setting}",
+                    remedy="Write --set stopping.max_rounds=3.",
+                )
+            )
+    if data is not None and not data.expanduser().is_dir():
+        problems.append(
+            ConfigError("there is no such folder", where=f"--data {data}", remedy="Name the folder of the data.")
         )
-    return key.strip(), value
+    elif data is not None:
+        overrides["data.folder"] = json.dumps(str(data.expanduser().resolve()))
+    return _examine(file, overrides, problems)

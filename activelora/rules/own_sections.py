@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import Field, create_model
@@ -46,6 +46,22 @@ def with_own_sections(config: CampaignConfig, *, where: str) -> CampaignConfig:
     if problems:
         raise ProblemsError(problems)
     return config.model_copy(update={key: section for key, section in update.items() if section is not None})
+
+
+def as_far_as_known(config: CampaignConfig, wrong: Iterable[str]) -> CampaignConfig:
+    """Return the settings without those of other packages' sections that are wrong, to look for more problems.
+
+    Args:
+        config: Settings that :func:`with_own_sections` refuses.
+        wrong: Keys that it names.
+    """
+    for key in wrong:
+        first, name, setting = [*key.split("."), "", ""][:3]
+        section: OpenSection | None = getattr(config, first, None) if first in PARTS else None
+        if section is not None and name in own_sections(section):
+            own = {one: value for one, value in own_sections(section)[name].items() if one != setting}
+            config = config.model_copy(update={first: section.model_copy(update={name: own})})
+    return config
 
 
 def full_schema() -> type[CampaignConfig]:
@@ -113,13 +129,18 @@ def _settings(key: str, name: str, section: OpenSection, where: str) -> dict[str
         if not is_given:
             return None
         remedy = nearest(name, {*known, *registry})
-        raise ConfigError(f"`{key}.{name}` is not a setting", where=where, remedy=remedy)
+        raise ConfigError(f"`{key}.{name}` is not a setting", where=where, remedy=remedy, key=f"{key}.{name}")
     if not is_given and name in known:
         return None
     part = registry[name]
     if part.settings is None:
         if not is_given:
             return None
-        raise ConfigError(f"`{key}.{name}` is not a setting: `{name}` has none", where=where, remedy="Leave it out.")
+        raise ConfigError(
+            f"`{key}.{name}` is not a setting: `{name}` has none",
+            where=where,
+            remedy="Leave it out.",
+            key=f"{key}.{name}",
+        )
     settings: Section = settings_of(part, section, key=key, where=where)
     return settings.model_dump(mode="json")

@@ -7,7 +7,7 @@ p̄ = mean_k p_k (docs/methods.md; Settles 2009, "Active Learning Literature Sur
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -182,19 +182,19 @@ def known_measures() -> list[str]:
     return list(dict.fromkeys([*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]))
 
 
-def check_measure(name: str, key: str = "acquisition.measure") -> None:
+def check_measure(name: str, key: str = "acquisition.measure", offered: Collection[str] = ()) -> None:
     """Refuse a measure that does not exist.
 
     Args:
         name: What the setting says.
         key: The setting, for the message.
+        offered: Measures of the campaign's kind of task, for the message; nothing for all.
 
     Raises:
         ConfigError: There is none of that name; the nearest one is named.
     """
-    known = known_measures()
-    if name not in known:
-        error: ConfigError = unknown_name(key, name, known)
+    if name not in known_measures():
+        error: ConfigError = unknown_name(key, name, offered or known_measures())
         raise error
 
 

@@ -13,7 +13,7 @@ from docs.generate.markdown import cell, table
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("activelora", "components", "pipelines")
 _TITLES = {
-    "ConfigError": "Settings (`activelora check` says most of these, all at once)",
+    "ConfigError": "Settings (`activelora check` says most of these)",
     "DataError": "Data",
     "LabelError": "Labels",
     "StoreError": "The campaign's store",
@@ -87,7 +87,7 @@ def _said(call: ast.Call, name: str, path: Path, constants: dict[str, str]) -> I
     elif name == "ValueError" and "config" in path.parts and given:
         yield Said("ConfigError", path.stem, given[0], "")
     elif name in _TITLES and given:
-        yield Said(name, named.get("where", ""), given[0], named.get("remedy", ""))
+        yield Said(name, named.get("where", named.get("key", "")), given[0], named.get("remedy", ""))
 
 
 def text(node: ast.expr, constants: dict[str, str] | None = None) -> str:

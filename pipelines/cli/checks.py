@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,26 +32,27 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
 
-def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findings:
-    """Check names, data, labels, budget and model.
+def check_campaign(
+    config: CampaignConfig, *, runs_here: bool = False, found: Sequence[ActiveLoRAError] = ()
+) -> Findings:
+    """Check data, labels, budget and model.
 
     Args:
-        config: The campaign's settings.
+        config: The campaign's settings, whose names :mod:`activelora.rules` has checked.
         runs_here: The campaign is about to run on this machine: a model that is not here is fetched first. Otherwise
             nothing is fetched, and such a model is not checked.
+        found: Problems of the settings, to say with those of data and model.
 
     Raises:
         ProblemsError: Everything that is wrong.
     """
-    findings, problems = Findings(), _Collected()
-    named = [problems.run(check, config) for check in (_check_strategy, _check_measure, _check_source, _check_method)]
+    findings, problems = Findings(), _Collected(found)
+    problems.run(_check_source, config)
     _check_metrics(config, findings)
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
     if problems.run(_check_task, config):
-        if all(named):
-            problems.run(_check_fit, config)
         problems.run(_check_data, config, findings)
         problems.run(_check_model, config, findings, runs_here)
     problems.refuse()
@@ -59,8 +60,8 @@ def check_campaign(config: CampaignConfig, *, runs_here: bool = False) -> Findin
 
 
 class _Collected:
-    def __init__(self) -> None:
-        self._found: list[ActiveLoRAError] = []
+    def __init__(self, found: Sequence[ActiveLoRAError]) -> None:
+        self._found = [*found]
 
     def run(self, check: Callable[..., None], *arguments: object) -> bool:
         """Run a check and keep what it finds; tell whether all was well."""
@@ -79,35 +80,8 @@ class _Collected:
             raise ProblemsError(self._found)
 
 
-def _check_strategy(config: CampaignConfig) -> None:
-    from activelora.acquisition.registry import strategies_of
-
-    strategies_of(config.acquisition)
-
-
-def _check_measure(config: CampaignConfig) -> None:
-    from activelora.acquisition.registry import check_measures, strategies_of
-    from activelora.uncertainty.measures import check_measure
-
-    check_measure(config.acquisition.measure)
-    try:
-        strategies_of(config.acquisition)
-    except ActiveLoRAError:
-        return  # which _check_strategy says
-    check_measures(config.acquisition)
-
-
-def _check_fit(config: CampaignConfig) -> None:
-    from activelora.acquisition.compatibility import check_fit
-    from activelora.kinds.registry import get_kind
-
-    check_fit(config, get_kind(config.task.kind))
-
-
 def _check_source(config: CampaignConfig) -> None:
-    from activelora.labeling.registry import get_source
-
-    get_source(config.labeling.source)
+    """Try the places where labels come from."""
     if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
         _check_label_studio(config)
     inbox = config.labeling.inbox
@@ -160,12 +134,6 @@ def _tell_processes(config: CampaignConfig, findings: Findings) -> None:
     here = f"{train.num_processes} processes" if train.num_processes else "a process for each GPU, or one"
     words = f"{train.num_nodes} × {num_processes(train)} processes ({train.parallel}) on a cluster; here {here}"
     findings.facts.append(("training", words))
-
-
-def _check_method(config: CampaignConfig) -> None:
-    from activelora.modeling.methods.registry import get_method
-
-    get_method(config.adapter.method)
 
 
 def _check_inbox(uri: str) -> None:
@@ -263,10 +231,11 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
-    fact = f"answers tell apart; the longest item has about {num_tokens} tokens"
+    apart = "" if encoder.task.kind.writes else "its tokens tell the answers apart; "
+    fact = f"{name}: {apart}the longest item has about {num_tokens} tokens"
     if encoder.num_label_tokens:
         fact += f", and {encoder.num_label_tokens} more for all answers together"
-    findings.facts.append(("model", f"{name}, {fact}"))
+    findings.facts.append(("model", fact))
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 

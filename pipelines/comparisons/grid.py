@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from activelora.acquisition.compatibility import check_fit
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.ledger import planned_rounds
 from activelora.comparison.measured import CONTROL, Method, Run
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
-from activelora.kinds.registry import get_kind
 from activelora.progress import track
 from activelora.rules.file import load_with_settings
 from activelora.rules.opening import create_campaign
@@ -101,12 +99,21 @@ class Grid:
 
     def _config(self, method: Method, seed: int) -> CampaignConfig:
         own = (f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}")
-        config = load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
         try:
-            check_fit(config, get_kind(config.task.kind))
-        except ConfigError as error:
-            raise ProblemsError([error]) from None
-        return config
+            return load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
+        except ProblemsError as error:
+            raise ProblemsError([_of_option(problem, method) for problem in error.problems]) from None
+
+
+def _of_option(problem: ActiveLoRAError, method: Method) -> ActiveLoRAError:
+    """Return a problem with the option of this command that gave the setting."""
+    options = {
+        "acquisition.strategy": f"--strategies {method.strategy}",
+        "adapter.method": f"--adapters {method.adapter}",
+    }
+    if not isinstance(problem, ConfigError) or problem.key not in options:
+        return problem
+    return problem.given_in(options[problem.key])
 
 
 def run_cells(cells: Sequence[Cell], jobs: int, devices: Sequence[str] = ()) -> list[Run]:

@@ -6,8 +6,10 @@ import pytest
 
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import STRATEGIES
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA, table_bytes, table_from
+from activelora.config import AcquisitionConfig
 from activelora.errors import ConfigError, ModelError, StoreError
 from activelora.pool.access import shard_items
 from activelora.scoring.table import score_table, unscored_table
@@ -213,7 +215,10 @@ def test_nan_is_refused_and_nothing_is_committed(tmp_path):
     ],
 )
 def test_an_unknown_name_is_refused_before_anything_is_read(tmp_path, settings, message):
-    campaign = make_campaign(tmp_path, acquisition=settings)
+    """Where a package is another version than the one that the file was checked with."""
+    made = make_campaign(tmp_path)
+    config = made.config.model_copy(update={"acquisition": AcquisitionConfig.model_validate(settings)})
+    campaign = Campaign(made.store, config)
     with pytest.raises(ConfigError, match=message):
         step.run(campaign, 0)
 

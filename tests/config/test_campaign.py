@@ -270,7 +270,7 @@ def test_splits_that_just_fit(data):
 def test_tasks_that_cannot_be(task, said):
     found = problems(task={"prompt": "{text}", **task})
     assert len(found) == 1
-    assert found[0].startswith("campaign.yaml: `task`")
+    assert found[0].startswith(("campaign.yaml: `task`", "campaign.yaml: `task."))
     assert said in found[0]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from activelora.errors import ConfigError
+from activelora.errors import ConfigError, ProblemsError
 from pipelines.cli.console import warn
 
 SCHEMA_FILE = "campaign.schema.json"
@@ -63,12 +63,18 @@ def check(
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Replaces data.folder.")] = None,
     settings: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting.")] = [],  # noqa: B006
 ) -> None:
-    """Check all that can be known without training, and say all problems at once. Nothing is fetched."""
-    from activelora.rules.file import load_with_settings
+    """Check all that can be known without training. Nothing is fetched.
+
+    First the settings: all wrong keys, values and names at once, and where keys and values are right, all that do not
+    go together. Once the settings are right: all that is wrong with data and model.
+    """
+    from activelora.rules.file import examine_with_settings
     from pipelines.cli.checks import check_campaign
 
-    config = load_with_settings(file, settings, data)
-    findings = check_campaign(config)
+    problems, config = examine_with_settings(file, settings, data)
+    if config is None:
+        raise ProblemsError(problems)
+    findings = check_campaign(config, found=problems)
     facts = [("task", f"{config.task.kind}, answered by {config.task.answer}"), *findings.facts]
     width = max(len(what) for what, _ in facts)
     for what, words in facts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +32,9 @@ class Format(StrEnum):
 def export_command(
     uri_or_file: UriOrFileArgument,
     out: Annotated[str, typer.Option(metavar="FILE", help="Where to write; local or s3://.")],
-    kind: Annotated[Format | None, typer.Option("--format", help="Default: by the file's ending, else csv.")] = None,
+    kind: Annotated[
+        Format | None, typer.Option("--format", help="Default: by the file's ending, csv where it has none.")
+    ] = None,
     round_: Annotated[
         int | None, typer.Option("--round", metavar="N", help="What round N trains on. Default: all labels so far.")
     ] = None,
@@ -49,9 +52,9 @@ def export_command(
     from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
+    kind = kind or _format_of(out)
     campaign = Snapshot(open_campaign(uri_or_file, to_read=True))
     before = collected_round(campaign, round_)
-    kind = kind or (Format.jsonl if out.endswith(".jsonl") else Format.csv)
     folder, slash, name = out.rpartition("/")
     if annotator is not None:
         content, number = export_contributions(campaign, annotator, kind.value)
@@ -62,6 +65,23 @@ def export_command(
     open_store(folder or slash or ".").write(name, content)
     snapshot = label_snapshot(campaign, before)
     typer.echo(f"{len(snapshot.labels)} labels of {before} rounds, digest {snapshot.digest[:12]}: {out}")
+
+
+def _format_of(out: str) -> Format:
+    """Return the format that a file's ending means.
+
+    Raises:
+        ConfigError: It means another one, in which labels are not written.
+    """
+    ending = PurePosixPath(out).suffix.removeprefix(".").lower()
+    if ending not in ("", *Format):
+        written = " and ".join(f".{one}" for one in Format)
+        raise ConfigError(
+            f"labels are written as {written}, not as .{ending}",
+            where=f"--out {out}",
+            remedy=f"End it in one of these, or say which it is to be: --format {Format.csv}.",
+        )
+    return Format(ending or Format.csv)
 
 
 @app.command("import")

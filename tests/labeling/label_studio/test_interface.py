@@ -36,6 +36,7 @@ ITEM = Item("i1", {"text": NASTY, "a b": "2", "a.b": "3"}, choices=("B", "wet", 
 def config_of(task, **label_studio):
     section = {"source": "label_studio", "label_studio": {"url": "https://x.org", **label_studio}}
     document = {"name": "n", "task": task, "data": {"pool": {"path": "p.jsonl"}}, "labeling": section}
+    document["acquisition"] = {"strategy": "random"}
     return checked_config(document, where="test")
 
 

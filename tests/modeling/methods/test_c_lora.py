@@ -20,7 +20,6 @@ from activelora.modeling.methods.c_lora import CLora, CLoraTrainee
 from activelora.modeling.methods.registry import METHODS
 from activelora.modeling.posterior import Setting
 from activelora.modeling.training import Trainer, example
-from activelora.rules.checks import require_no_conflicts
 from activelora.rules.file import checked_config
 from activelora.scoring.engine import Engine
 
@@ -41,7 +40,7 @@ def campaign(tiny_model_path, adapter, **training):
         adapter=adapter,
         training={"epochs": 4, "batch_size": 4, "learning_rate": 5e-3, **training},
     )
-    return require_no_conflicts(config, where="test")
+    return checked_config(config.model_dump(mode="json"), where="test")
 
 
 @dataclass

@@ -142,8 +142,10 @@ def test_check_says_all_problems_at_once(run, campaign_file):
     code, out, err = run("check", campaign_file(), *(part for one in wrong for part in ("--set", one)))
     assert (code, out) == (1, "")
     assert "problems found" in err
-    for word in ("`starr`", "`entrpy`", "`lable`"):
-        assert word in err
+    said = " ".join(err.split())
+    assert "--set acquisition.strategy=...: `acquisition.strategy`: there is no `starr`. Did you mean `star`?" in said
+    assert "--set acquisition.measure=...: `acquisition.measure`: there is no `entrpy`. Known: bald, " in said
+    assert "`lable`" in said
     assert "Traceback" not in err
 
 
@@ -155,6 +157,7 @@ def test_check_sums_up_what_it_found(run, campaign_file):
     assert facts["holdout"].startswith("10 items (")
     assert facts["budget"] == "8 labels in 2 rounds"
     assert "GiB in float32" in facts["memory"]
+    assert ": its tokens tell the answers apart; the longest item has about " in facts["model"]
 
 
 def test_check_says_that_a_model_would_be_asked_without_a_token(run, campaign_file, monkeypatch):

@@ -100,11 +100,23 @@ def test_an_item_is_corrected_and_the_next_adapter_is_trained_on_it(campaign, ru
         assert {row["item_id"]: row["label"] for row in rows}[item_id] == label
 
 
-def test_export_as_csv_by_default(campaign, run):
-    code, out, _ = run("labels", "export", "tiny.yaml", "--out", "labels.txt")
+@pytest.mark.parametrize("options", [["labels"], ["labels.CSV"], ["labels.txt", "--format", "csv"]])
+def test_export_as_csv_by_default(campaign, run, options):
+    code, out, _ = run("labels", "export", "tiny.yaml", "--out", *options)
     assert code == 0
-    assert out.endswith(": labels.txt\n")
-    assert Path("labels.txt").read_text(encoding="utf-8").startswith("item_id,source_id,text,label,")
+    assert out.endswith(f": {options[0]}\n")
+    assert Path(options[0]).read_text(encoding="utf-8").startswith("item_id,source_id,text,label,")
+
+
+@pytest.mark.parametrize("annotator", [[], ["--annotator", "bob"]])
+@pytest.mark.parametrize("name", ["x.xlsx", "labels.json", "s3://bucket/labels.parquet"])
+def test_an_ending_that_is_not_written_is_refused(campaign, run, name, annotator):
+    code, out, err = run("labels", "export", "tiny.yaml", "--out", name, *annotator)
+    assert (code, out) == (1, "")
+    ending = name.rpartition(".")[2]
+    said = f"--out {name}: labels are written as .csv and .jsonl, not as .{ending}. End it in one of these, or say"
+    assert said in " ".join(err.split())
+    assert not Path(name).exists()
 
 
 def test_what_cannot_be(campaign, run):

@@ -1,0 +1,211 @@
+"""The text of a campaign file and of the command line, as one document of settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from activelora.config.messages import INIT_REMEDY
+from activelora.config.moved_settings import moved_keys, upgrade_acquisition
+from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a campaign file and the command line say, before it is validated.
+
+    Attributes:
+        settings: The settings, under the keys of today.
+        where: The file.
+        origins: Settings that the command line gives, and sections that are there for one of these, dotted, each with
+            the key that was given.
+        problems: What of the command line cannot be.
+    """
+
+    settings: dict[str, Any]
+    where: str
+    origins: Mapping[str, str] = field(default_factory=dict)
+    problems: Sequence[ActiveLoRAError] = ()
+
+    def located(self, problem: ActiveLoRAError) -> ActiveLoRAError:
+        """Return a problem of a setting with the place that the setting came from.
+
+        Args:
+            problem: A problem; one that is about no setting comes back as it is.
+        """
+        if not isinstance(problem, ConfigError) or not problem.key:
+            return problem
+        inside = (given for given in self.origins.values() if problem.key.startswith(f"{given}."))
+        given = self.origins.get(problem.key) or next(inside, None)
+        return problem.given_in(self.where if given is None else _option(given))
+
+
+def read_document(path: Path, overrides: Mapping[str, str]) -> Document:
+    """Read a campaign file without validating it.
+
+    Args:
+        path: A YAML file.
+        overrides: Dotted key to YAML value, for example ``{"stopping.max_rounds": "3"}``; they win over the
+            file.
+
+    Raises:
+        ProblemsError: The file cannot be read.
+    """
+    document = _read_yaml(path)
+    _refuse_both(document, path)
+    document = _of_today(document, str(path))
+    origins: dict[str, str] = {}
+    problems: list[ActiveLoRAError] = []
+    for key, value in overrides.items():
+        try:
+            made = _override(document, key, value)
+        except ConfigError as error:
+            problems.append(error)
+            continue
+        origins |= dict.fromkeys([*made, key, *moved_keys(document).get(key, ())], key)
+        document = _of_today(document, _option(key))
+    return Document(document, str(path), origins, problems)
+
+
+def flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Return the values of a document by their dotted keys.
+
+    Args:
+        node: Document, or a part of it.
+        path: Dotted key of that part.
+    """
+    if not isinstance(node, dict):
+        return {path: node}
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        found |= flat(value, f"{path}.{key}" if path else key)
+    return found
+
+
+def _refuse_both(document: dict[str, Any], path: Path) -> None:
+    """Refuse a setting that stands in a file under its old key and under that of today."""
+    given = flat(document)
+    problems: list[ActiveLoRAError] = [
+        ConfigError(f"`{old}` is now `{new}`, and both are given", where=str(path), remedy=f"Leave `{old}` out.")
+        for old, keys in moved_keys(document).items()
+        for new in keys
+        if new in given
+    ]
+    if problems:
+        raise ProblemsError(problems)
+
+
+def _of_today(document: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return a file's settings under the keys of today, and say which ones it should say."""
+    for old, keys in moved_keys(document).items():
+        new = " and ".join(f"`{key}`" for key in keys)
+        _warn_once(f"{where}: `{old}` is now {new}. The old key still works, and goes with ActiveLoRA 0.3")
+    return upgrade_acquisition(document)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Say it once in a process: a comparison reads its file for every campaign."""
+    logger.warning("%s", text)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice, where YAML would silently take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"`{key.value}` is written twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_MAX_VALUES = 100_000
+
+
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
+    document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    if _num_values(document, {}) > _MAX_VALUES:
+        raise yaml.constructor.ConstructorError(problem=f"its aliases unfold to more than {_MAX_VALUES} values")
+    return document
+
+
+def _num_values(node: Any, counts: dict[int, int | None]) -> int:
+    """Count the values of a document with its aliases unfolded; each shared one is looked at once."""
+    if not isinstance(node, dict | list):
+        return 1
+    if id(node) not in counts:
+        counts[id(node)] = None  # being counted
+        children = node.values() if isinstance(node, dict) else node
+        counts[id(node)] = 1 + sum(_num_values(child, counts) for child in children)
+    count = counts[id(node)]
+    if count is None:
+        raise yaml.constructor.ConstructorError(problem="an alias stands inside what it stands for")
+    return count
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = _parse_yaml(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise _problem(path, "the campaign file does not exist", INIT_REMEDY) from None
+    except IsADirectoryError:
+        raise _problem(path, "is a folder", "Name the campaign file in it.") from None
+    except OSError as error:
+        raise _problem(path, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise _problem(path, f"is not UTF-8 text (byte {error.start})", "Save it as UTF-8.") from None
+    except RecursionError:
+        raise _problem(path, "is nested too deeply") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
+        raise _problem(where, f"is not a valid campaign file: {reason}") from None
+    if not isinstance(document, dict):
+        raise _problem(path, "is empty or not a mapping of settings", INIT_REMEDY)
+    return document
+
+
+def _override(document: dict[str, Any], key: str, value: str) -> list[str]:
+    """Put a value into a document, and return the sections that were made for it."""
+    where = _option(key)
+    *parents, last = key.split(".")
+    if not all((*parents, last)):
+        raise ConfigError("is not a dotted key", where=where, remedy="Write for example --set stopping.max_rounds=3.")
+    section, made = document, list[str]()
+    for number, parent in enumerate(parents, start=1):
+        if section.get(parent) is None:
+            section[parent] = {}
+            made.append(".".join(parents[:number]))
+        section = section[parent]
+        if not isinstance(section, dict):
+            raise ConfigError(f"`{parent}` is no section, it has a value", where=where)
+    try:
+        section[last] = _parse_yaml(value)
+    except (yaml.YAMLError, RecursionError):
+        raise ConfigError(
+            "the value is not valid YAML", where=where, remedy="Put text with : # [ or { in quotes."
+        ) from None
+    return made
+
+
+def _option(key: str) -> str:
+    return f"--set {key}=..."
+
+
+def _problem(where: Path | str, problem: str, remedy: str = "") -> ProblemsError:
+    return ProblemsError([ConfigError(problem, where=str(where), remedy=remedy)])
