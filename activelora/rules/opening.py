@@ -24,7 +24,7 @@ def load_config(path: Path | str, overrides: Mapping[str, Any] | None = None) ->
             read as YAML, as after ``--set``.
 
     Raises:
-        ProblemsError: Every problem of the file, at once.
+        ProblemsError: Every wrong key, value and name at once, and once keys and values are right, every conflict.
     """
     texts = {key: _yaml(key, value) for key, value in (overrides or {}).items()}
     return file.load_config(Path(path), texts)

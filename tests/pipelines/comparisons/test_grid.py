@@ -150,8 +150,8 @@ def test_a_campaign_that_fails_apart_is_named_with_its_log(file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--strategies", "starr"], "`starr`"),
-        (["--adapters", "nonsense"], "`nonsense`"),
+        (["--strategies", "starr"], "--strategies starr: `acquisition.strategy`: there is no `starr`"),
+        (["--adapters", "nonsense"], "--adapters nonsense: `adapter.method`: there is no `nonsense`"),
         (["--strategies", "a,,b"], "--strategies a,,b: names nothing between two commas"),
         (["--seeds", "0,x"], "--seeds 0,x: is not a list of whole numbers"),
         (["--set", "labeling.source=files"], "labeling.source: files: a comparison asks"),
