@@ -6,7 +6,7 @@ import difflib
 import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from types import NoneType, TracebackType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
@@ -251,15 +251,7 @@ class _Guarded:
             return call(part, name, lambda: found, gives=gives)
 
         def method(*arguments: object, **options: object) -> Any:
-            try:
-                result = found(*arguments, **options)
-            except Exception as error:
-                if (blame := _blame(part, name, error)) is None:
-                    raise
-                raise blame from error
-            if gives is not None and not _fits(result, gives):
-                raise wrong_result(part, name, result)
-            return result
+            return call(part, name, partial(found, *arguments, **options), gives=gives)
 
         self.__dict__[name] = method
         return method

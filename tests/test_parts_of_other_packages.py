@@ -1,14 +1,8 @@
 """Packages that bring broken parts: each is refused, or blamed, by name, and nothing is a traceback."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.other_packages import declare_package, said_by
 
 PACKAGE = """
 from dataclasses import replace
@@ -219,22 +213,12 @@ def said(tmp_path_factory):
     """What each use of each broken part ends with, by use."""
     site = tmp_path_factory.mktemp("site")
     (site / "broken.py").write_text(PACKAGE)
-    info = site / "broken_parts-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-parts\nVersion: 1.2\n")
-    lines = []
-    for group, (suffix, names) in GROUPS.items():
-        lines += [f"[activelora.{group}]", *(f"{name} = broken:{name}_{suffix}" for name in names.split())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    points = {
+        group: [f"{name} = broken:{name}_{suffix}" for name in names.split()]
+        for group, (suffix, names) in GROUPS.items()
+    }
+    declare_package(site, "broken-parts", points, "1.2")
+    return said_by(PROGRAM, site)
 
 
 @pytest.mark.parametrize("use", ["select fine", "hybrid fine", "strategy fine", "kind good"])

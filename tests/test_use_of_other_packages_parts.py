@@ -1,17 +1,12 @@
 """Parts of another package that fail where the engine uses them: told with part, package, file and line."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.labeling.conftest import LABELS, write_rows
-
-ROOT = Path(__file__).parents[1]
+from tests.other_packages import declare_package, said_by
 
 PACKAGE = '''
 from contextlib import contextmanager
@@ -263,24 +258,11 @@ def said(tmp_path_factory, tiny_model_path):
     write_rows(folder / "pool.jsonl", 30)
     write_rows(folder / "holdout.jsonl", 9)
     (site / "wrong.py").write_text(PACKAGE)
-    info = site / "wrong_parts-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wrong-parts\nVersion: 1.2\n")
+    names = {**NAMES, "source": re.findall(r"^(\w+)_source =", PACKAGE, re.M)}
     groups = {"kinds": "kind", "adapters": "method", "label_sources": "source"}
-    lines = []
-    for group, suffix in groups.items():
-        names = re.findall(rf"^(\w+)_{suffix} =", PACKAGE, re.M) if suffix == "source" else NAMES[suffix]
-        lines += [f"[activelora.{group}]", *(f"{name} = wrong:{name}_{suffix}" for name in names)]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(tiny_model_path)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    points = {group: [f"{name} = wrong:{name}_{suffix}" for name in names[suffix]] for group, suffix in groups.items()}
+    declare_package(site, "wrong-parts", points, "1.2")
+    return said_by(PROGRAM, site, str(folder), str(tiny_model_path))
 
 
 def _keys(table):

@@ -11,6 +11,7 @@ from activelora.acquisition.registry import STRATEGIES, get_strategy
 from activelora.acquisition.strategy import Strategy
 from activelora.config.acquisition import HybridConfig
 from activelora.errors import ConfigError
+from tests.other_packages import declare_package
 
 NAMES = {
     "random",
@@ -57,11 +58,8 @@ def test_an_unknown_name_gets_the_nearest_one():
 def install(folder, body, *points):
     """Make an importable package with entry points, as an installed distribution has them."""
     (folder / "other_package.py").write_text(dedent(body))
-    info = folder / "other_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
     lines = [f"{name} = other_package:{target}" for name, target in points]
-    (info / "entry_points.txt").write_text("\n".join(["[activelora.strategies]", *lines]))
+    declare_package(folder, "other-package", {"strategies": lines})
 
 
 def ask(folder, code):

@@ -12,6 +12,7 @@ import yaml
 from activelora.errors import ConfigError, ProblemsError
 from activelora.kinds.registry import KINDS, get_kind
 from activelora.rules.file import checked_config
+from tests.other_packages import declare_package
 from tests.test_task_kinds import write_campaign
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,9 @@ print(json.dumps({
 @pytest.fixture
 def installed(tmp_path):
     """A folder on the path of Python that says what an installed package says."""
-    info = tmp_path / "site" / "stars-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stars\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[activelora.kinds]\nstars = tests.kinds.toy_kind.kind:KIND\n")
-    return info.parent
+    site = tmp_path / "site"
+    declare_package(site, "stars", {"kinds": ["stars = tests.kinds.toy_kind.kind:KIND"]})
+    return site
 
 
 def test_a_kind_of_another_package_runs_from_check_to_report(tmp_path, tiny_model_path, installed):

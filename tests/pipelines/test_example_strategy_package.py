@@ -12,6 +12,7 @@ import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
+from tests.other_packages import declare_package
 from tests.pipelines.tiny import tiny_config
 
 ROOT = Path(__file__).parents[2]
@@ -110,14 +111,9 @@ def test_without_the_package_its_section_is_no_setting(write):
 
 
 def test_a_bad_package_is_a_warning_and_not_the_end_of_the_list(installed, tmp_path):
-    info = tmp_path / "bad-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1.0\n")
-    strategies = "broken = broken:X\ntext = bad:TEXT\nopen = bad:OPEN\nmargin = bad:TEXT\nleaves = leaving:X\n"
-    (info / "entry_points.txt").write_text(
-        f"[activelora.strategies]\n{strategies}[activelora.adapters]\ngone = bad:GONE\n"
-        "[activelora.label_sources]\ntext = bad:TEXT\n"
-    )
+    strategies = ["broken = broken:X", "text = bad:TEXT", "open = bad:OPEN", "margin = bad:TEXT", "leaves = leaving:X"]
+    others = {"adapters": ["gone = bad:GONE"], "label_sources": ["text = bad:TEXT"]}
+    declare_package(tmp_path, "bad", {"strategies": strategies, **others})
     (tmp_path / "broken.py").write_text("raise RuntimeError('no licence')\n")
     (tmp_path / "leaving.py").write_text("raise SystemExit(3)\n")
     (tmp_path / "bad.py").write_text(BAD)

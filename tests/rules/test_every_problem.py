@@ -10,6 +10,7 @@ import pytest
 from activelora.config.file import as_far_as_valid
 from activelora.errors import ProblemsError
 from activelora.rules.file import load_config, load_with_settings
+from tests.other_packages import declare_package
 
 ROOT = Path(__file__).parents[2]
 GOOD = """\
@@ -226,11 +227,7 @@ def said(tmp_path_factory):
     """Return what is said where another package brings a strategy with settings, and a kind that is none."""
     folder = tmp_path_factory.mktemp("other")
     (folder / "al_novel.py").write_text(dedent(PACKAGE))
-    info = folder / "al_novel-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: al_novel\nVersion: 1.0\n")
-    points = "[activelora.strategies]\nnovel = al_novel:NOVEL\n[activelora.kinds]\nodd = al_novel:KIND\n"
-    (info / "entry_points.txt").write_text(points)
+    declare_package(folder, "al_novel", {"strategies": ["novel = al_novel:NOVEL"], "kinds": ["odd = al_novel:KIND"]})
     (folder / "campaign.yaml").write_text(GOOD)
     asked = [
         "acquisition=3",

@@ -9,6 +9,7 @@ import pytest
 from activelora.config import AdapterConfig
 from activelora.errors import ConfigError
 from activelora.modeling.methods.registry import METHODS, get_method
+from tests.other_packages import declare_package
 
 BUILT_IN = sorted(METHODS)
 
@@ -31,10 +32,7 @@ def test_an_unknown_method_is_named_with_the_nearest():
 
 def test_another_package_s_method_is_found_by_its_entry_point(tmp_path):
     """In its own process: entry points belong to what is installed there."""
-    info = tmp_path / "another-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[activelora.adapters]\nmine = another:CARD\n")
+    declare_package(tmp_path, "another", {"adapters": ["mine = another:CARD"]})
     (tmp_path / "another.py").write_text(
         "from activelora.modeling.posterior import AdapterMethod\n"
         "CARD = AdapterMethod(name='mine', summary='my own', implementation='another:Mine')\n"
@@ -52,10 +50,7 @@ def test_another_package_s_method_is_found_by_its_entry_point(tmp_path):
 
 
 def test_another_package_s_method_has_settings_of_its_own(tmp_path):
-    info = tmp_path / "another-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[activelora.adapters]\nmine = another:CARD\n")
+    declare_package(tmp_path, "another", {"adapters": ["mine = another:CARD"]})
     (tmp_path / "another.py").write_text(OWN)
     result = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, env=with_path(tmp_path))
     assert result.returncode == 0, result.stderr
