@@ -142,8 +142,8 @@ def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[
 def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     """Return how a source's gold labels are used.
 
-    The oracle needs a label of every pool item, and rows without are left out. Another label source reads the pool's labels only to draw a holdout from
-    the items that have one; with a holdout given it never looks at them.
+    The oracle needs a label of every pool item, and rows without are left out. Another label source reads the pool's
+    labels only to draw a holdout from the items that have one; with a holdout given it never looks at them.
     """
     if name == "holdout":
         return "required"

@@ -159,16 +159,16 @@ def _name_of(names: tuple[str, ...], raw: object, numbers: LabelNumbers) -> obje
 
 
 @lru_cache(maxsize=64)
-def _known(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], dict[int, int]]:
+def _known(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], dict[int, int | None]]:
     """Return the labels by their names, by their plain names, and by the numbers that they are: each means one."""
     numbers = [whole_number(name) for name in names]
     plain = [_plain(name) for name in names]
     by_name = {name.strip().casefold(): index for index, name in enumerate(names)}
     by_plain = {name: index for index, name in enumerate(plain) if plain.count(name) == 1}
     by_number = {
-        number: index
+        number: index if numbers.count(number) == 1 else None
         for index, number in enumerate(numbers)
-        if number is not None and numbers.count(number) == 1
+        if number is not None
     }
     return by_name, by_plain, by_number
 
