@@ -52,11 +52,11 @@ class LabelReadings:
         """Yield what somebody should know who expects a label in every row.
 
         Args:
-            source: What was read, for the words.
+            source: The setting that names the source.
         """
-        marked = f"{self.num_no_label} of them -1, which stands for none" if self.num_no_label else ""
+        marked = f"rows whose label is -1, which stands for no label: {self.num_no_label}"
         if self.num_left_out:
-            words = "rows of the {} have no label and are left out, since the oracle has no answer to them"
-            yield f"{self.num_left_out} {words.format(source)}" + (f" ({marked})" if marked else "")
+            text = f"{source}: rows left out because the oracle has no label to give for them: {self.num_left_out}"
+            yield f"{text} ({marked})" if self.num_no_label else text
         elif self.num_no_label:
-            yield f"{self.num_no_label} rows of the {source} have the label -1, which stands for no label"
+            yield f"{source}: {marked}"
