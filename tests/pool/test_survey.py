@@ -200,5 +200,5 @@ def test_for_people_a_row_with_minus_one_has_no_label_yet(tmp_path, make_config,
 
 def test_a_campaign_s_file_says_for_which_kinds_numbers_are_places(make_config):
     for task in (CHOICE_TASK, {"kind": "yes_no", "prompt": "{text}"}):
-        with pytest.raises(ProblemsError, match=r"label_numbers: a .* task reads numbers by its own rules"):
+        with pytest.raises(ProblemsError, match=r"label_numbers`: a .* task reads numbers by its own rules"):
             make_config(task, label_numbers="zero_based")
