@@ -19,6 +19,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.names import NAMED, renamed, wrong_names
+from activelora.rules.outside import mlflow_names, s3_places
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
@@ -49,6 +50,8 @@ RULES: tuple[Rule, ...] = (
     labeling.adjudication,
     annotators,
     labeling.label_studio,
+    mlflow_names,
+    s3_places,
 )
 
 
