@@ -221,12 +221,13 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
         return
-    from activelora.modeling.base import check_here, load_skeleton, load_tokenizer
+    from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.lora import check_adapter
 
     if runs_here:
         check_here(config.model)
+    check_stored(config.model)
     check_adapter(load_skeleton(config.model), config.adapter)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
