@@ -227,8 +227,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
     if runs_here:
         check_here(config.model)
-    check_stored(config.model)
     check_adapter(load_skeleton(config.model), config.adapter)
+    check_stored(config.model)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
