@@ -81,7 +81,8 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, name = _resolve(config)
     skeleton = skeleton_of(source, config)
-    form = prequantized.form_of(skeleton.config, config)
+    stored = prequantized.stored_of(skeleton.config, config)
+    form = stored.form if stored else None
     if form is not None and not moves:
         raise _cannot_shard(config, form)
     check_weights(skeleton, source, config)
@@ -89,6 +90,9 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     if config.quantization != "none" or form is not None:
         quantization = _quantization(config, device, form)
         options |= {"device_map": {"": device}} | ({} if form else {"quantization_config": quantization})
+    elif stored is not None:
+        options["quantization_config"] = prequantized.as_plain_numbers(stored)
+        logger.info("the checkpoint's %s weights are read as plain numbers", stored.method)
     tokenizer = load_tokenizer(config)
     model = load_proven(source, config, options)
     if not prequantized.is_quantized(model) and moves:
@@ -126,7 +130,7 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     """
     source, _ = _resolve(config)
     model = skeleton_of(source, config)
-    prequantized.form_of(model.config, config)
+    prequantized.stored_of(model.config, config)
     decoder = model.get_decoder()
     if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
         raise not_adaptable(config, type(model).__name__)

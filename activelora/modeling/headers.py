@@ -74,6 +74,9 @@ def weight_files(folder: Path, named: str | None = None) -> list[Path]:
     Raises:
         ModelError: One of them is not there, or the index is none.
     """
+    if named is not None and Path(named).name != named:
+        problem = f"transformers_weights names {named!r}, and must name a file of the folder"
+        raise ModelError(problem, where=str(folder / "config.json"), remedy=_AGAIN)
     chosen = folder / (named or (WHOLE_FILE if (folder / WHOLE_FILE).is_file() else INDEX_FILE))
     if not chosen.is_file():
         raise _no_weights(folder, chosen if named else folder / WHOLE_FILE)

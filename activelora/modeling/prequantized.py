@@ -1,53 +1,100 @@
-"""Checkpoints that hold quantised weights: which of them run."""
+"""Checkpoints that hold quantised weights: which of them run, and as what."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from activelora.errors import ModelError
+from activelora.modeling.headers import TensorHeader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from transformers import PreTrainedConfig, PreTrainedModel
 
     from activelora.config import ModelConfig
-    from activelora.modeling.headers import TensorHeader
 
 Form = Literal["8bit", "4bit"]
 _OWN = "bitsandbytes"
-_STATES = (".absmax", ".nested_absmax", ".quant_map", ".nested_quant_map", ".weight_format", ".SCB")
-"""What bitsandbytes stores beside a weight."""
+_PLAIN = ("fp8", "mxfp4")
+"""Methods whose weights transformers can read as plain numbers, on any machine."""
+_BESIDE = (
+    ".absmax", ".nested_absmax", ".quant_map", ".nested_quant_map", ".weight_format", ".SCB",
+    "_scales", "_scale_inv", ".activation_scale", ".input_scale",
+)  # fmt: skip
+"""What is stored beside a quantised weight."""
 
 
-def form_of(settings: PreTrainedConfig, config: ModelConfig) -> Form | None:
-    """Return the form of a checkpoint's quantised weights, in ``model.quantization``'s words, or None.
+@dataclass(frozen=True)
+class Stored:
+    """How a checkpoint's weights are quantised.
+
+    Attributes:
+        method: transformers' name of the method.
+        form: How the model has them when it is loaded, in ``model.quantization``'s words; None as plain numbers.
+    """
+
+    method: str
+    form: Form | None
+
+
+def stored_of(settings: PreTrainedConfig, config: ModelConfig) -> Stored | None:
+    """Return how a checkpoint's weights are quantised, or None where they are not.
 
     Args:
         settings: The model's configuration.
         config: The model section.
 
     Raises:
-        ModelError: They are of a method that does not run here, or of another form than ``model.quantization``.
+        ModelError: The method does not run here, or does not go with ``model.quantization``.
     """
     declared = _declared(settings)
     if not declared:
         return None
     form: Form | None = "4bit" if declared.get("load_in_4bit") else "8bit" if declared.get("load_in_8bit") else None
     method = str(declared.get("quant_method") or (_OWN if form else "an unnamed method"))
-    if method != _OWN or form is None:
+    stored = Stored(method, form if method == _OWN else None)
+    if stored.form is None and method not in _PLAIN:
         raise ModelError(
             f"its weights are quantised by {method}, which is not supported",
             where=f"model.base: {config.base}",
             remedy="Use the checkpoint that is not quantised; model.quantization quantises it when it is loaded.",
         )
-    if config.quantization not in ("none", form):
+    if config.quantization not in ("none", stored.form):
+        allowed = f"{stored.form} or none" if stored.form else "none"
         raise ModelError(
-            f"the checkpoint's weights are in {form} already ({_OWN})",
+            f"the checkpoint's weights are quantised already ({stored.form or method})",
             where=f"model.quantization: {config.quantization}",
-            remedy=f"Set it to {form} or none, or use the checkpoint that is not quantised.",
+            remedy=f"Set it to {allowed}, or use the checkpoint that is not quantised.",
         )
-    return form
+    return stored
+
+
+def form_of(settings: PreTrainedConfig, config: ModelConfig) -> Form | None:
+    """Return in which form a loaded model has weights that its checkpoint quantised; None for plain numbers.
+
+    Args:
+        settings: The model's configuration.
+        config: The model section.
+
+    Raises:
+        ModelError: See :func:`stored_of`.
+    """
+    stored = stored_of(settings, config)
+    return stored.form if stored else None
+
+
+def as_plain_numbers(stored: Stored) -> Any:
+    """Return transformers' option by which quantised weights are loaded as plain numbers.
+
+    Args:
+        stored: How they are quantised: a method that is read so.
+    """
+    from transformers import FineGrainedFP8Config, Mxfp4Config
+
+    options: dict[str, Callable[..., Any]] = {"fp8": FineGrainedFP8Config, "mxfp4": Mxfp4Config}
+    return options[stored.method](dequantize=True)
 
 
 def is_quantized(model: PreTrainedModel) -> bool:
@@ -66,17 +113,40 @@ def unpacked(headers: Mapping[str, TensorHeader], own: Mapping[str, Any]) -> dic
         headers: What the files of a quantised checkpoint say.
         own: The model's tensors by name.
     """
-    from activelora.modeling.headers import TensorHeader
-
-    packed = {name.removesuffix(".absmax") for name in headers if name.endswith(".absmax")}
-    packed |= {f"{name.removesuffix('SCB')}weight" for name in headers if name.endswith(".SCB")}
+    packed = _packed(headers)
     found = {}
     for name, header in headers.items():
-        if name.endswith(_STATES) or ".quant_state." in name:
+        if _is_beside(name):
             continue
-        is_known = name in packed and name in own
-        found[name] = TensorHeader("F32", tuple(own[name].shape)) if is_known else header
+        plain = name.removesuffix("_blocks")
+        if name in packed and plain in own:
+            found[plain] = TensorHeader("F32", tuple(own[plain].shape))
+        else:
+            found[name] = TensorHeader("F32", header.shape) if header.dtype.startswith("F8") else header
     return found
+
+
+def num_values(headers: Mapping[str, TensorHeader]) -> int:
+    """Return the number of a model's values, of which quantisation may have packed two into a byte.
+
+    Args:
+        headers: What the files say of their tensors.
+    """
+    halves = {name for name in _packed(headers) if name.removesuffix("weight") + "SCB" not in headers}
+    sizes = ((name, math.prod(header.shape)) for name, header in headers.items() if not _is_beside(name))
+    return sum(2 * size if name in halves else size for name, size in sizes)
+
+
+def _packed(headers: Mapping[str, TensorHeader]) -> set[str]:
+    """Return the names of tensors whose shape is that of packed bytes."""
+    packed = {name.removesuffix(".absmax") for name in headers if name.endswith(".absmax")}
+    packed |= {f"{name.removesuffix('SCB')}weight" for name in headers if name.endswith(".SCB")}
+    blocks = {name for name in headers if name.endswith("_blocks")}
+    return packed | {name for name in blocks if f"{name.removesuffix('_blocks')}_scales" in headers}
+
+
+def _is_beside(name: str) -> bool:
+    return name.endswith(_BESIDE) or ".quant_state." in name
 
 
 def _declared(settings: PreTrainedConfig) -> dict[str, Any]:

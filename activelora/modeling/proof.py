@@ -32,7 +32,7 @@ def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -
         return
     named = getattr(skeleton.config, "transformers_weights", None)
     headers = read_headers(Path(source), named if isinstance(named, str) else None)
-    if prequantized.form_of(skeleton.config, config) is not None:
+    if prequantized.stored_of(skeleton.config, config) is not None:
         headers = prequantized.unpacked(headers, skeleton.state_dict())
     if found := compare(skeleton, headers):
         raise refusal(found, skeleton.config, place_of(config))

@@ -42,14 +42,15 @@ def model_size(folder: Path) -> ModelSize | None:
         ModelError: Weights are missing or damaged.
     """
     from activelora.modeling.headers import read_headers
+    from activelora.modeling.prequantized import num_values
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    headers = read_headers(folder, config.get("transformers_weights"))
+    named = config.get("transformers_weights")
+    headers = read_headers(folder, named if isinstance(named, str) else None)
     keys = ("num_hidden_layers", "hidden_size", "intermediate_size")
     if any(not isinstance(config.get(key), int) for key in keys):
         return None
-    num_parameters = sum(math.prod(header.shape) for header in headers.values())
-    return ModelSize(num_parameters, *(config[key] for key in keys))
+    return ModelSize(num_values(headers), *(config[key] for key in keys))
 
 
 def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *, dtype: str) -> int:

@@ -37,7 +37,9 @@ def change_weights(folder, change):
     from safetensors.torch import load_file, save_file
 
     file = folder / "model.safetensors"
-    save_file({name: value.clone() for name, value in change(load_file(file)).items()}, file, {"format": "pt"})
+    save_file(
+        {name: value.clone().contiguous() for name, value in change(load_file(file)).items()}, file, {"format": "pt"}
+    )
     return folder
 
 
