@@ -206,9 +206,20 @@ class TokenSamples:
 
 
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler of dropout masks that are the same for every item; quantised weights cannot be merged into."""
-    kind = MergedSamples if config.model.quantization == "none" else UnmergedSamples
+    """Return the sampler of dropout masks that are the same for every item; quantised weights cannot be merged into.
+
+    What counts is what the loaded layers are: they are quantised by the checkpoint too, not by the campaign alone.
+    """
+    kind = MergedSamples if all(map(_is_dense, lora_layers(adapted).values())) else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
+
+
+_DENSE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+def _is_dense(layer: LoraLayer) -> bool:
+    weight: Any = layer.get_base_layer().weight
+    return weight.dtype in _DENSE
 
 
 class _FixedMask(nn.Module):

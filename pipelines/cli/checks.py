@@ -14,6 +14,8 @@ from activelora.notices import WEBHOOK_VARIABLE
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from activelora.modeling.encoding import Encoder
     from activelora.pool.inspect import DataSummary
 
@@ -230,13 +232,16 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
         return
-    from activelora.modeling.base import check_here, load_skeleton, load_tokenizer
+    from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.lora import check_adapter
 
     if runs_here:
         check_here(config.model)
-    check_adapter(load_skeleton(config.model), config.adapter)
+    skeleton = load_skeleton(config.model)
+    check_adapter(skeleton, config.adapter)
+    check_stored(config.model)
+    config = _as_stored(config, skeleton, findings)
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
@@ -246,6 +251,31 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         fact += f", and {encoder.num_label_tokens} more for all answers together"
     findings.facts.append(("model", fact))
     _estimate_memory(config, num_tokens + own_tokens, findings)
+
+
+def _as_stored(config: CampaignConfig, skeleton: PreTrainedModel, findings: Findings) -> CampaignConfig:
+    """Return the settings with the form that a checkpoint's weights have: what does not go with it is refused.
+
+    Raises:
+        ProblemsError: Settings do not go with weights that are quantised.
+    """
+    from activelora.modeling.prequantized import stored_of
+    from activelora.rules.checks import conflicts
+
+    stored = stored_of(skeleton.config, config.model)
+    if stored is None:
+        return config
+    as_what = f"in {stored.form}" if stored.form else "read as plain numbers"
+    findings.facts.append(("weights", f"quantised in the checkpoint ({stored.method}), {as_what}"))
+    if stored.form is None or config.model.quantization == stored.form:
+        return config
+    seen = config.model_copy(update={"model": config.model.model_copy(update={"quantization": stored.form})})
+    known = conflicts(config)
+    remedy = "Set it otherwise, or use the checkpoint that is not quantised."
+    found = [ConfigError(one.problem, remedy=remedy, key=one.key) for one in conflicts(seen) if one not in known]
+    if found:
+        raise ProblemsError([*found])
+    return seen
 
 
 def _check_published(uri: str) -> None:

@@ -1,0 +1,74 @@
+"""Loading that proves itself: what differs between weights and model is an error, before and after they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from activelora.modeling import prequantized
+from activelora.modeling.causes import refusal
+from activelora.modeling.headers import read_headers
+from activelora.modeling.skeletons import cannot_load, place_of
+from activelora.modeling.weights_check import Differences, collected_reports, compare, differences
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from activelora.config import ModelConfig
+
+
+def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -> None:
+    """Compare a folder's weights with the model, by their headers alone. A hub id's are compared when they are loaded.
+
+    Args:
+        skeleton: The model without weights.
+        source: Folder or hub id.
+        config: The model section.
+
+    Raises:
+        ModelError: Files are missing or damaged, or the weights are not the model's own.
+    """
+    if not Path(source).is_dir():
+        return
+    named = getattr(skeleton.config, "transformers_weights", None)
+    headers = read_headers(Path(source), named if isinstance(named, str) else None)
+    if prequantized.stored_of(skeleton.config, config) is not None:
+        headers = prequantized.unpacked(headers, skeleton.state_dict())
+    if found := compare(skeleton, headers):
+        raise refusal(found, skeleton.config, place_of(config))
+
+
+def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """Load a model, all of whose parameters are from its files.
+
+    Args:
+        source: Folder or hub id.
+        config: The model section.
+        options: Further options of transformers.
+
+    Raises:
+        ModelError: It cannot be loaded, or its weights are not its own.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    fixed = {"use_safetensors": True, "trust_remote_code": False, "revision": config.revision}
+    with collected_reports() as reports:
+        try:
+            # Shapes that differ are reported like all else, and refused below.
+            model, info = AutoModelForCausalLM.from_pretrained(
+                source, ignore_mismatched_sizes=True, output_loading_info=True, **fixed, **options
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, SafetensorError) as error:
+            if unconverted := reports.unconverted():
+                settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+                found = Differences(frozenset(), unconverted=unconverted)
+                raise refusal(found, settings, place_of(config)) from error
+            raise cannot_load(config, error) from error
+    if found := differences(model, info):
+        raise refusal(found, model.config, place_of(config))
+    loaded: PreTrainedModel = model
+    return loaded
