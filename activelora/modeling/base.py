@@ -14,6 +14,7 @@ from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin
 from activelora.modeling.locating import fetched, local_folder
+from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +51,8 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     source, _ = _resolve(config)
     try:
         return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _cannot_load(config, error) from error
+    except Exception as error:
+        raise _cannot_load_tokenizer(config, error) from error
 
 
 @lru_cache(maxsize=1)
@@ -88,6 +89,7 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
         model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise _cannot_load(config, error) from error
+    check_vocabulary(tokenizer, model)
     if config.quantization == "none" and moves:
         model.to(device)
     model.requires_grad_(False)
@@ -171,6 +173,12 @@ _BASE_REMEDY = (
 def _cannot_load(config: ModelConfig, error: Exception) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(f"cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+
+
+def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
+    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=remedy)
 
 
 def _not_adaptable(config: ModelConfig, kind: str) -> ModelError:

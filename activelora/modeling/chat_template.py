@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import string
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,7 +51,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._template = self._prepared(day)
         self._takes_parts, self._options = self._form()
-        self.strips = f"\n {_PROBE}" not in self._render(f"\n {_PROBE}")
+        self.strips = f"\n {_PROBE}" not in self.wrap(f"\n {_PROBE}").text
         if self._render(_PROBE) != self._render(_PROBE):
             raise _refused("writes something else each time it is applied")
 
@@ -117,18 +117,19 @@ class ChatTemplate:
             raise _refused(f"cannot be found: {_reason(error)}") from None
         if not isinstance(template, str):
             raise _refused("is no text")
-        return f"{_clock(day)}\n{template}" if _CLOCK in template else template
+        return f"{_clock(template, day)}\n{template}" if _CLOCK in template else template
 
 
-def _clock(day: date) -> str:
-    """Return the template's clock that always shows one day, as a macro of Jinja.
+def _clock(template: str, day: date) -> str:
+    """Return a template's clock that always shows one day, as a macro of Jinja.
 
-    Templates are rendered in a sandbox that lets no function in: every code of ``strftime`` is replaced by its value.
+    Templates are rendered in a sandbox that lets no function in: the codes of ``strftime`` that stand in the template
+    are each replaced by their value.
     """
     moment = datetime.combine(day, time())
-    codes = [f"%{flag}{letter}" for letter in string.ascii_letters for flag in ("-", "")]
-    values = {code: moment.strftime(code) for code in codes}
-    pairs = [("%%", "\0"), *((code, value) for code, value in values.items() if value != code), ("\0", "%")]
+    codes = sorted(set(re.findall(r"%-?[a-zA-Z]", template)), key=len, reverse=True)
+    values = {code: value for code in codes if (value := moment.strftime(code)) != code}
+    pairs = [("%%", "\0"), *values.items(), ("\0", "%")]
     replaced = "".join(f" | replace({json.dumps(code)}, {json.dumps(value)})" for code, value in pairs)
     return f"{{% macro {_CLOCK}(format) %}}{{{{ format{replaced} }}}}{{% endmacro %}}"
 

@@ -34,19 +34,19 @@ class SpecialTokens:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, *, as_text: bool, own_text: str = "") -> None:
         self._tokenizer = tokenizer
         self._own_text = own_text
-        found = special_strings(tokenizer) if as_text else media_strings(tokenizer)
-        longest_first = sorted(found, key=lambda one: (-len(one), one))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if found else None
-        self._ids = frozenset(int(one) for one in tokenizer.convert_tokens_to_ids(longest_first))
+        every = special_strings(tokenizer) | media_strings(tokenizer)
+        chosen = sorted(every if as_text else media_strings(tokenizer))
+        self._every, self._chosen = _any_of(every), _any_of(chosen)
+        self._ids = frozenset(int(one) for one in tokenizer.convert_tokens_to_ids(chosen))
         self._ids -= {getattr(tokenizer, "unk_token_id", None)}
 
-    def holds(self, item: Item) -> bool:
-        """Tell whether a text of an item holds a special token's string that becomes text."""
-        return any(map(self._found_in, _texts(item)))
+    def are_spelled_in(self, item: Item) -> bool:
+        """Tell whether a text of an item spells out a special token, whatever comes of it."""
+        return any(self._every.search(text) for text in _texts(item))
 
     def mark(self, item: Item) -> tuple[Item, Marks]:
         """Return the item with characters in place of special tokens' strings, and what each stands for."""
-        if not self.holds(item):
+        if not any(self._chosen.search(text) for text in _texts(item)):
             return item, NO_MARKS
         marks = self._marks(list(_texts(item)))
         fields = {name: _marked(text, marks) for name, text in item.fields.items()}
@@ -54,7 +54,7 @@ class SpecialTokens:
 
     def mark_text(self, text: str) -> tuple[str, Marks]:
         """Return a text of a user with characters in place of special tokens' strings, and what each stands for."""
-        if not self._found_in(text):
+        if not self._chosen.search(text):
             return text, NO_MARKS
         marks = self._marks([text])
         return _marked(text, marks), marks
@@ -77,16 +77,13 @@ class SpecialTokens:
 
     def _in_pieces(self, plain: str, spans: list[tuple[int, int]], adds_special_tokens: bool) -> list[int]:
         """Encode without a tokenizer that says where its tokens come from."""
-        ids: list[int] = []
-        end = 0
-        for first, last in spans:
-            if plain[end:first] or (adds_special_tokens and not end):
-                ids += self._tokenizer(plain[end:first], add_special_tokens=adds_special_tokens and not end)[
-                    "input_ids"
-                ]
-            ids += self._as_text(plain[first:last])
-            end = last
-        return ids + list(self._tokenizer(plain[end:], add_special_tokens=False)["input_ids"])
+        first = plain[: spans[0][0]]
+        ids = list(self._tokenizer(first, add_special_tokens=adds_special_tokens)["input_ids"])
+        ends = [*(begin for begin, _ in spans[1:]), len(plain)]
+        for (begin, end), next_begin in zip(spans, ends, strict=True):
+            ids += self._as_text(plain[begin:end])
+            ids += self._tokenizer(plain[end:next_begin], add_special_tokens=False)["input_ids"]
+        return ids
 
     def _as_text(self, text: str) -> list[int]:
         options = {"add_special_tokens": False, "split_special_tokens": True}
@@ -97,14 +94,9 @@ class SpecialTokens:
         ids = [token for character in text for token in self._tokenizer(character, **options)["input_ids"]]
         return [token for token in ids if token not in self._ids]
 
-    def _found_in(self, text: str) -> bool:
-        return self._pattern is not None and self._pattern.search(text) is not None
-
     def _marks(self, texts: list[str]) -> Marks:
-        assert self._pattern is not None, "callers found one"  # noqa: S101
-        joined = "\n".join(texts)
-        found = sorted(set(self._pattern.findall(joined)), key=lambda one: (-len(one), one))
-        taken = {*joined, *self._own_text}
+        found = sorted({one for text in texts for one in self._chosen.findall(text)})
+        taken = set().union(self._own_text, *texts)
         free = (chr(code) for code in _PRIVATE if chr(code) not in taken)
         return dict(zip(free, found, strict=False))
 
@@ -126,10 +118,15 @@ def _texts(item: Item) -> Iterator[str]:
     yield from item.choices
 
 
+def _any_of(strings: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds any of these, the longest first; none finds nothing."""
+    longest_first = sorted(strings, key=lambda one: (-len(one), one))
+    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+
 def _marked(text: str, marks: Marks) -> str:
     standing = {one: mark for mark, one in marks.items()}
-    pattern = "|".join(map(re.escape, standing))
-    return re.sub(pattern, lambda match: standing[match.group()], text)
+    return _any_of(standing).sub(lambda match: standing[match.group()], text)
 
 
 def _restored(text: str, marks: Marks) -> tuple[str, list[tuple[int, int]]]:

@@ -31,8 +31,8 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel)
         return
     shown = ", ".join(f"{token!r} ({id_})" for id_, token in beyond[:3]) + (", ..." if len(beyond) > 3 else "")
     raise ModelError(
-        f"the tokenizer has token ids up to {beyond[-1][0]} and the model's embeddings have {num_rows} rows, for ids up "
-        f"to {num_rows - 1}; without a row: {shown}",
+        f"the tokenizer has token ids up to {beyond[-1][0]}, and the model's embeddings have {num_rows} rows, for ids "
+        f"up to {num_rows - 1}; without a row: {shown}",
         where="model.base",
         remedy="Give the model rows for them and save it (model.resize_token_embeddings(len(tokenizer))), or take the "
         "added tokens out of the tokenizer.",
