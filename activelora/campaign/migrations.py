@@ -52,6 +52,8 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         # Reasons were shown; beside gold questions the code of that time hid them too, or was told apart by them.
         "labeling.show_reasons": True,
         "adapter.laplace.prior_from": "evidence",
+        # What an item's text spelled out was the model's own token.
+        "task.special_tokens_in_text": "special",
         # TypiClust and ProbCover looked at every item.
         "acquisition.typiclust.sample": 1_000_000_000,
         "acquisition.probcover.sample": 1_000_000_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -53,6 +54,15 @@ class TaskConfig(Section):
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
     often add 30 tokens to every item."""
+    chat_date: date = date(2024, 7, 26)
+    """What a chat template that writes today's date is told. Fixed, so that a prompt is the same tomorrow and on every
+    machine."""
+    special_tokens_in_text: Literal["text", "special"] = "text"
+    """Special tokens that an item's text spells out, such as `<|im_end|>` or `</s>`. `text`: they are letters like any
+    others. `special`: they act as the model's own, so that a text can end the user's message. Those of the
+    chat template and of `prompt` itself are always special."""
+    allow_label_in_prompt: bool = False
+    """Whether `prompt` may name the column of gold labels (`data.columns.label`), which gives the answer away."""
     label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
     """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
     `cold_start` does so in round 0 only. Used for classification, yes/no and multiple choice by letters."""

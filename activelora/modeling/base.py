@@ -15,7 +15,8 @@ from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
 from activelora.modeling.locating import fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, cannot_load, not_adaptable, place_of, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, not_adaptable, place_of, skeleton_of
+from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -52,8 +53,8 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     source, _ = _resolve(config)
     try:
         return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-    except Exception as error:  # a broken tokenizer.json makes the tokenizers' library raise anything
-        raise cannot_load(config, error) from error
+    except Exception as error:
+        raise _cannot_load_tokenizer(config, error) from error
 
 
 @lru_cache(maxsize=1)
@@ -95,6 +96,7 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
         logger.info("the checkpoint's %s weights are read as plain numbers", stored.method)
     tokenizer = load_tokenizer(config)
     model = load_proven(source, config, options)
+    check_vocabulary(tokenizer, model)
     if not prequantized.is_quantized(model) and moves:
         model.to(device)
     model.requires_grad_(False)
@@ -176,6 +178,12 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
 def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
     remedy = "Set resources.train.parallel to ddp, or use the checkpoint that is not quantised."
     return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=place_of(config), remedy=remedy)
+
+
+def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
+    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=remedy)
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:

@@ -6,7 +6,8 @@ Every source is read once for its ids and labels (:mod:`activelora.pool.census`)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Set
+import contextlib
+from collections.abc import Collection, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -139,6 +140,23 @@ def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[
         )
 
 
+def first_items(config: CampaignConfig, task: Task, num_items: int) -> list[Item]:
+    """Return the first items of the pool's source, as many as are asked for or there are; none twice.
+
+    Args:
+        config: The campaign's settings.
+        task: Its task.
+        num_items: How many.
+    """
+    found: dict[str, Item] = {}
+    with contextlib.closing(_rows(config, task, "pool", "ignored", Problems())) as rows:
+        for item, _, _ in rows:
+            found.setdefault(item.item_id, item)
+            if len(found) == num_items:
+                break
+    return list(found.values())
+
+
 def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     """Return how a source's gold labels are used.
 
@@ -165,7 +183,7 @@ def _rows(
     labels: LabelUse,
     problems: Problems,
     readings: LabelReadings | None = None,
-) -> Iterator[tuple[Item, Label | None, Row]]:
+) -> Generator[tuple[Item, Label | None, Row]]:
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems, readings)
     wanted = wanted_columns(task, columns, labels)

@@ -235,14 +235,18 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.lora import check_adapter
+    from activelora.modeling.vocabulary import check_vocabulary
+    from activelora.pool.survey import first_items
+    from pipelines.cli.prompt_checks import NUM_EXAMINED, look_at_prompts
 
     if runs_here:
         check_here(config.model)
-    skeleton = load_skeleton(config.model)
+    skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
     check_adapter(skeleton, config.adapter)
     check_stored(config.model)
+    check_vocabulary(tokenizer, skeleton)
     config = _as_stored(config, skeleton, findings)
-    encoder = Encoder(load_tokenizer(config.model), config.task)
+    encoder = Encoder(tokenizer, config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
     apart = "" if encoder.task.kind.writes else "its tokens tell the answers apart; "
@@ -250,6 +254,10 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     if encoder.num_label_tokens:
         fact += f", and {encoder.num_label_tokens} more for all answers together"
     findings.facts.append(("model", fact))
+    items = [] if findings.data is None else first_items(config, encoder.task, NUM_EXAMINED)
+    facts, warnings = look_at_prompts(config.task, encoder, skeleton, items, num_answer_tokens=own_tokens)
+    findings.facts += facts
+    findings.warnings += warnings
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 
