@@ -1,0 +1,1 @@
+"""What files hold, whatever format and tool they are from."""
