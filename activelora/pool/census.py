@@ -14,8 +14,10 @@ from typing import Any
 from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
 from activelora.pool.formats import Row
+from activelora.pool.label_readings import LabelReadings
 from activelora.pool.problems import Problems
 from activelora.tasks.task import Task
+from activelora.tasks.written import LabelNumbers
 
 
 class Census:
@@ -27,14 +29,23 @@ class Census:
         num_rounded: Rows whose label was rounded to a step of the task's grid.
         longest_chars: Length of the longest item: its fields and choices.
         sample: The first item.
+        readings: How labels were read.
 
     Args:
         task: Names the labels.
         problems: Takes what is wrong.
         drops_contradictions: Leave out an item whose rows carry different labels; else that is a problem.
+        label_numbers: What numbers mean as labels.
     """
 
-    def __init__(self, task: Task, problems: Problems, drops_contradictions: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        problems: Problems,
+        drops_contradictions: bool = False,
+        label_numbers: LabelNumbers = None,
+    ) -> None:
+        self.readings = LabelReadings(task, label_numbers)
         self._task = task
         self._problems = problems
         self._drops_contradictions = drops_contradictions

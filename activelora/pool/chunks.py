@@ -29,6 +29,7 @@ from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.formats import MAX_LINE_BYTES, READERS, Row, read_jsonl
+from activelora.pool.label_readings import LabelReadings
 from activelora.pool.problems import Problems
 from activelora.tasks.task import Task
 
@@ -85,6 +86,7 @@ class ChunkReader:
         labels: How gold labels are used.
         problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
+        readings: Says what numbers mean as labels, and counts what was read.
     """
 
     def __init__(
@@ -94,13 +96,15 @@ class ChunkReader:
         labels: LabelUse,
         problems: Problems,
         chunk_bytes: int = CHUNK_BYTES,
+        readings: LabelReadings | None = None,
     ) -> None:
         self._columns = columns
         self._names = task.columns
         self._use = labels
         self._problems = problems
         self._chunk_bytes = chunk_bytes
-        self._parser = RowParser(task, columns, labels, problems)
+        self._readings = readings or LabelReadings(task)
+        self._parser = RowParser(task, columns, labels, problems, self._readings)
         self._wanted = wanted_columns(task, columns, labels)
         self._label = columns.label if labels != "ignored" else None
         self._texts = list(dict.fromkeys([*self._names, *([columns.id] if columns.id else [])]))
@@ -182,7 +186,7 @@ class ChunkReader:
 
     def _labels(self, table: pa.Table) -> NDArray[np.int64]:
         if self._label is None or self._label not in table.column_names:
-            if self._use == "required":
+            if self._use != "optional":
                 raise OddRowsError
             return np.full(table.num_rows, -1, dtype=np.int64)
         column = table[self._label].combine_chunks()
@@ -194,7 +198,14 @@ class ChunkReader:
         known = [self._known_label(raw) for raw in encoded.dictionary.to_pylist()]
         missing = self._known_label(None) if column.null_count else None
         numbers = np.array([-1 if label is None else label for label in (*known, missing)], dtype=np.int64)
-        return np.asarray(numbers[encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)])
+        indices_R = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        labels_R = np.asarray(numbers[indices_R])
+        if self._use == "or_left_out" and (labels_R < 0).any():
+            raise OddRowsError  # a row to leave out
+        counts = np.bincount(indices_R, minlength=len(known) + 1).tolist()
+        for raw, label, count in zip(encoded.dictionary.to_pylist(), known, counts, strict=False):
+            self._readings.add(raw, is_label=label is not None, count=count)
+        return labels_R
 
     def _known_label(self, raw: Any) -> Label | None:
         if raw not in self._known:

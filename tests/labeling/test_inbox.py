@@ -119,7 +119,17 @@ BAD_LINES = {
         1,
         "no text, number or list of texts but dict",
     ),
-    "label out of range": ("bad.jsonl", lambda i: jsonl(one_answer(i, 3)), 1, "'3' is not a label"),
+    "label's number": (
+        "bad.csv",
+        lambda i: f"item_id,label\n{i},2\n",
+        2,
+        "`2` is a number: from 0 it is `number`, from 1 `human`; write the label's name",
+    ),
+    "number beside a gap": ("bad.csv", lambda i: f"item_id,label\n{i},1.0\n", 2, "`1` is a number: from 0 it is"),
+    "number in json": ("bad.jsonl", lambda i: jsonl(one_answer(i, 0)), 1, "from 0 it is `entity`, from 1 no label"),
+    "label out of range": ("bad.jsonl", lambda i: jsonl(one_answer(i, 4)), 1, "'4' is not a label"),
+    "mark for no label": ("bad.jsonl", lambda i: jsonl(one_answer(i, -1)), 1, "-1 stands for no label: leave the cell"),
+    "an end that no label has": ("bad.csv", lambda i: f"item_id,label\n{i},human.\n", 2, "'human.' is not a label"),
     "item_id is a number": ("bad.jsonl", lambda i: jsonl(one_answer(17, "human")), 1, "has a label and no item_id"),
     "json nested deeply": ("bad.jsonl", lambda i: "[" * 200_000 + "\n", 1, "is not JSON that can be read"),
     "json number too long": (
@@ -205,12 +215,12 @@ ALL_FINE = {
     "missing last cells": lambda i: f"item_id,label,annotator,note\n{i},human,ann\n",
     "empty cells beyond the header": lambda i: f"item_id,label,annotator\n{i},human,ann,,\n",
     "label in capitals": lambda i: csv_of((i, "HUMAN", "ann")),
-    "label's number": lambda i: csv_of((i, "1", "ann")),
-    "number beside a gap": lambda i: csv_of((i, "1.0", "ann")),
+    "label in quotes": lambda i: csv_of((i, '"""human"""', "ann")),
+    "label in curly quotes and blanks": lambda i: csv_of((i, " “ Human ”\u00a0", "ann")),
     "with a time": lambda i: csv_of((i, "human", "ann", "2026-01-31T09:30:00+02:00"), header=HEADER),
     "jsonl": lambda i: jsonl(one_answer(i, "human", annotator="ann")),
-    "jsonl number": lambda i: jsonl(one_answer(i, 1.0, annotator="ann"), "", one_answer(i, None)),
-    "jsonl nan is no label": lambda i: jsonl('{"item_id": "x", "label": NaN}', one_answer(i, 1, annotator="ann")),
+    "jsonl without a label": lambda i: jsonl(one_answer(i, "human", annotator="ann"), "", one_answer(i, None)),
+    "jsonl nan is no label": lambda i: jsonl('{"item_id": "x", "label": NaN}', one_answer(i, "human", annotator="ann")),
 }
 HEADER = "item_id,label,annotator,labeled_at"
 
@@ -298,3 +308,32 @@ def test_an_item_whose_answers_are_all_bad_is_invalid(campaign):
     put(campaign, "a.csv", csv_of((ids[0], "humn", "ann"), (ids[1], "humn", "ann"), (ids[1], "human", "bob")))
     states = collect(campaign).states
     assert (states[ids[0]], states[ids[1]], states[ids[2]]) == ("invalid", "labeled", "waiting")
+
+
+NUMBERED = {
+    "from 0": ("zero_based", LABELS, {"0": "entity", "2": "number", "1.0": "human", "human": "human"}),
+    "from 1": ("one_based", LABELS, {"1": "entity", "3": "number", "2.0": "human", "Human": "human"}),
+    "names that are numbers": (None, ("0", "1", "2"), {"0": "0", "1.0": "1", "2": "2"}),
+    "numbers are names first": ("zero_based", ("1", "2", "3"), {"1": "1", "3.0": "3"}),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERED)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_numbers_are_read_as_the_campaign_says(case, kind, tmp_path):
+    numbers, names, written = NUMBERED[case]
+    rows = [{"text": f"question {number}?", "label": names[number % 3]} for number in range(30)]
+    (tmp_path / "held.jsonl").write_text(jsonl(*({**row, "text": row["text"] + "!"} for row in rows)))
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "held.jsonl"}}
+    task = {"prompt": "{text}", "labels": names}
+    campaign = make_campaign(tmp_path, task=task, rows=rows, data={**data, "label_numbers": numbers})
+    answers = dict(zip(select(campaign), written, strict=False))
+    if kind == "csv":
+        put(campaign, "a.csv", csv_of(*[(item_id, label, "ann") for item_id, label in answers.items()]))
+    else:
+        values = {item_id: float(label) if label[-2:] == ".0" else label for item_id, label in answers.items()}
+        put(campaign, "a.jsonl", jsonl(*[one_answer(item_id, value) for item_id, value in values.items()]))
+    collected = collect(campaign)
+    assert collected.rejected == []
+    found = {record["item_id"]: names[record["label"]] for record in collected.records}
+    assert found == {item_id: written[label] for item_id, label in answers.items()}

@@ -1,0 +1,62 @@
+"""How the labels of a source were read, where that is not plain: told by ``activelora check``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from activelora.tasks.task import Task
+from activelora.tasks.written import LabelNumbers, is_no_label, label_of_number, numbers_read
+
+
+@dataclass
+class LabelReadings:
+    """What was counted while a source was read.
+
+    Attributes:
+        task: Knows the labels.
+        label_numbers: The campaign's ``data.label_numbers``.
+        numbers: Rows by the number that stood for a label; of sets of labels, one row may have several.
+        num_no_label: Rows whose label is -1, which is none.
+        num_left_out: Rows that were left out for want of a label, those with -1 among them.
+    """
+
+    task: Task
+    label_numbers: LabelNumbers = None
+    numbers: Counter[int] = field(default_factory=Counter)
+    num_no_label: int = 0
+    num_left_out: int = 0
+
+    def add(self, raw: object, *, is_label: bool, count: int = 1) -> None:
+        """Take in a cell that was read.
+
+        Args:
+            raw: What it holds.
+            is_label: Whether that is a label.
+            count: Rows that hold the same.
+        """
+        if not is_label:
+            self.num_no_label += count * is_no_label(self.task, raw)
+        elif self.label_numbers is not None:
+            for number in numbers_read(self.task, raw, self.label_numbers):
+                self.numbers[number] += count
+
+    def by_name(self) -> Iterator[tuple[str, int]]:
+        """Yield `number = label` and in how many rows it was read so, by number."""
+        for number in sorted(self.numbers):
+            name = label_of_number(tuple(self.task.label_names), number, self.label_numbers)
+            yield f"{number} = {name}", self.numbers[number]
+
+    def warnings(self, source: str) -> Iterator[str]:
+        """Yield what somebody should know who expects a label in every row.
+
+        Args:
+            source: What was read, for the words.
+        """
+        marked = f"{self.num_no_label} of them -1, which stands for none" if self.num_no_label else ""
+        if self.num_left_out:
+            words = "rows of the {} have no label and are left out, since the oracle has no answer to them"
+            yield f"{self.num_left_out} {words.format(source)}" + (f" ({marked})" if marked else "")
+        elif self.num_no_label:
+            yield f"{self.num_no_label} rows of the {source} have the label -1, which stands for no label"
