@@ -219,6 +219,8 @@ class ChunkReader:
         """Yield rows that the slow path reads, some at a time."""
         usable = (parsed for row in rows if (parsed := self._parser.parse(row)))
         while items := list(islice(usable, BATCH_ROWS)):
+            if any(isinstance(label, tuple) for _, label in items):
+                raise OddRowsError  # a labelling tool's export
             fields = {name: pa.array([item.fields[name] for item, _ in items], pa.string()) for name in self._names}
             labels = np.array([-1 if label is None else label for _, label in items], dtype=np.int64)
             source_ids = pa.array([item.source_id for item, _ in items], pa.string()) if self._columns.id else None

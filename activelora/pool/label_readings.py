@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from activelora.formats.exports.export import Export, passed_in_words
 from activelora.tasks.task import Task
 from activelora.tasks.written import LabelNumbers, is_no_label, label_of_number, numbers_read
 
@@ -20,6 +21,9 @@ class LabelReadings:
         numbers: Rows by the number that stood for a label; of sets of labels, one row may have several.
         num_no_label: Rows whose label is -1, which is none.
         num_left_out: Rows that were left out for want of a label, those with -1 among them.
+        passed: What annotators did that is no label, by tool and why.
+        remarks: What is to be said of exports.
+        num_disputed: Items whose annotators disagree, and that have no label therefore.
     """
 
     task: Task
@@ -27,6 +31,9 @@ class LabelReadings:
     numbers: Counter[int] = field(default_factory=Counter)
     num_no_label: int = 0
     num_left_out: int = 0
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
+    num_disputed: int = 0
 
     def add(self, raw: object, *, is_label: bool, count: int = 1) -> None:
         """Take in a cell that was read.
@@ -42,6 +49,11 @@ class LabelReadings:
             for number in numbers_read(self.task, raw, self.label_numbers):
                 self.numbers[number] += count
 
+    def add_export(self, export: Export) -> None:
+        """Take in a row of a labelling tool's export."""
+        self.passed.update((export.tool, reason) for reason in export.passed)
+        self.remarks.update(export.remarks)
+
     def by_name(self) -> Iterator[tuple[str, int]]:
         """Yield `number = label` and in how many rows it was read so, by number."""
         for number in sorted(self.numbers):
@@ -56,7 +68,12 @@ class LabelReadings:
         """
         marked = f"{self.num_no_label} of them -1, which stands for none" if self.num_no_label else ""
         if self.num_left_out:
-            words = "rows of the {} have no label and are left out, since the oracle has no answer to them"
-            yield f"{self.num_left_out} {words.format(source)}" + (f" ({marked})" if marked else "")
+            why = ", since the oracle has no answer to them" if source == "pool" else ""
+            left_out = f"{self.num_left_out} rows of the {source} have no label and are left out{why}"
+            yield left_out + (f" ({marked})" if marked else "")
         elif self.num_no_label:
             yield f"{self.num_no_label} rows of the {source} have the label -1, which stands for no label"
+        for words in (*passed_in_words(self.passed), *(f"{count} {text}" for text, count in self.remarks.items())):
+            yield f"{source}: {words}"
+        if self.num_disputed:
+            yield f"{self.num_disputed} items of the {source} whose annotators disagree carry no label"

@@ -16,7 +16,7 @@ from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
-from activelora.pool.content import LabelUse, RowParser, wanted_columns
+from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
 from activelora.pool.formats import Row
 from activelora.pool.label_readings import LabelReadings
 from activelora.pool.problems import Problems
@@ -165,7 +165,7 @@ def _rows(
     labels: LabelUse,
     problems: Problems,
     readings: LabelReadings | None = None,
-) -> Iterator[tuple[Item, Label | None, Row]]:
+) -> Iterator[tuple[Item, Label | Votes | None, Row]]:
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems, readings)
     wanted = wanted_columns(task, columns, labels)
@@ -194,12 +194,13 @@ def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Prob
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
-            if label is not None and task.is_rounded(row.values.get(column or "")):
+            if isinstance(label, int | str) and task.is_rounded(row.values.get(column or "")):
                 census.num_rounded += 1
     except ProblemsError:
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
         problems.add(error)
+    census.settle(needs_label=label_use(config, name) in ("required", "or_left_out"))
     return census
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,19 @@ class Export:
             self.passed.append(EMPTY)
         else:
             self.annotations.append(Annotation(label, person(annotator), moment(time)))
+
+
+def passed_in_words(passed: Mapping[tuple[str, str], int]) -> Iterator[str]:
+    """Yield a line a tool that says how much is no label, and why.
+
+    Args:
+        passed: Tool and reason to a count.
+    """
+    for tool in dict.fromkeys(tool for tool, _ in passed):
+        counts = {reason: count for (one, reason), count in passed.items() if one == tool}
+        shown = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+        num, of_tool = sum(counts.values()), f" of {tool}" * bool(tool)
+        yield f"{num} annotation{'s' * (num > 1)}{of_tool} {'are no labels' if num > 1 else 'is no label'}: {shown}"
 
 
 def spans(tool: str, what: str) -> DataError:
