@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from activelora.labeling import rows as csv_reader
+from activelora.formats.limits import MAX_BROKEN_ROWS, MAX_TEXT_BYTES
 from activelora.labeling.inbox import MAX_FILE_BYTES
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
@@ -33,20 +33,15 @@ def one_answer(item_id, label, **more):
 
 
 WHOLE_FILE = {
-    "other kind": ("labels.xlsx", lambda ids: b"PK\x03\x04", "is neither .csv nor .jsonl"),
-    "no ending": ("README", lambda ids: "hello", "is neither .csv nor .jsonl"),
+    "other kind": ("labels.docx", lambda ids: b"PK\x03\x04", "is none of .jsonl, .ndjson, .json, .csv, .tsv"),
+    "no ending": ("README", lambda ids: "hello", "is none of .jsonl"),
+    "no workbook": ("labels.xlsx", lambda ids: b"PK\x03\x04", "is a zip archive, expected a table"),
     "empty": ("bad.csv", lambda ids: "", "is empty"),
     "only a mark": ("bad.csv", lambda ids: b"\xef\xbb\xbf\r\n", "is empty"),
-    "latin-1": (
-        "bad.csv",
-        lambda ids: f"item_id,label,note\n{ids[2]},human,café\n".encode("latin-1"),
-        "is not UTF-8 text (byte 50, line 2)",
-    ),
-    "utf-16": ("bad.csv", lambda ids: good_csv(ids).encode("utf-16"), "is not UTF-8 text"),
-    "binary": ("bad.jsonl", lambda ids: bytes(range(256)), "is not UTF-8 text"),
     "no item_id": ("bad.csv", lambda ids: "id,label\nx,human\n", "has no column `item_id`; it has: id, label"),
     "no label": ("bad.csv", lambda ids: f"item_id,answer\n{ids[2]},human\n", "has no column `label`; it has: item_id"),
-    "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "has no column `item_id`"),
+    "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "holds no rows: a table's first line names"),
+    "no header and two rows": ("bad.csv", lambda ids: f"{ids[2]},human\n" * 2, "has no column `item_id`"),
     "label twice": ("bad.csv", lambda ids: f"item_id,label,Label\n{ids[2]},human,entity\n", "two columns `label`"),
     "header with an open quote": ("bad.csv", lambda ids: '"item_id,label\nx,y\n', "opens a quote that is never closed"),
     "odd name": ("a\\b.csv", good_csv, "has a name that not every store can hold"),
@@ -84,7 +79,7 @@ BAD_LINES = {
     "nul in the id": ("bad.csv", lambda i: csv_of((i + "\x00", "human", "ann")), 2, "holds NUL bytes"),
     "huge cell": (
         "bad.csv",
-        lambda i: csv_of((i, "human", "x" * (csv_reader.MAX_CHARS + 1))),
+        lambda i: csv_of((i, "human", "x" * (MAX_TEXT_BYTES + 1))),
         2,
         "has a cell longer than 4194304 characters",
     ),
@@ -140,7 +135,7 @@ BAD_LINES = {
     ),
     "huge line": (
         "bad.jsonl",
-        lambda i: jsonl(one_answer(i, "human", text="x" * csv_reader.MAX_CHARS)),
+        lambda i: jsonl(one_answer(i, "human", text="x" * MAX_TEXT_BYTES)),
         1,
         "is longer than 4194304 characters",
     ),
@@ -191,7 +186,7 @@ def test_a_file_of_nothing_but_broken_rows_is_given_up(campaign):
     ids = select(campaign)
     put(campaign, "a.csv", csv_of(*[(f'"{number}"x', "human", "ann") for number in range(500)], (ids[0], "human", "")))
     rejected = collect(campaign).rejected
-    assert len(rejected) == csv_reader.MAX_BROKEN_ROWS
+    assert len(rejected) == MAX_BROKEN_ROWS
     assert "the rest of the file is not read" in rejected[-1].reason
 
 
