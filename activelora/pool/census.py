@@ -13,8 +13,8 @@ from typing import Any
 
 from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
-from activelora.pool.formats import Row
-from activelora.pool.problems import Problems
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.tasks.task import Task
 
 

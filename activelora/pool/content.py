@@ -19,8 +19,8 @@ from typing import Any, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
-from activelora.pool.formats import Row, Wanted
-from activelora.pool.problems import Problems, missing_column
+from activelora.formats.problems import Problems, missing_column
+from activelora.formats.row import Row, Wanted
 from activelora.tasks.task import Task
 
 LabelUse = Literal["required", "optional", "ignored"]

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activelora.config import ColumnsConfig, TaskConfig
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.kinds.registry import make_task
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
-from activelora.pool.formats import Row
-from activelora.pool.problems import Problems
 
 TASK = make_task(TaskConfig(prompt="{title}: {text}", labels=("sport", "politics")))
 CHOICES = make_task(TaskConfig(kind="multiple_choice", answer="text", prompt="{question}"))
