@@ -1,1 +1,1 @@
-"""What files hold, whatever format and tool they are from."""
+"""Files of tables, whoever made them, as rows: one reader for the pool, the holdout, the inbox and imports."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from activelora.config import CampaignConfig
@@ -25,7 +25,7 @@ class Known:
         columns: The prompt's columns, where they alone make an item; none elsewhere.
     """
 
-    asked: Asked = Asked(frozenset(), ("label",))
+    asked: Asked = field(default_factory=lambda: Asked(frozenset(), ("label",)))
     columns: tuple[str, ...] = ()
 
     @classmethod

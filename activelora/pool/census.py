@@ -13,10 +13,10 @@ from typing import Any
 
 from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.pool.content import Votes
-from activelora.pool.formats import Row
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
 from activelora.tasks.task import Task
 from activelora.tasks.written import LabelNumbers
 

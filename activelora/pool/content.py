@@ -15,16 +15,17 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
 from activelora.formats.exports.export import Asked, Export
-from activelora.formats.exports.tools import read_export
-from activelora.pool.formats import Row, Wanted
+from activelora.formats.exports.tools import is_marked, read_export
+from activelora.formats.problems import Problems, missing_column
+from activelora.formats.row import Row, Wanted
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems, missing_column
 from activelora.tasks.task import Task
 from activelora.tasks.written import is_no_label, read_label
 
@@ -55,7 +56,8 @@ def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Want
     optional: list[str] = []
     if columns.label is not None and labels != "ignored":
         (optional if labels == "optional" else required).append(columns.label)
-    return Wanted(tuple(dict.fromkeys(required)), tuple(optional))
+    asked = asked_of(task, columns, labels)
+    return Wanted(tuple(dict.fromkeys(required)), tuple(optional), partial(is_marked, asked=asked))
 
 
 def asked_of(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Asked:

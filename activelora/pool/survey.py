@@ -13,13 +13,13 @@ from typing import Any, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
 from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
-from activelora.pool.formats import Row
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
 from activelora.pool.readers import read_rows
 from activelora.pool.split import draw, nothing_left, stratified, too_few
 from activelora.progress import track
@@ -89,7 +89,7 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = (*_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
+    warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 

@@ -11,6 +11,8 @@ from activelora.errors import DataError
 from activelora.formats.exports.export import EMPTY, Asked, Export, spans
 
 TOOL = "Label Studio"
+CHOICES_CELL = '{""choices""'
+"""How a cell of CSV with several choices begins."""
 _OWN = {
     "id", "inner_id", "annotation_id", "annotator", "annotation", "completed_by", "agreement", "cancelled_annotations",
     "comment_authors", "comment_count", "created_at", "updated_at", "draft_exists", "file_upload", "ground_truth",
