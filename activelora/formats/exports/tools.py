@@ -18,7 +18,7 @@ def is_marked(names: Collection[str], asked: Asked) -> bool:
         names: Names of the columns that a file has.
         asked: What the campaign looks for.
     """
-    others = [name for name in names if name not in asked.columns]
+    others = [name for name in names if name == "text" or name not in asked.columns]
     return any(tool.is_marked(others) for tool in _TOOLS)
 
 
