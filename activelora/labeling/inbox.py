@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,11 +20,11 @@ from typing import Any
 from activelora.campaign.keys import Listed, check_key
 from activelora.campaign.store import Store
 from activelora.errors import DataError, StoreError
-from activelora.formats.exports.export import EMPTY, passed_in_words
+from activelora.formats.exports.export import EMPTY, Export, passed_in_words
 from activelora.formats.exports.tools import is_marked, read_export
 from activelora.formats.problems import RowError
-from activelora.formats.reader import FORMATS, Opened, format_of_name, read_opened
-from activelora.formats.row import Row
+from activelora.formats.reader import FORMATS, format_of_name, read_table
+from activelora.formats.row import Row, Wanted
 from activelora.formats.text import BOM
 from activelora.labeling.request import Rejected, Remark
 from activelora.labeling.worked import Known
@@ -168,6 +168,8 @@ class _Sheet:
         self._passed: Counter[tuple[str, str]] = Counter()
         self._notes: dict[str, None] = {}
         self._num_rows = 0
+        self._has_header = False
+        self._misses = ""
 
     def add(self, error: DataError) -> None:
         """Take something that was not read."""
@@ -181,19 +183,21 @@ class _Sheet:
     def read(self, content: bytes) -> Iterator[Answer | Rejected]:
         """Yield what the file holds, and at its end what is to be said of it."""
         try:
-            opened = Opened(io.BytesIO(content), self._name)
-            for row in read_opened(opened, self):
-                yield from self._said()
+            for row in read_table(io.BytesIO(content), self._name, self, Wanted(("item_id",), is_export=self._fits)):
                 self._num_rows += 1
-                cells = {str(name).strip().casefold(): value for name, value in row.values.items()}
-                if opened.format != "jsonl" and self._num_rows == 1 and (reason := self._misses(row, cells)):
-                    yield Rejected(self._name, None, "", reason)
-                    return
-                yield from self._answers(row, cells)
+                export = self._export(row)
+                if self._misses and export is None:
+                    break
+                self._misses = ""
+                yield from self._said()
+                yield from self._answers(row, export)
         except DataError as error:
             self.add(error)
-        if not (self._num_rows or self._found):
-            yield Rejected(self._name, None, "", "holds no rows: a table's first line names its columns")
+        if self._misses:
+            yield Rejected(self._name, None, "", self._misses)
+            return
+        if not (self._num_rows or self._found or self._has_header):
+            yield Rejected(self._name, None, "", "holds no rows")
         yield from self._said()
         for text in (*passed_in_words(self._passed), *self._notes):
             yield Remark(self._name, None, "", text)
@@ -202,23 +206,26 @@ class _Sheet:
         found, self._found = self._found, []
         return found
 
-    def _misses(self, row: Row, cells: Mapping[str, Any]) -> str | None:
-        """Return why no row of a table can be used: each has the columns of the first."""
-        names = [str(name).strip().casefold() for name in row.values]
-        twice = next((name for name in _COLUMNS if names.count(name) > 1), None)
-        if twice:
-            return f"has two columns `{twice}`"
-        if is_marked(list(row.values), self._known.asked):
-            return None
-        missing = next((name for name in ("item_id", "label") if name not in cells), None)
-        return f"has no column `{missing}`; it has: {', '.join(names)[:200]}" if missing else None
+    def _fits(self, columns: Collection[str]) -> bool:
+        """Tell whether a header has what answers need, or is that of an export; else note why not."""
+        names = [str(name).strip().casefold() for name in columns]
+        self._has_header, self._misses = True, ""
+        if twice := next((name for name in _COLUMNS if names.count(name) > 1), None):
+            self._misses = f"has two columns `{twice}`"
+        elif not is_marked(columns, self._known.asked):
+            missing = next((name for name in ("item_id", "label") if name not in names), None)
+            self._misses = f"has no column `{missing}`; it has: {', '.join(names)[:200]}" if missing else ""
+        return not self._misses
 
-    def _answers(self, row: Row, cells: Mapping[str, Any]) -> Iterator[Answer | Rejected]:
+    def _export(self, row: Row) -> Export | None:
         try:
-            export = read_export(row.values, self._known.asked)
+            return read_export(row.values, self._known.asked)
         except DataError as error:
-            yield Rejected(self._name, row.line, "", error.problem)
-            return
+            self.add(RowError(error.problem, self._name, row.line))
+            return Export("", {})
+
+    def _answers(self, row: Row, export: Export | None) -> Iterator[Answer | Rejected]:
+        cells = {str(name).strip().casefold(): value for name, value in row.values.items()}
         if export is None:
             missing = next((name for name in ("item_id", "label") if name not in cells), None)
             if missing:
@@ -233,10 +240,11 @@ class _Sheet:
             yield Rejected(self._name, row.line, str(cells.get("item_id", ""))[:100], f"has {export.passed[0]}")
         item_id = self._known.item_id(export.values) if export.annotations else None
         for one in export.annotations:
-            own = {name: cells.get(name) for name in ("annotator", "labeled_at")} if not export.tool else {}
             said = {"annotator": one.annotator, "labeled_at": one.labeled_at}
-            answer = {"item_id": item_id, "label": one.label, **said, **own}
-            if (found := _answer(self._name, row.line, answer)) is not None:
+            own = {} if export.tool else {name: cells.get(name) for name in said}
+            if (
+                found := _answer(self._name, row.line, {"item_id": item_id, "label": one.label, **said, **own})
+            ) is not None:
                 yield found
 
 

@@ -64,16 +64,15 @@ class LabelReadings:
         """Yield what somebody should know who expects a label in every row.
 
         Args:
-            source: What was read, for the words.
+            source: The setting that names the source.
         """
-        marked = f"{self.num_no_label} of them -1, which stands for none" if self.num_no_label else ""
+        marked = f"rows whose label is -1, which stands for no label: {self.num_no_label}"
         if self.num_left_out:
-            why = ", since the oracle has no answer to them" if source == "pool" else ""
-            left_out = f"{self.num_left_out} rows of the {source} have no label and are left out{why}"
-            yield left_out + (f" ({marked})" if marked else "")
+            text = f"{source}: rows left out because the oracle has no label to give for them: {self.num_left_out}"
+            yield f"{text} ({marked})" if self.num_no_label else text
         elif self.num_no_label:
-            yield f"{self.num_no_label} rows of the {source} have the label -1, which stands for no label"
+            yield f"{source}: {marked}"
         for words in (*passed_in_words(self.passed), *(f"{count} {text}" for text, count in self.remarks.items())):
             yield f"{source}: {words}"
         if self.num_disputed:
-            yield f"{self.num_disputed} items of the {source} whose annotators disagree carry no label"
+            yield f"{source}: items without a label because their annotators disagree: {self.num_disputed}"

@@ -82,7 +82,7 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     """
     pool, problems = _pool_census(config, task, columnar_bytes)
     labeled = pool if config.data.holdout is None else _census(config, task, "holdout", problems)
-    if not len(pool) and pool.readings.num_left_out:
+    if not len(pool) and pool.readings.num_left_out and not problems:
         problems.add(DataError("no row of the pool has a label", where=config.data.pool.path))
     problems.refuse()
     try:
@@ -271,9 +271,9 @@ def _warnings(
     holdout_ids: Ids,
 ) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
-    yield from pool.readings.warnings("pool")
+    yield from pool.readings.warnings("data.pool")
     if labeled is not pool:
-        yield from labeled.readings.warnings("holdout")
+        yield from labeled.readings.warnings("data.holdout")
     if len(counts) < 2:
         yield "every holdout item has the same label: accuracy and calibration will say little"
     for source, census in {"pool": pool, "holdout": labeled}.items():

@@ -40,8 +40,8 @@ WHOLE_FILE = {
     "only a mark": ("bad.csv", lambda ids: b"\xef\xbb\xbf\r\n", "is empty"),
     "no item_id": ("bad.csv", lambda ids: "id,label\nx,human\n", "has no column `item_id`; it has: id, label"),
     "no label": ("bad.csv", lambda ids: f"item_id,answer\n{ids[2]},human\n", "has no column `label`; it has: item_id"),
-    "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "holds no rows: a table's first line names"),
-    "no header and two rows": ("bad.csv", lambda ids: f"{ids[2]},human\n" * 2, "has no column `item_id`"),
+    "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "has no column `item_id`"),
+    "no rows of JSON": ("bad.json", lambda ids: "[]", "holds no rows"),
     "label twice": ("bad.csv", lambda ids: f"item_id,label,Label\n{ids[2]},human,entity\n", "two columns `label`"),
     "odd name": ("a\\b.csv", good_csv, "has a name that not every store can hold"),
 }
