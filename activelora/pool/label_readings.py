@@ -68,7 +68,8 @@ class LabelReadings:
         """
         marked = f"rows whose label is -1, which stands for no label: {self.num_no_label}"
         if self.num_left_out:
-            text = f"{source}: rows left out because the oracle has no label to give for them: {self.num_left_out}"
+            why = "the oracle has no label to give for them" if source == "data.pool" else "they have no label"
+            text = f"{source}: rows left out because {why}: {self.num_left_out}"
             yield f"{text} ({marked})" if self.num_no_label else text
         elif self.num_no_label:
             yield f"{source}: {marked}"

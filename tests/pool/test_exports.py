@@ -47,9 +47,9 @@ def test_the_majority_of_a_tasks_annotations_is_its_gold_label(source, make_conf
         assert len(survey.pool) == 22
     else:
         assert found[:5] == [0, None, 2, None, None]
-    assert "pool: 3 annotations of Label Studio are no labels: 3 cancelled" in summary.warnings
-    assert "1 items of the pool whose annotators disagree carry no label" in summary.warnings
-    left_out = "2 rows of the pool have no label and are left out, since the oracle has no answer to them"
+    assert "data.pool: 3 annotations of Label Studio are no labels: 3 cancelled" in summary.warnings
+    assert "data.pool: items without a label because their annotators disagree: 1" in summary.warnings
+    left_out = "data.pool: rows left out because the oracle has no label to give for them: 2"
     assert (left_out in summary.warnings) == (source == "oracle")
 
 
@@ -72,8 +72,8 @@ def test_votes_on_the_same_text_in_several_rows_count_together(make_config, tmp_
     survey, summary = surveyed(make_config, tmp_path, rows)
     found = [survey.pool.label(item_id) for item_id in survey.pool]
     assert (found[0], found[1], len(found)) == (1, 2, 22)
-    assert "1 items of the pool whose annotators disagree carry no label" in summary.warnings
-    assert "pool: 1 annotation of Prodigy is no label: 1 rejected" in summary.warnings
+    assert "data.pool: items without a label because their annotators disagree: 1" in summary.warnings
+    assert "data.pool: 1 annotation of Prodigy is no label: 1 rejected" in summary.warnings
     texts = {item.fields["text"] for item in stream_items(make_config(), "pool", survey.pool_ids, len(rows))}
     assert len(texts) == len(survey.pool_ids)
 
@@ -104,8 +104,8 @@ def test_a_holdout_of_an_export_leaves_out_what_has_no_label(make_config, tmp_pa
     (tmp_path / "holdout.jsonl").write_bytes(jsonl(rows))
     survey, summary = surveyed(make_config, tmp_path, plain_tasks(12), holdout={"path": "holdout.jsonl"})
     assert len(survey.holdout_ids) == 9
-    assert "1 rows of the holdout have no label and are left out" in summary.warnings
-    assert "holdout: 1 annotation of spaCy is no label: 1 of scores below 0.5" in summary.warnings
+    assert "data.holdout: rows left out because they have no label: 1" in summary.warnings
+    assert "data.holdout: 1 annotation of spaCy is no label: 1 of scores below 0.5" in summary.warnings
 
 
 CASES = {  # file: pool and holdout items, settings, words of a warning
@@ -117,8 +117,8 @@ CASES = {  # file: pool and holdout items, settings, words of a warning
     "doccano/pool.jsonl": (16, {}, ""),
     "doccano_csv/pool.csv": (16, {"kind": "multi_label", "prompt": "Message: {text}\nIs it {label}?"}, ""),
     "prodigy/pool.jsonl": (None, {}, "annotations of Prodigy are no labels: "),
-    "prodigy_bin/pool.jsonl": (8, {}, "pool: 8 annotations of Prodigy are no labels: 8 rejected"),
-    "neg1_label/pool.jsonl": (12, {}, "4 of them -1"),
+    "prodigy_bin/pool.jsonl": (8, {}, "data.pool: 8 annotations of Prodigy are no labels: 8 rejected"),
+    "neg1_label/pool.jsonl": (12, {}, "rows whose label is -1, which stands for no label: 4"),
     "nested/pool.jsonl": (16, {}, ""),
     "pq_list/pool.parquet": (16, {}, ""),
 }
