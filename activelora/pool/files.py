@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
