@@ -30,6 +30,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from activelora.modeling.builtin import cache_folder
+from activelora.modeling.decoder_layers import layers_of
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ def trunk_digest(decoder: Any, num_layers: int) -> str:
     if num_layers not in digests:
         settings = {name: value for name, value in decoder.config.to_dict().items() if name != "_name_or_path"}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-        for part in (decoder.get_input_embeddings(), *decoder.layers[:num_layers]):
+        for part in (decoder.get_input_embeddings(), *layers_of(decoder)[:num_layers]):
             for name, value in part.state_dict().items():
                 digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
                 digest.update(_bytes(value))

@@ -20,6 +20,7 @@ from transformers import DynamicCache
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
+from activelora.modeling.head import Head
 from activelora.modeling.packing import can_pack
 from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
@@ -62,6 +63,7 @@ class Engine:
         self.base = base
         self.encoder = encoder
         self._split = SplitDecoder(base.model, first_top_layer)
+        self.head = Head(base.model)
         like = torch.empty(0, dtype=base.model.dtype, device=base.device)
         self._trunk = Trunk(self._split, like, trunk_cache)
         self._top = Runner(self._split.top, like)
@@ -107,8 +109,7 @@ class Engine:
         Returns:
             Shapes (N, K, C) and (N, D).
         """
-        width = self.base.model.get_output_embeddings().weight.shape[1]
-        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, width), dtype=np.float32)
+        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, self.head.width), dtype=np.float32)
         log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
         embeddings_ND /= len(samples)
         return log_probs_NKC, embeddings_ND
@@ -125,10 +126,9 @@ class Engine:
         wanted = listing.wanted
         num_answers = max((len(item.answer_ids) for item in wanted), default=0)
         result = np.full((len(wanted), len(samples), num_answers), -np.inf)
-        head = self.base.model.get_output_embeddings()
 
         def read(index: int, rows: list[Row], finals: Finals) -> None:
-            read_scores(head, result[:, index], rows, finals)
+            read_scores(self.head, result[:, index], rows, finals)
 
         narrow = embeddings_ND is None and isinstance(sampler, TOKEN_BY_TOKEN) and self._narrows
         self.run(listing, sampler, samples, description, read, embeddings_ND, narrow)

@@ -17,7 +17,7 @@ from transformers import DynamicCache
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.key_values import cache_name
-from activelora.modeling.rows import Rows, project
+from activelora.modeling.rows import Rows
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
 from activelora.scoring.engine import Engine
@@ -83,14 +83,13 @@ def rescore(
     """
     encoded = [replace(one, answer_ids=(ids,)) for one, ids in zip(engine.encoder.encode(items), answers, strict=True)]
     scores = [TokenScores(*np.zeros((2, len(samples), len(ids)))) for ids in answers]
-    head = engine.base.model.get_output_embeddings()
-    embeddings_ND = np.zeros((len(items), head.weight.shape[1]), dtype=np.float32)
+    embeddings_ND = np.zeros((len(items), engine.head.width), dtype=np.float32)
 
     def read(index: int, rows: list[Row], finals: Finals) -> None:
         counts = [row.num_read for row in rows]
         for row, hidden_TD in zip(rows, torch.split(finals.at(finals.indices(counts)), counts), strict=True):
             positions = torch.tensor(row.positions_read, device=hidden_TD.device)
-            logits_TV = project(head, hidden_TD, Rows(torch.zeros_like(positions), positions))
+            logits_TV = engine.head.logits(hidden_TD, Rows(torch.zeros_like(positions), positions))
             log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             entropies_T = torch.special.entr(log_probs_TV.exp()).sum(dim=-1)
