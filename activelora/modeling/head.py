@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -22,6 +22,9 @@ from transformers import PreTrainedModel
 
 from activelora.errors import ModelError
 from activelora.modeling.rows import Rows, project
+
+if TYPE_CHECKING:
+    from activelora.modeling.base import BaseModel
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +41,24 @@ class Head:
 
     Args:
         model: The causal language model; adapters may come and go.
+        own: Whether to let the wrapper do all of it, whatever that is.
 
     Raises:
         ModelError: The wrapper does not run on hidden states.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, own: bool = False) -> None:
         self._model: Any = model
         if model not in _forms:
             _forms[model] = self._find_form()
             if _forms[model] != "plain":
                 logger.info("%s changes its logits; that is applied to %s", type(model).__name__, _FORMS[_forms[model]])
-        self.form = _forms[model]
+        self.form: Form = "own" if own else _forms[model]
+
+    @classmethod
+    def of(cls, base: BaseModel) -> Head:
+        """Return a base model's head."""
+        return cls(base.model, own=not base.paths.head)
 
     @property
     def module(self) -> Any:

@@ -206,8 +206,13 @@ class TokenSamples:
 
 
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler of dropout masks that are the same for every item; quantised weights cannot be merged into."""
-    kind = MergedSamples if config.model.quantization == "none" else UnmergedSamples
+    """Return the sampler of dropout masks that are the same for every item.
+
+    Quantised weights cannot be merged into, and those of GPT-2's layers lie the other way round.
+    """
+    layers = [layer.get_base_layer() for layer in lora_layers(adapted).values()]
+    dense = all(type(layer) is nn.Linear and layer.weight.is_floating_point() for layer in layers)
+    kind = MergedSamples if dense and config.model.quantization == "none" else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -21,8 +21,11 @@ from torch.utils.hooks import RemovableHandle
 from transformers import Cache, DynamicCache, PreTrainedModel
 
 from activelora.modeling.decoder_layers import layers_place
-from activelora.modeling.key_values import cache_name
+from activelora.modeling.key_values import cache_name, new_cache
 from activelora.modeling.trunk_states import states_key
+
+if TYPE_CHECKING:
+    from activelora.modeling.base import BaseModel
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,15 @@ class SplitDecoder:
             logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
             self.first_top_layer = 0
 
+    @classmethod
+    def of(cls, base: BaseModel, first_top_layer: int) -> SplitDecoder:
+        """Return a base model's decoder, in two parts only if that changes nothing for it."""
+        return cls(base.model, first_top_layer if base.paths.split else 0)
+
+    def new_cache(self) -> DynamicCache:
+        """Return an empty cache for :meth:`trunk` or :meth:`top`."""
+        return new_cache(self._decoder)
+
     def states_key(self, groups: Iterable[Sequence[Sequence[int]]]) -> str:
         """Return the key of the trunk's states: :func:`activelora.modeling.trunk_states.states_key`."""
         return states_key(self._decoder, self.first_top_layer, groups)
@@ -74,6 +86,8 @@ class SplitDecoder:
         """Whether a mask of its own is not for this model: it attends to a window only, or by a kernel without one."""
         config = self._decoder.config
         windowed = getattr(config, "sliding_window", None) is not None
+        types = getattr(config, "layer_types", None) or ()
+        windowed = windowed or any(one != "full_attention" for one in types)
         return windowed or getattr(config, "_attn_implementation", None) not in ("sdpa", "eager")
 
     def whole(self, input_ids_BT: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
@@ -270,13 +284,3 @@ def _narrow(module: nn.Module, indices: torch.Tensor) -> list[RemovableHandle]:
         return wide.view(*shape, -1)
 
     return [module.register_forward_pre_hook(narrow), module.register_forward_hook(widen)]
-
-
-def expand_cache(cache: DynamicCache, batch_size: int) -> DynamicCache:
-    """Return a cache in which every sequence of a batch has the same prefix, that of a cache of one sequence."""
-    expanded = [
-        (layer.keys.expand(batch_size, -1, -1, -1), layer.values.expand(batch_size, -1, -1, -1))
-        for layer in cache.layers
-        if layer.keys is not None
-    ]
-    return DynamicCache(ddp_cache_data=expanded)

@@ -251,14 +251,15 @@ class AnswerLoss(nn.Module):
         super().__init__()
         self._model = base.model  # registered: what wraps this module finds its parameters
         self._base = base
-        self._split = SplitDecoder(base.model, first_top_layer)
-        self._head = Head(base.model)
+        self._split = SplitDecoder.of(base, first_top_layer)
+        self._head = Head.of(base)
         self._examples = examples
         num_bytes = sum(len(one.ids) for one in examples) * self._head.width * 4
         self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
         self._trunk_cache = trunk_cache
         self._states: list[torch.Tensor] | None = None
         self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
+        packing = packing and base.paths.packing
         if packing:
             base.model.eval()  # dropout would tell a pack from its rows; training begins by switching it on
         self._packing = packing and can_pack(self._split, self._like)

@@ -15,7 +15,6 @@ from copy import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
@@ -62,13 +61,13 @@ class Engine:
     ) -> None:
         self.base = base
         self.encoder = encoder
-        self._split = SplitDecoder(base.model, first_top_layer)
-        self.head = Head(base.model)
+        self._split = SplitDecoder.of(base, first_top_layer)
+        self.head = Head.of(base)
         like = torch.empty(0, dtype=base.model.dtype, device=base.device)
         self._trunk = Trunk(self._split, like, trunk_cache)
         self._top = Runner(self._split.top, like)
-        self._packing = can_pack(self._split, like)
-        self._narrows = self._split.can_narrow()
+        self._packing = base.paths.packing and can_pack(self._split, like)
+        self._narrows = base.paths.narrowing and self._split.can_narrow()
         self._all_items: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -171,7 +170,7 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        shape = (self.encoder.scoring, self.batch_tokens, self._packing)
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self.base.paths.prefix)
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
@@ -202,7 +201,7 @@ class Engine:
             prefix, states = yield from self._trunk.states(chunk, keep)
         for index, sample in enumerate(samples):
             with sampler.activate(sample), torch.no_grad():
-                top_cache = DynamicCache() if chunk.prefix_length else None
+                top_cache = self._split.new_cache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     rows = chunk.rows_of(batch)

@@ -123,7 +123,7 @@ class Gradients:
         self._batch_tokens = batch_tokens
         self._max_rows = max_rows
         self._gradient_bytes = gradient_bytes
-        self._split = SplitDecoder(base.model, first_adapted(adapted))
+        self._split = SplitDecoder.of(base, first_adapted(adapted))
         self._losses = _Losses(base, adapted, self._split)
         self._parameters = {
             f"adapted.{name}": value.detach() for name, value in adapted.named_parameters() if "lora_" in name
@@ -212,7 +212,7 @@ class _Losses(nn.Module):
     def __init__(self, base: BaseModel, adapted: PeftModel, split: SplitDecoder) -> None:
         super().__init__()
         self.adapted = adapted
-        self._head = Head(base.model)
+        self._head = Head.of(base)
         self._split = split
 
     def forward(

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
-from activelora.modeling.key_values import cache_name
+from activelora.modeling.key_values import cache_name, new_cache
 from activelora.modeling.rows import Rows
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
@@ -118,7 +117,7 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
     ids_BT, mask_BT = _padded_left(prompts, base.device)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
     model: Any = base.model
-    cache = {cache_name(model): DynamicCache()}
+    cache = {cache_name(model): new_cache(model)}
     written: list[list[int]] = [[] for _ in prompts]
     for _ in range(max_tokens):
         inputs = {"input_ids": ids_BT, "attention_mask": mask_BT, "position_ids": positions_BT}

@@ -54,8 +54,8 @@ class AnswerScores:
 
     def __init__(self, base: BaseModel, adapted: PeftModel, items: Sequence[EncodedItem], scoring: Scoring) -> None:
         self._base = base
-        self._split = SplitDecoder(base.model, first_adapted(adapted))
-        self._head = Head(base.model)
+        self._split = SplitDecoder.of(base, first_adapted(adapted))
+        self._head = Head.of(base)
         self._items = items
         self._scoring = scoring
         self._layers: dict[str, nn.Module] = {}
