@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from activelora.errors import ModelError
 from activelora.modeling.rows import Rows, project
@@ -118,7 +119,7 @@ class Head:
 
     def _wrapper(self, hidden: torch.Tensor) -> torch.Tensor:
         """Run the model with a decoder that gives hidden states (1, R, D) back."""
-        with _running(self._model.get_decoder(), lambda *_, **__: _Decoded(hidden)):
+        with _running(self._model.get_decoder(), lambda *_, **__: MoeModelOutputWithPast(last_hidden_state=hidden)):
             logits: torch.Tensor = self._model(inputs_embeds=hidden, use_cache=False).logits
         return logits
 
@@ -176,20 +177,6 @@ _FORMS = {
     "whole": "all logits of a token",
     "own": "hidden states, by the model's own code",
 }
-
-
-class _Decoded:
-    """A decoder's output that is hidden states and nothing else."""
-
-    def __init__(self, hidden: torch.Tensor) -> None:
-        self.last_hidden_state = hidden
-
-    def __getattr__(self, name: str) -> None:
-        if name.startswith("__"):
-            raise AttributeError(name)
-
-    def __getitem__(self, index: Any) -> Any:
-        return (self.last_hidden_state,)[index]
 
 
 @contextmanager
