@@ -13,6 +13,7 @@ from activelora.campaign.s3 import S3Store
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
+from activelora.modeling.fast_paths import ALL, FastPaths
 from activelora.modeling.locating import fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
 from activelora.modeling.skeletons import BASE_REMEDY, not_adaptable, place_of, skeleton_of
@@ -34,12 +35,14 @@ class BaseModel:
         model: The causal language model, in eval mode, without gradients.
         tokenizer: Its tokenizer.
         device: Device that holds the model.
+        paths: Ways to save time that change none of its numbers.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
+    paths: FastPaths = ALL
 
 
 def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
@@ -79,6 +82,8 @@ def load_to_shard(config: ModelConfig) -> BaseModel:
 def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     import torch
 
+    from activelora.modeling.fidelity import paths_of
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, name = _resolve(config)
     skeleton = skeleton_of(source, config)
@@ -102,7 +107,7 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     model.requires_grad_(False)
     model.eval()
     logger.info("base model %s on %s in %s", name, device, str(model.dtype).removeprefix("torch."))
-    return BaseModel(name, model, tokenizer, device)
+    return BaseModel(name, model, tokenizer, device, paths_of(model, weighed=moves))
 
 
 def is_local(config: ModelConfig) -> bool:
