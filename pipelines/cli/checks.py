@@ -227,7 +227,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
     if runs_here:
         check_here(config.model)
-    check_adapter(load_skeleton(config.model), config.adapter)
+    if left_out := check_adapter(load_skeleton(config.model), config.adapter):
+        findings.facts.append(("no adapter on", "; ".join(left_out)))
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
