@@ -16,7 +16,7 @@ from activelora.modeling import builtin, prequantized
 from activelora.modeling.fast_paths import ALL, FastPaths
 from activelora.modeling.locating import fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, not_adaptable, place_of, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, place_of, skeleton_of
 from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
@@ -135,12 +135,12 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     Raises:
         ModelError: It cannot be loaded, or is of a kind that cannot be adapted here.
     """
+    from activelora.modeling.decoder_parts import decoder_parts
+
     source, _ = _resolve(config)
     model = skeleton_of(source, config)
     prequantized.stored_of(model.config, config)
-    decoder = model.get_decoder()
-    if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
-        raise not_adaptable(config, type(model).__name__)
+    decoder_parts(model)
     return model
 
 

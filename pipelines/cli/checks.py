@@ -242,7 +242,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     if runs_here:
         check_here(config.model)
     skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
-    check_adapter(skeleton, config.adapter)
+    if left_out := check_adapter(skeleton, config.adapter):
+        findings.facts.append(("no adapter on", "; ".join(left_out)))
     check_stored(config.model)
     check_vocabulary(tokenizer, skeleton)
     config = _as_stored(config, skeleton, findings)
