@@ -18,6 +18,7 @@ from activelora.config.messages import explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
+from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
 from activelora.rules.outside import mlflow_names, s3_places
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
@@ -29,6 +30,7 @@ Rule = Callable[[CampaignConfig], Iterator[Conflict]]
 
 RULES: tuple[Rule, ...] = (
     task,
+    label_names,
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
