@@ -210,7 +210,10 @@ ARGILLA_1 = {
 }
 
 
-@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_1], ids=["flat", "version 1"])
+ARGILLA_CSV = {name: str(cell) for name, cell in ARGILLA_FLAT.items()}  # as pandas writes it
+
+
+@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_CSV, ARGILLA_1], ids=["flat", "flat CSV", "version 1"])
 def test_only_submitted_responses_of_argilla_are_labels(row):
     export = read_export(row, ONE)
     assert (export.values["text"], export.values["item_id"]) == ("message 0", "i1")

@@ -1,7 +1,7 @@
 """spaCy's categories: ``cats``, label to 0, 1 or a score between them.
 
-They stand beside a text (``Doc.to_json()``, and the JSONL of training corpora), in ``Example.to_dict()``, where the text
-is in pieces, and in the paragraphs of spaCy 2 (``docs_to_json``).
+They stand beside a text (``Doc.to_json()``, and the JSONL of training corpora), in ``Example.to_dict()``, where the
+text is in pieces, and in the paragraphs of spaCy 2 (``docs_to_json``).
 """
 
 from __future__ import annotations
