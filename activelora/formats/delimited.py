@@ -202,7 +202,8 @@ def _records(
             reason = next((words for text, words in _REASONS.items() if text in str(error)), str(error))
             if num_broken == MAX_BROKEN_ROWS:
                 reason += f"; {num_broken} rows are not CSV, and the rest of the file is not read"
-            problems.add(RowError(f"is not valid CSV: {reason}", name, taken[0][0], _QUOTE))
+            if not any(text is None for _, text in taken):  # that was reported
+                problems.add(RowError(f"is not valid CSV: {reason}", name, taken[0][0], _QUOTE))
             if num_broken == MAX_BROKEN_ROWS:
                 return
             yield taken[0][0], None

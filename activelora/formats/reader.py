@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import BinaryIO, Literal, cast
+from typing import IO, BinaryIO, Literal, Self, cast
 
 from activelora.errors import DataError
 from activelora.formats.delimited import read_csv
@@ -44,6 +44,8 @@ _FOREIGN = {
     b"Obj\x01": ("an Avro file", "Convert it to Parquet."),
     b"%PDF": ("a PDF file", "Export its table as CSV."),
 }
+_SPOOL_BYTES = 32 << 20
+"""Unpacked Parquet, Arrow and workbooks larger than this are put on disk, as they are not read from front to back."""
 _ZIP = b"PK\x03\x04"
 
 
@@ -107,15 +109,25 @@ class Opened:
             problem = f"the format cannot be told from the file's ending; expected {KNOWN}"
             raise RowError(problem, name, None, "Rename it, or set `format` beside its `path`.")
         self.format: Format = found
+        self._spool: IO[bytes] | None = None
         if found in ("parquet", "arrow", "xlsx") and not self.file.seekable():
-            self.file = _spooled(self.file)
+            self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed with this object
+            try:
+                shutil.copyfileobj(self.file, self._spool)
+            except BaseException:
+                self._spool.close()
+                raise
+            self._spool.seek(0)
+            self.file = cast(BinaryIO, self._spool)
 
+    def __enter__(self) -> Self:
+        """Return it."""
+        return self
 
-def _spooled(file: BinaryIO) -> BinaryIO:
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with the last reference
-    shutil.copyfileobj(file, spool)
-    spool.seek(0)
-    return cast(BinaryIO, spool)
+    def __exit__(self, *raised: object) -> None:
+        """Throw away what was unpacked; the file itself stays open."""
+        if self._spool is not None:
+            self._spool.close()
 
 
 def read_table(
@@ -138,8 +150,8 @@ def read_table(
         constants: Columns that every row has, unless the file has them itself.
     """
     try:
-        opened = Opened(file, name, declared)
-        yield from read_opened(opened, problems, wanted, constants)
+        with Opened(file, name, declared) as opened:
+            yield from read_opened(opened, problems, wanted, constants)
     except DataError as error:
         problems.add(error if isinstance(error, RowError) else RowError(error.problem, name, None, error.remedy))
 

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from activelora.errors import ActiveLoRAError
 from activelora.formats.limits import MAX_SPREADSHEET_BYTES, in_words
 from activelora.formats.problems import Collector, RowError, missing_column
 from activelora.formats.row import Row, Wanted
@@ -61,10 +62,10 @@ def read_xlsx(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collec
                 yield Row(values, name, number)
         if header is None:
             problems.add(RowError("its first sheet is empty", name, None, "The sheet that is read must come first."))
-    # openpyxl has no error of its own: it raises what its parts do, from KeyError to the XML parser's.
-    except (zipfile.BadZipFile, ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError) as error:
-        problems.add(_broken(error, name, number))
-    except (ValueError, NotImplementedError, RuntimeError, EOFError, AssertionError) as error:
+    except ActiveLoRAError:
+        raise
+    # openpyxl has no error of its own: it raises what its parts do, from KeyError to those of zlib and the XML parser.
+    except Exception as error:
         problems.add(_broken(error, name, number))
 
 
@@ -85,7 +86,7 @@ def _sheet(file: BinaryIO, name: str, problems: Collector) -> Iterator[tuple[int
         try:
             sheets = book.worksheets
             if not sheets:
-                return
+                raise ValueError("it has no sheet")
             if len(sheets) > 1:
                 others = ", ".join(f"`{sheet.title}`" for sheet in sheets[1:6])
                 problems.note(f"{name}: only its first sheet `{sheets[0].title}` was read, not {others}")

@@ -35,10 +35,10 @@ def as_utf8(file: BinaryIO, name: str) -> BinaryIO:
     head = head_of(file)
     encoding = next((encoding for mark, encoding in _ENCODINGS.items() if head.startswith(mark)), None)
     only_returns = encoding is None and b"\r" in head.removesuffix(b"\r") and b"\n" not in head
-    if encoding or only_returns:
-        return cast(BinaryIO, io.BufferedReader(_Recoded(file, name, encoding), _PART_BYTES))
     if head.startswith(BOM):
         file.read(len(BOM))
+    if encoding or only_returns:
+        return cast(BinaryIO, io.BufferedReader(_Recoded(file, name, encoding), _PART_BYTES))
     return file
 
 

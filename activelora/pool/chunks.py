@@ -117,11 +117,11 @@ class ChunkReader:
     def read(self, files: Sequence[SourceFile]) -> Iterator[Chunk]:
         """Yield the rows of files in their order."""
         for source in files:
-            with source.open() as file:
-                try:
-                    yield from self._read_file(Opened(file, source.name, source.format), source.constants)
-                except DataError as error:
-                    raise OddRowsError from error
+            try:
+                with source.open() as file, Opened(file, source.name, source.format) as opened:
+                    yield from self._read_file(opened, source.constants)
+            except DataError as error:
+                raise OddRowsError from error
 
     def _read_file(self, opened: Opened, constants: Mapping[str, str | None]) -> Iterator[Chunk]:
         are_inside = any("." in name for name in self._wanted.names)
