@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, Item
 from activelora.config import CampaignConfig
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.problems import Problems
 from activelora.pool.chunks import Chunk, ChunkReader
 from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Indices
 from activelora.pool.columns import OddRowsError, id_texts
 from activelora.pool.content import LabelUse
 from activelora.pool.files import find_files
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
 from activelora.pool.split import largest_remainder, nothing_left, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed

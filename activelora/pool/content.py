@@ -14,14 +14,18 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
-from activelora.pool.formats import Row, Wanted
+from activelora.formats.exports.export import Asked, Export
+from activelora.formats.exports.tools import is_marked, read_export
+from activelora.formats.problems import Problems, missing_column
+from activelora.formats.row import Row, Wanted
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems, missing_column
 from activelora.tasks.task import Task
 from activelora.tasks.written import is_no_label, read_label
 
@@ -52,7 +56,19 @@ def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Want
     optional: list[str] = []
     if columns.label is not None and labels != "ignored":
         (optional if labels == "optional" else required).append(columns.label)
-    return Wanted(tuple(dict.fromkeys(required)), tuple(optional))
+    asked = asked_of(task, columns, labels)
+    return Wanted(tuple(dict.fromkeys(required)), tuple(optional), partial(is_marked, asked=asked))
+
+
+def asked_of(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Asked:
+    """Return what is looked for in rows that labelling tools have exported."""
+    content = {*task.columns, *[columns.choices] * task.kind.needs_choices, *[columns.id] * (columns.id is not None)}
+    wanted = () if columns.label is None or labels == "ignored" else (columns.label,)
+    return Asked(frozenset(map(str, content)), wanted, frozenset(task.label_names), task.kind.takes_several)
+
+
+Votes = tuple[Label, ...]
+"""The labels that annotators gave an item, by a labelling tool's export."""
 
 
 class RowParser:
@@ -81,10 +97,16 @@ class RowParser:
         self._readings = readings or LabelReadings(task)
         self._needs_label = columns.label is not None and labels in ("required", "or_left_out")
         self._reads_blank = task.kind.blank_is_answer and self._needs_label  # no label is an answer there
+        self._asked = asked_of(task, columns, labels)
 
-    def parse(self, row: Row) -> tuple[Item, Label | None] | None:
-        """Return item and gold label (None where there is none), or None for a row that cannot be used."""
+    def parse(self, row: Row) -> tuple[Item, Label | Votes | None] | None:
+        """Return item and gold label (None where there is none), or None for a row that cannot be used.
+
+        A row of a labelling tool's export brings votes instead.
+        """
         try:
+            if (export := self._export(row)) is not None:
+                return self._voted(replace(row, values=export.values), export)
             item = self._item(row)
             label = self._label(row, item)
         except (DataError, LabelError) as error:
@@ -96,6 +118,25 @@ class RowParser:
             self._readings.num_left_out += 1
             return None
         return item, label
+
+    def _export(self, row: Row) -> Export | None:
+        try:
+            return read_export(row.values, self._asked)
+        except DataError as error:
+            raise DataError(error.problem, where=row.where, remedy=error.remedy) from None
+
+    def _voted(self, row: Row, export: Export) -> tuple[Item, Votes] | None:
+        item, column = self._item(row), str(self._columns.label)
+        labels = []
+        for one in export.annotations:
+            label = self._label(replace(row, values={column: one.label}), item)
+            self._readings.add(one.label, is_label=label is not None)
+            labels += [] if label is None else [label]
+        self._readings.add_export(export)
+        if not labels and self._needs_label:
+            self._readings.num_left_out += 1
+            return None
+        return item, tuple(labels)
 
     def _item(self, row: Row) -> Item:
         fields = {column: self._text(row, column) for column in self._task.columns}

@@ -13,13 +13,14 @@ from typing import Any, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.formats.exports.export import passed_in_words
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
-from activelora.pool.content import LabelUse, RowParser, wanted_columns
-from activelora.pool.formats import Row
+from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
 from activelora.pool.readers import read_rows
 from activelora.pool.split import draw, nothing_left, stratified, too_few
 from activelora.progress import track
@@ -83,13 +84,14 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     pool, problems = _pool_census(config, task, columnar_bytes)
     labeled = pool if config.data.holdout is None else _census(config, task, "holdout", problems)
     if not len(pool) and pool.readings.num_left_out and not problems:
-        problems.add(DataError("no row of the pool has a label", where=config.data.pool.path))
+        why = "; ".join(passed_in_words(pool.readings.passed))
+        problems.add(DataError("no row of the pool has a label", where=config.data.pool.path, remedy=why))
     problems.refuse()
     try:
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
         raise ProblemsError([error]) from None
-    warnings = (*_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
+    warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -165,7 +167,7 @@ def _rows(
     labels: LabelUse,
     problems: Problems,
     readings: LabelReadings | None = None,
-) -> Iterator[tuple[Item, Label | None, Row]]:
+) -> Iterator[tuple[Item, Label | Votes | None, Row]]:
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems, readings)
     wanted = wanted_columns(task, columns, labels)
@@ -194,12 +196,13 @@ def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Prob
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
-            if label is not None and task.is_rounded(row.values.get(column or "")):
+            if isinstance(label, int | str) and task.is_rounded(row.values.get(column or "")):
                 census.num_rounded += 1
     except ProblemsError:
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
         problems.add(error)
+    census.settle(needs_label=label_use(config, name) in ("required", "or_left_out"))
     return census
 
 

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.problems import Problems
 from activelora.kinds.registry import make_task
 from activelora.pool import columns
 from activelora.pool.column_census import ColumnCensus, _item_indices
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
-from activelora.pool.formats import READERS
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
+from activelora.pool.readers import rows_of_file
 from activelora.seeding import item_draw
 from components.ingest_pool.step import run
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
@@ -47,7 +47,7 @@ def by_rows(config, files, use):
     )
     found = []
     for file in files:
-        for row in READERS[file.format](file.open(), file.name, wanted, problems):
+        for row in rows_of_file(file, wanted, problems):
             if parsed := parser.parse(row):
                 item, label = parsed
                 found.append((item.item_id, dict(item.fields), item.source_id, -1 if label is None else label))
@@ -231,12 +231,14 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
 
 
-def test_a_parquet_file_with_two_columns_of_one_name_is_read_row_by_row(tmp_path, make_config):
-    texts = [pa.array([row["text"] for row in rows(60)]) for _ in range(2)]
-    labels = pa.array([row["label"] for row in rows(60)])
-    pq.write_table(pa.Table.from_arrays([*texts, labels], ["text", "text", "label"]), tmp_path / "pool.parquet")
-    config = make_config(pool={"path": "pool.parquet"})
-    assert splits(survey_data(config, 0)) == splits(survey_data(config))
+@pytest.mark.parametrize("twice", ["text", "label"])
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path, make_config, twice):
+    columns = {name: pa.array([row[name] for row in rows(60)]) for name in ("text", "label")}
+    arrays = [*columns.values(), columns[twice]]
+    pq.write_table(pa.Table.from_arrays(arrays, [*columns, twice]), tmp_path / "pool.parquet")
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=f"the file names a column twice: {twice}"):
+            survey_data(make_config(pool={"path": "pool.parquet"}), least)
 
 
 def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from activelora.config import ColumnsConfig, TaskConfig
 from activelora.errors import ProblemsError
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.kinds.registry import make_task
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
-from activelora.pool.formats import Row
 from activelora.pool.label_readings import LabelReadings
-from activelora.pool.problems import Problems
 
 TASK = make_task(TaskConfig(prompt="{title}: {text}", labels=("sport", "politics")))
 CHOICES = make_task(TaskConfig(kind="multiple_choice", answer="text", prompt="{question}"))

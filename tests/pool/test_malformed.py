@@ -73,12 +73,12 @@ MALFORMED = {
     "escaped NUL": ({"pool.jsonl": line(5, b'{"text": "a\\u0000", "label": 0}')}, {}, ["pool.jsonl:5", "NUL"]),
     "NUL byte": ({"pool.jsonl": line(5, b'{"text": "a\x00"}')}, {}, ["pool.jsonl:5", "NUL", "byte 12"]),
     "not UTF-8": ({"pool.jsonl": line(5, '{"text": "é"}'.encode("latin-1"))}, {}, ["pool.jsonl:5", "UTF-8", "0xe9"]),
-    "UTF-16": ({"pool.jsonl": GOOD.decode().encode("utf-16")}, {}, ["pool.jsonl:1", "UTF-16"]),
-    "gzip": ({"pool.jsonl": b"\x1f\x8b\x08rest"}, {}, ["pool.jsonl:1", "gzip"]),
+    "UTF-16 cut short": ({"pool.jsonl": GOOD.decode().encode("utf-16")[:-1]}, {}, ["pool.jsonl", "UTF-16"]),
+    "gzip": ({"pool.jsonl": b"\x1f\x8b\x08rest"}, {}, ["pool.jsonl", "damaged gzip"]),
     "huge line": (
-        {"pool.jsonl": line(5, b'{"text": "' + b"a" * (3 << 20) + b'"}')},
+        {"pool.jsonl": line(5, b'{"text": "' + b"a" * (17 << 20) + b'"}')},
         {},
-        ["pool.jsonl:5", "1 MiB"],
+        ["pool.jsonl:5", "16 MiB"],
     ),
     "empty file": ({"pool.jsonl": b""}, {}, ["pool.jsonl", "empty"]),
     "only blank lines": ({"pool.jsonl": b"\n\r\n \n"}, {}, ["pool.jsonl", "no rows"]),
@@ -173,7 +173,6 @@ MALFORMED = {
         {"pool": {"path": "p.csv"}},
         ["p.csv:1", "`text`", "`Text`"],
     ),
-    "CSV semicolons": ({"p.csv": CSV.replace(b",", b";")}, {"pool": {"path": "p.csv"}}, ["p.csv:1", "';'", "commas"]),
     "CSV column twice": (
         {"p.csv": b"text,text,label\na,b,sport\n"},
         {"pool": {"path": "p.csv"}},
@@ -200,9 +199,9 @@ MALFORMED = {
         ["p.parquet", "`text`", "body"],
     ),
     "Parquet bytes": (
-        {"p.parquet": parquet([{"text": b"x", "label": 0}])},
+        {"p.parquet": parquet([{"text": b"x", "label": 0}, {"text": b"\xff", "label": 0}])},
         {"pool": {"path": "p.parquet"}},
-        ["p.parquet:1", "`text`", "b'x'"],
+        ["p.parquet:2", "UTF-8"],
     ),
     "choices missing": ({"pool.jsonl": choice(choices=None)}, {}, ["pool.jsonl:2", "`choices`"], CHOICE_TASK),
     "choices as text": (

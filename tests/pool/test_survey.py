@@ -113,6 +113,7 @@ def test_real_data_with_duplicates_and_overlap(shared_data, make_config):
         pool={"path": "train.jsonl"},
         holdout={"path": "test.jsonl"},
         columns={"id": "id"},
+        label_numbers="zero_based",
     )
     summary = inspect_data(config)
     assert (summary.num_pool, summary.num_holdout) == (5371, 500)
