@@ -7,8 +7,13 @@ The files of Argilla were made with argilla 2.8.0 (``pip install argilla request
     json.dumps(record.to_dict(), default=str)        # ARGILLA_NESTED; also what JsonIO.to_json writes
     GenericIO.to_list([record, ...], flatten=True)   # ARGILLA_FLAT, from argilla.records._io
 
-spaCy's ``cats`` are as `spacy.training.Example.to_dict` and the projects' JSONL corpora write them
-(``{"text": ..., "cats": {"POSITIVE": 1.0, "NEGATIVE": 0.0}}``).
+Those of spaCy were made with spacy 3.8.18 (``pip install spacy``)::
+
+    doc = spacy.blank("en")("a bill")                # with the sentencizer for docs_to_json
+    doc.cats = {"billing": 1.0, "technical": 0.0}
+    doc.to_json()                                    # SPACY_DOC
+    Example(nlp.make_doc(doc.text), doc).to_dict()   # SPACY_EXAMPLE
+    docs_to_json([doc])                              # SPACY_PARAGRAPHS, from spacy.training.gold_io
 """
 
 import csv
@@ -205,7 +210,10 @@ ARGILLA_1 = {
 }
 
 
-@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_1], ids=["flat", "version 1"])
+ARGILLA_CSV = {name: str(cell) for name, cell in ARGILLA_FLAT.items()}  # as pandas writes it
+
+
+@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_CSV, ARGILLA_1], ids=["flat", "flat CSV", "version 1"])
 def test_only_submitted_responses_of_argilla_are_labels(row):
     export = read_export(row, ONE)
     assert (export.values["text"], export.values["item_id"]) == ("message 0", "i1")
@@ -240,6 +248,40 @@ def test_cats_of_spacy():
     assert said(cats(billing=0, technical=0), MANY) == ([([], None)], [])
     with pytest.raises(DataError, match="`cats` gives `billing` the score 'high', expected a number"):
         read_export(cats(billing="high"), ONE)
+
+
+CATS = {"billing": 1.0, "technical": 0.0}
+SPACY_DOC = {
+    "text": "a bill",
+    "cats": CATS,
+    "tokens": [{"id": 0, "start": 0, "end": 1}, {"id": 1, "start": 2, "end": 6}],
+}
+SPACY_EXAMPLE = {
+    "doc_annotation": {"cats": CATS, "entities": ["O", "O"], "spans": {}, "links": {}},
+    "token_annotation": {"ORTH": ["a", "bill"], "SPACY": [True, False], "TAG": ["", ""], "SENT_START": [1, 0]},
+}
+SPACY_PARAGRAPHS = {
+    "id": 0,
+    "paragraphs": [
+        {
+            "raw": "a bill",
+            "sentences": [{"tokens": [{"id": 0, "orth": "a", "space": " "}], "brackets": []}],
+            "cats": [{"label": "billing", "value": 1.0}, {"label": "technical", "value": 0.0}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("row", [SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS], ids=["doc", "example", "paragraphs"])
+def test_what_spacy_writes(row):
+    assert is_marked(list(row), ONE)
+    assert read_export(row, ONE).values["text"] == "a bill"
+    assert said(row) == ([("billing", None)], [])
+
+
+def test_several_paragraphs_of_spacy_are_refused_in_words():
+    with pytest.raises(DataError, match="holds 2 paragraphs of spaCy, expected one text a row"):
+        read_export({"id": 0, "paragraphs": SPACY_PARAGRAPHS["paragraphs"] * 2}, ONE)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ Nested records (``to_json``, ``Record.to_dict()``) do not tell a response's stat
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
@@ -94,10 +96,13 @@ def _add(export: Export, asked: Asked, responses: Iterable[Response]) -> None:
 
 
 def _items(value: Any) -> Iterator[Any]:
-    """Yield what a cell holds: a list, or one value of it."""
+    """Yield what a cell holds: a list, as such or as a table of texts writes it, or one value."""
+    if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            value = ast.literal_eval(value)
     if isinstance(value, list | tuple):
         yield from value
-    elif value is not None:
+    elif value not in (None, "") and value == value:
         yield value
 
 

@@ -22,7 +22,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     name = next((name for name in names if name in row and name not in asked.columns), None)
     raw = None if name is None else row[name]
     is_list = isinstance(raw, list) and (_is_document(row) or all(isinstance(one, str) for one in raw))
-    if name in asked.labels and asked.takes_several and is_list and _is_flat(raw):
+    if isinstance(raw, list) and name in asked.labels and asked.takes_several and _is_flat(raw):
         is_list = False  # as such a task's labels are written anyway
     parts = _parts(raw, asked)
     if not is_list and parts is None and not ("text" in asked.columns and _has_data(row)) and not _entities(row):
