@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import struct
 import tracemalloc
 
@@ -149,7 +150,20 @@ def test_a_classifier_with_tied_embeddings_is_refused_for_its_head(tied):
         check_stored(ModelConfig(base=str(tied)))
 
 
-def test_an_expert_missing_is_refused(tmp_path):
+@pytest.fixture(params=[logging.WARNING, logging.ERROR])
+def verbosity(request):
+    """How much transformers is to log."""
+    from transformers.utils import logging as shown
+
+    before = shown.get_verbosity()
+    shown.set_verbosity(request.param)
+    yield request.param
+    assert shown.get_verbosity() == request.param
+    shown.set_verbosity(before)
+
+
+def test_an_expert_missing_is_refused(tmp_path, verbosity):
+    """Whatever transformers is to log: its table is where the cause is."""
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "decoder_sparse_step": 1}
     folder = write_checkpoint(tmp_path / "moe", "qwen3_moe", **experts)
     config = ModelConfig(base=str(folder))
