@@ -13,7 +13,7 @@ from activelora.campaign.s3 import S3Store
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
-from activelora.modeling.locating import fetched, local_folder
+from activelora.modeling.locating import cached_snapshot, fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
 from activelora.modeling.skeletons import BASE_REMEDY, cannot_load, not_adaptable, place_of, skeleton_of
 
@@ -53,7 +53,7 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
     except Exception as error:  # a broken tokenizer.json makes the tokenizers' library raise anything
-        raise cannot_load(config, error) from error
+        raise cannot_load(config, error, "the tokenizer ") from error
 
 
 @lru_cache(maxsize=1)
@@ -159,6 +159,19 @@ def check_stored(config: ModelConfig) -> None:
     """
     source, _ = _resolve(config)
     check_weights(skeleton_of(source, config), source, config)
+
+
+def check_cached(config: ModelConfig) -> bool:
+    """Check a model that the hub's client has fetched, as :func:`check_stored` does, and tell whether it has one.
+
+    Raises:
+        ModelError: Its weights are not its own, or it is of a kind that cannot be loaded.
+    """
+    folder = cached_snapshot(config)
+    if folder is None:
+        return False
+    check_weights(skeleton_of(str(folder), config), config.base, config)
+    return True
 
 
 def _resolve(config: ModelConfig) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import struct
 import tracemalloc
 
@@ -11,7 +12,7 @@ import pytest
 
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
-from activelora.modeling.base import check_stored, load_base, load_to_shard
+from activelora.modeling.base import check_cached, check_stored, load_base, load_to_shard, load_tokenizer
 from activelora.modeling.proof import load_proven
 from activelora.modeling.skeletons import skeleton_of
 from tests.modeling.checkpoints import SIZES, change_config, change_weights, write_checkpoint, write_header
@@ -452,3 +453,35 @@ def test_an_adapter_beside_the_model_is_refused(llama):
     (llama / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "x/y"}))
     with pytest.raises(ModelError, match=r"an adapter of peft \(adapter_config\.json\)"):
         check_stored(ModelConfig(base=str(llama)))
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """The folder of the hub's client, and no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--somebody--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    return repository / "snapshots" / ("0" * 40)
+
+
+def test_a_model_that_the_hubs_client_has_fetched_is_checked(llama, hub_cache):
+    config = ModelConfig(base="somebody/tiny")
+    assert check_cached(config) is False
+    shutil.copytree(llama, hub_cache)
+    assert check_cached(config) is True
+    without("layers.1.")(hub_cache)
+    with pytest.raises(ModelError, match=r"model\.base: somebody/tiny: .*of its 39 parameters 9 are missing"):
+        check_cached(config)
+    (hub_cache / "model.safetensors").unlink()
+    assert check_cached(config) is True  # the rest of it is still to be fetched
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"model": {"type": "BPE"}}', b"\xff"])
+def test_a_broken_tokenizer_is_told_in_words(tiny_model_path, tmp_path, content):
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    (folder / "tokenizer.json").write_bytes(content)
+    with pytest.raises(ModelError, match="the tokenizer cannot be loaded"):
+        load_tokenizer(ModelConfig(base=str(folder)))
