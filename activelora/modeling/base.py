@@ -15,7 +15,7 @@ from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
 from activelora.modeling.locating import cached_snapshot, fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, cannot_load, not_adaptable, place_of, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, base_setting, cannot_load, not_adaptable, skeleton_of
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,7 @@ def check_name(config: ModelConfig) -> None:
         return
     if config.base == builtin.NAME or Path(config.base).expanduser().is_dir() or _HUB_ID.fullmatch(config.base):
         return
-    raise ModelError("there is no such model folder", where=place_of(config), remedy=BASE_REMEDY)
+    raise ModelError("there is no such model folder", where=base_setting(config), remedy=BASE_REMEDY)
 
 
 def load_skeleton(config: ModelConfig) -> PreTrainedModel:
@@ -188,7 +188,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
 
 def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
     remedy = "Set resources.train.parallel to ddp, or use the checkpoint that is not quantised."
-    return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=place_of(config), remedy=remedy)
+    return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=base_setting(config), remedy=remedy)
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
@@ -205,7 +205,7 @@ def _quantization(config: ModelConfig, device: torch.device, form: prequantized.
     from transformers import BitsAndBytesConfig
     from transformers.utils import is_bitsandbytes_available
 
-    where = f"model.quantization: {config.quantization}" if form is None else f"{place_of(config)} (in {form})"
+    where = f"model.quantization: {config.quantization}" if form is None else f"{base_setting(config)} (in {form})"
     if device.type != "cuda":
         remedy = "Set it to none." if form is None else "Use the checkpoint that is not quantised."
         raise ModelError("needs an NVIDIA GPU, and this machine has none", where=where, remedy=remedy)

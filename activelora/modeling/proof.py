@@ -9,7 +9,7 @@ from activelora.modeling import prequantized
 from activelora.modeling.causes import refusal
 from activelora.modeling.headers import has_weights, read_headers
 from activelora.modeling.locating import cached_snapshot
-from activelora.modeling.skeletons import cannot_load, place_of
+from activelora.modeling.skeletons import base_setting, cannot_load
 from activelora.modeling.weights_check import Differences, collected_reports, compare, differences
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -
     if prequantized.stored_of(skeleton.config, config) is not None:
         headers = prequantized.unpacked(headers, skeleton.state_dict())
     if found := compare(skeleton, headers):
-        raise refusal(found, skeleton.config, place_of(config))
+        raise refusal(found, skeleton.config, base_setting(config))
 
 
 def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> PreTrainedModel:
@@ -68,9 +68,9 @@ def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> Pr
             if unconverted := reports.unconverted():
                 settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
                 found = Differences(frozenset(), unconverted=unconverted)
-                raise refusal(found, settings, place_of(config)) from error
+                raise refusal(found, settings, base_setting(config)) from error
             raise cannot_load(config, error) from error
     if found := differences(model, info):
-        raise refusal(found, model.config, place_of(config))
+        raise refusal(found, model.config, base_setting(config))
     loaded: PreTrainedModel = model
     return loaded
