@@ -18,6 +18,7 @@ BASE_REMEDY = (
     f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, a hub id owner/name, or the "
     "s3:// prefix of a model that `activelora model push` has published."
 )
+_MAX_LAYERS = 10_000
 _ADAPTABLE = "Use a decoder such as Llama, Qwen, Mistral, Gemma or SmolLM."
 
 
@@ -110,6 +111,13 @@ def _check_file(folder: Path, config: ModelConfig) -> None:
             where=base_setting(config),
             remedy=f"Install a newer transformers if it has that architecture. {_ADAPTABLE}",
         )
+    if not isinstance(content.get("transformers_weights"), str | None):
+        problem = f"transformers_weights in config.json is {content['transformers_weights']!r}, and must name a file"
+        raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY)
+    layers = content.get("num_hidden_layers")
+    if isinstance(layers, int) and layers > _MAX_LAYERS:
+        problem = f"config.json says num_hidden_layers {layers}, and no model has so many"
+        raise ModelError(problem, where=base_setting(config), remedy="Copy or fetch the model again.")
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             "the folder holds a model and an adapter of peft (adapter_config.json), which would be loaded with it",

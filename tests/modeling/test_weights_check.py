@@ -435,6 +435,16 @@ CONFIGS = {
     ),
     "no language model": (b'{"model_type": "vit"}', r"`vit` is an architecture that cannot be adapted here"),
     "a text as number": (b'{"model_type": "llama", "hidden_size": "wide"}', r"cannot be loaded: .*hidden_size"),
+    "weights named by a number": (
+        b'{"model_type": "llama", "transformers_weights": 3}',
+        "transformers_weights in config.json is 3, and must name a file",
+    ),
+    "weights of another folder": (
+        b'{"model_type": "llama", "transformers_weights": "../x.safetensors"}',
+        r"transformers_weights names '\.\./x\.safetensors', and must name a file of the folder",
+    ),
+    "layers without number": (b'{"model_type": "llama", "num_hidden_layers": 1000000000}', "no model has so many"),
+    "quantised by a number": (b'{"model_type": "llama", "compression_config": 3}', "quantised by an unnamed method"),
     "heads of no width": (b'{"model_type": "llama", "num_attention_heads": 0}', r"cannot be loaded: "),
 }
 
