@@ -13,9 +13,11 @@ from activelora.campaign.s3 import S3Store
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
+from activelora.modeling.fast_paths import ALL, FastPaths
 from activelora.modeling.locating import cached_snapshot, fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, base_setting, cannot_load, not_adaptable, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, base_setting, skeleton_of
+from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -33,12 +35,14 @@ class BaseModel:
         model: The causal language model, in eval mode, without gradients.
         tokenizer: Its tokenizer.
         device: Device that holds the model.
+        paths: Ways to save time that change none of its numbers.
     """
 
     name: str
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
+    paths: FastPaths = ALL
 
 
 def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
@@ -52,8 +56,8 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     source, _ = _resolve(config)
     try:
         return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-    except Exception as error:  # a broken tokenizer.json makes the tokenizers' library raise anything
-        raise cannot_load(config, error, "the tokenizer ") from error
+    except Exception as error:
+        raise _cannot_load_tokenizer(config, error) from error
 
 
 @lru_cache(maxsize=1)
@@ -78,6 +82,8 @@ def load_to_shard(config: ModelConfig) -> BaseModel:
 def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     import torch
 
+    from activelora.modeling.fidelity import paths_of
+
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, name = _resolve(config)
     skeleton = skeleton_of(source, config)
@@ -95,12 +101,13 @@ def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
         logger.info("the checkpoint's %s weights are read as plain numbers", stored.method)
     tokenizer = load_tokenizer(config)
     model = load_proven(source, config, options)
+    check_vocabulary(tokenizer, model)
     if not prequantized.is_quantized(model) and moves:
         model.to(device)
     model.requires_grad_(False)
     model.eval()
     logger.info("base model %s on %s in %s", name, device, str(model.dtype).removeprefix("torch."))
-    return BaseModel(name, model, tokenizer, device)
+    return BaseModel(name, model, tokenizer, device, paths_of(model, weighed=moves))
 
 
 def is_local(config: ModelConfig) -> bool:
@@ -128,12 +135,12 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     Raises:
         ModelError: It cannot be loaded, or is of a kind that cannot be adapted here.
     """
+    from activelora.modeling.decoder_parts import decoder_parts
+
     source, _ = _resolve(config)
     model = skeleton_of(source, config)
     prequantized.stored_of(model.config, config)
-    decoder = model.get_decoder()
-    if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
-        raise not_adaptable(config, type(model).__name__)
+    decoder_parts(model)
     return model
 
 
@@ -189,6 +196,12 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
 def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
     remedy = "Set resources.train.parallel to ddp, or use the checkpoint that is not quantised."
     return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=base_setting(config), remedy=remedy)
+
+
+def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
+    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=base_setting(config), remedy=remedy)
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:

@@ -6,6 +6,7 @@ Adapters are plain peft: what is saved loads with ``PeftModel.from_pretrained``.
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,11 @@ from transformers import PreTrainedModel
 from activelora.config import AdapterConfig
 from activelora.errors import ModelError
 from activelora.modeling.base import BaseModel
-from activelora.modeling.methods.registry import METHODS
+from activelora.modeling.decoder_parts import text_config
 from activelora.modeling.parallel import whole
+from activelora.modeling.targets import Targets, find_targets
+
+logger = logging.getLogger(__name__)
 
 ADAPTER_NAME = "default"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -34,7 +38,7 @@ def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
     Raises:
         ModelError: The model has fewer layers than `last_layers`.
     """
-    num_layers = int(model.config.get_text_config(decoder=True).num_hidden_layers)
+    num_layers = int(text_config(model).num_hidden_layers)
     if config.last_layers is None:
         return 0
     if config.last_layers > num_layers:
@@ -46,14 +50,17 @@ def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
     return num_layers - config.last_layers
 
 
-def check_adapter(model: PreTrainedModel, config: AdapterConfig) -> None:
+def check_adapter(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:
     """Check that an adapter fits a model, whose weights need not be there.
 
+    Returns:
+        What `all-linear` leaves without an adapter, in words.
+
     Raises:
-        ModelError: The model has fewer layers than `last_layers`, or a target names no linear layer of it.
+        ModelError: The model has fewer layers than `last_layers`, or a target names no linear layer of it, or one that
+            cannot carry an adapter.
     """
-    first_adapted_layer(model, config)
-    _targets(model, config)
+    return find_targets(model, config, first_adapted_layer(model, config)).left_out
 
 
 def attach(
@@ -68,16 +75,20 @@ def attach(
         kind: Makes peft's configuration, from the arguments that all kinds of LoRA share.
 
     Raises:
-        ModelError: A target names no linear layer of the model.
+        ModelError: A target names no linear layer of the model, or one that cannot carry an adapter.
     """
     first = first_adapted_layer(base.model, config)
-    num_layers = int(base.model.config.get_text_config(decoder=True).num_hidden_layers)
+    num_layers = int(text_config(base.model).num_hidden_layers)
+    targets = find_targets(base.model, config, first)
+    if targets.left_out:
+        logger.info("without an adapter: %s", "; ".join(targets.left_out))
     peft_config = kind(
         r=config.rank,
         lora_alpha=cast(int, config.alpha),
         lora_dropout=config.dropout,
-        target_modules=list(_targets(base.model, config)),
+        target_modules=list(targets.names),
         layers_to_transform=list(range(first, num_layers)) if first else None,
+        fan_in_fan_out=targets.transposed,
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -87,7 +98,22 @@ def attach(
         with _quiet_peft():
             adapted = get_peft_model(base.model, peft_config)
     adapted.peft_config[ADAPTER_NAME].base_model_name_or_path = base.name
+    _check_attached(adapted, targets)
     return cast(PeftModel, adapted)
+
+
+def _check_attached(adapted: PeftModel, targets: Targets) -> None:
+    """Refuse an adapter that is anywhere else than it was meant to be."""
+    found = {name.removeprefix("base_model.model.") for name in lora_layers(adapted)}
+    if found == set(targets.paths):
+        return
+    detach(adapted)
+    one = min(found.symmetric_difference(targets.paths))
+    raise ModelError(
+        f"peft adapts other layers than were chosen, such as {one}",
+        where="adapter.targets",
+        remedy="Name the layers to adapt, or choose another model.base.",
+    )
 
 
 def save(adapted: PeftModel, folder: Path) -> None:
@@ -161,43 +187,3 @@ def _quiet_peft() -> Iterator[None]:
         # An adapted output head that shares its weights with the embeddings: only merging would go wrong.
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`", category=UserWarning)
         yield
-
-
-def _targets(model: PreTrainedModel, config: AdapterConfig) -> tuple[str, ...]:
-    decoder: Any = model.get_decoder()
-    known = sorted({name.rsplit(".", 1)[-1] for name, module in decoder.layers.named_modules() if _is_linear(module)})
-    if config.targets == "all-linear":
-        return tuple(known)
-    if (head := _head(model, config)) is not None:
-        known.append(head)
-    if unknown := [target for target in config.targets if target not in known]:
-        raise ModelError(
-            f"the model has no linear layer named {', '.join(unknown)}",
-            where="adapter.targets",
-            remedy=f"It has: {', '.join(known)}.",
-        )
-    return config.targets
-
-
-def _head(model: PreTrainedModel, config: AdapterConfig) -> str | None:
-    """Return the output head's name where the method may adapt it.
-
-    Raises:
-        ModelError: It is named beside `last_layers`: peft would leave it out without a word.
-    """
-    method = METHODS.get(config.method)
-    if method is None or not method.adapts_head:
-        return None
-    output = model.get_output_embeddings()
-    name: str = next(name.rsplit(".", 1)[-1] for name, module in model.named_modules() if module is output)
-    if config.last_layers is not None and name in config.targets:
-        raise ModelError(
-            f"the output head {name} is in none of the last {config.last_layers} layers",
-            where="adapter.targets",
-            remedy=f"Leave {name} out, or leave out adapter.last_layers.",
-        )
-    return name
-
-
-def _is_linear(module: nn.Module) -> bool:
-    return isinstance(module, nn.Linear) or type(module).__name__ in ("Linear4bit", "Linear8bitLt")

@@ -13,6 +13,7 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from activelora.modeling.lora import ADAPTER_NAME, lora_layers, weights_by_name
 from activelora.modeling.posterior import Prediction
@@ -95,13 +96,16 @@ class MergedSamples:
                 base.weight.data = weight
 
     def _merged(self, name: str, layer: LoraLayer, weight: torch.Tensor, sample: int | None) -> torch.Tensor:
+        a, b = layer.lora_A[ADAPTER_NAME].weight.data, layer.lora_B[ADAPTER_NAME].weight.data
         mask = None
         if sample is not None:
-            mask = column_mask(self._seed, sample, name, weight.shape[1], self._dropout)
-        a, b = layer.lora_A[ADAPTER_NAME].weight.data, layer.lora_B[ADAPTER_NAME].weight.data
+            mask = column_mask(self._seed, sample, name, a.shape[1], self._dropout)
         if name not in self._buffers:
             self._buffers[name] = torch.empty_like(weight)
-        return merged_weight(weight, a, b, layer.scaling[ADAPTER_NAME], mask, self._buffers[name])
+        buffer = self._buffers[name]
+        if getattr(layer, "fan_in_fan_out", False):  # GPT-2 stores inputs × outputs
+            return merged_weight(weight.T, a, b, layer.scaling[ADAPTER_NAME], mask, buffer.T).T
+        return merged_weight(weight, a, b, layer.scaling[ADAPTER_NAME], mask, buffer)
 
 
 class UnmergedSamples:
@@ -218,8 +222,8 @@ _DENSE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 def _is_dense(layer: LoraLayer) -> bool:
-    weight: Any = layer.get_base_layer().weight
-    return weight.dtype in _DENSE
+    base: Any = layer.get_base_layer()
+    return type(base) in (nn.Linear, Conv1D) and base.weight.dtype in _DENSE
 
 
 class _FixedMask(nn.Module):

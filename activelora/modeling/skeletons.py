@@ -31,16 +31,15 @@ def base_setting(config: ModelConfig) -> str:
     return f"model.base: {config.base}"
 
 
-def cannot_load(config: ModelConfig, error: Exception, what: str = "") -> ModelError:
+def cannot_load(config: ModelConfig, error: Exception) -> ModelError:
     """Return the error of a model that transformers cannot load, in the first line of its words.
 
     Args:
         config: The model section.
         error: What transformers raised.
-        what: The part of it, with a blank after it.
     """
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelError(f"{what}cannot be loaded: {reason}", where=base_setting(config), remedy=BASE_REMEDY)
+    return ModelError(f"cannot be loaded: {reason}", where=base_setting(config), remedy=BASE_REMEDY)
 
 
 def not_adaptable(config: ModelConfig, kind: str) -> ModelError:

@@ -1,7 +1,9 @@
 """A decoder in two parts: the frozen trunk below the first adapted layer, and the top.
 
-The parts are views: the same modules, nothing copied. What the trunk computes never changes in a campaign, so it is
-computed once for all Monte-Carlo samples, epochs and rounds.
+The parts are views: the same modules, nothing copied. Each runs as the whole decoder in which the other's layers pass
+on what they get, so that every layer keeps its number, and with it its kind of attention, its mask and its rotation.
+What the trunk computes never changes in a campaign, so it is computed once for all Monte-Carlo samples, epochs and
+rounds.
 
 Letters: B batch, P prefix tokens, T tokens, D features.
 """
@@ -11,15 +13,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
-from transformers import DynamicCache, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel
 
-from activelora.modeling.key_values import cache_name
+from activelora.modeling.decoder_parts import decoder_parts
+from activelora.modeling.key_values import cache_name, new_cache
 from activelora.modeling.trunk_states import states_key
+
+if TYPE_CHECKING:
+    from activelora.modeling.base import BaseModel
 
 logger = logging.getLogger(__name__)
 
@@ -49,24 +55,39 @@ class SplitDecoder:
     """
 
     def __init__(self, model: PreTrainedModel, first_top_layer: int) -> None:
-        self._decoder: Any = model.get_decoder()
+        self._parts = decoder_parts(model)
+        self._decoder: Any = self._parts.decoder
         self._cache_name = cache_name(self._decoder)
-        self._layers: nn.ModuleList = self._decoder.layers
-        self._norm: nn.Module = self._decoder.norm
+        self._layers = self._parts.layers
+        self._hidden = _Hidden()
+        skipped = [_Skipped(self._hidden, layer, index) for index, layer in enumerate(self._layers)]
+        self._trunk_layers = nn.ModuleList([*self._layers[:first_top_layer], *skipped[first_top_layer:]])
+        self._top_layers = nn.ModuleList([*skipped[:first_top_layer], *self._layers[first_top_layer:]])
         self.first_top_layer = first_top_layer
         if first_top_layer and not self._splits_exactly():
             logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
             self.first_top_layer = 0
 
+    @classmethod
+    def of(cls, base: BaseModel, first_top_layer: int) -> SplitDecoder:
+        """Return a base model's decoder, in two parts only if that changes nothing for it."""
+        return cls(base.model, first_top_layer if base.paths.split else 0)
+
+    def new_cache(self) -> DynamicCache:
+        """Return an empty cache for :meth:`trunk` or :meth:`top`."""
+        return new_cache(self._decoder)
+
     def states_key(self, groups: Iterable[Sequence[Sequence[int]]]) -> str:
         """Return the key of the trunk's states: :func:`activelora.modeling.trunk_states.states_key`."""
-        return states_key(self._decoder, self.first_top_layer, groups)
+        return states_key(self._parts, self.first_top_layer, groups)
 
     @property
     def limits_attention(self) -> bool:
         """Whether a mask of its own is not for this model: it attends to a window only, or by a kernel without one."""
         config = self._decoder.config
         windowed = getattr(config, "sliding_window", None) is not None
+        types = getattr(config, "layer_types", None) or ()
+        windowed = windowed or any(one != "full_attention" for one in types)
         return windowed or getattr(config, "_attn_implementation", None) not in ("sdpa", "eager")
 
     def whole(self, input_ids_BT: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
@@ -88,8 +109,9 @@ class SplitDecoder:
         """
         if self.first_top_layer == 0:
             return input_ids_BT
-        with torch.no_grad(), self._only(0, self.first_top_layer, nn.Identity()):
-            return self._run({"input_ids": input_ids_BT}, cache, layout)
+        with torch.no_grad(), self._having(self._trunk_layers, None):
+            self._run({"input_ids": input_ids_BT}, cache, layout)
+            return self._hidden.state
 
     def top(
         self,
@@ -113,7 +135,7 @@ class SplitDecoder:
         with self._narrowed(indices):
             if self.first_top_layer == 0:
                 return self._run({"input_ids": hidden}, cache, layout)
-            with self._only(self.first_top_layer, len(self._layers), self._norm):
+            with self._having(self._top_layers, hidden):
                 return self._run({"inputs_embeds": hidden}, cache, layout)
 
     def can_narrow(self) -> bool:
@@ -156,23 +178,15 @@ class SplitDecoder:
         return hidden
 
     @contextmanager
-    def _only(self, begin: int, end: int, norm: nn.Module) -> Iterator[None]:
-        """Let the decoder see only some layers; they number their cache entries from 0 meanwhile."""
-        part = self._layers[begin:end]
-        self._decoder.layers, self._decoder.norm = part, norm
-        self._number(part, 0)
+    def _having(self, layers: nn.ModuleList, hidden: torch.Tensor | None) -> Iterator[None]:
+        """Let the decoder have some skipped layers, which put hidden states in the place of what they get."""
+        self._hidden.given = hidden
+        setattr(self._decoder, self._parts.layers_name, layers)
         try:
             yield
         finally:
-            self._decoder.layers, self._decoder.norm = self._layers, self._norm
-            self._number(part, begin)
-
-    @staticmethod
-    def _number(layers: nn.ModuleList, first: int) -> None:
-        for index, layer in enumerate(layers, first):
-            attention: Any = getattr(layer, "self_attn", None)
-            if attention is not None:
-                attention.layer_idx = index
+            setattr(self._decoder, self._parts.layers_name, self._layers)
+            self._hidden.given = self._hidden.kept = None
 
     def _splits_exactly(self) -> bool:
         """Compare trunk and top with the whole decoder on a few tokens."""
@@ -182,11 +196,78 @@ class SplitDecoder:
         self._decoder.eval()
         try:
             with torch.no_grad():
-                whole = self._run({"input_ids": input_ids}, None)
+                hook = self._layers[0].register_forward_hook(self._hidden.note)
+                try:
+                    whole = self._run({"input_ids": input_ids}, None)
+                finally:
+                    hook.remove()
                 parts = self.top(self.trunk(input_ids))
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+            return False
         finally:
             self._decoder.train(was_training)
-        return torch.allclose(whole.float(), parts.float(), rtol=1e-3, atol=1e-3)
+        return whole.shape == parts.shape and torch.allclose(whole.float(), parts.float(), rtol=1e-3, atol=1e-3)
+
+
+class _Hidden:
+    """What the skipped layers of one decoder pass on.
+
+    Attributes:
+        given: Hidden states to put in the place of what they get, or None.
+        kept: What the first of them got.
+        num_returned: How many things a layer returns, states first; None where it returns states alone.
+    """
+
+    given: torch.Tensor | None = None
+    kept: torch.Tensor | None = None
+    num_returned: int | None = None
+
+    def as_layer(self, states: torch.Tensor) -> Any:
+        """Return states as a layer does."""
+        return states if self.num_returned is None else (states, *[None] * (self.num_returned - 1))
+
+    def note(self, _: nn.Module, __: Any, output: Any) -> None:
+        """Note how a layer returns its states."""
+        self.num_returned = len(output) if isinstance(output, tuple) else None
+
+    @property
+    def state(self) -> torch.Tensor:
+        """What the first skipped layer got."""
+        if self.kept is None:
+            raise ValueError("the decoder has not run its layers one after the other")
+        return self.kept
+
+
+class _Skipped(nn.Module):
+    """A layer's place in a part of the decoder that does without it.
+
+    Args:
+        hidden: What to pass on.
+        layer: The layer, whose attributes the decoder may ask for.
+        index: Its number.
+    """
+
+    def __init__(self, hidden: _Hidden, layer: nn.Module, index: int) -> None:
+        super().__init__()
+        vars(self).update(hidden=hidden, layer=layer, index=index)  # not registered: it is a part of the other half
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["layer"], name)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return hidden states as the layer would, and let a cache know how many tokens it has seen."""
+        hidden: _Hidden = vars(self)["hidden"]
+        got = args[0] if args else kwargs["hidden_states"]
+        if hidden.kept is None:
+            hidden.kept = got
+        if hidden.given is None:
+            return hidden.as_layer(got)
+        cache = next((one for one in (*args, *kwargs.values()) if isinstance(one, Cache)), None)
+        index = vars(self)["index"]
+        if cache is not None and (index >= len(cache.layers) or hasattr(cache.layers[index], "keys")):
+            nothing = got.new_zeros(got.shape[0], 1, got.shape[1], 1)  # masks follow from the first layer's length
+            cache.update(nothing, nothing, index)
+        return hidden.as_layer(hidden.given)
 
 
 def _narrow(module: nn.Module, indices: torch.Tensor) -> list[RemovableHandle]:
@@ -203,13 +284,3 @@ def _narrow(module: nn.Module, indices: torch.Tensor) -> list[RemovableHandle]:
         return wide.view(*shape, -1)
 
     return [module.register_forward_pre_hook(narrow), module.register_forward_hook(widen)]
-
-
-def expand_cache(cache: DynamicCache, batch_size: int) -> DynamicCache:
-    """Return a cache in which every sequence of a batch has the same prefix, that of a cache of one sequence."""
-    expanded = [
-        (layer.keys.expand(batch_size, -1, -1, -1), layer.values.expand(batch_size, -1, -1, -1))
-        for layer in cache.layers
-        if layer.keys is not None
-    ]
-    return DynamicCache(ddp_cache_data=expanded)

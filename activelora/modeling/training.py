@@ -21,12 +21,14 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.errors import DIVERGED, ModelError
 from activelora.modeling.base import BaseModel
+from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.encoding import EncodedItem
+from activelora.modeling.head import Head
 from activelora.modeling.label_order import group_by_length, groups_alike
 from activelora.modeling.packing import LONGEST, Pack, can_pack, layout_of, packs, plain
 from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
-from activelora.modeling.rows import Rows, project
+from activelora.modeling.rows import Rows
 from activelora.modeling.shared_dropout import SharedDropout
 from activelora.modeling.split import Layout, SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
@@ -249,13 +251,15 @@ class AnswerLoss(nn.Module):
         super().__init__()
         self._model = base.model  # registered: what wraps this module finds its parameters
         self._base = base
-        self._split = SplitDecoder(base.model, first_top_layer)
+        self._split = SplitDecoder.of(base, first_top_layer)
+        self._head = Head.of(base)
         self._examples = examples
-        num_bytes = sum(len(one.ids) for one in examples) * int(base.model.config.hidden_size) * 4
+        num_bytes = sum(len(one.ids) for one in examples) * self._head.width * 4
         self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
         self._trunk_cache = trunk_cache
         self._states: list[torch.Tensor] | None = None
         self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
+        packing = packing and base.paths.packing
         if packing:
             base.model.eval()  # dropout would tell a pack from its rows; training begins by switching it on
         self._packing = packing and can_pack(self._split, self._like)
@@ -265,22 +269,20 @@ class AnswerLoss(nn.Module):
     @property
     def layers(self) -> list[nn.Module]:
         """The model's transformer layers."""
-        decoder: Any = self._base.model.get_decoder()
-        return list(decoder.layers)
+        return list(decoder_parts(self._base.model).layers)
 
     @contextmanager
     def checkpointed_layers(self) -> Iterator[None]:
         """Recompute activations in the backward pass instead of keeping them."""
-        decoder: Any = self._base.model.get_decoder()
         self._base.model.activation_checkpointing_enable({"use_reentrant": False})
-        for layer in decoder.layers:
+        for layer in self.layers:
             layer.training = True  # transformers checkpoints layers in training only; their parts stay in eval
         try:
             yield
         finally:
             self._base.model.activation_checkpointing_disable()
             self._base.model.disable_input_require_grads()  # a hook that enabling has put on the embeddings
-            for layer in decoder.layers:
+            for layer in self.layers:
                 layer.training = False
 
     def forward(self, indices: list[int]) -> torch.Tensor:
@@ -288,7 +290,6 @@ class AnswerLoss(nn.Module):
         batch = self._packs(indices)
         layout = layout_of(batch, 0, self._like)
         final_BTD = self._split.top(self._inputs(indices, batch, layout), None, layout)
-        head = self._base.model.get_output_embeddings()
         hidden: list[torch.Tensor] = []
         sequences: list[int] = []
         positions: list[int] = []
@@ -309,7 +310,7 @@ class AnswerLoss(nn.Module):
             weights += [one.weight / (len(one.targets) * len(indices))] * len(one.targets)
         device = final_BTD.device
         where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
-        logits = project(head, torch.cat(hidden), where).float()
+        logits = self._head.logits(torch.cat(hidden), where).float()
         losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
         return (losses * torch.tensor(weights, device=device)).sum()
 

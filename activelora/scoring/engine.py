@@ -15,11 +15,11 @@ from copy import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
+from activelora.modeling.head import Head
 from activelora.modeling.packing import can_pack
 from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
@@ -61,12 +61,13 @@ class Engine:
     ) -> None:
         self.base = base
         self.encoder = encoder
-        self._split = SplitDecoder(base.model, first_top_layer)
+        self._split = SplitDecoder.of(base, first_top_layer)
+        self.head = Head.of(base)
         like = torch.empty(0, dtype=base.model.dtype, device=base.device)
         self._trunk = Trunk(self._split, like, trunk_cache)
         self._top = Runner(self._split.top, like)
-        self._packing = can_pack(self._split, like)
-        self._narrows = self._split.can_narrow()
+        self._packing = base.paths.packing and can_pack(self._split, like)
+        self._narrows = base.paths.narrowing and self._split.can_narrow()
         self._all_items: Sequence[Item] | None = None
         self.batch_tokens = batch_tokens
 
@@ -107,8 +108,7 @@ class Engine:
         Returns:
             Shapes (N, K, C) and (N, D).
         """
-        width = self.base.model.get_output_embeddings().weight.shape[1]
-        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, width), dtype=np.float32)
+        embeddings_ND = np.zeros((len(items) * self.encoder.rows_per_item, self.head.width), dtype=np.float32)
         log_probs_NKC = self._run(items, sampler, samples, description, embeddings_ND)
         embeddings_ND /= len(samples)
         return log_probs_NKC, embeddings_ND
@@ -125,10 +125,9 @@ class Engine:
         wanted = listing.wanted
         num_answers = max((len(item.answer_ids) for item in wanted), default=0)
         result = np.full((len(wanted), len(samples), num_answers), -np.inf)
-        head = self.base.model.get_output_embeddings()
 
         def read(index: int, rows: list[Row], finals: Finals) -> None:
-            read_scores(head, result[:, index], rows, finals)
+            read_scores(self.head, result[:, index], rows, finals)
 
         narrow = embeddings_ND is None and isinstance(sampler, TOKEN_BY_TOKEN) and self._narrows
         self.run(listing, sampler, samples, description, read, embeddings_ND, narrow)
@@ -171,7 +170,7 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        shape = (self.encoder.scoring, self.batch_tokens, self._packing)
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self.base.paths.prefix)
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
@@ -202,7 +201,7 @@ class Engine:
             prefix, states = yield from self._trunk.states(chunk, keep)
         for index, sample in enumerate(samples):
             with sampler.activate(sample), torch.no_grad():
-                top_cache = DynamicCache() if chunk.prefix_length else None
+                top_cache = self._split.new_cache() if chunk.prefix_length else None
                 prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     rows = chunk.rows_of(batch)

@@ -33,6 +33,8 @@ from activelora.campaign.records import Item
 from activelora.modeling import lora
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.head import Head
+from activelora.modeling.rows import Rows
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
 from activelora.progress import track
@@ -121,7 +123,7 @@ class Gradients:
         self._batch_tokens = batch_tokens
         self._max_rows = max_rows
         self._gradient_bytes = gradient_bytes
-        self._split = SplitDecoder(base.model, first_adapted(adapted))
+        self._split = SplitDecoder.of(base, first_adapted(adapted))
         self._losses = _Losses(base, adapted, self._split)
         self._parameters = {
             f"adapted.{name}": value.detach() for name, value in adapted.named_parameters() if "lora_" in name
@@ -210,7 +212,7 @@ class _Losses(nn.Module):
     def __init__(self, base: BaseModel, adapted: PeftModel, split: SplitDecoder) -> None:
         super().__init__()
         self.adapted = adapted
-        self._base = base
+        self._head = Head.of(base)
         self._split = split
 
     def forward(
@@ -218,7 +220,7 @@ class _Losses(nn.Module):
     ) -> torch.Tensor:
         """Return losses_J in nats: the mean over an answer's tokens of −log p(token), over the whole vocabulary."""
         final_TD = self._split.top(hidden[None])[0]
-        logits_SV = self._base.model.get_output_embeddings()(final_TD[positions_S]).float()
+        logits_SV = self._head.logits(final_TD[positions_S], Rows(torch.zeros_like(positions_S), positions_S)).float()
         picked_SJ = torch.log_softmax(logits_SV, dim=-1).gather(1, targets_JS.T)
         return -(picked_SJ * weights_S[:, None]).sum(dim=0)
 

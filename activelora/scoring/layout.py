@@ -98,7 +98,9 @@ class Listing:
         )
         return [self.encoded[index] for _, index in order]
 
-    def chunk(self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool) -> Chunk | None:
+    def chunk(
+        self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool, sharing: bool = True
+    ) -> Chunk | None:
         """Return some of the items as a chunk, or None where none of them is wanted.
 
         Args:
@@ -107,11 +109,12 @@ class Listing:
             scoring: How an answer's score comes from its tokens.
             batch_tokens: Padded tokens of a batch, without the prefix.
             packing: Whether rows that begin alike may be run as one.
+            sharing: Whether a beginning that all rows share may be run once.
         """
         result_indices = self.result_indices[begin:end]
         if max(result_indices, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing)
+        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing, sharing)
 
 
 def rows_of(items: list[EncodedItem], result_indices: Sequence[int], scoring: Scoring) -> list[Row]:
@@ -137,9 +140,9 @@ def shared_prefix(rows: list[Row]) -> int:
     return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
 
 
-def chunk_of(rows: list[Row], batch_tokens: int, packing: bool) -> Chunk:
+def chunk_of(rows: list[Row], batch_tokens: int, packing: bool, sharing: bool = True) -> Chunk:
     """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
-    prefix_length = shared_prefix(rows)
+    prefix_length = shared_prefix(rows) if sharing else 0
     trunk_batches = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
     wanted = [index for index, row in enumerate(rows) if row.item >= 0]
     if len(wanted) == len(rows):

@@ -7,14 +7,12 @@ Letters: N items, C answers, R rows, S positions, D features, V vocabulary.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peft.tuners.tuners_utils import BaseTunerLayer
 
-from activelora.modeling.rows import Rows, project
+from activelora.modeling.head import Head
+from activelora.modeling.rows import Rows
 from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Row
 
@@ -22,7 +20,7 @@ BLOCK_POSITIONS = 256
 """Positions that are projected onto the whole vocabulary at once."""
 
 
-def read_scores(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
+def read_scores(head: Head, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
     """Project the answers' positions and write the rows' scores.
 
     Args:
@@ -37,19 +35,19 @@ def read_scores(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], fina
         _read_texts(head, scores_NC, rows, finals)
 
 
-def _read_tokens(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
+def _read_tokens(head: Head, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
     """Write the logits of the answers' only tokens."""
     hidden_RD = finals.last()
     width = max(len(row.targets) for row in rows)
     targets = torch.tensor([row.targets + row.targets[:1] * (width - len(row.targets)) for row in rows])
     ends = torch.tensor([len(row.ids) - 1 for row in rows], device=hidden_RD.device)
     where = Rows(torch.arange(len(rows), device=ends.device), ends)
-    logits_RC = _project_onto(head, hidden_RD, targets.to(hidden_RD.device), where)
+    logits_RC = head.logits_onto(hidden_RD, targets.to(hidden_RD.device), where)
     for row, values in zip(rows, logits_RC.cpu().numpy(), strict=True):
         scores_NC[row.item, : len(row.targets)] = values[: len(row.targets)]
 
 
-def _read_texts(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
+def _read_texts(head: Head, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
     """Write the answers' scores: a text's mean log p of its tokens, a path's sum (chain rule)."""
     counts = [row.num_read for row in rows]
     indices = finals.indices(counts)
@@ -65,7 +63,7 @@ def _read_texts(head: Any, scores_NC: NDArray[np.float64], rows: list[Row], fina
 
 
 def _log_probs_at(
-    head: Any, finals: Finals, indices: list[int], positions: list[int], reads: list[tuple[int, int]]
+    head: Head, finals: Finals, indices: list[int], positions: list[int], reads: list[tuple[int, int]]
 ) -> list[float]:
     """Return log p of a token at a position, for every read; tokens that rows share are projected once.
 
@@ -83,9 +81,8 @@ def _log_probs_at(
         block = slice(begin, begin + BLOCK_POSITIONS)
         hidden_SD = finals.at(distinct[block].tolist())
         at = torch.tensor([positions[first] for first in first_of[block]], device=hidden_SD.device)
-        log_probs_SV = torch.log_softmax(
-            project(head, hidden_SD, Rows(torch.arange(len(at), device=at.device), at)).float(), dim=-1
-        )
+        where = Rows(torch.arange(len(at), device=at.device), at)
+        log_probs_SV = torch.log_softmax(head.logits(hidden_SD, where).float(), dim=-1)
         inside = np.flatnonzero((numbers >= begin) & (numbers < begin + BLOCK_POSITIONS))
         chosen = log_probs_SV[torch.from_numpy(numbers[inside] - begin), torch.from_numpy(tokens[inside])]
         found[inside] = chosen.cpu().numpy()
@@ -96,10 +93,3 @@ def _answers(row: Row, first: int) -> list[tuple[int, list[tuple[int, int]]]]:
     """Return the answers that a row tells of, by index, each with its tokens and the numbers of their indices."""
     answers = row.paths or ((row.answer or 0, row.targets),)
     return [(answer, [(first + step, token) for step, token in enumerate(ids)]) for answer, ids in answers]
-
-
-def _project_onto(head: Any, hidden_RD: torch.Tensor, targets_RC: torch.Tensor, where: Rows) -> torch.Tensor:
-    """Return the logits of the targets alone, shape (R, C); an adapted head has to be run whole."""
-    if isinstance(head, BaseTunerLayer):
-        return project(head, hidden_RD, where).float().gather(1, targets_RC)
-    return torch.einsum("rd,rcd->rc", hidden_RD.float(), head.weight[targets_RC].float())

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import DynamicCache
 
+from activelora.modeling.key_values import expand_cache
 from activelora.modeling.packing import Pack, indices_read, layout_of
-from activelora.modeling.split import expand_cache
 from activelora.scoring.batch_size import Halving
 
 Compute = Callable[..., torch.Tensor]

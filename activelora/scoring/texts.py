@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
-from activelora.modeling.key_values import cache_name
-from activelora.modeling.rows import Rows, project
+from activelora.modeling.key_values import cache_name, new_cache
+from activelora.modeling.rows import Rows
 from activelora.modeling.sampling import Sampler
 from activelora.progress import track
 from activelora.scoring.engine import Engine
@@ -83,14 +82,13 @@ def rescore(
     """
     encoded = [replace(one, answer_ids=(ids,)) for one, ids in zip(engine.encoder.encode(items), answers, strict=True)]
     scores = [TokenScores(*np.zeros((2, len(samples), len(ids)))) for ids in answers]
-    head = engine.base.model.get_output_embeddings()
-    embeddings_ND = np.zeros((len(items), head.weight.shape[1]), dtype=np.float32)
+    embeddings_ND = np.zeros((len(items), engine.head.width), dtype=np.float32)
 
     def read(index: int, rows: list[Row], finals: Finals) -> None:
         counts = [row.num_read for row in rows]
         for row, hidden_TD in zip(rows, torch.split(finals.at(finals.indices(counts)), counts), strict=True):
             positions = torch.tensor(row.positions_read, device=hidden_TD.device)
-            logits_TV = project(head, hidden_TD, Rows(torch.zeros_like(positions), positions))
+            logits_TV = engine.head.logits(hidden_TD, Rows(torch.zeros_like(positions), positions))
             log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
             targets = torch.tensor(row.targets, device=log_probs_TV.device)
             entropies_T = torch.special.entr(log_probs_TV.exp()).sum(dim=-1)
@@ -119,7 +117,7 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
     ids_BT, mask_BT = _padded_left(prompts, base.device)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
     model: Any = base.model
-    cache = {cache_name(model): DynamicCache()}
+    cache = {cache_name(model): new_cache(model)}
     written: list[list[int]] = [[] for _ in prompts]
     for _ in range(max_tokens):
         inputs = {"input_ids": ids_BT, "attention_mask": mask_BT, "position_ids": positions_BT}

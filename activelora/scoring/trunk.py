@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import DynamicCache
 
 from activelora.modeling.packing import Pack
 from activelora.modeling.split import SplitDecoder
@@ -73,7 +72,7 @@ class Trunk:
     def _compute(self, chunk: Chunk) -> Generator[None, None, torch.Tensor]:
         """Return the states of the prefix and then of each pack, without padding, in the order of the batches."""
         parts: list[torch.Tensor] = []
-        cache = DynamicCache() if chunk.prefix_length else None
+        cache = self._split.new_cache() if chunk.prefix_length else None
         if cache is not None:
             parts.append(self._split.trunk(self._tensor([chunk.prefix]), cache)[0])
         for batch in chunk.trunk_batches:

@@ -18,6 +18,8 @@ from activelora.modeling import lora
 from activelora.modeling.answer_paths import grouped_paths
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import EncodedItem, Scoring
+from activelora.modeling.head import Head
+from activelora.modeling.rows import Rows
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
 
@@ -52,7 +54,8 @@ class AnswerScores:
 
     def __init__(self, base: BaseModel, adapted: PeftModel, items: Sequence[EncodedItem], scoring: Scoring) -> None:
         self._base = base
-        self._split = SplitDecoder(base.model, first_adapted(adapted))
+        self._split = SplitDecoder.of(base, first_adapted(adapted))
+        self._head = Head.of(base)
         self._items = items
         self._scoring = scoring
         self._layers: dict[str, nn.Module] = {}
@@ -133,22 +136,29 @@ class AnswerScores:
 
     def _read(self, rows: list[_Row], final_RTD: torch.Tensor) -> tuple[list[int], list[int], list[torch.Tensor]]:
         """Return the rows' scores and where in scores_BC they belong."""
-        head = self._base.model.get_output_embeddings()
         batch_indices: list[int] = []
         answers: list[int] = []
         values: list[torch.Tensor] = []
         for row, hidden_TD in zip(rows, final_RTD, strict=True):
             targets = torch.tensor(row.targets, device=hidden_TD.device)
             if row.answer is None:
-                values.append(head.weight[targets].float() @ hidden_TD[len(row.ids) - 1].float())
+                last_1D = hidden_TD[len(row.ids) - 1 : len(row.ids)]
+                values.append(self._head.logits_onto(last_1D, targets[None], _rows_at(row, 1, last_1D))[0])
                 answers += range(len(row.targets))
                 batch_indices += [row.batch_index] * len(row.targets)
                 continue
-            begin = len(row.ids) - len(row.targets)
-            log_probs_TV = torch.log_softmax(head(hidden_TD[begin : len(row.ids)]).float(), dim=-1)
+            read_TD = hidden_TD[len(row.ids) - len(row.targets) : len(row.ids)]
+            logits_TV = self._head.logits(read_TD, _rows_at(row, len(read_TD), read_TD))
+            log_probs_TV = torch.log_softmax(logits_TV.float(), dim=-1)
             for answer, ids in row.paths or ((row.answer, row.targets),):
                 found_T = log_probs_TV[range(len(ids)), ids]
                 values.append((found_T.sum() if row.paths else found_T.mean())[None])
                 answers.append(answer)
                 batch_indices.append(row.batch_index)
         return batch_indices, answers, values
+
+
+def _rows_at(row: _Row, count: int, like: torch.Tensor) -> Rows:
+    """Return the origin of a row's last tokens."""
+    positions = torch.arange(len(row.ids) - count, len(row.ids), device=like.device)
+    return Rows(torch.zeros_like(positions), positions)
