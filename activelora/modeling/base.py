@@ -14,9 +14,9 @@ from activelora.config import ModelConfig
 from activelora.errors import ModelError
 from activelora.modeling import builtin, prequantized
 from activelora.modeling.fast_paths import ALL, FastPaths
-from activelora.modeling.locating import fetched, local_folder
+from activelora.modeling.locating import cached_snapshot, fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, place_of, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, base_setting, skeleton_of
 from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def check_name(config: ModelConfig) -> None:
         return
     if config.base == builtin.NAME or Path(config.base).expanduser().is_dir() or _HUB_ID.fullmatch(config.base):
         return
-    raise ModelError("there is no such model folder", where=place_of(config), remedy=BASE_REMEDY)
+    raise ModelError("there is no such model folder", where=base_setting(config), remedy=BASE_REMEDY)
 
 
 def load_skeleton(config: ModelConfig) -> PreTrainedModel:
@@ -168,6 +168,19 @@ def check_stored(config: ModelConfig) -> None:
     check_weights(skeleton_of(source, config), source, config)
 
 
+def check_cached(config: ModelConfig) -> bool:
+    """Check a model that the hub's client has fetched, as :func:`check_stored` does, and tell whether it has one.
+
+    Raises:
+        ModelError: Its weights are not its own, or it is of a kind that cannot be loaded.
+    """
+    folder = cached_snapshot(config)
+    if folder is None:
+        return False
+    check_weights(skeleton_of(str(folder), config), config.base, config)
+    return True
+
+
 def _resolve(config: ModelConfig) -> tuple[str, str]:
     """Return what to load from, and the name that a saved adapter should carry."""
     check_name(config)
@@ -182,13 +195,13 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
 
 def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
     remedy = "Set resources.train.parallel to ddp, or use the checkpoint that is not quantised."
-    return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=place_of(config), remedy=remedy)
+    return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=base_setting(config), remedy=remedy)
 
 
 def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
-    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=remedy)
+    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=base_setting(config), remedy=remedy)
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
@@ -205,7 +218,7 @@ def _quantization(config: ModelConfig, device: torch.device, form: prequantized.
     from transformers import BitsAndBytesConfig
     from transformers.utils import is_bitsandbytes_available
 
-    where = f"model.quantization: {config.quantization}" if form is None else f"{place_of(config)} (in {form})"
+    where = f"model.quantization: {config.quantization}" if form is None else f"{base_setting(config)} (in {form})"
     if device.type != "cuda":
         remedy = "Set it to none." if form is None else "Use the checkpoint that is not quantised."
         raise ModelError("needs an NVIDIA GPU, and this machine has none", where=where, remedy=remedy)

@@ -44,7 +44,7 @@ def refusal(found: Differences, settings: PreTrainedConfig, where: str) -> Model
     Args:
         found: What differs.
         settings: The model's configuration.
-        where: The place of the model.
+        where: The setting that names the model.
     """
     return ModelError(
         f"the weights are not this model's own: {_said(found)}", where=where, remedy=remedy(found, settings)

@@ -64,6 +64,18 @@ def read_headers(folder: Path, named: str | None = None) -> dict[str, TensorHead
     return headers
 
 
+def has_weights(folder: Path) -> bool:
+    """Tell whether all weights of a folder are there: a folder of the hub's client fills file by file.
+
+    Args:
+        folder: The model's folder.
+    """
+    try:
+        return bool(weight_files(folder))
+    except ModelError:
+        return False
+
+
 def weight_files(folder: Path, named: str | None = None) -> list[Path]:
     """Return the safetensors that a model is loaded from: one file, or the parts that an index names.
 

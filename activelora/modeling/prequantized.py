@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Form = Literal["8bit", "4bit"]
 _OWN = "bitsandbytes"
+_UNNAMED = "an unnamed method"
 _PLAIN = ("fp8", "mxfp4")
 """Methods whose weights transformers can read as plain numbers, on any machine."""
 _BESIDE = (
@@ -53,7 +54,7 @@ def stored_of(settings: PreTrainedConfig, config: ModelConfig) -> Stored | None:
     if not declared:
         return None
     form: Form | None = "4bit" if declared.get("load_in_4bit") else "8bit" if declared.get("load_in_8bit") else None
-    method = str(declared.get("quant_method") or (_OWN if form else "an unnamed method"))
+    method = str(declared.get("quant_method") or (_OWN if form else _UNNAMED))
     stored = Stored(method, form if method == _OWN else None)
     if stored.form is None and method not in _PLAIN:
         raise ModelError(
@@ -153,5 +154,6 @@ def _declared(settings: PreTrainedConfig) -> dict[str, Any]:
     parts = (settings, settings.get_text_config(decoder=True))
     for value in (getattr(part, key, None) for part in parts for key in ("quantization_config", "compression_config")):
         if value:
-            return dict(value) if isinstance(value, dict) else dict(value.to_dict())
+            content = value if isinstance(value, dict) else getattr(value, "to_dict", dict)()
+            return dict(content) or {"quant_method": _UNNAMED}
     return {}

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from activelora.modeling import prequantized
 from activelora.modeling.causes import refusal
-from activelora.modeling.headers import read_headers
-from activelora.modeling.skeletons import cannot_load, place_of
+from activelora.modeling.headers import has_weights, read_headers
+from activelora.modeling.locating import cached_snapshot
+from activelora.modeling.skeletons import base_setting, cannot_load
 from activelora.modeling.weights_check import Differences, collected_reports, compare, differences
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -> None:
-    """Compare a folder's weights with the model, by their headers alone. A hub id's are compared when they are loaded.
+    """Compare weights with the model, by their headers alone; those of a hub id only if they have been fetched.
 
     Args:
         skeleton: The model without weights.
@@ -28,14 +29,15 @@ def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -
     Raises:
         ModelError: Files are missing or damaged, or the weights are not the model's own.
     """
-    if not Path(source).is_dir():
+    folder = Path(source) if Path(source).is_dir() else cached_snapshot(config)
+    if folder is None or (folder != Path(source) and not has_weights(folder)):
         return
     named = getattr(skeleton.config, "transformers_weights", None)
-    headers = read_headers(Path(source), named if isinstance(named, str) else None)
+    headers = read_headers(folder, named if isinstance(named, str) else None)
     if prequantized.stored_of(skeleton.config, config) is not None:
         headers = prequantized.unpacked(headers, skeleton.state_dict())
     if found := compare(skeleton, headers):
-        raise refusal(found, skeleton.config, place_of(config))
+        raise refusal(found, skeleton.config, base_setting(config))
 
 
 def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> PreTrainedModel:
@@ -66,9 +68,9 @@ def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> Pr
             if unconverted := reports.unconverted():
                 settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
                 found = Differences(frozenset(), unconverted=unconverted)
-                raise refusal(found, settings, place_of(config)) from error
+                raise refusal(found, settings, base_setting(config)) from error
             raise cannot_load(config, error) from error
     if found := differences(model, info):
-        raise refusal(found, model.config, place_of(config))
+        raise refusal(found, model.config, base_setting(config))
     loaded: PreTrainedModel = model
     return loaded

@@ -18,11 +18,12 @@ BASE_REMEDY = (
     f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, a hub id owner/name, or the "
     "s3:// prefix of a model that `activelora model push` has published."
 )
+_MAX_LAYERS = 10_000
 _ADAPTABLE = "Use a decoder such as Llama, Qwen, Mistral, Gemma or SmolLM."
 
 
-def place_of(config: ModelConfig) -> str:
-    """Return how errors name a model's place.
+def base_setting(config: ModelConfig) -> str:
+    """Return the setting and its value, as errors name a model.
 
     Args:
         config: The model section.
@@ -38,7 +39,7 @@ def cannot_load(config: ModelConfig, error: Exception) -> ModelError:
         error: What transformers raised.
     """
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelError(f"cannot be loaded: {reason}", where=place_of(config), remedy=BASE_REMEDY)
+    return ModelError(f"cannot be loaded: {reason}", where=base_setting(config), remedy=BASE_REMEDY)
 
 
 def not_adaptable(config: ModelConfig, kind: str) -> ModelError:
@@ -49,7 +50,7 @@ def not_adaptable(config: ModelConfig, kind: str) -> ModelError:
         kind: The architecture's name.
     """
     problem = f"{kind} is an architecture that cannot be adapted here"
-    return ModelError(problem, where=place_of(config), remedy=_ADAPTABLE)
+    return ModelError(problem, where=base_setting(config), remedy=_ADAPTABLE)
 
 
 def skeleton_of(source: str, config: ModelConfig) -> PreTrainedModel:
@@ -96,23 +97,30 @@ def _check_file(folder: Path, config: ModelConfig) -> None:
     kind = content.get("model_type")
     if not isinstance(kind, str) or not kind:
         problem = "config.json names no model_type, so that it is no configuration of transformers"
-        raise ModelError(problem, where=place_of(config), remedy=BASE_REMEDY)
+        raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY)
     if kind not in CONFIG_MAPPING and content.get("auto_map"):
         raise ModelError(
             f"the architecture `{kind}` comes as code with the model (auto_map in config.json), which is never run",
-            where=place_of(config),
+            where=base_setting(config),
             remedy="Use a model whose architecture is part of transformers.",
         )
     if kind not in CONFIG_MAPPING:
         raise ModelError(
             f"the architecture `{kind}` is unknown to transformers {transformers.__version__}",
-            where=place_of(config),
+            where=base_setting(config),
             remedy=f"Install a newer transformers if it has that architecture. {_ADAPTABLE}",
         )
+    if not isinstance(content.get("transformers_weights"), str | None):
+        problem = f"transformers_weights in config.json is {content['transformers_weights']!r}, and must name a file"
+        raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY)
+    layers = content.get("num_hidden_layers")
+    if isinstance(layers, int) and layers > _MAX_LAYERS:
+        problem = f"config.json says num_hidden_layers {layers}, and no model has so many"
+        raise ModelError(problem, where=base_setting(config), remedy="Copy or fetch the model again.")
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             "the folder holds a model and an adapter of peft (adapter_config.json), which would be loaded with it",
-            where=place_of(config),
+            where=base_setting(config),
             remedy="Move the adapter's files elsewhere, or merge it with peft: merge_and_unload, then save_pretrained.",
         )
 
@@ -122,11 +130,11 @@ def _read(path: Path, config: ModelConfig) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         problem = f"config.json cannot be read: {error.strerror}"
-        raise ModelError(problem, where=place_of(config), remedy=BASE_REMEDY) from error
+        raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY) from error
     except (ValueError, RecursionError) as error:
         problem = f"config.json is not JSON: {str(error) or type(error).__name__}"
-        raise ModelError(problem, where=place_of(config), remedy="Copy or fetch the model again.") from error
+        raise ModelError(problem, where=base_setting(config), remedy="Copy or fetch the model again.") from error
     if not isinstance(content, dict):
         problem = f"config.json holds {type(content).__name__}, not an object"
-        raise ModelError(problem, where=place_of(config), remedy=BASE_REMEDY)
+        raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY)
     return content

@@ -123,8 +123,14 @@ def differences(
 
 @dataclass
 class Reports(logging.Filter):
-    """transformers' own tables about loading, which are kept from the log: what is wrong is told as an error."""
+    """transformers' own tables about loading, which are kept from the log: what is wrong is told as an error.
 
+    Attributes:
+        level: Level from which on records were logged before.
+        texts: The tables.
+    """
+
+    level: int
     texts: list[str] = field(default_factory=list)
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -133,7 +139,7 @@ class Reports(logging.Filter):
         is_report = "LOAD REPORT" in text or "checkpoint seem corrupted" in text
         if is_report:
             self.texts.append(text)
-        return not is_report
+        return not is_report and record.levelno >= self.level
 
     def unconverted(self) -> tuple[str, ...]:
         """Return the parameters whose conversion failed, unless it failed for want of values."""
@@ -143,12 +149,15 @@ class Reports(logging.Filter):
 
 @contextmanager
 def collected_reports() -> Iterator[Reports]:
-    """Collect transformers' tables instead of showing them."""
-    reports, source = Reports(), logging.getLogger("transformers.modeling_utils")
+    """Collect transformers' tables instead of showing them, also where transformers is to log errors only."""
+    source = logging.getLogger("transformers.modeling_utils")
+    reports, level = Reports(source.getEffectiveLevel()), source.level
     source.addFilter(reports)
+    source.setLevel(min(reports.level, logging.WARNING))
     try:
         yield reports
     finally:
+        source.setLevel(level)
         source.removeFilter(reports)
 
 

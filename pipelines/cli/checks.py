@@ -222,13 +222,14 @@ def _check_budget(config: CampaignConfig, num_pool: int) -> None:
 
 def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) -> None:
     """Check the answers against the tokenizer and the adapter against the layers, and estimate the memory."""
-    from activelora.modeling.base import check_name, is_local
+    from activelora.modeling.base import check_cached, check_name, is_local
 
     name = config.model.base
     check_name(config.model)
     if name.startswith("s3://"):
         _check_published(name)
     if not is_local(config.model) and not runs_here:
+        check_cached(config.model)
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 import struct
 import tracemalloc
 
@@ -10,7 +12,7 @@ import pytest
 
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
-from activelora.modeling.base import check_stored, load_base, load_to_shard
+from activelora.modeling.base import check_cached, check_stored, load_base, load_to_shard, load_tokenizer
 from activelora.modeling.proof import load_proven
 from activelora.modeling.skeletons import skeleton_of
 from tests.modeling.checkpoints import SIZES, change_config, change_weights, write_checkpoint, write_header
@@ -149,7 +151,20 @@ def test_a_classifier_with_tied_embeddings_is_refused_for_its_head(tied):
         check_stored(ModelConfig(base=str(tied)))
 
 
-def test_an_expert_missing_is_refused(tmp_path):
+@pytest.fixture(params=[logging.WARNING, logging.ERROR])
+def verbosity(request):
+    """How much transformers is to log."""
+    from transformers.utils import logging as shown
+
+    before = shown.get_verbosity()
+    shown.set_verbosity(request.param)
+    yield request.param
+    assert shown.get_verbosity() == request.param
+    shown.set_verbosity(before)
+
+
+def test_an_expert_missing_is_refused(tmp_path, verbosity):
+    """Whatever transformers is to log: its table is where the cause is."""
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "decoder_sparse_step": 1}
     folder = write_checkpoint(tmp_path / "moe", "qwen3_moe", **experts)
     config = ModelConfig(base=str(folder))
@@ -420,6 +435,16 @@ CONFIGS = {
     ),
     "no language model": (b'{"model_type": "vit"}', r"`vit` is an architecture that cannot be adapted here"),
     "a text as number": (b'{"model_type": "llama", "hidden_size": "wide"}', r"cannot be loaded: .*hidden_size"),
+    "weights named by a number": (
+        b'{"model_type": "llama", "transformers_weights": 3}',
+        "transformers_weights in config.json is 3, and must name a file",
+    ),
+    "weights of another folder": (
+        b'{"model_type": "llama", "transformers_weights": "../x.safetensors"}',
+        r"transformers_weights names '\.\./x\.safetensors', and must name a file of the folder",
+    ),
+    "layers without number": (b'{"model_type": "llama", "num_hidden_layers": 1000000000}', "no model has so many"),
+    "quantised by a number": (b'{"model_type": "llama", "compression_config": 3}', "quantised by an unnamed method"),
     "heads of no width": (b'{"model_type": "llama", "num_attention_heads": 0}', r"cannot be loaded: "),
 }
 
@@ -438,3 +463,35 @@ def test_an_adapter_beside_the_model_is_refused(llama):
     (llama / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "x/y"}))
     with pytest.raises(ModelError, match=r"an adapter of peft \(adapter_config\.json\)"):
         check_stored(ModelConfig(base=str(llama)))
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """The folder of the hub's client, and no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--somebody--tiny"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    return repository / "snapshots" / ("0" * 40)
+
+
+def test_a_model_that_the_hubs_client_has_fetched_is_checked(llama, hub_cache):
+    config = ModelConfig(base="somebody/tiny")
+    assert check_cached(config) is False
+    shutil.copytree(llama, hub_cache)
+    assert check_cached(config) is True
+    without("layers.1.")(hub_cache)
+    with pytest.raises(ModelError, match=r"model\.base: somebody/tiny: .*of its 39 parameters 9 are missing"):
+        check_cached(config)
+    (hub_cache / "model.safetensors").unlink()
+    assert check_cached(config) is True  # the rest of it is still to be fetched
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b'{"model": {"type": "BPE"}}', b"\xff"])
+def test_a_broken_tokenizer_is_told_in_words(tiny_model_path, tmp_path, content):
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    (folder / "tokenizer.json").write_bytes(content)
+    with pytest.raises(ModelError, match="the tokenizer cannot be loaded"):
+        load_tokenizer(ModelConfig(base=str(folder)))
