@@ -37,8 +37,10 @@ class SpecialTokens:
         every = special_strings(tokenizer) | media_strings(tokenizer)
         chosen = sorted(every if as_text else media_strings(tokenizer))
         self._every, self._chosen = _any_of(every), _any_of(chosen)
-        self._ids = frozenset(int(one) for one in tokenizer.convert_tokens_to_ids(chosen))
-        self._ids -= {getattr(tokenizer, "unk_token_id", None)}
+        self._ids = frozenset(one for one in tokenizer.convert_tokens_to_ids(chosen) if one is not None)
+        unknown, *ends = (getattr(tokenizer, f"{name}_token_id", None) for name in ("unk", "bos", "eos"))
+        # A text may hold characters that the tokenizer does not know; in GPT-2 their token is that of the end.
+        self._never_text = self._ids - ({unknown} - {*ends})
 
     def are_spelled_in(self, item: Item) -> bool:
         """Tell whether a text of an item spells out a special token, whatever comes of it."""
@@ -88,11 +90,11 @@ class SpecialTokens:
     def _as_text(self, text: str) -> list[int]:
         options = {"add_special_tokens": False, "split_special_tokens": True}
         ids = list(self._tokenizer(text, **options)["input_ids"])
-        if self._ids.isdisjoint(ids):
+        if self._never_text.isdisjoint(ids):
             return ids
         # Its vocabulary has the string as a piece of text too.
         ids = [token for character in text for token in self._tokenizer(character, **options)["input_ids"]]
-        return [token for token in ids if token not in self._ids]
+        return [token for token in ids if token not in self._never_text]
 
     def _marks(self, texts: list[str]) -> Marks:
         found = sorted({one for text in texts for one in self._chosen.findall(text)})
@@ -125,8 +127,8 @@ def _any_of(strings: Iterable[str]) -> re.Pattern[str]:
 
 
 def _marked(text: str, marks: Marks) -> str:
-    standing = {one: mark for mark, one in marks.items()}
-    return _any_of(standing).sub(lambda match: standing[match.group()], text)
+    mark_of = {one: mark for mark, one in marks.items()}
+    return _any_of(mark_of).sub(lambda match: mark_of[match.group()], text)
 
 
 def _restored(text: str, marks: Marks) -> tuple[str, list[tuple[int, int]]]:

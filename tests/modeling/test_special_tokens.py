@@ -92,6 +92,14 @@ def test_those_of_choices_and_gold_texts_are_text_too(tokenizer):
     assert tokenizer.decode(made.encode_text("red</s> moon")) == " red</s> moon</s>"
 
 
+def test_a_token_that_stands_for_unknown_characters_too_is_text_all_the_same(tokenizer):
+    """As in GPT-2 and SmolLM, whose only special token has all parts."""
+    tokenizer.unk_token = tokenizer.bos_token = tokenizer.eos_token = "</s>"
+    ids = prompt_ids(encoder(tokenizer), "the </s> moon")
+    assert tokenizer.eos_token_id not in ids
+    assert tokenizer.decode(ids[1:]) == "Q: the </s> moon\nA:"
+
+
 def test_characters_for_private_use_stay_what_they_are(tokenizer):
     text = "".join(map(chr, range(0xF0000, 0xF0004))) + "</s>"
     assert tokenizer.decode(prompt_ids(encoder(tokenizer), text)[1:]) == f"Q: {text}\nA:"
