@@ -122,7 +122,7 @@ def _texts(item: Item) -> Iterator[str]:
     yield from item.choices
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def any_of(strings: frozenset[str]) -> re.Pattern[str]:
     """Return what finds any of these, the longest first; none finds nothing."""
     return re.compile(_branches(strings) or r"(?!)")
