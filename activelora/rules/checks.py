@@ -75,10 +75,12 @@ class Examined(NamedTuple):
             keys and values are right, that stands whatever a wrong name should have been.
         config: The settings, with all that parts of other packages read. They are fit to be frozen if there is no
             problem, and to look at data and model if names alone are wrong; None otherwise.
+        document: What they were read from; None where it could not be read.
     """
 
     problems: list[ActiveLoRAError]
     config: CampaignConfig | None
+    document: Document | None = None
 
 
 def examine(document: Document) -> Examined:
@@ -105,7 +107,7 @@ def examine(document: Document) -> Examined:
     found = _certain(config, wrong) if is_valid else []
     by_text = {str(one): one for one in map(document.located, [*problems, *wrong.values(), *found])}
     is_usable = is_valid and not found and "task.kind" not in wrong
-    return Examined(list(by_text.values()), config if is_usable else None)
+    return Examined(list(by_text.values()), config if is_usable else None, document)
 
 
 def _certain(config: CampaignConfig, wrong: Iterable[str]) -> list[ActiveLoRAError]:
