@@ -19,6 +19,7 @@ Those of spaCy were made with spacy 3.8.18 (``pip install spacy``)::
 import csv
 import datetime
 import json
+from random import Random
 
 import pytest
 
@@ -320,6 +321,73 @@ def test_times_of_all_kinds_are_iso():
     moment = datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC)
     for raw, shown in ((moment, "2024-05-01T00:00:00+00:00"), (0, "1970-01-01T00:00:00+00:00"), (10**30, str(10**30))):
         assert read_export({**row, "_timestamp": raw}, ONE).annotations[0].labeled_at == shown
+
+
+PARTS = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "",
+        "billing",
+        "billing#technical",
+        "#",
+        "[1, 2",
+        "[[]]",
+    ),
+    *([], {}, [None], [[]], [{}], {"": None}, ["billing", "technical"], {"choices": None}, {"choices": [{}]}, b"x"),
+    *('{"choices": 3}', '{"choices', {"value": {}}, {"id": [1]}, {"label": []}, datetime.datetime(2024, 5, 1)),
+)
+TEMPLATES = (
+    task(annotation(choices("billing"), user={"id": 1}), annotation(choices("technical"))),
+    {**FLAT, "text": "t", "team": '{"choices": ["billing"]}'},
+    {"id": 1, "text": "t", "label": ["billing"], "Comments": [], "meta": {"a": 1}},
+    {"id": 1, "data": "t", "label": "billing#technical"},
+    {"text": "t", "accept": ["b"], "options": [{"id": "b", "text": "billing"}], "answer": "accept", "_timestamp": 1},
+    {"text": "t", "label": "billing", "answer": "accept", "_annotator_id": "a"},
+    *(ARGILLA_NESTED, ARGILLA_FLAT, ARGILLA_1, SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS),
+)
+
+
+def spoiled(value, random):
+    """The value with one of its parts, wherever it lies, replaced or left out."""
+    if not isinstance(value, dict | list) or not value or random.random() < 0.2:
+        return random.choice(PARTS)
+    key = random.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    changed = value.copy()
+    if random.random() < 0.1:
+        del changed[key]
+    else:
+        changed[key] = spoiled(value[key], random)
+    return changed
+
+
+@pytest.mark.parametrize("asked", [ONE, MANY, UNREAD], ids=["one", "many", "unread"])
+def test_whatever_a_row_holds_it_is_read_or_refused_in_words(asked):
+    random = Random(0)
+    for number in range(4000):
+        row = {**TEMPLATES[number % len(TEMPLATES)]}
+        for _ in range(random.randint(1, 3)):
+            name = random.choice(list(row))
+            row[name] = spoiled(row[name], random)
+        is_marked(list(row), asked)
+        try:
+            export = read_export(row, asked)
+        except DataError:
+            continue
+        if export is None:
+            continue
+        assert asked.labels or not (export.annotations or export.passed), row
+        for one in export.annotations:
+            assert isinstance(one.label, list) or not asked.takes_several, row
+            assert one.annotator is None or one.annotator.strip(), row
+            assert one.labeled_at is None or isinstance(one.labeled_at, str), row
+        assert all(isinstance(reason, str) and reason for reason in export.passed), row
 
 
 def rows_of(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_object, spans
 
 TOOL = "doccano"
 _LABELS = ("label", "labels")
@@ -27,7 +27,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     parts = _parts(raw, asked)
     if not is_list and parts is None and not ("text" in asked.columns and _has_data(row)) and not _entities(row):
         return None
-    export = Export(TOOL if _is_document(row) else "", dict(row))
+    export = Export(TOOL if _is_document(row) else "", {**as_object(row.get("meta")), **row})
     if _has_data(row):
         export.values["text"] = row["data"]
     if not asked.labels:

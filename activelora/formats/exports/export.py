@@ -123,6 +123,16 @@ def spans(tool: str, what: str) -> DataError:
     )
 
 
+def as_object(value: object) -> Mapping[str, Any]:
+    """Return an object as it is, and an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a list as it is, and an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
 def person(raw: object) -> str | None:
     """Return an annotator as a tool names him: a name, a number, or an object with one of these."""
     if isinstance(raw, Mapping):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from activelora.errors import DataError
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_list, as_object, spans
 
 TOOL = "Label Studio"
 CHOICES_CELL = '{""choices""'
@@ -46,8 +46,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
 
 
 def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Export:
-    meta = row.get("meta") if isinstance(row.get("meta"), Mapping) else {}
-    export = Export(TOOL, {"id": row.get("id"), **(meta or {}), **row["data"]})
+    export = Export(TOOL, {"id": row.get("id"), **as_object(row.get("meta")), **row["data"]})
     if not asked.labels:
         return export
     for annotation in annotations:
@@ -57,7 +56,7 @@ def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Expor
             export.passed.append("cancelled")
             continue
         time = annotation.get("updated_at") or annotation.get("created_at")
-        labels = _labels(annotation.get("result") or [], asked)
+        labels = _labels(as_list(annotation.get("result")), asked)
         if labels is None:
             export.passed.append(EMPTY)
         else:
