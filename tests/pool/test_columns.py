@@ -261,7 +261,7 @@ def test_all_types_of_labels_are_read_by_columns(tmp_path, make_config, labels, 
         features = {"label": {"_type": "ClassLabel", "names": names}}
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     pq.write_table(table, tmp_path / "pool.parquet")
-    config = make_config(pool={"path": "pool.parquet"}, source="files")
+    config = make_config(pool={"path": "pool.parquet"}, source="files", label_numbers="zero_based")
     slow, fast = survey_data(config), survey_data(config, 0)
     assert isinstance(fast.pool, ColumnCensus)
     assert splits(slow) == splits(fast)
