@@ -86,3 +86,12 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"the real data sets are not there: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cases():
+    """The folder of small inputs that failed, beside the repository."""
+    folder = Path(__file__).parents[2] / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"the cases are not there: {folder}")
+    return folder

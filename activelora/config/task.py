@@ -24,7 +24,7 @@ class TaskConfig(Section):
     the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
     executed."""
     labels: tuple[str, ...] = ()
-    """The labels, for `classification` and `multi_label`. The order is the order of label numbers in data files."""
+    """The labels, for `classification` and `multi_label`. Their order is that of `data.label_numbers`."""
     answer: Literal["letters", "words", "text"] = "words"
     """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
     the label itself, or its entry in `answer_words`, told by its first token; `text`: for `classification`, the

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from activelora.formats.features import Convert, converter, features_of
 from activelora.formats.problems import Collector, RowError, missing_column
-from activelora.formats.row import Row, Wanted, find_column
+from activelora.formats.row import Row, Wanted
 
 ARROW_FILE = b"ARROW1"
 _BATCH_ROWS = 512
@@ -77,13 +77,13 @@ def _columns(schema: pa.Schema, name: str, wanted: Wanted | None, problems: Coll
     present = tuple(schema.names)
     columns = list(present)
     if wanted is not None:
-        missing = [column for column in wanted.required if find_column(column, present) is None]
+        missing = wanted.missing(present)
         for column in missing:
             error = missing_column(column, present, name)
             problems.add(RowError(error.problem, name, None, error.remedy))
         if missing:
             return None
-        columns = list(dict.fromkeys(found for one in wanted.names if (found := find_column(one, present)) is not None))
+        columns = wanted.found(present)
     if twice := sorted({column for column in columns if present.count(column) > 1}):
         problem = f"the file names a column twice: {', '.join(twice)}"
         problems.add(RowError(problem, name, None, "Rename one of them, or leave it out."))

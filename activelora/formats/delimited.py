@@ -7,12 +7,14 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import BinaryIO
 
+from activelora.formats.exports.label_studio import CHOICES_CELL
 from activelora.formats.limits import MAX_BROKEN_ROWS, MAX_TEXT_BYTES, in_words
 from activelora.formats.problems import Collector, RowError, missing_column
-from activelora.formats.row import Row, Wanted, find_column
+from activelora.formats.row import Row, Wanted
 from activelora.formats.text import TextLines, as_utf8
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -49,6 +51,8 @@ def read_csv(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collect
         del sample[0]
     if delimiter is None:
         delimiter = _delimiter([text for _, text in sample if text is not None], wanted)
+    if wanted and any(CHOICES_CELL in text for _, text in sample if text):
+        wanted = replace(wanted, required=())  # the labels stand in a column of another name
     records = _records(chain(sample, lines), delimiter, name, problems)
     header = _Header.of(next(records, None), name, wanted, problems)
     if header is None:
@@ -87,7 +91,7 @@ class _Header:
         if reason:
             problems.add(RowError(reason, name, number))
             return None
-        missing = [column for column in wanted.required if find_column(column, tuple(names)) is None] if wanted else []
+        missing = wanted.missing(names) if wanted else []
         for column in missing:
             error = missing_column(column, [one for one in names if one], f"{name}:{number}")
             problems.add(RowError(error.problem, name, number, error.remedy))
@@ -147,7 +151,7 @@ def _delimiter(texts: list[str], wanted: Wanted | None) -> str:
         if not rows or len(rows[0]) < 2:
             continue
         names = [cell.strip() for cell in rows[0]]
-        has_wanted = wanted is not None and all(find_column(name, tuple(names)) is not None for name in wanted.required)
+        has_wanted = wanted is not None and not wanted.missing(names)
         fits = [_fit(row, len(names)) for row in rows[1:]]
         score = (int(has_wanted), sum(fits) / len(fits) if fits else 1.0, len(names))
         if score > best_score:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import IO, BinaryIO, Literal, Self, cast
 
 from activelora.errors import DataError
@@ -163,7 +164,7 @@ def read_opened(
     Raises:
         DataError: It is damaged.
     """
-    inside = wanted and Wanted(tuple(name for name in wanted.required if name not in constants), wanted.optional)
+    inside = wanted and replace(wanted, required=tuple(name for name in wanted.required if name not in constants))
     dotted = tuple(name for name in wanted.names if "." in name) if wanted else ()
     for row in _rows(opened, inside, problems):
         values = {**constants, **row.values} if constants else row.values

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -37,15 +37,31 @@ class Wanted:
     Attributes:
         required: Must be there.
         optional: Used where they are there.
+        is_export: Tells by the names of a file's columns whether a labelling tool may have written it. Such a file is
+            read with all its columns, which are not yet those that are wanted.
     """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
+    is_export: Callable[[Collection[str]], bool] = field(default=lambda names: False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
         """All of them, each once."""
         return tuple(dict.fromkeys((*self.required, *self.optional)))
+
+    def missing(self, present: Sequence[str]) -> list[str]:
+        """Return the required columns that a file lacks."""
+        if self.is_export(present):
+            return []
+        return [name for name in self.required if find_column(name, tuple(present)) is None]
+
+    def found(self, present: Sequence[str]) -> list[str]:
+        """Return the columns of a file that are to be read, each once."""
+        if self.is_export(present):
+            return list(present)
+        columns = (find_column(name, tuple(present)) for name in self.names)
+        return list(dict.fromkeys(column for column in columns if column is not None))
 
 
 def find_column(name: str, present: Mapping[str, Any] | tuple[str, ...]) -> str | None:

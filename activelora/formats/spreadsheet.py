@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from activelora.errors import ActiveLoRAError
 from activelora.formats.limits import MAX_SPREADSHEET_BYTES, in_words
 from activelora.formats.problems import Collector, RowError, missing_column
-from activelora.formats.row import Row, Wanted, find_column
+from activelora.formats.row import Row, Wanted
 
 _REMEDY = "Open it in a spreadsheet program and save it as .xlsx or as CSV."
 
@@ -118,7 +118,7 @@ def _header(
     if twice := sorted({column for column in present if present.count(column) > 1}):
         problems.add(RowError(f"the header names a column twice: {', '.join(twice)}", name, number))
         return None
-    missing = [column for column in wanted.required if find_column(column, present) is None] if wanted else []
+    missing = wanted.missing(present) if wanted else []
     for column in missing:
         error = missing_column(column, present, name)
         problems.add(RowError(error.problem, name, number, error.remedy))

@@ -43,6 +43,7 @@ from activelora.pool.arrow_columns import (
 from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
+from activelora.pool.label_readings import LabelReadings
 from activelora.tasks.task import Task
 
 CHUNK_BYTES = 16_000_000
@@ -95,6 +96,7 @@ class ChunkReader:
         labels: How gold labels are used.
         problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
+        readings: Says what numbers mean as labels, and counts what was read.
     """
 
     def __init__(
@@ -104,13 +106,15 @@ class ChunkReader:
         labels: LabelUse,
         problems: Problems,
         chunk_bytes: int = CHUNK_BYTES,
+        readings: LabelReadings | None = None,
     ) -> None:
         self._columns = columns
         self._names = task.columns
         self._use = labels
         self._problems = problems
         self._chunk_bytes = chunk_bytes
-        self._parser = RowParser(task, columns, labels, problems)
+        self._readings = readings or LabelReadings(task)
+        self._parser = RowParser(task, columns, labels, problems, self._readings)
         self._wanted = wanted_columns(task, columns, labels)
         self._label = columns.label if labels != "ignored" else None
         self._texts = list(dict.fromkeys([*self._names, *([columns.id] if columns.id else [])]))
@@ -155,6 +159,8 @@ class ChunkReader:
             raise OddRowsError
         table = self._typed(lambda schema: _read_json(data, schema))
         # An object a line: none is broken over two, since each line begins and ends with a brace.
+        if self._wanted.is_export(table.column_names):
+            raise OddRowsError
         if table.num_rows != len(lines.begins) or any(_is_deeper(field.type, 9) for field in table.schema):
             raise OddRowsError
         return table
@@ -177,7 +183,7 @@ class ChunkReader:
     def _columns_of(self, present: list[str]) -> list[str]:
         """Return the columns to read of those that there are."""
         columns = [name for name in self._wanted.names if name in present]
-        if any(present.count(name) > 1 for name in columns):
+        if self._wanted.is_export(present) or any(present.count(name) > 1 for name in columns):
             raise OddRowsError
         return columns
 
@@ -204,7 +210,7 @@ class ChunkReader:
 
     def _labels(self, table: pa.Table, features: Mapping[str, Any]) -> NDArray[np.int64]:
         if self._label is None or self._label not in table.column_names:
-            if self._use == "required":
+            if self._use != "optional":
                 raise OddRowsError
             return np.full(table.num_rows, -1, dtype=np.int64)
         column = plain_column(table[self._label].combine_chunks())
@@ -213,10 +219,18 @@ class ChunkReader:
             raise OddRowsError
         encoded = column.dictionary_encode()
         named = converter(column.type, features.get(self._label)) or (lambda raw: raw)
-        known = [self._known_label(named(raw)) for raw in encoded.dictionary.to_pylist()]
+        raws = [named(raw) for raw in encoded.dictionary.to_pylist()]
+        known = [self._known_label(raw) for raw in raws]
         missing = self._known_label(None) if column.null_count else None
         numbers = np.array([-1 if label is None else label for label in (*known, missing)], dtype=np.int64)
-        return np.asarray(numbers[encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)])
+        indices_R = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        labels_R = np.asarray(numbers[indices_R])
+        if self._use == "or_left_out" and (labels_R < 0).any():
+            raise OddRowsError  # a row to leave out
+        counts = np.bincount(indices_R, minlength=len(known) + 1).tolist()
+        for raw, label, count in zip(raws, known, counts, strict=False):
+            self._readings.add(raw, is_label=label is not None, count=count)
+        return labels_R
 
     def _known_label(self, raw: Any) -> Label | None:
         key = type(raw), raw  # 1 and 1.0 are one key
@@ -231,6 +245,8 @@ class ChunkReader:
         """Yield rows that the slow path reads, some at a time."""
         usable = (parsed for row in rows if (parsed := self._parser.parse(row)))
         while items := list(islice(usable, BATCH_ROWS)):
+            if any(isinstance(label, tuple) for _, label in items):
+                raise OddRowsError  # a labelling tool's export
             fields = {name: pa.array([item.fields[name] for item, _ in items], pa.string()) for name in self._names}
             labels = np.array([-1 if label is None else label for _, label in items], dtype=np.int64)
             source_ids = pa.array([item.source_id for item, _ in items], pa.string()) if self._columns.id else None

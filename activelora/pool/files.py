@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from activelora.campaign.store import open_store
 from activelora.config import SourceConfig
+from activelora.config.outside_names import crooked, straightened
 from activelora.errors import DataError
 from activelora.formats.reader import KNOWN, Format, format_of_name
 
@@ -50,13 +51,15 @@ def locate(path: str, folder: str) -> str:
     """Return a path of the campaign file as an absolute path or an ``s3://`` URI.
 
     Raises:
-        DataError: Its scheme is not supported.
+        DataError: Its scheme is not supported, or it has parts such as ``..`` that mean nothing in S3.
     """
     path = path.removeprefix("file://")
     location = path if "://" in path or Path(path).expanduser().is_absolute() else f"{folder}/{path}"
     location = location.removeprefix("file://")
     if location.startswith("s3://"):
-        return "s3://" + posixpath.normpath(location.removeprefix("s3://"))
+        if (problem := crooked(location)) is not None:
+            raise DataError(problem, where=location, remedy=f"Write {straightened(location)}.")
+        return location.removesuffix("/")
     if "://" in location:
         raise DataError(
             f"`{location.split('://', 1)[0]}://` is not supported",

@@ -18,7 +18,9 @@ from activelora.config.messages import explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
+from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
+from activelora.rules.outside import mlflow_names, s3_places
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
@@ -28,6 +30,7 @@ Rule = Callable[[CampaignConfig], Iterator[Conflict]]
 
 RULES: tuple[Rule, ...] = (
     task,
+    label_names,
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
@@ -49,6 +52,8 @@ RULES: tuple[Rule, ...] = (
     labeling.adjudication,
     annotators,
     labeling.label_studio,
+    mlflow_names,
+    s3_places,
 )
 
 

@@ -12,6 +12,7 @@ from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
 
+_NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
     from activelora.modeling.encoding import Encoder
     from activelora.pool.inspect import DataSummary
@@ -169,11 +170,19 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("pool", f"{data.num_pool} items to choose from"),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
         ("calibration", f"{data.num_calibration} items"),
+        *_numbers_read(data),
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
     _check_target(config, data.num_holdout, findings)
     _check_budget(config, data.num_pool)
+
+
+def _numbers_read(data: DataSummary) -> list[tuple[str, str]]:
+    """Say which label each number was taken for, so that a shifted or reversed list is seen."""
+    shown = ", ".join(f"{name} {count}" for name, count in list(data.label_numbers.items())[:_NUMBERS_SHOWN])
+    more = len(data.label_numbers) - _NUMBERS_SHOWN
+    return [("labels", shown + (f" and {more} more numbers" if more > 0 else ""))] if shown else []
 
 
 def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) -> None:
