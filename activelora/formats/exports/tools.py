@@ -36,7 +36,7 @@ def read_export(row: Mapping[str, Any], asked: Asked) -> Export | None:
     for read in _READ:
         if (export := read(row, asked)) is not None:
             for name in asked.columns - export.values.keys():
-                if (value := _inner(row, name.split("."))) is not None:
+                if (value := row.get(name, _inner(row, name.split(".")))) is not None:
                     export.values[name] = value
             return export
     return None
