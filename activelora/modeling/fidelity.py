@@ -69,7 +69,7 @@ class _Sizes:
     prefix: int
 
 
-_COPY = _Sizes(150, 115, 90, 75)
+_COPY = _Sizes(104, 88, 76, 68)
 _REAL = _Sizes(56, 40, 28, 16)
 
 
@@ -119,7 +119,8 @@ def copied_paths(model: PreTrainedModel) -> FastPaths | None:
         except (*_ERRORS, ValueError) as error:
             logger.debug("the small copy of %s does not run: %s", type(model).__name__, error)
             continue
-        return measured_paths(copy, _COPY, range(1, len(_layers(copy))))
+        last = len(_layers(copy)) - 1
+        return measured_paths(copy, _COPY, sorted({1, (last + 1) // 2, last}))
     return None
 
 
