@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 """Nats by which log-probabilities in float32 may differ."""
 LOW_PRECISION_FACTOR = 3.0
-"""In lower precision: how many times the model's own difference between texts run alone and together."""
+"""Factor in lower precision on the model's own difference between texts run alone and together."""
 _VALUES = 64
 """Values of each parameter that its digest is made of, evenly spaced."""
 _READ = 4
@@ -57,10 +57,10 @@ class _Sizes:
     """Tokens of the two texts that are run.
 
     Attributes:
-        longer: Of the longer text.
-        shorter: Of the shorter one.
-        alike: With how many of them both begin.
-        prefix: How many of those are run once, before both.
+        longer: Length of the longer text.
+        shorter: Length of the shorter one.
+        alike: Number of tokens with which both begin.
+        prefix: Number of those that are run once, before both.
     """
 
     longer: int

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 64
 VOCABULARY = 256
 MOST_PARAMETERS = 60_000_000
-"""Of a copy whose layers are as wide as the model's own."""
+"""Size at most of a copy; that of a model's own width may be large."""
 _WIDE = 64
 _HEADS = 4
 _HEAD_WIDTH = 16
