@@ -16,6 +16,7 @@ from peft import PeftModel
 from torch import nn
 
 from activelora.modeling.clora_layers import CLoraLinear, Noise, Posterior
+from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.key_values import cache_among
 from activelora.modeling.lora import ADAPTER_NAME
 from activelora.modeling.rows import Rows
@@ -176,7 +177,7 @@ class ContextSamples:
 
     def __init__(self, adapted: PeftModel, seed: int) -> None:
         self._layers = clora_layers(adapted)
-        self._decoder: nn.Module = adapted.get_base_model().get_decoder()
+        self._decoder: nn.Module = decoder_parts(adapted.get_base_model()).decoder
         self._seed = seed
 
     @contextmanager

@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 
 from activelora.errors import ModelError
 from activelora.modeling.builtin import cache_folder
-from activelora.modeling.decoder_layers import layers_of
+from activelora.modeling.decoder_parts import decoder_parts, text_config
 from activelora.modeling.fast_paths import ALL, PLAIN, FastPaths
 from activelora.modeling.head import Head
 from activelora.modeling.key_values import expand_cache
@@ -117,10 +117,20 @@ def measured_paths(model: PreTrainedModel, sizes: _Sizes, splits: Sequence[int])
         model: The model, in eval mode.
         sizes: Tokens to run.
         splits: Numbers of layers to run as the frozen ones.
+
+    Raises:
+        ModelError: The model gives no numbers, or other ones for a text when others run beside it.
     """
     texts = _texts(model, sizes)
-    expected = _own(model, texts)
-    together = _own_together(model, texts)
+    try:
+        expected, together = _own(model, texts), _own_together(model, texts)
+    except (*_ERRORS, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{type(model).__name__} cannot be run on {sizes.longer} tokens: {reason}",
+            where="model.base",
+            remedy="Check that the model's config.json fits its weights, or choose another model.",
+        ) from error
     if not all(bool(one.isfinite().any()) and not bool(one.isnan().any()) for one in expected):
         raise ModelError(
             f"{type(model).__name__} gives no numbers for {sizes.longer} ordinary tokens",
@@ -238,7 +248,7 @@ class _Trial:
 
 def _texts(model: PreTrainedModel, sizes: _Sizes) -> list[tuple[int, ...]]:
     """Return two texts of any tokens but special ones, which are at the ends of a vocabulary."""
-    size = int(model.config.get_text_config(decoder=True).vocab_size)
+    size = int(text_config(model).vocab_size)
     generator = torch.Generator().manual_seed(0)
     longer, other = torch.randint(size // 8, max(size // 2, size // 8 + 2), (2, sizes.longer), generator=generator)
     return [tuple(longer.tolist()), (*longer[: sizes.alike].tolist(), *other[sizes.alike : sizes.shorter].tolist())]
@@ -269,7 +279,7 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _layers(model: PreTrainedModel) -> nn.ModuleList:
-    return layers_of(model.get_decoder())
+    return decoder_parts(model).layers
 
 
 def _known(key: str, measure: Callable[[], FastPaths]) -> FastPaths:

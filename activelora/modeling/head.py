@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from activelora.errors import ModelError
+from activelora.modeling.decoder_parts import decoder_parts, text_config
 from activelora.modeling.rows import Rows, project
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Head:
     @property
     def width(self) -> int:
         """D."""
-        return int(self._model.config.get_text_config(decoder=True).hidden_size)
+        return int(text_config(self._model).hidden_size)
 
     def logits(self, hidden_RD: torch.Tensor, rows: Rows) -> torch.Tensor:
         """Return logits (R, V) of single tokens.
@@ -119,7 +121,8 @@ class Head:
 
     def _wrapper(self, hidden: torch.Tensor) -> torch.Tensor:
         """Run the model with a decoder that gives hidden states (1, R, D) back."""
-        with _running(self._model.get_decoder(), lambda *_, **__: MoeModelOutputWithPast(last_hidden_state=hidden)):
+        decoded = _Decoded(last_hidden_state=hidden)
+        with _running(decoder_parts(self._model).decoder, lambda *_, **__: decoded):
             logits: torch.Tensor = self._model(inputs_embeds=hidden, use_cache=False).logits
         return logits
 
@@ -130,7 +133,7 @@ class Head:
         weight = head.weight
         generator = torch.Generator().manual_seed(0)
         hidden = torch.randn(1, 3, self.width, generator=generator).to(weight.device, self._model.dtype)
-        size = int(self._model.config.get_text_config(decoder=True).vocab_size)
+        size = int(text_config(self._model).vocab_size)
         logits = torch.linspace(-1.0, 1.0, size, device=weight.device) * _HIGHEST
         logits = torch.stack([logits, logits / 10, logits.flip(0) / 100])[None]
 
@@ -177,6 +180,15 @@ _FORMS = {
     "whole": "all logits of a token",
     "own": "hidden states, by the model's own code",
 }
+
+
+@dataclass
+class _Decoded(MoeModelOutputWithPast):
+    """A decoder's output that is hidden states, and None for whatever else one may ask for."""
+
+    def __getattr__(self, name: str) -> None:
+        if name.startswith("__"):
+            raise AttributeError(name)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from activelora.modeling.lora import ADAPTER_NAME, lora_layers, weights_by_name
 from activelora.modeling.posterior import Prediction
@@ -211,10 +212,10 @@ class TokenSamples:
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
     """Return the sampler of dropout masks that are the same for every item.
 
-    Quantised weights cannot be merged into, and those of GPT-2's layers lie the other way round.
+    Quantised weights cannot be merged into.
     """
     layers = [layer.get_base_layer() for layer in lora_layers(adapted).values()]
-    dense = all(type(layer) is nn.Linear and layer.weight.is_floating_point() for layer in layers)
+    dense = all(type(layer) in (nn.Linear, Conv1D) and layer.weight.is_floating_point() for layer in layers)
     kind = MergedSamples if dense and config.model.quantization == "none" else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
 

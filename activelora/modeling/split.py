@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import Cache, DynamicCache, PreTrainedModel
 
-from activelora.modeling.decoder_layers import layers_place
+from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.key_values import cache_name, new_cache
 from activelora.modeling.trunk_states import states_key
 
@@ -55,10 +55,10 @@ class SplitDecoder:
     """
 
     def __init__(self, model: PreTrainedModel, first_top_layer: int) -> None:
-        self._decoder: Any = model.get_decoder()
+        self._parts = decoder_parts(model)
+        self._decoder: Any = self._parts.decoder
         self._cache_name = cache_name(self._decoder)
-        self._owner, self._name = layers_place(self._decoder)
-        self._layers: nn.ModuleList = getattr(self._owner, self._name)
+        self._layers = self._parts.layers
         self._hidden = _Hidden()
         skipped = [_Skipped(self._hidden, layer, index) for index, layer in enumerate(self._layers)]
         self._trunk_layers = nn.ModuleList([*self._layers[:first_top_layer], *skipped[first_top_layer:]])
@@ -79,7 +79,7 @@ class SplitDecoder:
 
     def states_key(self, groups: Iterable[Sequence[Sequence[int]]]) -> str:
         """Return the key of the trunk's states: :func:`activelora.modeling.trunk_states.states_key`."""
-        return states_key(self._decoder, self.first_top_layer, groups)
+        return states_key(self._parts, self.first_top_layer, groups)
 
     @property
     def limits_attention(self) -> bool:
@@ -181,11 +181,11 @@ class SplitDecoder:
     def _having(self, layers: nn.ModuleList, hidden: torch.Tensor | None) -> Iterator[None]:
         """Let the decoder have some skipped layers, which put hidden states in the place of what they get."""
         self._hidden.given = hidden
-        setattr(self._owner, self._name, layers)
+        setattr(self._decoder, self._parts.layers_name, layers)
         try:
             yield
         finally:
-            setattr(self._owner, self._name, self._layers)
+            setattr(self._decoder, self._parts.layers_name, self._layers)
             self._hidden.given = self._hidden.kept = None
 
     def _splits_exactly(self) -> bool:

@@ -21,7 +21,7 @@ from torch import nn
 from activelora.config import TrainingConfig
 from activelora.errors import DIVERGED, ModelError
 from activelora.modeling.base import BaseModel
-from activelora.modeling.decoder_layers import layers_of
+from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.head import Head
 from activelora.modeling.label_order import group_by_length, groups_alike
@@ -269,7 +269,7 @@ class AnswerLoss(nn.Module):
     @property
     def layers(self) -> list[nn.Module]:
         """The model's transformer layers."""
-        return list(layers_of(self._base.model.get_decoder()))
+        return list(decoder_parts(self._base.model).layers)
 
     @contextmanager
     def checkpointed_layers(self) -> Iterator[None]:

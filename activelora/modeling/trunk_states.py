@@ -30,7 +30,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from activelora.modeling.builtin import cache_folder
-from activelora.modeling.decoder_layers import layers_of
+from activelora.modeling.decoder_parts import DecoderParts
 
 logger = logging.getLogger(__name__)
 
@@ -131,16 +131,16 @@ def trunk_state_cache(limit_gb: float) -> TrunkStates | None:
     return TrunkStates(cache_folder() / "trunk", int(limit_gb * 1e9)) if limit_gb > 0 else None
 
 
-def states_key(decoder: nn.Module, num_layers: int, groups: Iterable[Sequence[Sequence[int]]]) -> str:
+def states_key(parts: DecoderParts, num_layers: int, groups: Iterable[Sequence[Sequence[int]]]) -> str:
     """Return the key of the states of some token sequences.
 
     Args:
-        decoder: The decoder.
+        parts: The decoder.
         num_layers: L0, how many of its layers are the trunk.
         groups: Token ids of each sequence, grouped as they are run together.
     """
     digest = hashlib.sha256()
-    digest.update(repr([trunk_digest(decoder, num_layers), *_environment(decoder)]).encode())
+    digest.update(repr([trunk_digest(parts, num_layers), *_environment(parts.decoder)]).encode())
     for group in groups:
         lengths = [len(group), *(len(ids) for ids in group)]
         for numbers in (lengths, *group):
@@ -148,16 +148,17 @@ def states_key(decoder: nn.Module, num_layers: int, groups: Iterable[Sequence[Se
     return digest.hexdigest()
 
 
-def trunk_digest(decoder: Any, num_layers: int) -> str:
+def trunk_digest(parts: DecoderParts, num_layers: int) -> str:
     """Return a digest of the settings and all weights that the first layers' states depend on.
 
     It is computed once a model in memory.
     """
+    decoder: Any = parts.decoder
     digests = _digests.setdefault(decoder, {})
     if num_layers not in digests:
         settings = {name: value for name, value in decoder.config.to_dict().items() if name != "_name_or_path"}
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-        for part in (decoder.get_input_embeddings(), *layers_of(decoder)[:num_layers]):
+        for part in (parts.embeddings, *parts.layers[:num_layers]):
             for name, value in part.state_dict().items():
                 digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
                 digest.update(_bytes(value))

@@ -6,6 +6,7 @@ import time
 import pytest
 import torch
 
+from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates, states_key, trunk_digest, trunk_state_cache
 
@@ -117,7 +118,7 @@ def test_two_processes_write_and_remove_at_once(tmp_path):
 
 
 def test_the_key_names_all_that_states_depend_on(base):
-    decoder = base.model.get_decoder()
+    decoder = decoder_parts(base.model)
     groups = [[[1, 2]], [[3, 4], [5]]]
     key = states_key(decoder, 2, groups)
     assert states_key(decoder, 2, [[(1, 2)], [(3, 4), (5,)]]) == key
@@ -137,7 +138,7 @@ def test_the_digest_sees_every_weight_below_and_none_above(tiny_model_path):
                 decoder.embed_tokens.weight[-1, -1] += 1e-3
             elif change is not None:
                 decoder.layers[change].mlp.down_proj.weight[-1, -1] += 1e-3
-        return trunk_digest(decoder, 2)
+        return trunk_digest(decoder_parts(model), 2)
 
     assert digest() == digest(2) == digest(3)
     assert len({digest(), digest(0), digest(1), digest("embedding")}) == 4
