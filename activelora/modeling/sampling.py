@@ -5,6 +5,7 @@ All have one method, ``activate(k)``: a context in which the model is sample k (
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
@@ -212,11 +213,13 @@ class TokenSamples:
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
     """Return the sampler of dropout masks that are the same for every item.
 
-    Quantised weights cannot be merged into.
+    Quantised weights cannot be merged into, and those that other layers have too must not be.
     """
     layers = [layer.get_base_layer() for layer in lora_layers(adapted).values()]
     dense = all(type(layer) in (nn.Linear, Conv1D) and layer.weight.is_floating_point() for layer in layers)
-    kind = MergedSamples if dense and config.model.quantization == "none" else UnmergedSamples
+    uses = Counter(id(parameter) for _, parameter in adapted.named_parameters(remove_duplicate=False))
+    alone = all(uses[id(layer.weight)] == 1 for layer in layers)
+    kind = MergedSamples if dense and alone and config.model.quantization == "none" else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
 
 

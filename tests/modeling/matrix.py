@@ -64,7 +64,7 @@ _CONVOLVED = {"layer_types": ["conv", "full_attention"] * 2}
 _VISION = {
     "hidden_size": 32,
     "intermediate_size": 48,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": LAYERS,
     "num_attention_heads": 4,
     "image_size": 28,
     "patch_size": 14,
@@ -102,6 +102,11 @@ _ZAMBA2 = {
 _MULTIPLIED = {"embedding_multiplier": 2.0, "residual_multiplier": 0.5, "attention_multiplier": 0.2}
 
 
+_WINDOW = "attends to a window or chunk only"
+_RECURRENT = "has recurrent layers, which no mask tells texts apart for"
+_ALIBI = "makes its positions from a mask of another form"
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of models.
@@ -126,56 +131,69 @@ class Family:
 FAMILIES = (
     Family("llama"),
     Family("mistral", {"sliding_window": None}),
-    Family("ministral", {**_HEADS, **_WINDOWED, **_TURNS}),
+    Family("ministral", {**_HEADS, **_WINDOWED, **_TURNS}, off=("packing",), why=_WINDOW),
     Family("mixtral", {**_LOCAL, "sliding_window": None}),
     Family("qwen2"),
-    Family("qwen2_moe", {**_EXPERTS, "shared_expert_intermediate_size": 24}),
+    Family("qwen2_moe", {**_EXPERTS, "shared_expert_intermediate_size": 24}, off=("packing",), why=_WINDOW),
     Family("qwen3", _HEADS),
     Family("qwen3_moe", {**_EXPERTS, **_HEADS}),
-    Family("qwen3_next", {**_EXPERTS, **_GATED, "shared_expert_intermediate_size": 24}),
-    Family("qwen3_5_text", _GATED),
-    Family("qwen3_5_moe_text", {**_EXPERTS, **_GATED, "shared_expert_intermediate_size": 24}),
+    Family(
+        "qwen3_next", {**_EXPERTS, **_GATED, "shared_expert_intermediate_size": 24}, off=("packing",), why=_RECURRENT
+    ),
+    Family("qwen3_5_text", _GATED, off=("packing",), why=_RECURRENT),
+    Family(
+        "qwen3_5_moe_text",
+        {**_EXPERTS, **_GATED, "shared_expert_intermediate_size": 24},
+        off=("packing",),
+        why=_RECURRENT,
+    ),
     Family("gemma", _HEADS),
-    Family("gemma2", {**_HEADS, **_WINDOWED}),
-    Family("gemma3_text", {**_HEADS, **_WINDOWED}),
+    Family("gemma2", {**_HEADS, **_WINDOWED}, off=("packing",), why=_WINDOW),
+    Family("gemma3_text", {**_HEADS, **_WINDOWED}, off=("packing",), why=_WINDOW),
     Family(
         "gemma3",
         {"image_token_index": 439, "mm_tokens_per_image": 4, "vision_config": _VISION},
         text={**_HEADS, **_WINDOWED},
+        off=("packing",),
+        why=_WINDOW,
     ),
     Family(
         "gemma3n_text",
         {**_PER_LAYER, "laurel_rank": 4, "altup_num_inputs": 2, "activation_sparsity_pattern": [0.0] * 4},
+        off=("packing",),
+        why=_WINDOW,
     ),
-    Family("gemma4_text", {**_PER_LAYER, "global_head_dim": 8}),
-    Family("vaultgemma", {**_HEADS, **_WINDOWED}),
+    Family("gemma4_text", {**_PER_LAYER, "global_head_dim": 8}, off=("packing",), why=_WINDOW),
+    Family("vaultgemma", {**_HEADS, **_WINDOWED}, off=("packing",), why=_WINDOW),
     Family("phi"),
     Family("phi3", {"sliding_window": None}),
     Family("phimoe", {**_LOCAL, "sliding_window": None}),
     Family("gpt2"),
     Family("gpt_bigcode"),
-    Family("gpt_neo", {"attention_types": [[["global", "local"], 2]], "window_size": WINDOW}),
+    Family(
+        "gpt_neo", {"attention_types": [[["global", "local"], 2]], "window_size": WINDOW}, off=("packing",), why=_WINDOW
+    ),
     Family("gpt_neox"),
     Family("gptj", {"rotary_dim": 4}),
-    Family("openai-gpt"),
+    Family("openai-gpt", off=("prefix", "packing"), why="keeps no keys and values"),
     Family("ctrl", {"dff": 48}),
     Family("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
-    Family("bloom"),
+    Family("bloom", off=("packing",), why=_ALIBI),
     Family("falcon"),
     Family("stablelm"),
     Family("starcoder2", {"sliding_window": None}),
     Family("codegen", {"rotary_dim": 4}),
     Family("biogpt"),
     Family("xglm", {"ffn_dim": 48}),
-    Family("mpt", {"expansion_ratio": 2, "max_seq_len": 512}),
+    Family("mpt", {"expansion_ratio": 2, "max_seq_len": 512}, off=("packing",), why=_ALIBI),
     Family("persimmon"),
     Family("nemotron"),
     Family("olmo"),
     Family("olmo2"),
-    Family("olmo3", _WINDOWED),
+    Family("olmo3", _WINDOWED, off=("packing",), why=_WINDOW),
     Family("olmoe", {"num_experts": 4, "num_experts_per_tok": 2}),
     Family("flex_olmo", {"num_experts": 4, "num_experts_per_tok": 2}),
-    Family("olmo_hybrid"),
+    Family("olmo_hybrid", off=("packing",), why=_RECURRENT),
     Family("granite", {**_MULTIPLIED, "logits_scaling": 8.0}),
     Family("granitemoe", {**_LOCAL, "logits_scaling": 8.0}),
     Family("granitemoeshared", {**_LOCAL, "logits_scaling": 8.0, "shared_intermediate_size": 24}),
@@ -188,9 +206,11 @@ FAMILIES = (
             "layer_types": ["mamba", "attention"] * 2,
             "logits_scaling": 4.0,
         },
+        off=("packing",),
+        why=_RECURRENT,
     ),
     Family("cohere", {"logit_scale": 0.25}),
-    Family("cohere2", {**_WINDOWED, "logit_scale": 0.25}),
+    Family("cohere2", {**_WINDOWED, "logit_scale": 0.25}, off=("packing",), why=_WINDOW),
     Family("deepseek_v2", {**_ROUTED, **_LATENT, "q_lora_rank": None}),
     Family("deepseek_v3", {**_ROUTED, **_LATENT}),
     Family("dots1", {**_ROUTED, "sliding_window": None}),
@@ -201,7 +221,7 @@ FAMILIES = (
     Family(
         "ernie4_5_moe", {"moe_num_experts": 4, "moe_k": 2, "moe_intermediate_size": 24, "moe_num_shared_experts": 1}
     ),
-    Family("exaone4", {**_WINDOWED, "sliding_window_pattern": 2}),
+    Family("exaone4", {**_WINDOWED, "sliding_window_pattern": 2}, off=("packing",), why=_WINDOW),
     Family("hunyuan_v1_dense", _HEADS),
     Family("hunyuan_v1_moe", {**_HEADS, "num_experts": 4, "moe_topk": 2}),
     Family("helium", _HEADS),
@@ -213,28 +233,49 @@ FAMILIES = (
     Family("diffllama"),
     Family("doge"),
     Family("nanochat"),
-    Family("modernbert-decoder", {"local_attention": WINDOW, "global_attn_every_n_layers": 2}),
-    Family("llama4_text", {**_LOCAL, **_HEADS, "intermediate_size_mlp": 48, "attention_chunk_size": WINDOW}),
-    Family("gpt_oss", {**_LOCAL, **_HEADS, **_WINDOWED}),
     Family(
-        "minimax", {**_LOCAL, **_HEADS, "block_size": 16, "layer_types": ["linear_attention", "full_attention"] * 2}
+        "modernbert-decoder",
+        {"local_attention": WINDOW, "global_attn_every_n_layers": 2},
+        off=("packing",),
+        why=_WINDOW,
+    ),
+    Family(
+        "llama4_text",
+        {**_LOCAL, **_HEADS, "intermediate_size_mlp": 48, "attention_chunk_size": WINDOW},
+        off=("packing",),
+        why=_WINDOW,
+    ),
+    Family("gpt_oss", {**_LOCAL, **_HEADS, **_WINDOWED}, off=("packing",), why=_WINDOW),
+    Family(
+        "minimax",
+        {**_LOCAL, **_HEADS, "block_size": 16, "layer_types": ["linear_attention", "full_attention"] * 2},
+        off=("prefix", "packing"),
+        why=_RECURRENT,
     ),
     Family("minimax_m2", {**_LOCAL, **_HEADS, "rotary_dim": 4}),
     Family("jetmoe", {**_LOCAL, "kv_channels": 8}),
-    Family("bamba", {**_MAMBA, "attn_layer_indices": [1, 3]}),
-    Family("jamba", _JAMBA),
-    Family("zamba2", _ZAMBA2),
-    Family("mamba", {"state_size": 8}),
-    Family("mamba2", {"state_size": 8, "head_dim": 8, "num_heads": 8, "n_groups": 1, "chunk_size": 16}),
-    Family("falcon_mamba", {"state_size": 8}),
-    Family("falcon_h1", {**_MAMBA, "mamba_d_ssm": 64}),
-    Family("lfm2", {**_CONVOLVED, "block_ff_dim": 48}),
-    Family("lfm2_moe", {**_EXPERTS, **_CONVOLVED, "num_dense_layers": 1}),
+    Family("bamba", {**_MAMBA, "attn_layer_indices": [1, 3]}, off=("prefix", "packing"), why=_RECURRENT),
+    Family("jamba", _JAMBA, off=("prefix", "packing"), why=_RECURRENT),
+    Family("zamba2", _ZAMBA2, off=("packing",), why=_RECURRENT),
+    Family("mamba", {"state_size": 8}, off=("prefix", "packing"), why=_RECURRENT),
     Family(
-        "recurrent_gemma", {"lru_width": 32, "attention_window_size": 64, "block_types": ["recurrent", "attention"]}
+        "mamba2",
+        {"state_size": 8, "head_dim": 8, "num_heads": 8, "n_groups": 1, "chunk_size": 16},
+        off=("packing",),
+        why=_RECURRENT,
     ),
-    Family("rwkv"),
-    Family("hrm_text"),
+    Family("falcon_mamba", {"state_size": 8}, off=("prefix", "packing"), why=_RECURRENT),
+    Family("falcon_h1", {**_MAMBA, "mamba_d_ssm": 64}, off=("packing",), why=_RECURRENT),
+    Family("lfm2", {**_CONVOLVED, "block_ff_dim": 48}, off=("packing",), why=_RECURRENT),
+    Family("lfm2_moe", {**_EXPERTS, **_CONVOLVED, "num_dense_layers": 1}, off=("packing",), why=_RECURRENT),
+    Family(
+        "recurrent_gemma",
+        {"lru_width": 32, "attention_window_size": 64, "block_types": ["recurrent", "attention"]},
+        off=("prefix", "packing"),
+        why=_RECURRENT,
+    ),
+    Family("rwkv", off=("prefix", "packing"), why=_RECURRENT),
+    Family("hrm_text", refused="no row of 32 layers", why="runs the same layers in loops"),
 )
 
 

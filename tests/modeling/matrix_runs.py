@@ -13,16 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from activelora.campaign.records import Item
-from activelora.config import AdapterConfig, ConstraintConfig, TaskConfig, TrainingConfig
+from activelora.config import AdapterConfig, CampaignConfig, ConstraintConfig, TaskConfig, TrainingConfig
 from activelora.modeling import lora
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
-from activelora.modeling.fidelity import paths_of
+from activelora.modeling.fast_paths import FastPaths
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import Trainer, example
 from activelora.scoring.engine import Engine
-from tests.modeling.matrix import Family, tiny
+from tests.modeling.matrix import LAYERS, Family
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,19 +40,28 @@ TASKS = (
         chat_template="never",
     ),
 )
+CAMPAIGN = CampaignConfig.model_validate(
+    {"name": "matrix", "task": {"labels": ["yes", "no"]}, "data": {"pool": {"path": "pool.jsonl"}}}
+)
+TOLERANCE = 1e-3
+"""Nats."""
+LAST = LAYERS - 1
+"""Adapted layers: an odd number of frozen ones puts layers of one kind in the place of another, if numbers shift."""
 STEPS = TrainingConfig(epochs=2, learning_rate=2e-2, batch_size=2)
 
 
-def base_of(family: Family, tokenizer: PreTrainedTokenizerBase) -> BaseModel:
-    """Return a tiny base model as loading does, with the ways to save time that it allows."""
-    model = tiny(family)
-    return BaseModel(family.name, model, tokenizer, torch.device("cpu"), paths_of(model))
+def base_of(family: Family, tokenizer: PreTrainedTokenizerBase, model: Any) -> BaseModel:
+    """Return a tiny model as loading would, with the ways to save time that the table says."""
+    paths = FastPaths(**dict.fromkeys(family.off, False))
+    return BaseModel(family.name, model, tokenizer, torch.device("cpu"), paths)
 
 
-def engine_s(base: BaseModel, encoder: Encoder, first_top_layer: int, sampler: Sampler) -> NDArray[np.float64]:
-    """Return the product's log-probabilities, shape (N, C)."""
+def engine_s(
+    base: BaseModel, encoder: Encoder, first_top_layer: int, sampler: Sampler, sample: int | None = None
+) -> NDArray[np.float64]:
+    """Return the product's log-probabilities under a sample, shape (N, C)."""
     engine = Engine(base, encoder, first_top_layer, batch_tokens=64)
-    return engine.log_probs(ITEMS, sampler, [None], "test")[:, 0]
+    return engine.log_probs(ITEMS, sampler, [sample], "test")[:, 0]
 
 
 @torch.no_grad()
