@@ -130,6 +130,8 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+    from activelora.modeling.decoder_parts import decoder_parts
+
     source, _ = _resolve(config)
     try:
         settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
@@ -139,9 +141,7 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
             model: PreTrainedModel = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _cannot_load(config, error) from error
-    decoder = model.get_decoder()
-    if not hasattr(decoder, "layers") or not hasattr(decoder, "norm"):
-        raise _not_adaptable(config, type(model).__name__)
+    decoder_parts(model)
     return model
 
 

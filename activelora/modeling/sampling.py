@@ -5,6 +5,7 @@ All have one method, ``activate(k)``: a context in which the model is sample k (
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
@@ -228,8 +229,14 @@ def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sam
 
 @torch.no_grad()
 def _merges_exactly(adapted: PeftModel) -> bool:
-    """Compare a layer of each kind with its merged weights on numbers; quantised weights cannot be merged into."""
+    """Compare a layer of each kind with its merged weights on numbers.
+
+    Quantised weights cannot be merged into, and those that other layers have too must not be.
+    """
     layers = lora_layers(adapted)
+    uses = Counter(id(parameter) for _, parameter in adapted.named_parameters(remove_duplicate=False))
+    if any(uses[id(layer.get_base_layer().weight)] != 1 for layer in layers.values()):
+        return False
     kinds = {(type(layer), type(layer.get_base_layer())): name for name, layer in layers.items()}
     merged = MergedSamples(adapted, 0.0, 0)
     for name in kinds.values():

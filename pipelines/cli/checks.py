@@ -229,7 +229,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     if runs_here:
         check_here(config.model)
     skeleton = load_skeleton(config.model)
-    check_adapter(skeleton, config.adapter)
+    if left_out := check_adapter(skeleton, config.adapter):
+        findings.facts.append(("no adapter on", "; ".join(left_out)))
     if off := paths_of_kind(skeleton).off:
         findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     encoder = Encoder(load_tokenizer(config.model), config.task)
