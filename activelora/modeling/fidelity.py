@@ -13,11 +13,15 @@ Letters: T tokens, V vocabulary.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +33,7 @@ from activelora.modeling.builtin import cache_folder
 from activelora.modeling.decoder_parts import decoder_parts, text_config
 from activelora.modeling.fast_paths import ALL, PLAIN, FastPaths
 from activelora.modeling.head import Head
-from activelora.modeling.key_values import expand_cache
+from activelora.modeling.key_values import expand_cache, new_cache
 from activelora.modeling.packing import LONGEST, can_pack, indices_read, layout_of, packs, plain
 from activelora.modeling.rows import Rows
 from activelora.modeling.small_copy import small_copies
@@ -37,8 +41,6 @@ from activelora.modeling.split import SplitDecoder
 
 logger = logging.getLogger(__name__)
 
-ENGINE_VERSION = 1
-"""Counts changes of how the engine runs models: what was found before one is measured again."""
 TOLERANCE = 1e-3
 """Nats by which log-probabilities in float32 may differ."""
 LOW_PRECISION_FACTOR = 3.0
@@ -67,7 +69,7 @@ class _Sizes:
     prefix: int
 
 
-_COPY = _Sizes(150, 115, 90, 75)
+_COPY = _Sizes(104, 88, 76, 68)
 _REAL = _Sizes(56, 40, 28, 16)
 
 
@@ -82,12 +84,24 @@ def paths_of(model: PreTrainedModel, weighed: bool = True) -> FastPaths:
         ModelError: Even its own forward pass gives other numbers for a text when others run beside it, or none.
     """
     name = model.config._name_or_path or type(model).__name__
-    paths = _known(_structure(model), lambda: copied_paths(model) or ALL)
+    paths = paths_of_kind(model)
     if weighed:
         paths &= _known(_digest(model), lambda: measured_paths(model, _REAL, [len(_layers(model)) // 2]))
     if paths.off:
         logger.info("%s runs without %s: its own forward pass gives other numbers", name, ", ".join(paths.off))
     return paths
+
+
+def paths_of_kind(model: PreTrainedModel) -> FastPaths:
+    """Return what a small copy of a model allows, found once; all, where no copy can be made: its weights tell then.
+
+    Args:
+        model: The model, whose weights need not be there.
+
+    Raises:
+        ModelError: The copy gives other numbers for a text when others run beside it.
+    """
+    return _known(_structure(model), lambda: copied_paths(model) or ALL)
 
 
 def copied_paths(model: PreTrainedModel) -> FastPaths | None:
@@ -105,7 +119,8 @@ def copied_paths(model: PreTrainedModel) -> FastPaths | None:
         except (*_ERRORS, ValueError) as error:
             logger.debug("the small copy of %s does not run: %s", type(model).__name__, error)
             continue
-        return measured_paths(copy, _COPY, range(1, len(_layers(copy))))
+        last = len(_layers(copy)) - 1
+        return measured_paths(copy, _COPY, sorted({1, (last + 1) // 2, last}))
     return None
 
 
@@ -157,7 +172,7 @@ def _allowed(trial: _Trial, splits: Sequence[int]) -> FastPaths:
     middle = splits[len(splits) // 2] if splits else 0
     several = all(trial.agrees(replace(PLAIN, head=True, split=True), split) for split in splits if split != middle)
     wanted = replace(ALL, packing=trial.can_pack, split=several)
-    if trial.agrees(wanted, middle):
+    if trial.agrees(replace(wanted, narrowing=False), middle) and trial.agrees(wanted, middle):
         return wanted
     plain_head = trial.agrees(replace(PLAIN, head=True), 0)
     if not plain_head and not trial.agrees(PLAIN, 0):
@@ -264,7 +279,7 @@ def _own(model: PreTrainedModel, texts: Sequence[tuple[int, ...]]) -> list[torch
 def _own_together(model: PreTrainedModel, texts: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
     """Return those of a batch, padded on the right: no token may see what comes after it."""
     rows = [torch.tensor(ids) for ids in texts]
-    ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
+    ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=texts[1][-1]).to(model.device)
     logits_BTV = model(ids_BT, use_cache=False).logits
     return [_log_probs(logits_TV[: len(ids)]) for logits_TV, ids in zip(logits_BTV, texts, strict=True)]
 
@@ -290,10 +305,20 @@ def _known(key: str, measure: Callable[[], FastPaths]) -> FastPaths:
     paths = measure()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{hashlib.sha256(repr(id(paths)).encode()).hexdigest()[:8]}")
+        partial = path.with_suffix(f".partial-{uuid.uuid4().hex}")
         partial.write_text(json.dumps(asdict(paths)), encoding="utf-8")
         partial.replace(path)
     return paths
+
+
+@lru_cache(maxsize=1)
+def _engine_version() -> str:
+    """Return a digest of the code that runs models and compares: what another one has found is found again."""
+    parts = (decoder_parts, FastPaths, Head, new_cache, can_pack, small_copies, SplitDecoder, paths_of)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(Path(inspect.getfile(part)).read_bytes())
+    return digest.hexdigest()
 
 
 def _structure(model: PreTrainedModel) -> str:
@@ -301,7 +326,7 @@ def _structure(model: PreTrainedModel) -> str:
     import transformers
 
     settings = {name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"}
-    facts = [ENGINE_VERSION, type(model).__name__, transformers.__version__, torch.__version__]
+    facts = [_engine_version(), type(model).__name__, transformers.__version__, torch.__version__]
     return hashlib.sha256(json.dumps([facts, settings], sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.key_values import cache_name, new_cache
@@ -65,13 +66,15 @@ class SplitDecoder:
         self._top_layers = nn.ModuleList([*skipped[:first_top_layer], *self._layers[first_top_layer:]])
         self.first_top_layer = first_top_layer
         if first_top_layer and not self._splits_exactly():
-            logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
             self.first_top_layer = 0
 
     @classmethod
     def of(cls, base: BaseModel, first_top_layer: int) -> SplitDecoder:
         """Return a base model's decoder, in two parts only if that changes nothing for it."""
-        return cls(base.model, first_top_layer if base.paths.split else 0)
+        split = cls(base.model, first_top_layer if base.paths.split else 0)
+        if split.first_top_layer < first_top_layer:
+            logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
+        return split
 
     def new_cache(self) -> DynamicCache:
         """Return an empty cache for :meth:`trunk` or :meth:`top`."""
@@ -264,7 +267,7 @@ class _Skipped(nn.Module):
             return hidden.as_layer(got)
         cache = next((one for one in (*args, *kwargs.values()) if isinstance(one, Cache)), None)
         index = vars(self)["index"]
-        if cache is not None and (index >= len(cache.layers) or hasattr(cache.layers[index], "keys")):
+        if cache is not None and (index >= len(cache.layers) or isinstance(cache.layers[index], DynamicLayer)):
             nothing = got.new_zeros(got.shape[0], 1, got.shape[1], 1)  # masks follow from the first layer's length
             cache.update(nothing, nothing, index)
         return hidden.as_layer(hidden.given)

@@ -223,12 +223,16 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         return
     from activelora.modeling.base import check_here, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
+    from activelora.modeling.fidelity import paths_of_kind
     from activelora.modeling.lora import check_adapter
 
     if runs_here:
         check_here(config.model)
-    if left_out := check_adapter(load_skeleton(config.model), config.adapter):
+    skeleton = load_skeleton(config.model)
+    if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
+    if off := paths_of_kind(skeleton).off:
+        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     encoder = Encoder(load_tokenizer(config.model), config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
