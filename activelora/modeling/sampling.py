@@ -229,13 +229,13 @@ def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sam
 
 @torch.no_grad()
 def _merges_exactly(adapted: PeftModel) -> bool:
-    """Compare a layer of each kind with its merged weights on numbers.
+    """Compare a layer of each kind with its merged weights on numbers; quantised weights cannot be merged into.
 
-    Quantised weights cannot be merged into, and those that other layers have too must not be.
+    Weights that other layers have too are not merged into at all: they would change there.
     """
     layers = lora_layers(adapted)
     uses = Counter(id(parameter) for _, parameter in adapted.named_parameters(remove_duplicate=False))
-    if any(uses[id(layer.get_base_layer().weight)] != 1 for layer in layers.values()):
+    if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in layers.values()):
         return False
     kinds = {(type(layer), type(layer.get_base_layer())): name for name, layer in layers.items()}
     merged = MergedSamples(adapted, 0.0, 0)

@@ -101,7 +101,7 @@ def find_targets(model: PreTrainedModel, config: AdapterConfig, first: int) -> T
 
 
 def _linear_layers(model: PreTrainedModel, parts: DecoderParts) -> Iterator[_Layer]:
-    """Yield the linear layers of all transformer layers; one that several share once, as a part of the first of them."""
+    """Yield the linear layers of all transformer layers; one that several share once, in the first of them."""
     root = next(name for name, module in model.named_modules() if module is parts.decoder)
     prefix = f"{root}.{parts.layers_name}" if root else parts.layers_name
     found = []

@@ -5,6 +5,7 @@ Letters: N items, C answers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ TASKS = (
     ),
 )
 CAMPAIGN = CampaignConfig.model_validate(
-    {"name": "matrix", "task": {"labels": ["yes", "no"]}, "data": {"pool": {"path": "pool.jsonl"}}}
+    {"name": "matrix", "task": {"prompt": "{text}", "labels": ["yes", "no"]}, "data": {"pool": {"path": "pool.jsonl"}}}
 )
 TOLERANCE = 1e-3
 """Nats."""
@@ -65,10 +66,10 @@ def engine_s(
 
 
 @torch.no_grad()
-def transformers_s(model: Any, encoder: Encoder) -> NDArray[np.float64]:
+def transformers_s(model: Any, encoder: Encoder, items: Sequence[Item] = ITEMS) -> NDArray[np.float64]:
     """Return what a model itself says, one text at a time, shape (N, C)."""
     rows = []
-    for one in encoder.encode(ITEMS):
+    for one in encoder.encode(items):
         scores = []
         for answer in one.answer_ids:
             ids = torch.tensor([[*one.prompt_ids, *answer]])

@@ -120,7 +120,7 @@ def test_weights_stored_as_inputs_by_outputs_take_samples(gpt2, tiny_tokenizer):
         for sample in (None, 0, 1):
             merged, masked = (
                 engine_s(gpt2, encoder, 0, kind(adapted, 0.3, seed=9), sample)
-                for kind in (MergedSamples, UnmergedSamples, weight_sampler)
+                for kind in (MergedSamples, UnmergedSamples)
             )
             np.testing.assert_allclose(merged, masked, atol=1e-4)
     assert all(torch.equal(before[name], value) for name, value in gpt2.model.state_dict().items())
