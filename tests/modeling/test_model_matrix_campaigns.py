@@ -51,7 +51,7 @@ def do_all(campaign):
         for unit in plan.units:
             assert run_unit(campaign, unit) is not None
             campaign.refresh()
-    assert (plan.status, plan.round) == ("stopped", 2)
+    assert (plan.status, plan.round) == ("stop", 2)
 
 
 @pytest.mark.parametrize("family", RUN, ids=lambda family: family.name)
