@@ -20,6 +20,7 @@ import csv
 import datetime
 import json
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -155,7 +156,11 @@ def test_lists_of_doccano():
 
 
 def test_older_documents_of_doccano_have_annotations_of_users():
-    row = {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]}
+    row: dict[str, Any] = {
+        "id": 1,
+        "text": "t",
+        "annotations": [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}],
+    }
     assert said(row) == ([("billing", "1"), ("technical", "2")], [])
     assert said(row, MANY) == ([(["billing"], "1"), (["technical"], "2")], [])
     row["annotations"].append({"label": "billing", "user": 2})
