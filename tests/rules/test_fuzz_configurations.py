@@ -211,6 +211,17 @@ def test_many_changed_campaign_files_give_settings_or_words(document, overrides)
     try_document(document, overrides)
 
 
+RAW = [b"\x00", b"\xff\xfe", b"\t", b": ", b"- ", b"&a ", b"*a", b"!!set ", b"{", b"]", b"<<: ", b"? ", b"---\n"]
+RAW += [b": 2026-13-45\n", b": !!bool x\n", b": !!int ''\n", b": !!float []\n", b": !!timestamp x\n", b": !!null {}\n"]
+RAW += [
+    b": 0x" + b"f" * 5000 + b"\n",
+    b": " + b"9" * 5000 + b"\n",
+    b": !!binary x\n",
+    b": &a [*a]\n",
+    b": !!omap [1]\n",
+]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(st.data())
 def test_bytes_that_are_no_campaign_file_are_told_in_words(data):
@@ -218,10 +229,7 @@ def test_bytes_that_are_no_campaign_file_are_told_in_words(data):
     for _ in range(data.draw(st.integers(1, 3))):
         begin = data.draw(st.integers(0, len(content)))
         end = begin + data.draw(st.integers(0, 30))
-        odd = st.sampled_from(
-            [b"\x00", b"\xff\xfe", b"\t", b": ", b"- ", b"&a ", b"*a", b"!!set ", b"{", b"]", b"<<: ", b"? ", b"---\n"]
-        )
-        content = content[:begin] + data.draw(odd | st.binary(max_size=4)) + content[end:]
+        content = content[:begin] + data.draw(st.sampled_from(RAW) | st.binary(max_size=4)) + content[end:]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "campaign.yaml"
         file.write_bytes(content)
