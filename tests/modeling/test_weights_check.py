@@ -294,6 +294,17 @@ def test_a_decoder_inside_a_model_of_pictures(tmp_path):
         check_stored(ModelConfig(base=str(tmp_path)))
 
 
+def test_transformers_says_nothing_of_its_own(tmp_path, capfd):
+    """Neither of what is checked, nor of what is refused: that is told once, as an error."""
+    folder = write_checkpoint(tmp_path / "moe", "qwen3_moe", **MOE)
+    capfd.readouterr()
+    check_stored(ModelConfig(base=str(folder)))
+    renamed("_orig_mod.")(folder)
+    with pytest.raises(ModelError):
+        check_stored(ModelConfig(base=str(folder)))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_headers_of_a_7b_model_cost_no_load(tmp_path):
     from transformers import AutoConfig
 
