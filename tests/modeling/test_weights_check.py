@@ -72,7 +72,35 @@ def larger_vocabulary(folder):
     (folder / "config.json").write_text(content)
 
 
+def quantised_by_gptq(folder):
+    """As it was saved before config.json named the method."""
+    import torch
+
+    def change(weights):
+        for name in [name for name in weights if "_proj" in name]:
+            layer = name.removesuffix("weight")
+            del weights[name]
+            numbers = {f"{layer}{part}": torch.zeros(4, 4, dtype=torch.int32) for part in ("qweight", "qzeros")}
+            weights |= numbers | {f"{layer}scales": torch.ones(1, 4)}
+        return weights
+
+    change_weights(folder, change)
+
+
+def in_eight_bits(folder):
+    import torch
+
+    def change(weights):
+        scales = {f"{name}_scale_inv": torch.ones(1, 1) for name in weights if "_proj" in name}
+        small = {name: weights[name].to(torch.float8_e4m3fn) for name in weights if "_proj" in name}
+        return weights | small | scales
+
+    change_weights(folder, change)
+
+
 SPOILED = {
+    "quantised, by gptq": (quantised_by_gptq, r"28 are missing .*scales.*config\.json has no quantization_config"),
+    "quantised, in fp8": (in_eight_bits, r"28 tensors have no place in it .*config\.json has no quantization_config"),
     "compiled": (
         renamed("_orig_mod."),
         r"of its 39 parameters 39 are missing and would be random \(.* and 36 more\); 39 tensors have no place in it "
