@@ -25,10 +25,11 @@ class SourceConfig(Section):
     """Where rows come from."""
 
     path: str
-    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train`
-    for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
-    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
-    """`auto` goes by the file name's ending."""
+    """A file, a glob, a folder or an `s3://` prefix of CSV, JSON, Parquet, Arrow or Excel files, packed or not;
+    `hf://owner/name?split=train` for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
+    format: Literal["auto", "jsonl", "csv", "parquet", "arrow", "xlsx"] = "auto"
+    """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
+    delimiter."""
     limit: Positive | None = None
     """Use at most this many items, drawn at random (seeded). None uses all."""
 

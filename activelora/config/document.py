@@ -13,7 +13,7 @@ import yaml
 
 from activelora.config.messages import INIT_REMEDY
 from activelora.config.moved_settings import moved_keys, upgrade_acquisition
-from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,11 @@ class Document:
         """Return a problem of a setting with the place that the setting came from.
 
         Args:
-            problem: A problem; one that is about no setting comes back as it is.
+            problem: A problem; one that is about no setting comes back as it is. What model and task make of each
+                other is about a setting of the task, wherever it was found.
         """
+        if isinstance(problem, ModelError) and problem.where.startswith("task."):
+            problem = ConfigError(problem.problem, remedy=problem.remedy, key=problem.where.partition(":")[0])
         if not isinstance(problem, ConfigError) or not problem.key:
             return problem
         inside = (given for given in self.origins.values() if problem.key.startswith(f"{given}."))

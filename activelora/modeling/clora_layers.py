@@ -18,6 +18,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPIN
 from peft.tuners.lora import Linear, LoraModel
 from peft.tuners.lora.layer import LoraVariant
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from activelora.modeling.rows import Rows
 
@@ -68,7 +69,7 @@ class CLoraPeftConfig(LoraConfig):  # type: ignore[misc]  # peft has no types he
         self.peft_type = CLoraType.CLORA
         if isinstance(self.clora_config, dict):
             self.clora_config = ContextConfig(**self.clora_config)
-        self._register_custom_module({nn.Linear: CLoraLinear})
+        self._register_custom_module({nn.Linear: CLoraLinear, Conv1D: CLoraLinear})
 
 
 class Posterior(NamedTuple):

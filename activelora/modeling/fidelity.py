@@ -13,11 +13,15 @@ Letters: T tokens, V vocabulary.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,7 +33,7 @@ from activelora.modeling.builtin import cache_folder
 from activelora.modeling.decoder_parts import decoder_parts, text_config
 from activelora.modeling.fast_paths import ALL, PLAIN, FastPaths
 from activelora.modeling.head import Head
-from activelora.modeling.key_values import expand_cache
+from activelora.modeling.key_values import expand_cache, new_cache
 from activelora.modeling.packing import LONGEST, can_pack, indices_read, layout_of, packs, plain
 from activelora.modeling.rows import Rows
 from activelora.modeling.small_copy import small_copies
@@ -37,12 +41,11 @@ from activelora.modeling.split import SplitDecoder
 
 logger = logging.getLogger(__name__)
 
-ENGINE_VERSION = 1
-"""Counts changes of how the engine runs models: what was found before one is measured again."""
 TOLERANCE = 1e-3
 """Nats by which log-probabilities in float32 may differ."""
-LOW_PRECISION_FACTOR = 3.0
-"""In lower precision: how many times the model's own difference between texts run alone and together."""
+FACTOR = 3.0
+"""Factor on the model's own difference between texts run alone and together: what rounding does to its numbers."""
+_EXACT = torch.finfo(torch.float32).eps
 _VALUES = 64
 """Values of each parameter that its digest is made of, evenly spaced."""
 _READ = 4
@@ -55,20 +58,23 @@ class _Sizes:
     """Tokens of the two texts that are run.
 
     Attributes:
-        longer: Of the longer text.
-        shorter: Of the shorter one.
-        alike: With how many of them both begin.
-        prefix: How many of those are run once, before both.
+        longer: Length of the longer text.
+        shorter: Length of the shorter one.
+        alike: Number of tokens with which both begin.
+        prefix: Number of those that are run once, before both.
+        refused_above: Difference in nats between a text run alone and together above which a model is refused. Real
+            weights may hold ties, such as those between experts, which rounding decides; random ones do not.
     """
 
     longer: int
     shorter: int
     alike: int
     prefix: int
+    refused_above: float
 
 
-_COPY = _Sizes(150, 115, 90, 75)
-_REAL = _Sizes(56, 40, 28, 16)
+_COPY = _Sizes(104, 88, 76, 68, TOLERANCE)
+_REAL = _Sizes(56, 40, 28, 16, 100 * TOLERANCE)
 
 
 def paths_of(model: PreTrainedModel, weighed: bool = True) -> FastPaths:
@@ -82,12 +88,24 @@ def paths_of(model: PreTrainedModel, weighed: bool = True) -> FastPaths:
         ModelError: Even its own forward pass gives other numbers for a text when others run beside it, or none.
     """
     name = model.config._name_or_path or type(model).__name__
-    paths = _known(_structure(model), lambda: copied_paths(model) or ALL)
+    paths = paths_of_kind(model)
     if weighed:
         paths &= _known(_digest(model), lambda: measured_paths(model, _REAL, [len(_layers(model)) // 2]))
     if paths.off:
         logger.info("%s runs without %s: its own forward pass gives other numbers", name, ", ".join(paths.off))
     return paths
+
+
+def paths_of_kind(model: PreTrainedModel) -> FastPaths:
+    """Return what a small copy of a model allows, found once; all, where no copy can be made: its weights tell then.
+
+    Args:
+        model: The model, whose weights need not be there.
+
+    Raises:
+        ModelError: The copy gives other numbers for a text when others run beside it.
+    """
+    return _known(_structure(model), lambda: copied_paths(model) or ALL)
 
 
 def copied_paths(model: PreTrainedModel) -> FastPaths | None:
@@ -105,7 +123,8 @@ def copied_paths(model: PreTrainedModel) -> FastPaths | None:
         except (*_ERRORS, ValueError) as error:
             logger.debug("the small copy of %s does not run: %s", type(model).__name__, error)
             continue
-        return measured_paths(copy, _COPY, range(1, len(_layers(copy))))
+        last = len(_layers(copy)) - 1
+        return measured_paths(copy, _COPY, sorted({1, (last + 1) // 2, last}))
     return None
 
 
@@ -138,11 +157,10 @@ def measured_paths(model: PreTrainedModel, sizes: _Sizes, splits: Sequence[int])
             remedy="In half precision, set model.dtype to float32 or bfloat16; else the weights are damaged.",
         )
     own = max(map(_difference, expected, together))
-    limit = TOLERANCE
-    if model.dtype != torch.float32:
-        spacing = torch.finfo(model.dtype).eps * max(float(one.abs().max()) for one in expected)
-        limit = max(LOW_PRECISION_FACTOR * own, 2 * spacing, TOLERANCE)
-    elif own > limit:
+    rounding = _rounding(model)
+    spacing = rounding * max(float(one[one.isfinite()].abs().max()) for one in expected)
+    limit = max(TOLERANCE, FACTOR * own, 2 * spacing if rounding > _EXACT else 0.0)
+    if rounding <= _EXACT and own > sizes.refused_above:
         raise ModelError(
             f"{type(model).__name__} gives other numbers for a text when a longer one runs beside it: up to "
             f"{own:.2g} nats, so a score would depend on the other items of its batch",
@@ -157,7 +175,7 @@ def _allowed(trial: _Trial, splits: Sequence[int]) -> FastPaths:
     middle = splits[len(splits) // 2] if splits else 0
     several = all(trial.agrees(replace(PLAIN, head=True, split=True), split) for split in splits if split != middle)
     wanted = replace(ALL, packing=trial.can_pack, split=several)
-    if trial.agrees(wanted, middle):
+    if trial.agrees(replace(wanted, narrowing=False), middle) and trial.agrees(wanted, middle):
         return wanted
     plain_head = trial.agrees(replace(PLAIN, head=True), 0)
     if not plain_head and not trial.agrees(PLAIN, 0):
@@ -246,6 +264,13 @@ class _Trial:
         return Rows(*(torch.tensor(one, device=self._like.device) for one in (sequences, positions)))
 
 
+def _rounding(model: PreTrainedModel) -> float:
+    """Return the relative rounding of the numbers that a model computes with; quantised weights count as bfloat16."""
+    kinds = {parameter.dtype for parameter in model.parameters()}
+    usual = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+    return max(torch.finfo(kind if kind in usual else torch.bfloat16).eps for kind in kinds)
+
+
 def _texts(model: PreTrainedModel, sizes: _Sizes) -> list[tuple[int, ...]]:
     """Return two texts of any tokens but special ones, which are at the ends of a vocabulary."""
     size = int(text_config(model).vocab_size)
@@ -264,7 +289,7 @@ def _own(model: PreTrainedModel, texts: Sequence[tuple[int, ...]]) -> list[torch
 def _own_together(model: PreTrainedModel, texts: Sequence[tuple[int, ...]]) -> list[torch.Tensor]:
     """Return those of a batch, padded on the right: no token may see what comes after it."""
     rows = [torch.tensor(ids) for ids in texts]
-    ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(model.device)
+    ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=texts[1][-1]).to(model.device)
     logits_BTV = model(ids_BT, use_cache=False).logits
     return [_log_probs(logits_TV[: len(ids)]) for logits_TV, ids in zip(logits_BTV, texts, strict=True)]
 
@@ -290,10 +315,20 @@ def _known(key: str, measure: Callable[[], FastPaths]) -> FastPaths:
     paths = measure()
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{hashlib.sha256(repr(id(paths)).encode()).hexdigest()[:8]}")
+        partial = path.with_suffix(f".partial-{uuid.uuid4().hex}")
         partial.write_text(json.dumps(asdict(paths)), encoding="utf-8")
         partial.replace(path)
     return paths
+
+
+@lru_cache(maxsize=1)
+def _engine_version() -> str:
+    """Return a digest of the code that runs models and compares: what another one has found is found again."""
+    parts = (decoder_parts, FastPaths, Head, new_cache, can_pack, small_copies, SplitDecoder, paths_of)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(Path(inspect.getfile(part)).read_bytes())
+    return digest.hexdigest()
 
 
 def _structure(model: PreTrainedModel) -> str:
@@ -301,7 +336,7 @@ def _structure(model: PreTrainedModel) -> str:
     import transformers
 
     settings = {name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"}
-    facts = [ENGINE_VERSION, type(model).__name__, transformers.__version__, torch.__version__]
+    facts = [_engine_version(), type(model).__name__, transformers.__version__, torch.__version__]
     return hashlib.sha256(json.dumps([facts, settings], sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -10,7 +10,6 @@ Letters: R rows, D features, C answer tokens, V vocabulary.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ from activelora.modeling.rows import Rows, project
 
 if TYPE_CHECKING:
     from activelora.modeling.base import BaseModel
-
-logger = logging.getLogger(__name__)
 
 Form = Literal["plain", "elementwise", "whole", "own"]
 """What the wrapper does besides the head: nothing; the same to every logit; something that takes all of a token's
@@ -54,8 +51,6 @@ class Head:
         self._model: Any = model
         if model not in _forms:
             _forms[model] = self._find_form()
-            if _forms[model] != "plain":
-                logger.info("%s changes its logits; that is applied to %s", type(model).__name__, _FORMS[_forms[model]])
         self.form: Form = "own" if own else _forms[model]
 
     @classmethod
@@ -175,15 +170,8 @@ class Head:
         return "elementwise" if turned and some else "whole"
 
 
-_FORMS = {
-    "elementwise": "every logit that is read",
-    "whole": "all logits of a token",
-    "own": "hidden states, by the model's own code",
-}
-
-
 @dataclass
-class _Decoded(MoeModelOutputWithPast):
+class _Decoded(MoeModelOutputWithPast):  # type: ignore[misc]
     """A decoder's output that is hidden states, and None for whatever else one may ask for."""
 
     def __getattr__(self, name: str) -> None:

@@ -5,7 +5,8 @@ All have one method, ``activate(k)``: a context in which the model is sample k (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +14,6 @@ import torch
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from activelora.modeling.lora import ADAPTER_NAME, lora_layers, weights_by_name
 from activelora.modeling.posterior import Prediction
@@ -82,14 +82,25 @@ class MergedSamples:
     @contextmanager
     def activate(self, sample: int | None) -> Iterator[None]:
         """Swap the merged weights in, and the base weights back at the end."""
+        with self._swapped(self._layers, sample), self._adapted.disable_adapter(), torch.no_grad():
+            yield
+
+    @contextmanager
+    def only(self, name: str) -> Iterator[None]:
+        """Swap the merged weights of the plain adapter into one layer, whose adapter stays on."""
+        with self._swapped([name], None):
+            yield
+
+    @contextmanager
+    def _swapped(self, names: Iterable[str], sample: int | None) -> Iterator[None]:
         originals: dict[str, torch.Tensor] = {}
         try:
-            for name, layer in self._layers.items():
+            for name in names:
+                layer = self._layers[name]
                 base: Any = layer.get_base_layer()
                 originals[name] = base.weight.data
                 base.weight.data = self._merged(name, layer, base.weight.data, sample)
-            with self._adapted.disable_adapter(), torch.no_grad():
-                yield
+            yield
         finally:
             for name, weight in originals.items():
                 base = self._layers[name].get_base_layer()
@@ -210,20 +221,43 @@ class TokenSamples:
 
 
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler of dropout masks that are the same for every item; quantised weights cannot be merged into.
+    """Return the sampler of dropout masks that are the same for every item: merged, where that does the same.
 
-    What counts is what the loaded layers are: they are quantised by the checkpoint too, not by the campaign alone.
+    What counts is what the loaded layers are: a checkpoint may be quantised without the campaign's doing.
     """
-    kind = MergedSamples if all(map(_is_dense, lora_layers(adapted).values())) else UnmergedSamples
+    kind = MergedSamples if _merges_exactly(adapted) else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
 
 
-_DENSE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+@torch.no_grad()
+def _merges_exactly(adapted: PeftModel) -> bool:
+    """Compare a layer of each kind with its merged weights on numbers; quantised weights cannot be merged into.
 
-
-def _is_dense(layer: LoraLayer) -> bool:
-    base: Any = layer.get_base_layer()
-    return type(base) in (nn.Linear, Conv1D) and base.weight.dtype in _DENSE
+    Weights that other layers have too are not merged into at all: they would change there.
+    """
+    layers = lora_layers(adapted)
+    uses = Counter(id(parameter) for _, parameter in adapted.named_parameters(remove_duplicate=False))
+    if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in layers.values()):
+        return False
+    kinds = {(type(layer), type(layer.get_base_layer())): name for name, layer in layers.items()}
+    merged = MergedSamples(adapted, 0.0, 0)
+    for name in kinds.values():
+        layer: Any = layers[name]
+        weight = layer.get_base_layer().weight
+        if not weight.is_floating_point() or weight.element_size() < 2:
+            return False
+        width = layer.lora_A[ADAPTER_NAME].weight.shape[1]
+        inputs = torch.linspace(-1.0, 1.0, 2 * width, device=weight.device, dtype=weight.dtype).view(2, width)
+        expected = layer(inputs)
+        try:
+            with merged.only(name):
+                found = layer.get_base_layer()(inputs)
+        except RuntimeError:
+            return False
+        close = 1e-4 if weight.dtype == torch.float32 else 0.1
+        if expected.shape != found.shape or (expected - found).abs().max() > close * expected.abs().max():
+            return False
+    return True
 
 
 class _FixedMask(nn.Module):

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 64
 VOCABULARY = 256
 MOST_PARAMETERS = 60_000_000
-"""Of a copy whose layers are as wide as the model's own."""
+"""Size at most of a copy; that of a model's own width may be large."""
 _WIDE = 64
 _HEADS = 4
 _HEAD_WIDTH = 16
@@ -38,8 +38,10 @@ _AT_MOST: tuple[tuple[str, int], ...] = (
     (r"linear_num_value_heads", 4),
     (r"mamba_d_state|state_size|ssm_state_size", 16),
     (r"first_k_dense_replace", 1),
+    (r"rotary_dim", _HEAD_WIDTH),
 )
 _WINDOWS = r"(sliding_window|window_size|attention_chunk_size|mamba_chunk_size|chunk_size|block_size)"
+_LONGEST_PERIOD = 2
 _PERIOD = r".*(period|interval|_step|pattern)"
 _COUNTS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 
@@ -82,6 +84,10 @@ def _small(settings: Mapping[str, Any], narrow: bool) -> dict[str, Any]:
         elif isinstance(value, int) and not isinstance(value, bool):
             if re.fullmatch(_WINDOWS, name):
                 small[name] = min(value, WINDOW)
+            elif re.fullmatch(_PERIOD, name):
+                small[name] = min(value, _LONGEST_PERIOD)
+            elif name.endswith("_offset"):
+                small[name] = min(value, _LONGEST_PERIOD - 1)
             elif name.startswith("vocab_size"):
                 small[name] = min(value, VOCABULARY)
             elif re.fullmatch(r".*_token_(id|index)", name):
@@ -106,12 +112,15 @@ def _few_layers(settings: Mapping[str, Any]) -> dict[str, Any]:
     if lists and len(set(kinds)) > 1:
         firsts = [kinds.index(kind) for kind in dict.fromkeys(kinds)]
         lasts = [count - 1 - kinds[::-1].index(kind) for kind in dict.fromkeys(kinds)]
-        kept = sorted({*firsts, *lasts, *range(min(count, _LEAST_LAYERS))})[:_MOST_LAYERS]
+        chosen = sorted({*firsts, *lasts, *range(min(count, _LEAST_LAYERS))})[:_MOST_LAYERS]
     else:
-        periods = [v for name, v in settings.items() if re.fullmatch(_PERIOD, name) and type(v) is int]
-        kept = list(range(min(count, max([_LEAST_LAYERS, *(2 * period for period in periods)]), _MOST_LAYERS)))
-    few = {name: [value[index] for index in kept] for name, value in lists.items()}
-    return few | dict.fromkeys(counts, len(kept)) | _shared_layers(settings, len(kept))
+        chosen = list(range(min(count, _LEAST_LAYERS)))
+    few: dict[str, Any] = {name: [value[index] for index in chosen] for name, value in lists.items()}
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value and all(str(key).isdecimal() for key in value):
+            by_layer = {int(key): one for key, one in value.items()}
+            few[name] = {at: by_layer[index] for at, index in enumerate(chosen) if index in by_layer}
+    return few | dict.fromkeys(counts, len(chosen)) | _shared_layers(settings, len(chosen))
 
 
 def _shared_layers(settings: Mapping[str, Any], count: int) -> dict[str, Any]:
@@ -124,10 +133,11 @@ def _narrow(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings of small layers whose parts fit together as they did."""
     small: dict[str, Any] = {}
     for name, value in settings.items():
-        if isinstance(value, int) and not isinstance(value, bool):
-            fitting = [most for pattern, most in _AT_MOST if re.fullmatch(pattern, name)]
-            if fitting:
-                small[name] = min(value, min(fitting))
+        most = min((most for pattern, most in _AT_MOST if re.fullmatch(pattern, name)), default=None)
+        if most is not None and type(value) is int:
+            small[name] = min(value, most)
+        elif most is not None and isinstance(value, list) and all(type(one) is int for one in value):
+            small[name] = [min(one, most) for one in value]
     heads = next((name for name in ("num_attention_heads", "n_head", "n_heads") if settings.get(name)), None)
     if heads is not None:
         groups = settings.get("num_key_value_heads") or settings.get("num_kv_heads")

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
 
 from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.key_values import cache_name, new_cache
@@ -65,13 +66,15 @@ class SplitDecoder:
         self._top_layers = nn.ModuleList([*skipped[:first_top_layer], *self._layers[first_top_layer:]])
         self.first_top_layer = first_top_layer
         if first_top_layer and not self._splits_exactly():
-            logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
             self.first_top_layer = 0
 
     @classmethod
     def of(cls, base: BaseModel, first_top_layer: int) -> SplitDecoder:
         """Return a base model's decoder, in two parts only if that changes nothing for it."""
-        return cls(base.model, first_top_layer if base.paths.split else 0)
+        split = cls(base.model, first_top_layer if base.paths.split else 0)
+        if split.first_top_layer < first_top_layer:
+            logger.info("this architecture cannot be split at layer %d; running it whole", first_top_layer)
+        return split
 
     def new_cache(self) -> DynamicCache:
         """Return an empty cache for :meth:`trunk` or :meth:`top`."""
@@ -186,7 +189,7 @@ class SplitDecoder:
             yield
         finally:
             setattr(self._decoder, self._parts.layers_name, self._layers)
-            self._hidden.given = self._hidden.kept = None
+            self._hidden.given = self._hidden.seen = None
 
     def _splits_exactly(self) -> bool:
         """Compare trunk and top with the whole decoder on a few tokens."""
@@ -214,12 +217,12 @@ class _Hidden:
 
     Attributes:
         given: Hidden states to put in the place of what they get, or None.
-        kept: What the first of them got.
+        seen: What the first of them got.
         num_returned: How many things a layer returns, states first; None where it returns states alone.
     """
 
     given: torch.Tensor | None = None
-    kept: torch.Tensor | None = None
+    seen: torch.Tensor | None = None
     num_returned: int | None = None
 
     def as_layer(self, states: torch.Tensor) -> Any:
@@ -233,9 +236,9 @@ class _Hidden:
     @property
     def state(self) -> torch.Tensor:
         """What the first skipped layer got."""
-        if self.kept is None:
+        if self.seen is None:
             raise ValueError("the decoder has not run its layers one after the other")
-        return self.kept
+        return self.seen
 
 
 class _Skipped(nn.Module):
@@ -258,13 +261,13 @@ class _Skipped(nn.Module):
         """Return hidden states as the layer would, and let a cache know how many tokens it has seen."""
         hidden: _Hidden = vars(self)["hidden"]
         got = args[0] if args else kwargs["hidden_states"]
-        if hidden.kept is None:
-            hidden.kept = got
+        if hidden.seen is None:
+            hidden.seen = got
         if hidden.given is None:
             return hidden.as_layer(got)
         cache = next((one for one in (*args, *kwargs.values()) if isinstance(one, Cache)), None)
         index = vars(self)["index"]
-        if cache is not None and (index >= len(cache.layers) or hasattr(cache.layers[index], "keys")):
+        if cache is not None and (index >= len(cache.layers) or isinstance(cache.layers[index], DynamicLayer)):
             nothing = got.new_zeros(got.shape[0], 1, got.shape[1], 1)  # masks follow from the first layer's length
             cache.update(nothing, nothing, index)
         return hidden.as_layer(hidden.given)

@@ -26,6 +26,7 @@ from activelora.modeling.methods.registry import METHODS
 
 _QUANTISED = ("Linear4bit", "Linear8bitLt")
 _ROUTERS = ("gate", "router", "shared_expert_gate", "wg")
+_EXPERTS_CLASS = re.compile(r"Expert|Moe|MoE")
 _ROUTER_CLASS = re.compile(r"Router|Gating|Gate$")
 ROUTERS, EXPERTS, RECURRENT, TAKEN = (
     "routers",
@@ -100,10 +101,9 @@ def find_targets(model: PreTrainedModel, config: AdapterConfig, first: int) -> T
 
 
 def _linear_layers(model: PreTrainedModel, parts: DecoderParts) -> Iterator[_Layer]:
-    """Yield the linear layers of all transformer layers; one that several share once, as in the first of them."""
+    """Yield the linear layers of all transformer layers; one that several share once, in the first of them."""
     root = next(name for name, module in model.named_modules() if module is parts.decoder)
     prefix = f"{root}.{parts.layers_name}" if root else parts.layers_name
-    shared = _shared(parts.layers)
     found = []
     for number, layer in enumerate(parts.layers):
         for inner, module in layer.named_modules():
@@ -117,16 +117,7 @@ def _linear_layers(model: PreTrainedModel, parts: DecoderParts) -> Iterator[_Lay
             continue
         seen.add(id(module))
         name = path.rpartition(".")[2]
-        # A module that several layers share runs as early as the first of them.
-        yield _Layer(path, name, module, shared.get(id(module), number), _reason(name, module, owner, taken))
-
-
-def _shared(layers: nn.ModuleList) -> dict[int, int]:
-    first: dict[int, int] = {}
-    for number, layer in enumerate(layers):
-        for module in layer.modules():
-            first.setdefault(id(module), number)
-    return first
+        yield _Layer(path, name, module, number, _reason(name, module, owner, taken))
 
 
 def _reason(name: str, module: nn.Module, owner: nn.Module, taken: set[str]) -> str:
@@ -180,8 +171,9 @@ def _left_out(parts: DecoderParts, layers: Sequence[_Layer]) -> Iterator[str]:
                 continue
             if _ROUTER_CLASS.search(type(module).__name__) and any(True for _ in module.parameters(recurse=False)):
                 routers.add(name.rpartition(".")[2])
-            fused |= {inner for inner, one in module.named_parameters(recurse=False) if one.dim() == 3}
-    kinds = {ROUTERS: routers, EXPERTS: {one for one in fused if not one.startswith("conv")}}
+            if _EXPERTS_CLASS.search(type(module).__name__):
+                fused |= {inner for inner, one in module.named_parameters(recurse=False) if one.dim() == 3}
+    kinds = {ROUTERS: routers, EXPERTS: fused}
     for reason in (TAKEN, RECURRENT):
         kinds[reason] = {layer.name for layer in layers if layer.reason == reason}
     for reason, names in kinds.items():

@@ -76,7 +76,8 @@ class Census:
         """Take a row in. Where annotators vote on an item, call :meth:`settle` after the last row."""
         self.num_rows += 1
         if isinstance(label, tuple) or item.item_id in self._votes:
-            label = self._vote(item, label)
+            self._vote(item, label)
+            label = None
         index = self._indices.get(item.item_id)
         if index is None:
             index = self._add_item(item, label, row)

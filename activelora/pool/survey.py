@@ -14,6 +14,7 @@ from typing import Any, Literal
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.formats.exports.export import passed_in_words
 from activelora.formats.problems import Problems
 from activelora.formats.row import Row
 from activelora.pool import column_survey
@@ -84,7 +85,8 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     pool, problems = _pool_census(config, task, columnar_bytes)
     labeled = pool if config.data.holdout is None else _census(config, task, "holdout", problems)
     if not len(pool) and pool.readings.num_left_out and not problems:
-        problems.add(DataError("no row of the pool has a label", where=config.data.pool.path))
+        why = "; ".join(passed_in_words(pool.readings.passed))
+        problems.add(DataError("no row of the pool has a label", where=config.data.pool.path, remedy=why))
     problems.refuse()
     try:
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)

@@ -23,6 +23,7 @@ LabelNumbers = Literal["zero_based", "one_based"] | None
 """What a number that names no label means; None: nothing."""
 NO_LABEL = -1
 """What stands for no label in data of programs that number labels from 0."""
+_TOO_LARGE = 1e18
 _WHOLE = re.compile(r"-?\d{1,18}(\.0+)?")
 _QUOTES = "\"'`“”„«»‘’"
 MAX_SHOWN = 20
@@ -35,7 +36,7 @@ def whole_number(raw: object) -> int | None:
     if isinstance(raw, Integral):
         return int(raw)
     if isinstance(raw, float | decimal.Decimal):
-        return int(raw) if raw == raw and abs(raw) < 10**18 and raw == int(raw) else None
+        return int(raw) if abs(float(raw)) < _TOO_LARGE and raw == int(raw) else None
     if not isinstance(raw, str):
         return None
     text = raw.strip().strip(_QUOTES).strip()
@@ -57,7 +58,7 @@ def find_label(names: tuple[str, ...], raw: object) -> int | None:
     found = by_name.get(text.strip().casefold())
     if found is None and by_number and (number := whole_number(raw)) is not None:
         found = by_number.get(number)
-    return by_plain.get(_plain(text)) if found is None else found
+    return by_plain.get(plain_name(text)) if found is None else found
 
 
 def refuse(names: tuple[str, ...], raw: object) -> LabelError:
@@ -162,7 +163,7 @@ def _name_of(names: tuple[str, ...], raw: object, numbers: LabelNumbers) -> obje
 def _known(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], dict[int, int | None]]:
     """Return the labels by their names, by their plain names, and by the numbers that they are: each means one."""
     numbers = [whole_number(name) for name in names]
-    plain = [_plain(name) for name in names]
+    plain = [plain_name(name) for name in names]
     by_name = {name.strip().casefold(): index for index, name in enumerate(names)}
     by_plain = {name: index for index, name in enumerate(plain) if plain.count(name) == 1}
     by_number = {
@@ -173,6 +174,6 @@ def _known(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], dict
     return by_name, by_plain, by_number
 
 
-def _plain(text: str) -> str:
-    """Return a text without case, blanks and quotes around it, and with one blank between words."""
+def plain_name(text: str) -> str:
+    """Return a label's name without case, blanks and quotes around it, and with one blank between words."""
     return " ".join(unicodedata.normalize("NFC", text).strip().strip(_QUOTES).casefold().split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from docs.generate import api, catalogue, commands, errors, rooms, settings
+from docs.generate import api, catalogue, commands, errors, models, rooms, settings
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = {
@@ -13,6 +13,7 @@ GENERATORS = {
     "commands": commands.commands,
     "errors": errors.errors_and_remedies,
     "measures": catalogue.measures,
+    "models": models.models,
     "python-api": api.python_api,
     "rooms": rooms.rooms,
     "settings": settings.settings,

@@ -233,6 +233,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         return
     from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
+    from activelora.modeling.fidelity import paths_of_kind
     from activelora.modeling.lora import check_adapter
     from activelora.modeling.vocabulary import check_vocabulary
     from activelora.pool.survey import first_items
@@ -244,6 +245,8 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
+    if off := paths_of_kind(skeleton).off:
+        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     check_stored(config.model)
     check_vocabulary(tokenizer, skeleton)
     config = as_stored(config, skeleton, findings.facts)

@@ -204,10 +204,13 @@ def test_the_digest_of_results_does_not_know_the_version(campaign):
 def test_an_older_campaign_goes_on_as_it_was_and_its_file_may_leave_out_what_is_new(campaign):
     settings = json.loads(campaign.store.read("campaign.json"))["config"]
     del settings["labeling"]["show_reasons"], settings["acquisition"]["typiclust"]
+    del settings["task"]["special_tokens_in_text"]
     rewrite(campaign, config=settings, schema_version=0)
     opened = Campaign.create(campaign.store.uri, campaign.config)
     assert opened.config.labeling.show_reasons
     assert not campaign.config.labeling.show_reasons
+    assert opened.config.task.special_tokens_in_text == "special"
+    assert campaign.config.task.special_tokens_in_text == "text"
     assert opened.config.acquisition.typiclust.sample > campaign.config.acquisition.typiclust.sample
     assert opened.schema_version == 0
     other = campaign.config.model_copy(update={"seed": 5})

@@ -7,13 +7,19 @@ The files of Argilla were made with argilla 2.8.0 (``pip install argilla request
     json.dumps(record.to_dict(), default=str)        # ARGILLA_NESTED; also what JsonIO.to_json writes
     GenericIO.to_list([record, ...], flatten=True)   # ARGILLA_FLAT, from argilla.records._io
 
-spaCy's ``cats`` are as `spacy.training.Example.to_dict` and the projects' JSONL corpora write them
-(``{"text": ..., "cats": {"POSITIVE": 1.0, "NEGATIVE": 0.0}}``).
+Those of spaCy were made with spacy 3.8.18 (``pip install spacy``)::
+
+    doc = spacy.blank("en")("a bill")                # with the sentencizer for docs_to_json
+    doc.cats = {"billing": 1.0, "technical": 0.0}
+    doc.to_json()                                    # SPACY_DOC
+    Example(nlp.make_doc(doc.text), doc).to_dict()   # SPACY_EXAMPLE
+    docs_to_json([doc])                              # SPACY_PARAGRAPHS, from spacy.training.gold_io
 """
 
 import csv
 import datetime
 import json
+from random import Random
 
 import pytest
 
@@ -114,6 +120,14 @@ def test_json_min_and_csv_name_the_control_as_a_column(column, cell):
     assert export.values["text"] == "t"
 
 
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [({"rating": 4}, 4), ({"text": ["so"]}, "so"), ([["a", "billing"]], "billing"), ({"taxonomy": [["a", "b"]]}, "b")],
+)
+def test_json_min_holds_all_kinds_of_answers(cell, label):
+    assert said({**FLAT, "text": "t", "answer": cell}) == ([(label, "1")], [])
+
+
 def test_a_worksheet_that_went_through_label_studio_keeps_its_item_ids():
     sheet = {"item_id": "i1", "text": "t", "allowed_labels": "billing | technical | skip", "label": "", "reason": "r"}
     export = read_export({**FLAT, **sheet, "answer": "technical"}, ONE)
@@ -140,6 +154,16 @@ def test_lists_of_doccano():
     assert said({"id": 0, "data": "t", "labels": ["billing"]}) == ([("billing", None)], [])
 
 
+def test_older_documents_of_doccano_have_annotations_of_users():
+    row = {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]}
+    assert said(row) == ([("billing", "1"), ("technical", "2")], [])
+    assert said(row, MANY) == ([(["billing"], "1"), (["technical"], "2")], [])
+    row["annotations"].append({"label": "billing", "user": 2})
+    assert said(row) == ([("billing", "1")], ["several labels where the task takes one"])
+    with pytest.raises(DataError, match="label parts of a text"):
+        read_export({**row, "annotations": [{"label": 2, "start_offset": 0, "end_offset": 3, "user": 1}]}, ONE)
+
+
 def test_cells_of_doccano_are_split_only_where_they_are_no_label():
     row = {"id": 0, "data": "t", "label": "billing#technical"}
     assert read_export(row, MANY).values["text"] == "t"
@@ -162,6 +186,13 @@ def test_only_accepted_answers_of_prodigy_are_labels(chosen, answer):
         assert export.passed == []
     else:
         assert (export.annotations, export.passed) == ([], [{"reject": "rejected", "ignore": "ignored"}[answer]])
+
+
+def test_what_is_typed_into_prodigy_is_a_label():
+    assert said({"text": "t", "user_input": "an answer", "answer": "accept", "_view_id": "text_input"}) == (
+        [("an answer", None)],
+        [],
+    )
 
 
 def test_a_column_called_answer_is_not_prodigys_where_the_campaign_names_it():
@@ -205,7 +236,10 @@ ARGILLA_1 = {
 }
 
 
-@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_1], ids=["flat", "version 1"])
+ARGILLA_CSV = {name: str(cell) for name, cell in ARGILLA_FLAT.items()}  # as pandas writes it
+
+
+@pytest.mark.parametrize("row", [ARGILLA_FLAT, ARGILLA_CSV, ARGILLA_1], ids=["flat", "flat CSV", "version 1"])
 def test_only_submitted_responses_of_argilla_are_labels(row):
     export = read_export(row, ONE)
     assert (export.values["text"], export.values["item_id"]) == ("message 0", "i1")
@@ -240,6 +274,40 @@ def test_cats_of_spacy():
     assert said(cats(billing=0, technical=0), MANY) == ([([], None)], [])
     with pytest.raises(DataError, match="`cats` gives `billing` the score 'high', expected a number"):
         read_export(cats(billing="high"), ONE)
+
+
+CATS = {"billing": 1.0, "technical": 0.0}
+SPACY_DOC = {
+    "text": "a bill",
+    "cats": CATS,
+    "tokens": [{"id": 0, "start": 0, "end": 1}, {"id": 1, "start": 2, "end": 6}],
+}
+SPACY_EXAMPLE = {
+    "doc_annotation": {"cats": CATS, "entities": ["O", "O"], "spans": {}, "links": {}},
+    "token_annotation": {"ORTH": ["a", "bill"], "SPACY": [True, False], "TAG": ["", ""], "SENT_START": [1, 0]},
+}
+SPACY_PARAGRAPHS = {
+    "id": 0,
+    "paragraphs": [
+        {
+            "raw": "a bill",
+            "sentences": [{"tokens": [{"id": 0, "orth": "a", "space": " "}], "brackets": []}],
+            "cats": [{"label": "billing", "value": 1.0}, {"label": "technical", "value": 0.0}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("row", [SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS], ids=["doc", "example", "paragraphs"])
+def test_what_spacy_writes(row):
+    assert is_marked(list(row), ONE)
+    assert read_export(row, ONE).values["text"] == "a bill"
+    assert said(row) == ([("billing", None)], [])
+
+
+def test_several_paragraphs_of_spacy_are_refused_in_words():
+    with pytest.raises(DataError, match="holds 2 paragraphs of spaCy, expected one text a row"):
+        read_export({"id": 0, "paragraphs": SPACY_PARAGRAPHS["paragraphs"] * 2}, ONE)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +346,74 @@ def test_times_of_all_kinds_are_iso():
     moment = datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC)
     for raw, shown in ((moment, "2024-05-01T00:00:00+00:00"), (0, "1970-01-01T00:00:00+00:00"), (10**30, str(10**30))):
         assert read_export({**row, "_timestamp": raw}, ONE).annotations[0].labeled_at == shown
+
+
+PARTS = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "",
+        "billing",
+        "billing#technical",
+        "#",
+        "[1, 2",
+        "[[]]",
+    ),
+    *([], {}, [None], [[]], [{}], {"": None}, ["billing", "technical"], {"choices": None}, {"choices": [{}]}, b"x"),
+    *('{"choices": 3}', '{"choices', {"value": {}}, {"id": [1]}, {"label": []}, datetime.datetime(2024, 5, 1)),
+)
+TEMPLATES = (
+    task(annotation(choices("billing"), user={"id": 1}), annotation(choices("technical"))),
+    {**FLAT, "text": "t", "team": '{"choices": ["billing"]}'},
+    {"id": 1, "text": "t", "label": ["billing"], "Comments": [], "meta": {"a": 1}},
+    {"id": 1, "data": "t", "label": "billing#technical"},
+    {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}]},
+    {"text": "t", "accept": ["b"], "options": [{"id": "b", "text": "billing"}], "answer": "accept", "_timestamp": 1},
+    {"text": "t", "label": "billing", "answer": "accept", "_annotator_id": "a"},
+    *(ARGILLA_NESTED, ARGILLA_FLAT, ARGILLA_1, SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS),
+)
+
+
+def spoiled(value, random):
+    """The value with one of its parts, wherever it lies, replaced or left out."""
+    if not isinstance(value, dict | list) or not value or random.random() < 0.2:
+        return random.choice(PARTS)
+    key = random.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    changed = value.copy()
+    if random.random() < 0.1:
+        del changed[key]
+    else:
+        changed[key] = spoiled(value[key], random)
+    return changed
+
+
+@pytest.mark.parametrize("asked", [ONE, MANY, UNREAD], ids=["one", "many", "unread"])
+def test_whatever_a_row_holds_it_is_read_or_refused_in_words(asked):
+    random = Random(0)
+    for number in range(4000):
+        row = {**TEMPLATES[number % len(TEMPLATES)]}
+        for _ in range(random.randint(1, 3)):
+            name = random.choice(list(row))
+            row[name] = spoiled(row[name], random)
+        is_marked(list(row), asked)
+        try:
+            export = read_export(row, asked)
+        except DataError:
+            continue
+        if export is None:
+            continue
+        assert asked.labels or not (export.annotations or export.passed), row
+        for one in export.annotations:
+            assert isinstance(one.label, list) or not asked.takes_several, row
+            assert one.annotator is None or one.annotator.strip(), row
+            assert one.labeled_at is None or isinstance(one.labeled_at, str), row
+        assert all(isinstance(reason, str) and reason for reason in export.passed), row
 
 
 def rows_of(path):

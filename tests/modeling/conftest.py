@@ -3,7 +3,7 @@ import pytest
 from activelora.campaign.records import Item
 from activelora.config import AdapterConfig, ModelConfig, TaskConfig
 from activelora.modeling import lora
-from activelora.modeling.base import load_base
+from activelora.modeling.base import load_base, load_tokenizer
 from activelora.modeling.encoding import Encoder
 
 LABELS = ("description", "human", "number", "location")
@@ -23,6 +23,12 @@ CHOICES = [("fire", "blue water", "the moon"), ("the river is far", "earth"), ("
 @pytest.fixture(scope="session")
 def base(tiny_model_path):
     return load_base(ModelConfig(base=str(tiny_model_path)))
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer(tiny_model_path):
+    """The tiny model's tokenizer alone."""
+    return load_tokenizer(ModelConfig(base=str(tiny_model_path)))
 
 
 @pytest.fixture

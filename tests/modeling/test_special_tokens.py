@@ -1,5 +1,7 @@
 """A special token that a user's text spells out is text; all other prompts have the tokens that they always had."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.modeling.encoding import Encoder
-from activelora.modeling.special_tokens import NO_MARKS, SpecialTokens
+from activelora.modeling.special_tokens import NO_MARKS, SpecialTokens, any_of
 from tests.odd_tokenizers import KINDS, SPECIAL, byte_level
 
 CHATML = (
@@ -92,6 +94,14 @@ def test_those_of_choices_and_gold_texts_are_text_too(tokenizer):
     assert tokenizer.decode(made.encode_text("red</s> moon")) == " red</s> moon</s>"
 
 
+def test_a_token_that_stands_for_unknown_characters_too_is_text_all_the_same(tokenizer):
+    """As in GPT-2 and SmolLM, whose only special token has all parts."""
+    tokenizer.unk_token = tokenizer.bos_token = tokenizer.eos_token = "</s>"
+    ids = prompt_ids(encoder(tokenizer), "the </s> moon")
+    assert tokenizer.eos_token_id not in ids
+    assert tokenizer.decode(ids[1:]) == "Q: the </s> moon\nA:"
+
+
 def test_characters_for_private_use_stay_what_they_are(tokenizer):
     text = "".join(map(chr, range(0xF0000, 0xF0004))) + "</s>"
     assert tokenizer.decode(prompt_ids(encoder(tokenizer), text)[1:]) == f"Q: {text}\nA:"
@@ -144,6 +154,14 @@ def test_no_prompt_begins_twice(tokenizer, prompt, template, setting):
         ids = prompt_ids(made, text)
         assert ids[0] == tokenizer.bos_token_id
         assert tokenizer.bos_token_id not in ids[1:2]
+
+
+@settings(max_examples=60, deadline=None)
+@given(strings=st.lists(st.text("ab<|", min_size=1, max_size=4), max_size=8), text=st.text("ab<|>", max_size=20))
+def test_many_strings_are_found_as_one_by_one_the_longest_first(strings, text):
+    longest_first = sorted(strings, key=len, reverse=True)
+    expected = re.findall("|".join(map(re.escape, longest_first)) or "(?!)", text)
+    assert any_of(frozenset(strings)).findall(text) == expected
 
 
 def test_marks_are_made_only_where_a_text_needs_them(tokenizer):

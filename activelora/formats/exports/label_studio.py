@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from activelora.errors import DataError
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_list, as_object, spans
 
 TOOL = "Label Studio"
 CHOICES_CELL = '{""choices""'
@@ -46,8 +46,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
 
 
 def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Export:
-    meta = row.get("meta") if isinstance(row.get("meta"), Mapping) else {}
-    export = Export(TOOL, {"id": row.get("id"), **(meta or {}), **row["data"]})
+    export = Export(TOOL, {"id": row.get("id"), **as_object(row.get("meta")), **row["data"]})
     if not asked.labels:
         return export
     for annotation in annotations:
@@ -57,7 +56,7 @@ def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Expor
             export.passed.append("cancelled")
             continue
         time = annotation.get("updated_at") or annotation.get("created_at")
-        labels = _labels(annotation.get("result") or [], asked)
+        labels = _labels(as_list(annotation.get("result")), asked)
         if labels is None:
             export.passed.append(EMPTY)
         else:
@@ -73,14 +72,11 @@ def _labels(results: list[Any], asked: Asked) -> list[Any] | None:
         value = result.get("value") if isinstance(result, Mapping) else None
         if not isinstance(value, Mapping):
             continue
-        kind = next((kind for kind in _VALUES if kind in value), None)
-        if kind is None or "start" in value or "x" in value:
-            marked = str(result.get("type", "regions"))
-            continue
-        found = value[kind] if isinstance(value[kind], list) else [value[kind]]
-        if kind == "taxonomy":
-            found = [path[-1] for path in found if isinstance(path, list) and path]
-        chosen[str(result.get("from_name", kind))] += found
+        found = None if "start" in value or "x" in value else _answers(value)
+        if found is None:
+            marked = str(result.get("type", "regions"))[:40]
+        else:
+            chosen[str(result.get("from_name", ""))] += found
     name = asked.question(chosen, "controls of Label Studio")
     if name is None and marked:
         raise spans(TOOL, f"`{marked}`")
@@ -95,9 +91,9 @@ def _flat(row: Mapping[str, Any], asked: Asked) -> Export:
         export.passed.append("cancelled")
         return export
     raw = row[name] if (name := _column(row, asked)) else None
-    chosen = _chosen(raw)
+    chosen = _chosen(raw) or (_answers(raw) if isinstance(raw, Mapping) else None)
     if chosen is None:
-        chosen = raw if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
+        chosen = _leaves(raw) if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
     if any(isinstance(one, Mapping) for one in chosen):
         raise spans(TOOL, "regions")
     time = row.get("updated_at") or row.get("created_at")
@@ -119,6 +115,20 @@ def _column(row: Mapping[str, Any], asked: Asked) -> str | None:
         return next(iter(plain), None)
     problem = f"no column is called `{asked.labels[0]}`, and each of these may be the label: {', '.join(plain[:20])}"
     raise DataError(problem, remedy="Say which one it is by `data.columns.label`.")
+
+
+def _answers(value: Mapping[str, Any]) -> list[Any] | None:
+    """Return what one control was given; None where it is no answer about the whole task."""
+    kind = next((kind for kind in _VALUES if kind in value), None)
+    if kind is None:
+        return None
+    found = value[kind] if isinstance(value[kind], list) else [value[kind]]
+    return _leaves(found) if kind == "taxonomy" else found
+
+
+def _leaves(paths: list[Any]) -> list[Any]:
+    """Return the last part of each path of a taxonomy."""
+    return [path[-1] if isinstance(path, list) and path else path for path in paths]
 
 
 def _chosen(cell: object) -> list[Any] | None:

@@ -8,7 +8,8 @@ from typing import Any
 from activelora.formats.exports import argilla, doccano, label_studio, prodigy, spacy
 from activelora.formats.exports.export import Asked, Export
 
-_TOOLS = (label_studio, argilla, prodigy, spacy, doccano)
+_IS_MARKED = (label_studio.is_marked, argilla.is_marked, prodigy.is_marked, spacy.is_marked, doccano.is_marked)
+_READ = (label_studio.read, argilla.read, prodigy.read, spacy.read, doccano.read)
 
 
 def is_marked(names: Collection[str], asked: Asked) -> bool:
@@ -19,7 +20,7 @@ def is_marked(names: Collection[str], asked: Asked) -> bool:
         asked: What the campaign looks for.
     """
     others = [name for name in names if name == "text" or name not in asked.columns]
-    return any(tool.is_marked(others) for tool in _TOOLS)
+    return any(is_marked(others) for is_marked in _IS_MARKED)
 
 
 def read_export(row: Mapping[str, Any], asked: Asked) -> Export | None:
@@ -32,10 +33,10 @@ def read_export(row: Mapping[str, Any], asked: Asked) -> Export | None:
     Raises:
         DataError: The row's labels are of a kind that no campaign can take, or it is open which of several they are.
     """
-    for tool in _TOOLS:
-        if (export := tool.read(row, asked)) is not None:
+    for read in _READ:
+        if (export := read(row, asked)) is not None:
             for name in asked.columns - export.values.keys():
-                if (value := _inner(row, name.split("."))) is not None:
+                if (value := row.get(name, _inner(row, name.split(".")))) is not None:
                     export.values[name] = value
             return export
     return None

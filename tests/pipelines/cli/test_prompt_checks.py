@@ -10,6 +10,7 @@ from activelora.config import TaskConfig
 from activelora.errors import ModelError, ProblemsError
 from activelora.modeling.encoding import Encoder
 from pipelines.cli.checks import check_campaign
+from pipelines.cli.main import main
 from pipelines.cli.prompt_checks import look_at_prompts
 from tests.pipelines.tiny import LABELS, tiny_config
 
@@ -130,3 +131,14 @@ def test_a_model_that_has_learned_its_positions_is_given_no_more(tiny_model_path
     ) as caught:
         look(61)
     assert caught.value.remedy == "Lower task.max_prompt_tokens to 60."
+
+
+def test_a_problem_between_task_and_model_is_told_with_the_file(model, tmp_path, capfd):
+    config = config_with(tmp_path, model)
+    file = tmp_path / "campaign.yaml"
+    file.write_text(json.dumps({**config.model_dump(mode="json"), "resources": {}}))
+    change(model / "tokenizer_config.json", chat_template="{{ messages[0].content | upper }}")
+    assert main(["check", str(file)]) == 1
+    assert f"{file}: `task.chat_template`: the model's chat template changes the text" in capfd.readouterr().err
+    assert main(["check", str(file), "--set", "task.chat_template=never"]) == 0
+    assert "without a chat template" in capfd.readouterr().out
