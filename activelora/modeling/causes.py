@@ -25,6 +25,7 @@ _PEFT = (
     "They are of a peft model that is not merged: save model.merge_and_unload() with save_pretrained, or name its base "
     "model."
 )
+_SCALES = (".SCB", ".absmax", ".scales", "_scales", "_scale_inv", "_scale", ".qzeros")
 _OTHER_HEADS = (
     "score",
     "classifier",
@@ -60,6 +61,7 @@ def remedy(found: Differences, settings: Any) -> str:
     """
     return (
         _of_wrapper(found)
+        or _of_quantisation(found)
         or _of_other_task(found, settings)
         or _of_layers(found, settings)
         or _of_vocabulary(found, settings)
@@ -105,6 +107,16 @@ def _of_wrapper(found: Differences) -> str | None:
                 f"The prefix `{word}.` is of {what}. {how}, with save_pretrained, or take `{word}.` out of the names."
             )
     return None
+
+
+def _of_quantisation(found: Differences) -> str | None:
+    """Return words where scales tell of a method that the configuration does not name."""
+    if not any(name.endswith(_SCALES) for name in found.unexpected):
+        return None
+    return (
+        "They are quantised, and config.json has no quantization_config that says how: use the checkpoint that is not "
+        "quantised; model.quantization quantises it when it is loaded."
+    )
 
 
 def _of_other_task(found: Differences, settings: Any) -> str | None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from activelora.modeling import prequantized
 from activelora.modeling.causes import refusal
-from activelora.modeling.headers import has_weights, read_headers
+from activelora.modeling.headers import TensorHeader, has_weights, read_headers
 from activelora.modeling.locating import cached_snapshot
 from activelora.modeling.skeletons import base_setting, cannot_load
 from activelora.modeling.weights_check import Differences, collected_reports, compare, differences
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from activelora.config import ModelConfig
 
@@ -29,11 +29,9 @@ def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -
     Raises:
         ModelError: Files are missing or damaged, or the weights are not the model's own.
     """
-    folder = Path(source) if Path(source).is_dir() else cached_snapshot(config)
-    if folder is None or (folder != Path(source) and not has_weights(folder)):
+    headers = _headers(skeleton.config, source, config)
+    if headers is None:
         return
-    named = getattr(skeleton.config, "transformers_weights", None)
-    headers = read_headers(folder, named if isinstance(named, str) else None)
     if prequantized.stored_of(skeleton.config, config) is not None:
         headers = prequantized.unpacked(headers, skeleton.state_dict())
     if found := compare(skeleton, headers):
@@ -70,7 +68,16 @@ def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> Pr
                 found = Differences(frozenset(), unconverted=unconverted)
                 raise refusal(found, settings, base_setting(config)) from error
             raise cannot_load(config, error) from error
-    if found := differences(model, info):
+    if found := differences(model, info, _headers(model.config, source, config)):
         raise refusal(found, model.config, base_setting(config))
     loaded: PreTrainedModel = model
     return loaded
+
+
+def _headers(settings: PreTrainedConfig, source: str, config: ModelConfig) -> dict[str, TensorHeader] | None:
+    """Return what a model's files say of their tensors; None where the hub's client has not fetched them yet."""
+    folder = Path(source) if Path(source).is_dir() else cached_snapshot(config)
+    if folder is None or (folder != Path(source) and not has_weights(folder)):
+        return None
+    named = getattr(settings, "transformers_weights", None)
+    return read_headers(folder, named if isinstance(named, str) else None)

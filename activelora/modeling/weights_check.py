@@ -31,7 +31,7 @@ _OTHER_USES = re.compile(
     r"|(^|\.)(multi_modal_projector|mm_projector|multimodal_projector|embed_vision|embed_audio|resampler|aligner)\."
 )
 """Parts that a text decoder does not run: towers of other senses, their bridges, heads for several tokens at once."""
-_BUFFERS = re.compile(r"(^|\.)(inv_freq|position_ids|masked_bias|(attn|attention)\.bias|num_batches_tracked)$")
+_BUFFERS = re.compile(r"(^|\.)(inv_freq|position_ids|masked_bias|causal_mask|(attn|attention)\.bias|[kv]_scale)$")
 """What older versions of transformers stored beside parameters, and what is computed today."""
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 _REPORT = re.compile(r"^(\S.*?)\s+\| \S*CONVERSION", re.MULTILINE)
@@ -153,7 +153,8 @@ def collected_reports() -> Iterator[Reports]:
     source = logging.getLogger("transformers.modeling_utils")
     reports, level = Reports(source.getEffectiveLevel()), source.level
     source.addFilter(reports)
-    source.setLevel(min(reports.level, logging.WARNING))
+    if reports.level > logging.WARNING:
+        source.setLevel(logging.WARNING)
     try:
         yield reports
     finally:

@@ -14,8 +14,6 @@ from activelora.notices import WEBHOOK_VARIABLE
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
     from activelora.modeling.encoding import Encoder
     from activelora.pool.inspect import DataSummary
 
@@ -240,6 +238,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     from activelora.modeling.vocabulary import check_vocabulary
     from activelora.pool.survey import first_items
     from pipelines.cli.prompt_checks import NUM_EXAMINED, look_at_prompts
+    from pipelines.cli.stored_form import as_stored
 
     if runs_here:
         check_here(config.model)
@@ -250,7 +249,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
         findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     check_stored(config.model)
     check_vocabulary(tokenizer, skeleton)
-    config = _as_stored(config, skeleton, findings)
+    config = as_stored(config, skeleton, findings.facts)
     encoder = Encoder(tokenizer, config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
@@ -264,31 +263,6 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     findings.facts += facts
     findings.warnings += warnings
     _estimate_memory(config, num_tokens + own_tokens, findings)
-
-
-def _as_stored(config: CampaignConfig, skeleton: PreTrainedModel, findings: Findings) -> CampaignConfig:
-    """Return the settings with the form that a checkpoint's weights have: what does not go with it is refused.
-
-    Raises:
-        ProblemsError: Settings do not go with weights that are quantised.
-    """
-    from activelora.modeling.prequantized import stored_of
-    from activelora.rules.checks import conflicts
-
-    stored = stored_of(skeleton.config, config.model)
-    if stored is None:
-        return config
-    as_what = f"in {stored.form}" if stored.form else "read as plain numbers"
-    findings.facts.append(("weights", f"quantised in the checkpoint ({stored.method}), {as_what}"))
-    if stored.form is None or config.model.quantization == stored.form:
-        return config
-    seen = config.model_copy(update={"model": config.model.model_copy(update={"quantization": stored.form})})
-    known = conflicts(config)
-    remedy = "Set it otherwise, or use the checkpoint that is not quantised."
-    found = [ConfigError(one.problem, remedy=remedy, key=one.key) for one in conflicts(seen) if one not in known]
-    if found:
-        raise ProblemsError([*found])
-    return seen
 
 
 def _check_published(uri: str) -> None:
