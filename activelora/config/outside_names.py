@@ -6,7 +6,7 @@ import posixpath
 
 S3 = "s3://"
 MAX_CHARS = 256
-"""Of a name in MLflow's databases: the longest that all of them hold."""
+"""The longest name that all of MLflow's databases hold."""
 
 
 def unfit_model(name: str) -> str | None:

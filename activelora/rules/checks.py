@@ -20,7 +20,7 @@ from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
-from activelora.rules.outside import mlflow_names, s3_places
+from activelora.rules.outside import mlflow_names, s3_uris
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
@@ -53,7 +53,7 @@ RULES: tuple[Rule, ...] = (
     annotators,
     labeling.label_studio,
     mlflow_names,
-    s3_places,
+    s3_uris,
 )
 
 

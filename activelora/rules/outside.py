@@ -27,10 +27,10 @@ def mlflow_names(config: CampaignConfig) -> Iterator[Conflict]:
         yield Conflict("tracking.registered_model", problem, remedy)
 
 
-def s3_places(config: CampaignConfig) -> Iterator[Conflict]:
+def s3_uris(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield places in S3 that are written as a path on a disk may be."""
     data, cache = config.data, config.resources.model_cache
-    places = {
+    uris = {
         "data.folder": data.folder,
         "data.pool.path": data.pool.path,
         "data.holdout.path": None if data.holdout is None else data.holdout.path,
@@ -38,6 +38,6 @@ def s3_places(config: CampaignConfig) -> Iterator[Conflict]:
         "model.base": config.model.base,
         "resources.model_cache.uri": None if cache is None else cache.uri,
     }
-    for key, place in places.items():
-        if place is not None and place.startswith(S3) and (problem := crooked(place)) is not None:
-            yield Conflict(key, f"{place} {problem}", f"Write {straightened(place)}.")
+    for key, uri in uris.items():
+        if uri is not None and uri.startswith(S3) and (problem := crooked(uri)) is not None:
+            yield Conflict(key, f"{uri} {problem}", f"Write {straightened(uri)}.")

@@ -23,6 +23,7 @@ LabelNumbers = Literal["zero_based", "one_based"] | None
 """What a number that names no label means; None: nothing."""
 NO_LABEL = -1
 """What stands for no label in data of programs that number labels from 0."""
+_TOO_LARGE = 1e18
 _WHOLE = re.compile(r"-?\d{1,18}(\.0+)?")
 _QUOTES = "\"'`“”„«»‘’"
 MAX_SHOWN = 20
@@ -35,7 +36,7 @@ def whole_number(raw: object) -> int | None:
     if isinstance(raw, Integral):
         return int(raw)
     if isinstance(raw, float | decimal.Decimal):
-        return int(raw) if raw == raw and abs(raw) < 10**18 and raw == int(raw) else None
+        return int(raw) if abs(float(raw)) < _TOO_LARGE and raw == int(raw) else None
     if not isinstance(raw, str):
         return None
     text = raw.strip().strip(_QUOTES).strip()

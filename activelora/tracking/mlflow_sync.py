@@ -252,7 +252,7 @@ class _Sync:
                 self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
                 if record.training is not None:
                     if self.unfit_model is not None:
-                        continue  # without the tag: once the name is mended, this is done again
+                        continue  # without the tag: once the name is corrected, this is done again
                     self._register(child, manifest)
             self.client.set_tag(run_id, f"activelora.{manifest.step}", manifest.digest)
         if (record.labels or self.seen.stop_reason) and child.info.status != "FINISHED":

@@ -120,6 +120,14 @@ def test_json_min_and_csv_name_the_control_as_a_column(column, cell):
     assert export.values["text"] == "t"
 
 
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [({"rating": 4}, 4), ({"text": ["so"]}, "so"), ([["a", "billing"]], "billing"), ({"taxonomy": [["a", "b"]]}, "b")],
+)
+def test_json_min_holds_all_kinds_of_answers(cell, label):
+    assert said({**FLAT, "text": "t", "answer": cell}) == ([(label, "1")], [])
+
+
 def test_a_worksheet_that_went_through_label_studio_keeps_its_item_ids():
     sheet = {"item_id": "i1", "text": "t", "allowed_labels": "billing | technical | skip", "label": "", "reason": "r"}
     export = read_export({**FLAT, **sheet, "answer": "technical"}, ONE)
@@ -146,6 +154,16 @@ def test_lists_of_doccano():
     assert said({"id": 0, "data": "t", "labels": ["billing"]}) == ([("billing", None)], [])
 
 
+def test_older_documents_of_doccano_have_annotations_of_users():
+    row = {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]}
+    assert said(row) == ([("billing", "1"), ("technical", "2")], [])
+    assert said(row, MANY) == ([(["billing"], "1"), (["technical"], "2")], [])
+    row["annotations"].append({"label": "billing", "user": 2})
+    assert said(row) == ([("billing", "1")], ["several labels where the task takes one"])
+    with pytest.raises(DataError, match="label parts of a text"):
+        read_export({**row, "annotations": [{"label": 2, "start_offset": 0, "end_offset": 3, "user": 1}]}, ONE)
+
+
 def test_cells_of_doccano_are_split_only_where_they_are_no_label():
     row = {"id": 0, "data": "t", "label": "billing#technical"}
     assert read_export(row, MANY).values["text"] == "t"
@@ -168,6 +186,13 @@ def test_only_accepted_answers_of_prodigy_are_labels(chosen, answer):
         assert export.passed == []
     else:
         assert (export.annotations, export.passed) == ([], [{"reject": "rejected", "ignore": "ignored"}[answer]])
+
+
+def test_what_is_typed_into_prodigy_is_a_label():
+    assert said({"text": "t", "user_input": "an answer", "answer": "accept", "_view_id": "text_input"}) == (
+        [("an answer", None)],
+        [],
+    )
 
 
 def test_a_column_called_answer_is_not_prodigys_where_the_campaign_names_it():
@@ -348,6 +373,7 @@ TEMPLATES = (
     {**FLAT, "text": "t", "team": '{"choices": ["billing"]}'},
     {"id": 1, "text": "t", "label": ["billing"], "Comments": [], "meta": {"a": 1}},
     {"id": 1, "data": "t", "label": "billing#technical"},
+    {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}]},
     {"text": "t", "accept": ["b"], "options": [{"id": "b", "text": "billing"}], "answer": "accept", "_timestamp": 1},
     {"text": "t", "label": "billing", "answer": "accept", "_annotator_id": "a"},
     *(ARGILLA_NESTED, ARGILLA_FLAT, ARGILLA_1, SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS),

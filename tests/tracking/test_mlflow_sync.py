@@ -249,10 +249,12 @@ def test_a_deleted_experiment_is_named_with_both_ways_out(tracked: Builder, capl
     assert f"the experiment `{name}` was deleted in MLflow" in warning
     assert f"mlflow experiments restore --experiment-id {experiment_id}" in warning
     assert "Nothing is lost" not in warning
-    assert sync(renamed(campaign, experiment="another one"))
     client.restore_experiment(experiment_id)
     assert sync(campaign)
     check_whole(campaign, 1)
+    client.delete_experiment(experiment_id)
+    assert not sync(campaign)
+    assert sync(renamed(campaign, experiment="another one"))
 
 
 def test_a_person_s_roll_back_is_not_undone(tracked: Builder) -> None:

@@ -77,7 +77,7 @@ class Export:
         tool: Name of the tool.
         values: Plain columns: content, ids and what else there is.
         annotations: What is a label.
-        passed: For everything else that annotators did, why it is none.
+        passed: Reasons why what else annotators did is no label, one for each time.
         remarks: What is to be said of the file, whichever row it is.
     """
 

@@ -72,14 +72,11 @@ def _labels(results: list[Any], asked: Asked) -> list[Any] | None:
         value = result.get("value") if isinstance(result, Mapping) else None
         if not isinstance(value, Mapping):
             continue
-        kind = next((kind for kind in _VALUES if kind in value), None)
-        if kind is None or "start" in value or "x" in value:
-            marked = str(result.get("type", "regions"))
-            continue
-        found = value[kind] if isinstance(value[kind], list) else [value[kind]]
-        if kind == "taxonomy":
-            found = [path[-1] for path in found if isinstance(path, list) and path]
-        chosen[str(result.get("from_name", kind))] += found
+        found = None if "start" in value or "x" in value else _answers(value)
+        if found is None:
+            marked = str(result.get("type", "regions"))[:40]
+        else:
+            chosen[str(result.get("from_name", ""))] += found
     name = asked.question(chosen, "controls of Label Studio")
     if name is None and marked:
         raise spans(TOOL, f"`{marked}`")
@@ -94,9 +91,9 @@ def _flat(row: Mapping[str, Any], asked: Asked) -> Export:
         export.passed.append("cancelled")
         return export
     raw = row[name] if (name := _column(row, asked)) else None
-    chosen = _chosen(raw)
+    chosen = _chosen(raw) or (_answers(raw) if isinstance(raw, Mapping) else None)
     if chosen is None:
-        chosen = raw if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
+        chosen = _leaves(raw) if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
     if any(isinstance(one, Mapping) for one in chosen):
         raise spans(TOOL, "regions")
     time = row.get("updated_at") or row.get("created_at")
@@ -118,6 +115,20 @@ def _column(row: Mapping[str, Any], asked: Asked) -> str | None:
         return next(iter(plain), None)
     problem = f"no column is called `{asked.labels[0]}`, and each of these may be the label: {', '.join(plain[:20])}"
     raise DataError(problem, remedy="Say which one it is by `data.columns.label`.")
+
+
+def _answers(value: Mapping[str, Any]) -> list[Any] | None:
+    """Return what one control was given; None where it is no answer about the whole task."""
+    kind = next((kind for kind in _VALUES if kind in value), None)
+    if kind is None:
+        return None
+    found = value[kind] if isinstance(value[kind], list) else [value[kind]]
+    return _leaves(found) if kind == "taxonomy" else found
+
+
+def _leaves(paths: list[Any]) -> list[Any]:
+    """Return the last part of each path of a taxonomy."""
+    return [path[-1] if isinstance(path, list) and path else path for path in paths]
 
 
 def _chosen(cell: object) -> list[Any] | None:

@@ -21,7 +21,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     answer = row.get("answer")
     if answer not in ("accept", "reject", "ignore") or "answer" in (*asked.columns, *asked.labels):
         return None
-    column = next((name for name in (*asked.labels, "label") if name in row), None)
+    column = next((name for name in (*asked.labels, "label", "user_input") if name in row), None)
     if column is None and not {"accept", "spans", "_task_hash", "_view_id"} & row.keys():
         return None
     export = Export(TOOL, {**as_object(row.get("meta")), **row})
