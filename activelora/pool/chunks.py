@@ -210,7 +210,7 @@ class ChunkReader:
 
     def _labels(self, table: pa.Table, features: Mapping[str, Any]) -> NDArray[np.int64]:
         if self._label is None or self._label not in table.column_names:
-            if self._use != "optional":
+            if self._label is not None and self._use != "optional":
                 raise OddRowsError
             return np.full(table.num_rows, -1, dtype=np.int64)
         column = plain_column(table[self._label].combine_chunks())

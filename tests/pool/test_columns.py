@@ -238,10 +238,13 @@ def test_items_whose_ids_begin_alike_are_told_apart():
 def test_all_types_of_text_are_read_by_columns(tmp_path, make_config, kind, write_as):
     ending = "parquet" if write_as is tables.parquet else "arrow"
     (tmp_path / f"pool.{ending}").write_bytes(write_as(tables.table(rows(60), kind)))
-    config = make_config(pool={"path": f"pool.{ending}"})
-    fast = survey_data(config, 0)
-    assert isinstance(fast.pool, ColumnCensus)
-    assert splits(survey_data(config)) == splits(fast)
+    write(tmp_path, holdout=rows(30, 80))
+    whole = {"source": "files", "holdout": {"path": "holdout.jsonl"}}  # whose own labels are not looked at
+    for data in ({}, whole):
+        config = make_config(pool={"path": f"pool.{ending}"}, **data)
+        fast = survey_data(config, 0)
+        assert isinstance(fast.pool, ColumnCensus)
+        assert splits(survey_data(config)) == splits(fast)
 
 
 @pytest.mark.parametrize(
