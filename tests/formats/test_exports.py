@@ -156,10 +156,11 @@ def test_lists_of_doccano():
 
 
 def test_older_documents_of_doccano_have_annotations_of_users():
-    row = {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]}
+    annotations = [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]
+    row = {"id": 1, "text": "t", "annotations": annotations}
     assert said(row) == ([("billing", "1"), ("technical", "2")], [])
     assert said(row, MANY) == ([(["billing"], "1"), (["technical"], "2")], [])
-    row["annotations"].append({"label": "billing", "user": 2})
+    annotations.append({"label": "billing", "user": 2})
     assert said(row) == ([("billing", "1")], ["several labels where the task takes one"])
     with pytest.raises(DataError, match="label parts of a text"):
         read_export({**row, "annotations": [{"label": 2, "start_offset": 0, "end_offset": 3, "user": 1}]}, ONE)
