@@ -171,7 +171,7 @@ def _rows(
     readings: LabelReadings | None = None,
 ) -> Iterator[tuple[Item, Label | Votes | None, Row]]:
     columns = config.data.columns
-    parser = RowParser(task, columns, labels, problems, readings)
+    parser = RowParser(task, columns, labels, problems, readings, config.data.long_texts == "cut")
     wanted = wanted_columns(task, columns, labels)
     for row in read_rows(_source(config, name), config.data.folder, wanted, problems):
         if parsed := parser.parse(row):
