@@ -25,10 +25,11 @@ class SourceConfig(Section):
     """Where rows come from."""
 
     path: str
-    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train`
-    for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
-    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
-    """`auto` goes by the file name's ending."""
+    """A file, a glob, a folder or an `s3://` prefix of CSV, JSON, Parquet, Arrow or Excel files, packed or not;
+    `hf://owner/name?split=train` for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
+    format: Literal["auto", "jsonl", "csv", "parquet", "arrow", "xlsx"] = "auto"
+    """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
+    delimiter."""
     limit: Positive | None = None
     """Use at most this many items, drawn at random (seeded). None uses all."""
 
@@ -67,6 +68,9 @@ class DataConfig(Section):
     """What a number means, in the data and in people's files, that is no label's name: the place in `task.labels`,
     counted from 0 (`zero_based`) or from 1 (`one_based`). None refuses it, and says both readings. For `classification`
     and `multi_label`; `yes_no` reads 0 as no and 1 as yes."""
+    long_texts: Literal["refuse", "cut"] = "refuse"
+    """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after so many is
+    left out, and that is said."""
     columns: ColumnsConfig = ColumnsConfig()
     """Column names."""
     shard_rows: Positive = 10_000

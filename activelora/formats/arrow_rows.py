@@ -30,6 +30,7 @@ def read_parquet(file: BinaryIO, name: str, wanted: Wanted | None, problems: Col
     try:
         parquet = pq.ParquetFile(file)
         schema = parquet.schema_arrow
+        _ = schema.names  # which may be no text
     except ERRORS as error:
         problems.add(RowError(f"is not a readable Parquet file: {first_line(error)}", name, None))
         return
@@ -53,6 +54,7 @@ def read_arrow(file: BinaryIO, name: str, wanted: Wanted | None, problems: Colle
     try:
         reader = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
         schema = reader.schema
+        _ = schema.names  # which may be no text
     except ERRORS as error:
         problems.add(RowError(f"is not a readable Arrow file: {first_line(error)}", name, None))
         return
@@ -92,14 +94,14 @@ def _columns(schema: pa.Schema, name: str, wanted: Wanted | None, problems: Coll
 def _rows(
     batches: Iterable[pa.RecordBatch], schema: pa.Schema, columns: list[str], name: str, problems: Collector
 ) -> Iterator[Row]:
-    features = features_of(schema)
-    converters = {
-        column: convert
-        for column in columns
-        if (convert := converter(schema.field(column).type, features.get(column))) is not None
-    }
     number = 1
     try:
+        features = features_of(schema)
+        converters = {
+            column: convert
+            for column in columns
+            if (convert := converter(schema.field(column).type, features.get(column))) is not None
+        }
         for batch in batches:
             batch = batch.select(columns)
             for values in _values(batch, converters):

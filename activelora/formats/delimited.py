@@ -55,7 +55,9 @@ def read_csv(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collect
         wanted = replace(wanted, required=())  # the labels stand in a column of another name
     records = _records(chain(sample, lines), delimiter, name, problems)
     header = _Header.of(next(records, None), name, wanted, problems)
-    for number, cells in records if header else ():
+    if header is None:
+        return
+    for number, cells in records:
         if cells and any(cells) and (values := header.values(cells, number, delimiter)) is not None:
             yield Row(values, name, number)
 
@@ -98,7 +100,7 @@ class _Header:
     def values(self, cells: list[str], number: int, delimiter: str) -> dict[str, str] | None:
         """Return a row's values; None if it does not fit, which the problems tell."""
         num = len(self._names)
-        if any(cells[num:]):
+        if len(cells) > num and any(cells[num:]):
             shown = {"\t": "a tab", "|": "a bar"}.get(delimiter, f"a {delimiter!r}")
             problem = (
                 f"has {len(cells)} values where the header names {num} columns: {shown} needs quotes around its cell"
@@ -212,7 +214,10 @@ def _records(
             continue
         if cells is None:
             return
-        if cells or taken[0][1] is None:
+        if len(taken) == 1 and taken[0][1] is not None:  # nearly always
+            if cells:
+                yield taken[0][0], cells
+        elif cells or taken[0][1] is None:
             yield taken[0][0], None if any(text is None for _, text in taken) else cells
 
 

@@ -32,7 +32,14 @@ from activelora.formats.problems import Problems
 from activelora.formats.reader import Opened, read_opened
 from activelora.formats.row import Row
 from activelora.formats.text import as_utf8
-from activelora.pool.arrow_columns import BATCH_ROWS, arrow_batches, parquet_batches, plain_column, text_column
+from activelora.pool.arrow_columns import (
+    BATCH_ROWS,
+    arrow_batches,
+    parquet_batches,
+    plain_column,
+    text_column,
+    without_dictionaries,
+)
 from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
@@ -90,6 +97,7 @@ class ChunkReader:
         problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
         readings: Says what numbers mean as labels, and counts what was read.
+        cuts_long_texts: Whether texts that are too long are cut.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class ChunkReader:
         problems: Problems,
         chunk_bytes: int = CHUNK_BYTES,
         readings: LabelReadings | None = None,
+        cuts_long_texts: bool = False,
     ) -> None:
         self._columns = columns
         self._names = task.columns
@@ -107,7 +116,7 @@ class ChunkReader:
         self._problems = problems
         self._chunk_bytes = chunk_bytes
         self._readings = readings or LabelReadings(task)
-        self._parser = RowParser(task, columns, labels, problems, self._readings)
+        self._parser = RowParser(task, columns, labels, problems, self._readings, cuts_long_texts)
         self._wanted = wanted_columns(task, columns, labels)
         self._label = columns.label if labels != "ignored" else None
         self._texts = list(dict.fromkeys([*self._names, *([columns.id] if columns.id else [])]))
@@ -165,6 +174,7 @@ class ChunkReader:
             features = features_of(schema)
             missing = [name for name in self._wanted.names if name in constants and name not in schema.names]
             for table in tables:
+                table = without_dictionaries(table)  # first, as each chunk has the whole dictionary
                 table.validate(full=True)
                 for name in missing:
                     table = table.append_column(name, pa.array([constants[name]] * table.num_rows, pa.string()))
@@ -202,7 +212,7 @@ class ChunkReader:
 
     def _labels(self, table: pa.Table, features: Mapping[str, Any]) -> NDArray[np.int64]:
         if self._label is None or self._label not in table.column_names:
-            if self._use != "optional":
+            if self._label is not None and self._use != "optional":
                 raise OddRowsError
             return np.full(table.num_rows, -1, dtype=np.int64)
         column = plain_column(table[self._label].combine_chunks())

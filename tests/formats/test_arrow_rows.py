@@ -104,6 +104,15 @@ def test_a_text_that_is_not_utf8_costs_that_row():
     assert said.problems == ["a.parquet:2: a text is not UTF-8: invalid start byte"]
 
 
+@pytest.mark.parametrize("name", ["a.arrow", "b.arrow"])
+@pytest.mark.parametrize("inner", [b"column", b"inside"])
+def test_a_name_of_a_column_that_is_no_text(name, inner):
+    content = WRITERS[name](pa.table({"column": [{"inside": "a"}]}))
+    rows, said = read(content.replace(inner, b"\xff" + inner[1:]), name)
+    assert rows == []
+    assert len(said.errors) == 1
+
+
 @pytest.mark.parametrize("name", WRITERS)
 def test_files_cut_short(name):
     content = WRITERS[name](tables.table(ROWS * 50))

@@ -19,10 +19,12 @@ Those of spaCy were made with spacy 3.8.18 (``pip install spacy``)::
 import csv
 import datetime
 import json
+from random import Random
 
 import pytest
 
 from activelora.errors import DataError
+from activelora.formats.exports import argilla, doccano, label_studio, prodigy, spacy
 from activelora.formats.exports.export import Annotation, Asked
 from activelora.formats.exports.tools import is_marked, read_export
 
@@ -119,6 +121,14 @@ def test_json_min_and_csv_name_the_control_as_a_column(column, cell):
     assert export.values["text"] == "t"
 
 
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [({"rating": 4}, 4), ({"text": ["so"]}, "so"), ([["a", "billing"]], "billing"), ({"taxonomy": [["a", "b"]]}, "b")],
+)
+def test_json_min_holds_all_kinds_of_answers(cell, label):
+    assert said({**FLAT, "text": "t", "answer": cell}) == ([(label, "1")], [])
+
+
 def test_a_worksheet_that_went_through_label_studio_keeps_its_item_ids():
     sheet = {"item_id": "i1", "text": "t", "allowed_labels": "billing | technical | skip", "label": "", "reason": "r"}
     export = read_export({**FLAT, **sheet, "answer": "technical"}, ONE)
@@ -145,6 +155,17 @@ def test_lists_of_doccano():
     assert said({"id": 0, "data": "t", "labels": ["billing"]}) == ([("billing", None)], [])
 
 
+def test_older_documents_of_doccano_have_annotations_of_users():
+    annotations = [{"label": "billing", "user": 1}, {"label": "technical", "user": 2}]
+    row = {"id": 1, "text": "t", "annotations": annotations}
+    assert said(row) == ([("billing", "1"), ("technical", "2")], [])
+    assert said(row, MANY) == ([(["billing"], "1"), (["technical"], "2")], [])
+    annotations.append({"label": "billing", "user": 2})
+    assert said(row) == ([("billing", "1")], ["several labels where the task takes one"])
+    with pytest.raises(DataError, match="label parts of a text"):
+        read_export({**row, "annotations": [{"label": 2, "start_offset": 0, "end_offset": 3, "user": 1}]}, ONE)
+
+
 def test_cells_of_doccano_are_split_only_where_they_are_no_label():
     row = {"id": 0, "data": "t", "label": "billing#technical"}
     assert read_export(row, MANY).values["text"] == "t"
@@ -167,6 +188,13 @@ def test_only_accepted_answers_of_prodigy_are_labels(chosen, answer):
         assert export.passed == []
     else:
         assert (export.annotations, export.passed) == ([], [{"reject": "rejected", "ignore": "ignored"}[answer]])
+
+
+def test_what_is_typed_into_prodigy_is_a_label():
+    assert said({"text": "t", "user_input": "an answer", "answer": "accept", "_view_id": "text_input"}) == (
+        [("an answer", None)],
+        [],
+    )
 
 
 def test_a_column_called_answer_is_not_prodigys_where_the_campaign_names_it():
@@ -320,6 +348,76 @@ def test_times_of_all_kinds_are_iso():
     moment = datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC)
     for raw, shown in ((moment, "2024-05-01T00:00:00+00:00"), (0, "1970-01-01T00:00:00+00:00"), (10**30, str(10**30))):
         assert read_export({**row, "_timestamp": raw}, ONE).annotations[0].labeled_at == shown
+
+
+TOOLS = (label_studio.read, argilla.read, prodigy.read, spacy.read, doccano.read)
+PARTS = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        1.5,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "",
+        "billing",
+        "billing#technical",
+        "#",
+        "[1, 2",
+        "[[]]",
+    ),
+    *([], {}, [None], [[]], [{}], {"": None}, ["billing", "technical"], {"choices": None}, {"choices": [{}]}, b"x"),
+    *('{"choices": 3}', '{"choices', {"value": {}}, {"id": [1]}, {"label": []}, datetime.datetime(2024, 5, 1)),
+)
+TEMPLATES = (
+    task(annotation(choices("billing"), user={"id": 1}), annotation(choices("technical"))),
+    {**FLAT, "text": "t", "team": '{"choices": ["billing"]}'},
+    {"id": 1, "text": "t", "label": ["billing"], "Comments": [], "meta": {"a": 1}},
+    {"id": 1, "data": "t", "label": "billing#technical"},
+    {"id": 1, "text": "t", "annotations": [{"label": "billing", "user": 1}]},
+    {"text": "t", "accept": ["b"], "options": [{"id": "b", "text": "billing"}], "answer": "accept", "_timestamp": 1},
+    {"text": "t", "label": "billing", "answer": "accept", "_annotator_id": "a"},
+    *(ARGILLA_NESTED, ARGILLA_FLAT, ARGILLA_1, SPACY_DOC, SPACY_EXAMPLE, SPACY_PARAGRAPHS),
+)
+
+
+def spoiled(value, random):
+    """The value with one of its parts, wherever it lies, replaced or left out."""
+    if not isinstance(value, dict | list) or not value or random.random() < 0.2:
+        return random.choice(PARTS)
+    key = random.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    changed = value.copy()
+    if random.random() < 0.1:
+        del changed[key]
+    else:
+        changed[key] = spoiled(value[key], random)
+    return changed
+
+
+@pytest.mark.parametrize("asked", [ONE, MANY, UNREAD], ids=["one", "many", "unread"])
+def test_whatever_a_row_holds_it_is_read_or_refused_in_words(asked):
+    random = Random(0)
+    for number in range(4000):
+        row = {**TEMPLATES[number % len(TEMPLATES)]}
+        for _ in range(random.randint(1, 3)):
+            name = random.choice(list(row))
+            row[name] = spoiled(row[name], random)
+        is_marked(list(row), asked)
+        try:
+            export = read_export(row, asked)
+        except DataError:
+            continue
+        if export is None:
+            assert not any(read(row, asked) for read in TOOLS), row  # none was missed at the first glance
+            continue
+        assert asked.labels or not (export.annotations or export.passed), row
+        for one in export.annotations:
+            assert isinstance(one.label, list) or not asked.takes_several, row
+            assert one.annotator is None or one.annotator.strip(), row
+            assert one.labeled_at is None or isinstance(one.labeled_at, str), row
+        assert all(isinstance(reason, str) and reason for reason in export.passed), row
 
 
 def rows_of(path):

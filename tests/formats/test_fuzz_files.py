@@ -3,20 +3,27 @@
 A small part runs always, the same each time; 2,000 files with the slow tests.
 """
 
+import io
 import json
 import random
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from activelora.errors import ProblemsError
 from activelora.formats.problems import RowError
+from activelora.formats.reader import format_of_name
 from activelora.formats.row import Row
+from activelora.pool.columns import OddRowsError
+from activelora.pool.files import SourceFile
+from activelora.rules.file import checked_config
 from tests.formats import tables
 from tests.formats.tables import read
+from tests.pool.test_columns import by_columns, by_rows
 
-FEW, MANY = 50, 700
+FEW, MANY = 40, 500
 NAMES = st.sampled_from(["text", "label", "note (short, free)", "a;b", "é", "x.y", "Ünï", "n|m"])
 PLAIN = st.text(st.sampled_from("abc XYZ0189.-_'!?"), min_size=1, max_size=8).map(str.strip).filter(bool)
 RICH = st.text(st.sampled_from("ab ,;|\t\"'\n\r\\{}[]é€ß中\U0001f600=#"), min_size=1, max_size=8).filter(str.strip)
@@ -169,7 +176,7 @@ def damaged(content, number):
 
 
 def is_rows_and_problems(file, packing, number, is_packed_before):
-    rows, content, name = file
+    _, content, name = file
     content = (
         damaged(tables.packed(content, packing), number)
         if is_packed_before
@@ -178,10 +185,48 @@ def is_rows_and_problems(file, packing, number, is_packed_before):
     found, said = read(content, name)
     assert all(isinstance(row, Row) and isinstance(row.values, dict) and row.line > 0 for row in found)
     assert all(isinstance(error, RowError) and str(error).startswith(name) for error in said.errors)
-    if said.errors == [] and name.endswith((".parquet", ".arrow", ".xlsx")):
-        assert len(found) == len(rows)  # a part of such a file is never taken for the whole
 
 
 test_damaged_files_are_rows_and_problems, test_many_damaged_files_are_rows_and_problems = generated(
     is_rows_and_problems, FILES, PACKINGS, st.integers(0, 10**6), st.booleans()
+)
+
+
+def config_for(column):
+    """Return the settings of a pool whose items are one column."""
+    return checked_config(
+        {
+            "name": "test",
+            "task": {"kind": "classification", "labels": ["a", "b"], "prompt": f"{{{column}}}"},
+            "data": {"folder": "/none", "pool": {"path": "none.csv"}, "holdout": {"path": "none.csv"}},
+            "labeling": {"source": "files"},
+            "acquisition": {"batch_size": 1},
+        },
+        where="test.yaml",
+    )
+
+
+CONFIGS = {column: config_for(column) for column in ("text", "label", "x.y")}
+
+
+def is_read_by_columns_alike(file, packing, number, is_damaged):
+    """What the columnar path does not leave to the other one, it reads with the same items and the same words."""
+    rows, content, name = file
+    column = next((column for column in CONFIGS if column in rows[0]), None)
+    assume(column is not None)
+    content = tables.packed(damaged(content, number) if is_damaged else content, packing)
+    source = SourceFile(name, format_of_name(name), lambda: io.BytesIO(content))
+    try:
+        by_column = by_columns(CONFIGS[column], [source], "ignored", 200)
+    except (OddRowsError, ProblemsError):
+        by_column = None
+    try:
+        by_row = by_rows(CONFIGS[column], [source], "ignored")
+    except ProblemsError:  # more than are shown
+        by_row = None
+    assert by_column in (None, by_row)
+
+
+test_files_are_read_by_columns_alike, test_many_files_are_read_by_columns_alike = generated(
+    is_read_by_columns_alike, FILES, PACKINGS, st.integers(0, 10**6), st.booleans()
 )

@@ -19,12 +19,14 @@ from activelora.formats.problems import Problems
 from activelora.kinds.registry import make_task
 from activelora.pool import columns
 from activelora.pool.column_census import ColumnCensus, _item_indices
-from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
+from activelora.pool.column_survey import LEAST_BYTES
+from activelora.pool.content import MAX_TEXT_CHARS, RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.label_readings import LabelReadings
 from activelora.pool.readers import rows_of_file
 from activelora.seeding import item_draw
 from components.ingest_pool.step import run
+from tests.formats import tables
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
 from tests.pool.surveying import chunk_reader, is_columnar, shards, survey_data
 from tests.pool.test_survey import splits, write
@@ -229,6 +231,71 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     indices_R, first_rows_P = _item_indices(ids_RB)
     assert first_rows_P.tolist() == list(first_rows.values())
     assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
+def test_texts_that_are_far_too_long_are_refused_or_cut(tmp_path, make_config, ending):
+    long = {"text": "x" * (MAX_TEXT_CHARS - 1) + "yé and more", "label": "sport"}
+    content = {"jsonl": jsonl, "parquet": parquet, "csv": csv_text}[ending]([*rows(60), long])
+    (tmp_path / f"pool.{ending}").write_bytes(content)
+    pool = {"path": f"pool.{ending}"}
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=r"holds 1048586 characters, at most 1048576 are read. Shorten it"):
+            survey_data(make_config(pool=pool), least)
+        survey = survey_data(make_config(pool=pool, long_texts="cut"), least)
+        cut = [warning for warning in survey.warnings if "were cut" in warning]
+        where = f"{tmp_path}/pool.{ending}:{62 if ending == 'csv' else 61}"
+        assert cut == [f"texts of more than 1,048,576 characters were cut; the first: {where}"]
+        assert survey.pool.longest_chars == MAX_TEXT_CHARS
+        assert item_id({"text": long["text"][:MAX_TEXT_CHARS]}, ()) in survey.pool
+
+
+@pytest.mark.parametrize("kind", tables.TEXT_TYPES)
+@pytest.mark.parametrize("write_as", [tables.parquet, tables.arrow])
+def test_all_types_of_text_are_read_by_columns(tmp_path, make_config, kind, write_as):
+    ending = "parquet" if write_as is tables.parquet else "arrow"
+    (tmp_path / f"pool.{ending}").write_bytes(write_as(tables.table(rows(60), kind)))
+    write(tmp_path, holdout=rows(30, 80))
+    whole = {"source": "files", "holdout": {"path": "holdout.jsonl"}}  # whose own labels are not looked at
+    for data in ({}, whole):
+        config = make_config(pool={"path": f"pool.{ending}"}, **data)
+        fast = survey_data(config, 0)
+        assert isinstance(fast.pool, ColumnCensus)
+        assert splits(survey_data(config)) == splits(fast)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pa.array([n % 3 for n in range(60)]),
+        pa.array([float(n % 3) for n in range(60)]),
+        pa.array([None if n % 7 == 0 else float(n % 3) for n in range(60)]),
+        pa.array([["sport", "politics", "science", ""][n % 4] for n in range(60)]).dictionary_encode(),
+    ],
+    ids=["whole numbers", "floats", "floats with gaps", "categories with gaps"],
+)
+@pytest.mark.parametrize("names", [None, ["science", "sport", "politics"]])
+def test_all_types_of_labels_are_read_by_columns(tmp_path, make_config, labels, names):
+    table = pa.table({"text": [row["text"] for row in rows(60)], "label": labels})
+    if names and pa.types.is_integer(labels.type):
+        features = {"label": {"_type": "ClassLabel", "names": names}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, tmp_path / "pool.parquet")
+    config = make_config(pool={"path": "pool.parquet"}, source="files", label_numbers="zero_based")
+    slow, fast = survey_data(config), survey_data(config, 0)
+    assert isinstance(fast.pool, ColumnCensus)
+    assert splits(slow) == splits(fast)
+    assert {id_: slow.pool.label(id_) for id_ in slow.pool} == {id_: fast.pool.label(id_) for id_ in fast.pool}
+
+
+def test_a_file_that_is_small_and_has_many_rows_is_read_by_columns(tmp_path, make_config):
+    texts = pa.array(["a", "b"]).take(pa.array([n % 2 for n in range(250_000)]))
+    pq.write_table(pa.table({"text": texts, "label": texts}), tmp_path / "pool.parquet")
+    assert (tmp_path / "pool.parquet").stat().st_size < 10**5
+    config = make_config(pool={"path": "pool.parquet"})
+    assert is_columnar(config, "required", LEAST_BYTES)
+    (tmp_path / "pool.parquet").write_bytes(b"PAR1 cut short")
+    assert not is_columnar(config, "required", LEAST_BYTES)
 
 
 @pytest.mark.parametrize("twice", ["text", "label"])

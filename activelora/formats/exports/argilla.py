@@ -12,7 +12,7 @@ from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
-from activelora.formats.exports.export import Asked, Export, spans
+from activelora.formats.exports.export import Asked, Export, as_object, spans
 
 TOOL = "Argilla"
 STATELESS = (
@@ -25,7 +25,8 @@ _SUGGESTION = ".suggestion"
 
 def is_marked(names: Collection[str]) -> bool:
     """Tell whether columns of these names may be this tool's."""
-    return {"fields", "responses"} <= {*names} or any(str(name).endswith((_RESPONSES, _SUGGESTION)) for name in names)
+    is_nested = "fields" in names and ("responses" in names or "suggestions" in names)
+    return is_nested or any(str(name).endswith((_RESPONSES, _SUGGESTION)) for name in names)
 
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
@@ -46,8 +47,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
 
 
 def _nested(row: Mapping[str, Any], asked: Asked) -> Export:
-    metadata = row.get("metadata") if isinstance(row.get("metadata"), Mapping) else {}
-    export = Export(TOOL, {"id": row.get("id"), **(metadata or {}), **row["fields"]})
+    export = Export(TOOL, {"id": row.get("id"), **as_object(row.get("metadata")), **row["fields"]})
     if asked.labels:
         found = row.get("responses")
         responses = _by_user(found) if isinstance(found, list) else _by_question(found)
@@ -64,7 +64,7 @@ Response = tuple[Any, Any, Any]
 def _by_question(found: Any) -> dict[str, list[Response]]:
     """Read Argilla 2: question → responses."""
     responses: dict[str, list[Response]] = {}
-    for name, given in (found or {}).items():
+    for name, given in as_object(found).items():
         own = [one for one in _items(given) if isinstance(one, Mapping)]
         responses[str(name)] = [(one.get("value"), one.get("user_id"), one.get("status")) for one in own]
     return responses
@@ -74,8 +74,8 @@ def _by_user(found: Iterable[Any]) -> dict[str, list[Response]]:
     """Read Argilla 1: a response a user, with the values of all questions."""
     responses: dict[str, list[Response]] = {}
     for one in found:
-        values = one.get("values") if isinstance(one, Mapping) else None
-        for name, value in (values or {}).items():
+        one = as_object(one)
+        for name, value in as_object(one.get("values")).items():
             value = value.get("value") if isinstance(value, Mapping) else value
             responses.setdefault(str(name), []).append((value, one.get("user_id"), one.get("status")))
     return responses
@@ -85,7 +85,7 @@ def _add(export: Export, asked: Asked, responses: Iterable[Response]) -> None:
     for value, user, state in responses:
         state = None if state is None else str(state).rpartition(".")[2].casefold()
         if state not in (None, "submitted"):
-            export.passed.append({"draft": "drafts"}.get(state, state))
+            export.passed.append({"draft": "drafts", "discarded": "discarded"}.get(str(state), "of an unknown state"))
             continue
         if state is None:
             export.remarks.append(STATELESS)

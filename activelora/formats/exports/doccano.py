@@ -1,11 +1,11 @@
-"""doccano's exports: JSONL with lists of labels, and CSV with ``#`` between them."""
+"""doccano's exports: JSONL with lists of labels, CSV with ``#`` between them, and its older JSON with annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_object, person, spans
 
 TOOL = "doccano"
 _LABELS = ("label", "labels")
@@ -18,6 +18,8 @@ def is_marked(names: Collection[str]) -> bool:
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     """Return what a row says; None if it is not this tool's, or as plain as any."""
+    if _is_document(row) and isinstance(row.get("annotations"), list) and not {*_LABELS, *asked.labels} & row.keys():
+        return _annotated(row, row["annotations"], asked)
     names = (*asked.labels, *_LABELS) if _is_document(row) else asked.labels
     name = next((name for name in names if name in row and name not in asked.columns), None)
     raw = None if name is None else row[name]
@@ -27,7 +29,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     parts = _parts(raw, asked)
     if not is_list and parts is None and not ("text" in asked.columns and _has_data(row)) and not _entities(row):
         return None
-    export = Export(TOOL if _is_document(row) else "", dict(row))
+    export = Export(TOOL if _is_document(row) else "", {**as_object(row.get("meta")), **row})
     if _has_data(row):
         export.values["text"] = row["data"]
     if not asked.labels:
@@ -41,6 +43,19 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
         export.add(asked, found, row.get("annotator") or row.get("user"))
     else:
         export.passed.append(EMPTY)
+    return export
+
+
+def _annotated(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Export:
+    """Read what each user said of a document: one label, or several."""
+    export = Export(TOOL, {**as_object(row.get("meta")), **row})
+    given: dict[str, list[Any]] = {}
+    for one in map(as_object, annotations if asked.labels else []):
+        if "start_offset" in one:
+            raise spans(TOOL, "spans")
+        given.setdefault(person(one.get("user")) or "", []).append(one.get("label", one.get("text")))
+    for user, labels in given.items():
+        export.add(asked, labels, user)
     return export
 
 

@@ -77,7 +77,7 @@ class Export:
         tool: Name of the tool.
         values: Plain columns: content, ids and what else there is.
         annotations: What is a label.
-        passed: For everything else that annotators did, why it is none.
+        passed: Reasons why what else annotators did is no label, one for each time.
         remarks: What is to be said of the file, whichever row it is.
     """
 
@@ -121,6 +121,16 @@ def spans(tool: str, what: str) -> DataError:
         f"holds {what} of {tool}, which label parts of a text; a label of this task is about the whole of it",
         remedy="Export a project that classifies texts.",
     )
+
+
+def as_object(value: object) -> Mapping[str, Any]:
+    """Return an object as it is, and an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a list as it is, and an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def person(raw: object) -> str | None:

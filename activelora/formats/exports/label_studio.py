@@ -8,11 +8,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from activelora.errors import DataError
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_list, as_object, spans
 
 TOOL = "Label Studio"
+CHOICES = '{"choices"'
+"""How a cell with several choices begins."""
 CHOICES_CELL = '{""choices""'
-"""How a cell of CSV with several choices begins."""
+"""How it does in a file of CSV."""
 _OWN = {
     "id", "inner_id", "annotation_id", "annotator", "annotation", "completed_by", "agreement", "cancelled_annotations",
     "comment_authors", "comment_count", "created_at", "updated_at", "draft_exists", "file_upload", "ground_truth",
@@ -30,7 +32,7 @@ _VALUES = ("choices", "rating", "number", "text", "taxonomy")
 
 def is_marked(names: Collection[str]) -> bool:
     """Tell whether columns of these names may be this tool's."""
-    return "annotations" in names or "completions" in names or "annotation_id" in names
+    return bool({"annotations", "completions", "annotation_id"} & {*names}) or {"data", "predictions"} <= {*names}
 
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
@@ -46,8 +48,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
 
 
 def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Export:
-    meta = row.get("meta") if isinstance(row.get("meta"), Mapping) else {}
-    export = Export(TOOL, {"id": row.get("id"), **(meta or {}), **row["data"]})
+    export = Export(TOOL, {"id": row.get("id"), **as_object(row.get("meta")), **row["data"]})
     if not asked.labels:
         return export
     for annotation in annotations:
@@ -57,7 +58,7 @@ def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Expor
             export.passed.append("cancelled")
             continue
         time = annotation.get("updated_at") or annotation.get("created_at")
-        labels = _labels(annotation.get("result") or [], asked)
+        labels = _labels(as_list(annotation.get("result")), asked)
         if labels is None:
             export.passed.append(EMPTY)
         else:
@@ -73,14 +74,11 @@ def _labels(results: list[Any], asked: Asked) -> list[Any] | None:
         value = result.get("value") if isinstance(result, Mapping) else None
         if not isinstance(value, Mapping):
             continue
-        kind = next((kind for kind in _VALUES if kind in value), None)
-        if kind is None or "start" in value or "x" in value:
-            marked = str(result.get("type", "regions"))
-            continue
-        found = value[kind] if isinstance(value[kind], list) else [value[kind]]
-        if kind == "taxonomy":
-            found = [path[-1] for path in found if isinstance(path, list) and path]
-        chosen[str(result.get("from_name", kind))] += found
+        found = None if "start" in value or "x" in value else _answers(value)
+        if found is None:
+            marked = str(result.get("type", "regions"))[:40]
+        else:
+            chosen[str(result.get("from_name", ""))] += found
     name = asked.question(chosen, "controls of Label Studio")
     if name is None and marked:
         raise spans(TOOL, f"`{marked}`")
@@ -95,9 +93,9 @@ def _flat(row: Mapping[str, Any], asked: Asked) -> Export:
         export.passed.append("cancelled")
         return export
     raw = row[name] if (name := _column(row, asked)) else None
-    chosen = _chosen(raw)
+    chosen = _chosen(raw) or (_answers(raw) if isinstance(raw, Mapping) else None)
     if chosen is None:
-        chosen = raw if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
+        chosen = _leaves(raw) if isinstance(raw, list) else [] if _is_blank(raw) else [raw]
     if any(isinstance(one, Mapping) for one in chosen):
         raise spans(TOOL, "regions")
     time = row.get("updated_at") or row.get("created_at")
@@ -121,9 +119,23 @@ def _column(row: Mapping[str, Any], asked: Asked) -> str | None:
     raise DataError(problem, remedy="Say which one it is by `data.columns.label`.")
 
 
+def _answers(value: Mapping[str, Any]) -> list[Any] | None:
+    """Return what one control was given; None where it is no answer about the whole task."""
+    kind = next((kind for kind in _VALUES if kind in value), None)
+    if kind is None:
+        return None
+    found = value[kind] if isinstance(value[kind], list) else [value[kind]]
+    return _leaves(found) if kind == "taxonomy" else found
+
+
+def _leaves(paths: list[Any]) -> list[Any]:
+    """Return the last part of each path of a taxonomy."""
+    return [path[-1] if isinstance(path, list) and path else path for path in paths]
+
+
 def _chosen(cell: object) -> list[Any] | None:
     """Return what a cell such as ``{"choices": ["a", "b"]}`` holds; None for any other."""
-    if isinstance(cell, str) and cell.lstrip().startswith('{"choices"'):
+    if isinstance(cell, str) and cell.lstrip().startswith(CHOICES):
         try:
             cell = json.loads(cell)
         except (ValueError, RecursionError):

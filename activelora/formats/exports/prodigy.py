@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from activelora.formats.exports.export import EMPTY, Asked, Export, spans
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_object, spans
 
 TOOL = "Prodigy"
 _PASSED = {"reject": "rejected", "ignore": "ignored"}
@@ -13,7 +13,7 @@ _PASSED = {"reject": "rejected", "ignore": "ignored"}
 
 def is_marked(names: Collection[str]) -> bool:
     """Tell whether columns of these names may be this tool's."""
-    return "answer" in names and bool({"accept", "label", "spans", "_task_hash", "_view_id"} & {*names})
+    return "answer" in names
 
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
@@ -21,11 +21,10 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     answer = row.get("answer")
     if answer not in ("accept", "reject", "ignore") or "answer" in (*asked.columns, *asked.labels):
         return None
-    column = next((name for name in (*asked.labels, "label") if name in row), None)
+    column = next((name for name in (*asked.labels, "label", "user_input") if name in row), None)
     if column is None and not {"accept", "spans", "_task_hash", "_view_id"} & row.keys():
         return None
-    meta = row.get("meta") if isinstance(row.get("meta"), Mapping) else {}
-    export = Export(TOOL, {**(meta or {}), **row})
+    export = Export(TOOL, {**as_object(row.get("meta")), **row})
     if not asked.labels:
         return export
     if answer != "accept":

@@ -6,12 +6,11 @@ text is in pieces, and in the paragraphs of spaCy 2 (``docs_to_json``).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from activelora.errors import DataError
-from activelora.formats.exports.export import EMPTY, Asked, Export
+from activelora.formats.exports.export import EMPTY, Asked, Export, as_list, as_object
 
 TOOL = "spaCy"
 LEAST_SCORE = 0.5
@@ -29,8 +28,7 @@ def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
     cats = inner.get("cats")
     if not isinstance(cats, Mapping) or "cats" in asked.columns:
         return None
-    meta = row.get("meta") if isinstance(row.get("meta"), Mapping) else {}
-    export = Export(TOOL, {**(meta or {}), **row, **inner})
+    export = Export(TOOL, {**as_object(row.get("meta")), **row, **inner})
     if not asked.labels:
         return export
     scores = {name: score for name, value in cats.items() if (score := _score(name, value)) is not None}
@@ -66,7 +64,7 @@ def _paragraph(row: Mapping[str, Any]) -> dict[str, Any] | None:
         problem = f"holds {len(paragraphs)} paragraphs of spaCy, expected one text a row"
         raise DataError(problem, remedy="Write each document by itself, for example by Doc.to_json().")
     [paragraph] = paragraphs
-    cats = {one.get("label"): one.get("value") for one in paragraph["cats"] if isinstance(one, Mapping)}
+    cats = {str(one["label"]): one.get("value") for one in map(as_object, as_list(paragraph["cats"])) if "label" in one}
     return {"text": paragraph.get("raw"), "cats": cats}
 
 
@@ -74,6 +72,6 @@ def _score(name: object, value: object) -> float | None:
     """Return a category's score; None where nothing is known of it."""
     if value is None:
         return None
-    if isinstance(value, int | float) and math.isfinite(value):  # True and False too
+    if isinstance(value, int | float) and 0 <= value <= 1:  # True and False too
         return float(value)
     raise DataError(f"`cats` gives `{name}` the score {str(value)[:40]!r}, expected a number from 0 to 1")
