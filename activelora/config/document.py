@@ -137,7 +137,11 @@ _MAX_VALUES = 100_000
 
 def _parse_yaml(text: str) -> Any:
     """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
-    document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except (ValueError, OverflowError, AttributeError, TypeError) as error:  # 2025-13-01, or a number of 5,000 digits
+        problem = f"a value looks like a date or number and is none: {error}"
+        raise yaml.constructor.ConstructorError(problem=problem) from None
     if _num_values(document, {}) > _MAX_VALUES:
         raise yaml.constructor.ConstructorError(problem=f"its aliases unfold to more than {_MAX_VALUES} values")
     return document

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, Item
 from activelora.config import CampaignConfig
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.problems import Problems
 from activelora.pool.chunks import Chunk, ChunkReader
 from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Indices
 from activelora.pool.columns import OddRowsError, id_texts
 from activelora.pool.content import LabelUse
 from activelora.pool.files import find_files
-from activelora.pool.problems import Problems
+from activelora.pool.label_readings import LabelReadings
 from activelora.pool.split import largest_remainder, nothing_left, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed
@@ -58,9 +59,10 @@ def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Probl
         labels: How gold labels are used.
         problems: Collector of what is wrong; of no use if None is returned.
     """
-    gathering = Gathering()
+    gathering = Gathering(LabelReadings(task, config.data.label_numbers))
     try:
-        for chunk in track(_chunks(config, task, labels, problems), "reading the pool", None):
+        chunks = _chunks(config, task, labels, problems, gathering.readings)
+        for chunk in track(chunks, "reading the pool", None):
             gathering.add(chunk)
     except (OddRowsError, ProblemsError):
         return None
@@ -145,7 +147,8 @@ def _selected(
     drawn = {index: item_id for item_id, index in census.find(held_out).items()}
     is_drawn_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_drawn_P[list(drawn)] = True
-    for number, chunk in enumerate(track(_chunks(config, task, labels, problems), "writing the pool", None), 1):
+    chunks = _chunks(config, task, labels, problems, LabelReadings(task, config.data.label_numbers))
+    for number, chunk in enumerate(track(chunks, "writing the pool", None), 1):
         if number > len(census.checksums) or census.checksums[number - 1] != chunk.checksum:
             raise _changed(config)
         first, last = np.searchsorted(census.first_rows_P, [begin, begin + len(chunk)])
@@ -189,9 +192,11 @@ def _first_rows(parts: list[tuple[pa.Table, pa.Table]], size: int) -> tuple[pa.T
     return items, gold
 
 
-def _chunks(config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems) -> Iterator[Chunk]:
+def _chunks(
+    config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems, readings: LabelReadings
+) -> Iterator[Chunk]:
     files = find_files(config.data.pool, config.data.folder)
-    return ChunkReader(config.data.columns, task, labels, problems).read(files)
+    return ChunkReader(config.data.columns, task, labels, problems, readings=readings).read(files)
 
 
 def _changed(config: CampaignConfig) -> DataError:

@@ -19,15 +19,17 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.names import NAMED, renamed, wrong_names
+from activelora.rules.outside import mlflow_names, s3_places
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
-from activelora.rules.task import task
+from activelora.rules.task import prompt, task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
 
 RULES: tuple[Rule, ...] = (
     task,
+    prompt,
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
@@ -49,6 +51,8 @@ RULES: tuple[Rule, ...] = (
     labeling.adjudication,
     annotators,
     labeling.label_studio,
+    mlflow_names,
+    s3_places,
 )
 
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.problems import Problems
 from activelora.kinds.registry import make_task
 from activelora.pool import columns
 from activelora.pool.column_census import ColumnCensus, _item_indices
 from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
-from activelora.pool.formats import READERS
-from activelora.pool.problems import Problems
+from activelora.pool.label_readings import LabelReadings
+from activelora.pool.readers import rows_of_file
 from activelora.seeding import item_draw
 from components.ingest_pool.step import run
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
@@ -37,29 +38,35 @@ TEXTS = st.text(
 
 
 def by_rows(config, files, use):
-    """What the slow path makes of files: rows in words, and problems."""
+    """What the slow path makes of files: rows in words, problems, and how labels were read."""
     problems, task = Problems(), make_task(config.task)
+    readings = LabelReadings(task, config.data.label_numbers)
     parser, wanted = (
-        RowParser(task, config.data.columns, use, problems),
+        RowParser(task, config.data.columns, use, problems, readings),
         wanted_columns(task, config.data.columns, use),
     )
     found = []
     for file in files:
-        for row in READERS[file.format](file.open(), file.name, wanted, problems):
+        for row in rows_of_file(file, wanted, problems):
             if parsed := parser.parse(row):
                 item, label = parsed
                 found.append((item.item_id, dict(item.fields), item.source_id, -1 if label is None else label))
-    return found, said(problems)
+    return found, said(problems), counted(readings)
 
 
 def by_columns(config, files, use, chunk_bytes):
     problems, found = Problems(), []
-    for chunk in chunk_reader(config, use, problems, chunk_bytes).read(files):
+    readings = LabelReadings(make_task(config.task), config.data.label_numbers)
+    for chunk in chunk_reader(config, use, problems, chunk_bytes, readings=readings).read(files):
         ids = columns.id_texts(columns.digests(columns.contents(chunk.fields), 10)).to_pylist()
         for row, id_ in enumerate(ids):
             item = chunk.item(row, id_)
             found.append((id_, dict(item.fields), item.source_id, int(chunk.labels[row])))
-    return found, said(problems)
+    return found, said(problems), counted(readings)
+
+
+def counted(readings):
+    return dict(readings.by_name()), readings.num_no_label, readings.num_left_out
 
 
 def said(problems):
@@ -77,7 +84,7 @@ def file_of(data, kind="jsonl"):
 @st.composite
 def lines(draw):
     """JSON lines, some of them broken by a few bytes."""
-    label = st.sampled_from(["sport", "politics", "sport", 1, 0, " politics", "", None, True, 1.0, "chess", "0"])
+    label = st.sampled_from(["sport", "politics", "sport", 1, 0, " politics", "", None, True, 1.0, "chess", "0", -1])
     row = {"text": draw(TEXTS), "title": draw(TEXTS), "label": draw(label)}
     row |= draw(st.sampled_from([{}, {"id": "n1"}, {"x": {"y": [1, {"z": None}]}}, {"x": "2026-01-01"}]))
     line = json.dumps(row, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
@@ -98,9 +105,9 @@ def lines(draw):
 @example([b'\xef\xbb\xbf{"text":"a","title":"b","label":0}', b""], b"\n", 300)
 @example([b'{"text":"a","title":"b","label":0}', b'\xef\xbb\xbf{"text":"c","title":"b","label":0}'], b"\n", 30)
 @example([b'{"text":"a","title":"b","label":01}', b'{"text":"a","title":"b","label":0,}'], b"\n", 300)
-@pytest.mark.parametrize("use", ["required", "optional", "ignored"])
+@pytest.mark.parametrize("use", ["required", "or_left_out", "optional", "ignored"])
 def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk_bytes):
-    config = make_config(TWO_COLUMNS)
+    config = make_config(TWO_COLUMNS, label_numbers="zero_based")
     files = [file_of(end.join(content) + end)]
     assert by_columns(config, files, use, chunk_bytes) == by_rows(config, files, use)
 
@@ -224,12 +231,14 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
 
 
-def test_a_parquet_file_with_two_columns_of_one_name_is_read_row_by_row(tmp_path, make_config):
-    texts = [pa.array([row["text"] for row in rows(60)]) for _ in range(2)]
-    labels = pa.array([row["label"] for row in rows(60)])
-    pq.write_table(pa.Table.from_arrays([*texts, labels], ["text", "text", "label"]), tmp_path / "pool.parquet")
-    config = make_config(pool={"path": "pool.parquet"})
-    assert splits(survey_data(config, 0)) == splits(survey_data(config))
+@pytest.mark.parametrize("twice", ["text", "label"])
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path, make_config, twice):
+    columns = {name: pa.array([row[name] for row in rows(60)]) for name in ("text", "label")}
+    arrays = [*columns.values(), columns[twice]]
+    pq.write_table(pa.Table.from_arrays(arrays, [*columns, twice]), tmp_path / "pool.parquet")
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=f"the file names a column twice: {twice}"):
+            survey_data(make_config(pool={"path": "pool.parquet"}), least)
 
 
 def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):

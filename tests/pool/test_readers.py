@@ -6,8 +6,8 @@ import pytest
 from activelora.campaign.store import open_store
 from activelora.config import SourceConfig
 from activelora.errors import DataError, StoreError
-from activelora.pool.formats import Wanted
-from activelora.pool.problems import Problems
+from activelora.formats.problems import Problems
+from activelora.formats.row import Wanted
 from activelora.pool.readers import read_rows
 from tests.pool.conftest import csv_text, jsonl, parquet, rows
 
