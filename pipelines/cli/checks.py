@@ -246,10 +246,10 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
-    if off := paths_of_kind(skeleton).off:
-        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     check_stored(config.model)
     check_vocabulary(tokenizer, skeleton)
+    if off := paths_of_kind(skeleton).off:
+        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     config = as_stored(config, skeleton, findings.facts)
     encoder = Encoder(tokenizer, config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
