@@ -43,8 +43,9 @@ logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """Nats by which log-probabilities in float32 may differ."""
-LOW_PRECISION_FACTOR = 3.0
-"""In lower precision: how many times the model's own difference between texts run alone and together."""
+FACTOR = 3.0
+"""Factor on the model's own difference between texts run alone and together: what rounding does to its numbers."""
+_EXACT = torch.finfo(torch.float32).eps
 _VALUES = 64
 """Values of each parameter that its digest is made of, evenly spaced."""
 _READ = 4
@@ -57,20 +58,23 @@ class _Sizes:
     """Tokens of the two texts that are run.
 
     Attributes:
-        longer: Of the longer text.
-        shorter: Of the shorter one.
-        alike: With how many of them both begin.
-        prefix: How many of those are run once, before both.
+        longer: Length of the longer text.
+        shorter: Length of the shorter one.
+        alike: Number of tokens with which both begin.
+        prefix: Number of those that are run once, before both.
+        refused_above: Difference in nats between a text run alone and together above which a model is refused. Real
+            weights may hold ties, such as those between experts, which rounding decides; random ones do not.
     """
 
     longer: int
     shorter: int
     alike: int
     prefix: int
+    refused_above: float
 
 
-_COPY = _Sizes(104, 88, 76, 68)
-_REAL = _Sizes(56, 40, 28, 16)
+_COPY = _Sizes(104, 88, 76, 68, TOLERANCE)
+_REAL = _Sizes(56, 40, 28, 16, 100 * TOLERANCE)
 
 
 def paths_of(model: PreTrainedModel, weighed: bool = True) -> FastPaths:
@@ -153,11 +157,10 @@ def measured_paths(model: PreTrainedModel, sizes: _Sizes, splits: Sequence[int])
             remedy="In half precision, set model.dtype to float32 or bfloat16; else the weights are damaged.",
         )
     own = max(map(_difference, expected, together))
-    limit = TOLERANCE
-    if model.dtype != torch.float32:
-        spacing = torch.finfo(model.dtype).eps * max(float(one.abs().max()) for one in expected)
-        limit = max(LOW_PRECISION_FACTOR * own, 2 * spacing, TOLERANCE)
-    elif own > limit:
+    rounding = _rounding(model)
+    spacing = rounding * max(float(one[one.isfinite()].abs().max()) for one in expected)
+    limit = max(TOLERANCE, FACTOR * own, 2 * spacing if rounding > _EXACT else 0.0)
+    if rounding <= _EXACT and own > sizes.refused_above:
         raise ModelError(
             f"{type(model).__name__} gives other numbers for a text when a longer one runs beside it: up to "
             f"{own:.2g} nats, so a score would depend on the other items of its batch",
@@ -259,6 +262,13 @@ class _Trial:
         positions = [at for size, count in zip(lengths, counts, strict=True) for at in range(size - count, size)]
         sequences = [row for row, count in zip(order, counts, strict=True) for _ in range(count)]
         return Rows(*(torch.tensor(one, device=self._like.device) for one in (sequences, positions)))
+
+
+def _rounding(model: PreTrainedModel) -> float:
+    """Return the relative rounding of the numbers that a model computes with; quantised weights count as bfloat16."""
+    kinds = {parameter.dtype for parameter in model.parameters()}
+    usual = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+    return max(torch.finfo(kind if kind in usual else torch.bfloat16).eps for kind in kinds)
 
 
 def _texts(model: PreTrainedModel, sizes: _Sizes) -> list[tuple[int, ...]]:

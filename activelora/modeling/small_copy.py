@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 64
 VOCABULARY = 256
 MOST_PARAMETERS = 60_000_000
-"""Of a copy whose layers are as wide as the model's own."""
+"""Size at most of a copy; that of a model's own width may be large."""
 _WIDE = 64
 _HEADS = 4
 _HEAD_WIDTH = 16
@@ -112,15 +112,15 @@ def _few_layers(settings: Mapping[str, Any]) -> dict[str, Any]:
     if lists and len(set(kinds)) > 1:
         firsts = [kinds.index(kind) for kind in dict.fromkeys(kinds)]
         lasts = [count - 1 - kinds[::-1].index(kind) for kind in dict.fromkeys(kinds)]
-        kept = sorted({*firsts, *lasts, *range(min(count, _LEAST_LAYERS))})[:_MOST_LAYERS]
+        chosen = sorted({*firsts, *lasts, *range(min(count, _LEAST_LAYERS))})[:_MOST_LAYERS]
     else:
-        kept = list(range(min(count, _LEAST_LAYERS)))
-    few: dict[str, Any] = {name: [value[index] for index in kept] for name, value in lists.items()}
+        chosen = list(range(min(count, _LEAST_LAYERS)))
+    few: dict[str, Any] = {name: [value[index] for index in chosen] for name, value in lists.items()}
     for name, value in settings.items():
         if isinstance(value, Mapping) and value and all(str(key).isdecimal() for key in value):
             by_layer = {int(key): one for key, one in value.items()}
-            few[name] = {at: by_layer[index] for at, index in enumerate(kept) if index in by_layer}
-    return few | dict.fromkeys(counts, len(kept)) | _shared_layers(settings, len(kept))
+            few[name] = {at: by_layer[index] for at, index in enumerate(chosen) if index in by_layer}
+    return few | dict.fromkeys(counts, len(chosen)) | _shared_layers(settings, len(chosen))
 
 
 def _shared_layers(settings: Mapping[str, Any], count: int) -> dict[str, Any]:

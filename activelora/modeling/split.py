@@ -189,7 +189,7 @@ class SplitDecoder:
             yield
         finally:
             setattr(self._decoder, self._parts.layers_name, self._layers)
-            self._hidden.given = self._hidden.kept = None
+            self._hidden.given = self._hidden.seen = None
 
     def _splits_exactly(self) -> bool:
         """Compare trunk and top with the whole decoder on a few tokens."""
@@ -217,12 +217,12 @@ class _Hidden:
 
     Attributes:
         given: Hidden states to put in the place of what they get, or None.
-        kept: What the first of them got.
+        seen: What the first of them got.
         num_returned: How many things a layer returns, states first; None where it returns states alone.
     """
 
     given: torch.Tensor | None = None
-    kept: torch.Tensor | None = None
+    seen: torch.Tensor | None = None
     num_returned: int | None = None
 
     def as_layer(self, states: torch.Tensor) -> Any:
@@ -236,9 +236,9 @@ class _Hidden:
     @property
     def state(self) -> torch.Tensor:
         """What the first skipped layer got."""
-        if self.kept is None:
+        if self.seen is None:
             raise ValueError("the decoder has not run its layers one after the other")
-        return self.kept
+        return self.seen
 
 
 class _Skipped(nn.Module):
@@ -261,8 +261,8 @@ class _Skipped(nn.Module):
         """Return hidden states as the layer would, and let a cache know how many tokens it has seen."""
         hidden: _Hidden = vars(self)["hidden"]
         got = args[0] if args else kwargs["hidden_states"]
-        if hidden.kept is None:
-            hidden.kept = got
+        if hidden.seen is None:
+            hidden.seen = got
         if hidden.given is None:
             return hidden.as_layer(got)
         cache = next((one for one in (*args, *kwargs.values()) if isinstance(one, Cache)), None)
