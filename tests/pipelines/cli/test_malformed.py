@@ -197,7 +197,7 @@ IN_MODEL = {
         "max_prompt_tokens",
     ),
     "model of another architecture": setting(
-        "model.base", "{place}/gpt2-config", "GPT2LMHeadModel", "cannot be adapted"
+        "model.base", "{place}/gpt2-config", "148 are missing", "config.json is of another model than the weights"
     ),
     "model that is no language model": setting("model.base", "{place}/vit-config", "`vit`", "cannot be adapted"),
     "model without tokenizer": setting("model.base", "{place}/no-tokenizer", "model.base"),
