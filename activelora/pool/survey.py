@@ -90,7 +90,9 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     try:
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
-        raise ProblemsError([error]) from None
+        known = [*pool.readings.warnings("data.pool"), *problems.notes]
+        problem = "; ".join([error.problem, *known])
+        raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
