@@ -123,8 +123,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
-            # What PyYAML makes of 2026-13-45, `!!bool x` or a number of 5,000 digits.
+        except _NO_VALUE as error:
             reason = f": {error}" if type(error) is ValueError and len(str(error)) < _MAX_REASON else ""
             problem = f"`{str(node.value)[:40]}` is no value that can be read{reason}"
             raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
@@ -145,6 +144,8 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_NO_VALUE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+"""What PyYAML raises for 2026-13-45, `!!bool x` or a number of 5,000 digits."""
 _MAX_VALUES = 100_000
 _MAX_DEPTH = 60
 _MAX_REASON = 60
@@ -154,7 +155,10 @@ _MAX_BITS = 4_000
 
 def _parse_yaml(text: str) -> Any:
     """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
-    document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except _NO_VALUE:  # of a set or an ordered mapping, which are filled in later
+        raise yaml.constructor.ConstructorError(problem="it holds a value that is not what its tag says") from None
     num_values, depth = _measure(document, {})
     if num_values > _MAX_VALUES:
         raise yaml.constructor.ConstructorError(problem=f"its aliases unfold to more than {_MAX_VALUES} values")

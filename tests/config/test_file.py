@@ -80,6 +80,8 @@ MALFORMED = {
         "a: !!bool x",
         "{path}:1:4: is not a valid campaign file: `x` is no value that can be read",
     ),
+    "list that is called a set": ("a: !!set [x]", "{path}: is not a valid campaign file: it holds a value that is not"),
+    "no time": ("a: !!timestamp x", "{path}:1:4: is not a valid campaign file: `x` is no value that can be read"),
     "number of 5,000 digits": ("a: " + "9" * 5000, "{path}:1:4: is not a valid campaign file: `999"),
     "hexadecimal number of 5,000 digits": (
         "seed: 0xf" + "f" * 5000,
