@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,12 @@ from activelora.formats.limits import MAX_SPREADSHEET_BYTES, in_words
 from activelora.formats.problems import Collector, RowError, missing_column
 from activelora.formats.row import Row, Wanted
 
+_PART_BYTES = 1 << 20
+_NO_RESULT = re.compile(
+    rb"<c\b(?![^<>]*\bt=.str)[^<>]*>\s*<f\b[^<>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>"
+)
+"""A cell with a formula and no result. An empty text is one: such a cell says that it holds text."""
+_LONGEST_CELL = 1 << 16
 _REMEDY = "Open it in a spreadsheet program and save it as .xlsx or as CSV."
 
 
@@ -94,11 +101,24 @@ def _sheet(file: BinaryIO, name: str, problems: Collector) -> Iterator[tuple[int
             if len(sheets) > 1:
                 others = ", ".join(f"`{sheet.title}`" for sheet in sheets[1:6])
                 problems.note(f"{name}: only its first sheet `{sheets[0].title}` was read, not {others}")
+            if _has_unknown_results(file, str(getattr(sheets[0], "_worksheet_path", ""))):
+                raise ValueError("it has formulas whose results were never worked out")
             sheets[0].reset_dimensions()  # what it says of its size may be wrong
             for number, row in enumerate(sheets[0].iter_rows(), 1):
                 yield number, [(_plain(cell.value), cell.data_type) for cell in row]
         finally:
             book.close()
+
+
+def _has_unknown_results(file: BinaryIO, part: str) -> bool:
+    """Tell whether a sheet has formulas without their results, as programs write them: they would read as nothing."""
+    with zipfile.ZipFile(file) as archive, archive.open(part) as sheet:
+        before = b""
+        while content := sheet.read(_PART_BYTES):
+            if _NO_RESULT.search(before + content):
+                return True
+            before = content[-_LONGEST_CELL:]
+    return False
 
 
 def _plain(value: Any) -> Any:

@@ -25,7 +25,7 @@ _SAVE_AS_UTF8 = "Save it as UTF-8 text."
 _SHORTEN = "Shorten the text, or break the line if several objects stand on it."
 _PART_BYTES = 1 << 16
 _FOREIGN = re.compile(r"[^\W\d_\x00-\x7f]{4,}")
-"""As many accented letters in a row as no Western language has: another alphabet's text, in an encoding of its own."""
+"""More accented letters in a row than Western languages have: another alphabet's text, in an encoding of its own."""
 
 
 def as_utf8(file: BinaryIO, name: str) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import re
 import zipfile
 
 import openpyxl
@@ -54,6 +55,18 @@ def test_an_index_without_a_name_is_said():
     rows, said = read(xlsx([[None, "text"], [0, "a"]]), "a.xlsx")
     assert [row.values for row in rows] == [{"text": "a"}]
     assert said.notes == ["a.xlsx: the header gives the first column no name; it was not read"]
+
+
+def test_formulas_whose_results_nobody_has_worked_out():
+    content = xlsx([["text", "n"], ["a", "=1+1"]])
+    rows, said = read(content, "a.xlsx")
+    assert rows == []
+    assert "it has formulas whose results were never worked out" in said.problems[0]
+    assert "Open it in a spreadsheet program" in said.problems[0]
+    empty = damaged(content, SHEET, lambda body: re.sub(rb'(<c r="B2")[^>]*>', rb'\1 t="str">', body))
+    assert values(empty, "a.xlsx") == [{"text": "a", "n": None}]
+    worked_out = damaged(content, SHEET, lambda body: re.sub(rb"</f><v\s*/>|</f><v></v>", b"</f><v>2</v>", body))
+    assert values(worked_out, "a.xlsx") == [{"text": "a", "n": 2}]
 
 
 def damaged(content, part, change):

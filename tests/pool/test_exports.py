@@ -78,10 +78,11 @@ def test_votes_on_the_same_text_in_several_rows_count_together(make_config, tmp_
     assert len(texts) == len(survey.pool_ids)
 
 
-def test_a_large_export_is_not_read_by_columns(make_config, tmp_path):
-    rows = [{"text": f"text {n}", "label": LABELS[n % 3], "answer": "reject" if n % 2 else "accept"} for n in range(40)]
+@pytest.mark.parametrize("column", ["label", "topic"])
+def test_a_large_export_is_not_read_by_columns(column, make_config, tmp_path):
+    rows = [{"text": f"text {n}", column: LABELS[n % 3], "answer": "reject" if n % 2 else "accept"} for n in range(40)]
     (tmp_path / "pool.jsonl").write_bytes(jsonl(rows))
-    config = make_config()
+    config = make_config(columns={"label": column})
     by_columns, by_rows = survey_data(config, 0), survey_data(config)
     assert by_columns.pool_ids == by_rows.pool_ids
     assert len(by_columns.pool) == 20

@@ -24,6 +24,7 @@ def is_marked(names: Collection[str], asked: Asked) -> bool:
         asked: What the campaign looks for.
     """
     others = [name for name in names if name == "text" or name not in asked.columns]
+    others = ["label" if name in asked.labels else name for name in others]  # it may be called anything
     return any(is_marked(others) for is_marked in _IS_MARKED)
 
 

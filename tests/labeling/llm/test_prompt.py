@@ -46,6 +46,27 @@ def test_replies_that_count(kind, text, label):
     assert read_reply(task_of(kind), ITEM, text) == label
 
 
+@pytest.mark.parametrize(
+    ("labels", "text", "label"),
+    [
+        (["1", "0"], '{"label": 0}', 1),
+        (["1", "0"], '{"label": "1"}', 0),
+        (["-1", "1"], '{"label": -1}', 0),
+        (["1", "0"], '{"label": 2}', None),
+        (["1", "0"], '{"label": true}', None),
+        (["1", "0"], '{"label": 1.5}', None),
+        (["true", "false"], '{"label": true}', None),
+    ],
+)
+def test_a_number_in_a_reply_is_the_label_of_that_name(labels, text, label):
+    task = make_task(TaskConfig(prompt="{text}", labels=labels))
+    if label is None:
+        with pytest.raises(LabelError):
+            read_reply(task, ITEM, text)
+    else:
+        assert read_reply(task, ITEM, text) == label
+
+
 BAD = [
     ("choice", ""),
     ("choice", "human"),
