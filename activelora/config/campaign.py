@@ -68,6 +68,9 @@ class DataConfig(Section):
     """What a number means, in the data and in people's files, that is no label's name: the place in `task.labels`,
     counted from 0 (`zero_based`) or from 1 (`one_based`). None refuses it, and says both readings. For `classification`
     and `multi_label`; `yes_no` reads 0 as no and 1 as yes."""
+    long_texts: Literal["refuse", "cut"] = "refuse"
+    """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
+    left out, and that is said."""
     columns: ColumnsConfig = ColumnsConfig()
     """Column names."""
     shard_rows: Positive = 10_000

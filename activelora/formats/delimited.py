@@ -70,6 +70,7 @@ class _Header:
         self._named = [(number, column) for number, column in enumerate(names) if column]
         self._name = name
         self._problems = problems
+        self._is_index_said = False
         self._has_index = len(names) > 1 and not names[0]
 
     @classmethod
@@ -110,7 +111,9 @@ class _Header:
         if len(self._named) < num:
             unnamed = [at for at in range(num) if not self._names[at] and at < len(cells) and cells[at]]
             if unnamed == [0] and self._has_index:
-                self._problems.note(f"{self._name}: the header gives the first column no name; it was not read")
+                if not self._is_index_said:
+                    self._problems.note(f"{self._name}: the header gives the first column no name; it was not read")
+                self._is_index_said = True
             elif unnamed:
                 shown = ", ".join(str(at + 1) for at in unnamed[:5])
                 all_ = [str(at + 1) for at in range(num) if not self._names[at]]

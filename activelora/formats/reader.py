@@ -35,7 +35,7 @@ FORMATS: dict[str, Format] = {
 KNOWN = ".jsonl, .csv or .parquet"
 _BINARY: dict[bytes, Format] = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
 _FOREIGN = {
-    b"\xd0\xcf\x11\xe0": ("an old workbook (.xls)", "Save it as .xlsx or as CSV."),
+    b"\xd0\xcf\x11\xe0": ("an old workbook (.xls), or one with a password", "Save it as .xlsx without one, or as CSV."),
     b"BZh": ("a bzip2 archive", "Unpack it, or pack it with gzip or Zstandard."),
     b"\xfd7zXZ\x00": ("an xz archive", "Unpack it, or pack it with gzip or Zstandard."),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "Unpack it."),

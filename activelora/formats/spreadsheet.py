@@ -51,6 +51,7 @@ def read_xlsx(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collec
             problems.add(RowError(problem, name, None, "Save it as CSV."))
             return
         header: dict[int, str] | None = None
+        is_index_said = False
         for number, cells in _sheet(file, name, problems):
             if all(value is None for value, _ in cells):
                 continue
@@ -59,6 +60,9 @@ def read_xlsx(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collec
                 if header is None:
                     return
             elif values := _values(header, cells, name, number, problems):
+                if not is_index_said and 0 not in header and cells[0][0] is not None:
+                    problems.note(f"{name}: the header gives the first column no name; it was not read")
+                    is_index_said = True
                 yield Row(values, name, number)
         if header is None:
             problems.add(RowError("its first sheet is empty", name, None, "The sheet that is read must come first."))
@@ -139,6 +143,4 @@ def _values(
         if kind == "e":
             problems.add(RowError(f"column `{header.get(at, at + 1)}` holds the error {value}", name, number))
             return None
-    if 0 not in header and cells and cells[0][0] is not None:
-        problems.note(f"{name}: the header gives the first column no name; it was not read")
     return {column: cells[at][0] if at < len(cells) else None for at, column in header.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +24,8 @@ _ENCODINGS = {  # those of four bytes first: they begin with those of two
 _SAVE_AS_UTF8 = "Save it as UTF-8 text."
 _SHORTEN = "Shorten the text, or break the line if several objects stand on it."
 _PART_BYTES = 1 << 16
+_FOREIGN = re.compile(r"[^\W\d_\x00-\x7f]{4,}")
+"""As many accented letters in a row as no Western language has: another alphabet's text, in an encoding of its own."""
 
 
 def as_utf8(file: BinaryIO, name: str) -> BinaryIO:
@@ -140,6 +143,10 @@ class TextLines:
         except UnicodeDecodeError as error:
             shown = raw[error.start : error.start + 1].hex()
             problem = f"is neither UTF-8 nor Windows-1252 text: byte 0x{shown} at byte {error.start + 1}"
+            self._report(problem, number, _SAVE_AS_UTF8)
+            return None
+        if foreign := _FOREIGN.search(text):
+            problem = f"is neither UTF-8 nor Windows-1252 text, in which it would read {foreign[0][:20]!r}"
             self._report(problem, number, _SAVE_AS_UTF8)
             return None
         if self._windows_line is None:

@@ -229,10 +229,14 @@ def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sam
     return kind(adapted, config.adapter.dropout, seed)
 
 
+_DENSE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
 @torch.no_grad()
 def _merges_exactly(adapted: PeftModel) -> bool:
     """Compare a layer of each kind with its merged weights on numbers; quantised weights cannot be merged into.
 
+    What counts is what the loaded layers are: they are quantised by the checkpoint too, not by the campaign alone.
     Weights that other layers have too are not merged into at all: they would change there.
     """
     layers = lora_layers(adapted)
@@ -240,7 +244,7 @@ def _merges_exactly(adapted: PeftModel) -> bool:
     if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in layers.values()):
         return False
     weights = [layer.get_base_layer().weight for layer in layers.values()]
-    if any(not weight.is_floating_point() or weight.element_size() < 2 for weight in weights):
+    if any(weight.dtype not in _DENSE for weight in weights):
         return False
     kinds = {(type(layer), type(layer.get_base_layer())): name for name, layer in layers.items()}
     merged = MergedSamples(adapted, 0.0, 0)

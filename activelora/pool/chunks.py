@@ -97,6 +97,7 @@ class ChunkReader:
         problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
         readings: Says what numbers mean as labels, and counts what was read.
+        cuts_long_texts: Whether texts that are too long are cut.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class ChunkReader:
         problems: Problems,
         chunk_bytes: int = CHUNK_BYTES,
         readings: LabelReadings | None = None,
+        cuts_long_texts: bool = False,
     ) -> None:
         self._columns = columns
         self._names = task.columns
@@ -114,7 +116,7 @@ class ChunkReader:
         self._problems = problems
         self._chunk_bytes = chunk_bytes
         self._readings = readings or LabelReadings(task)
-        self._parser = RowParser(task, columns, labels, problems, self._readings)
+        self._parser = RowParser(task, columns, labels, problems, self._readings, cuts_long_texts)
         self._wanted = wanted_columns(task, columns, labels)
         self._label = columns.label if labels != "ignored" else None
         self._texts = list(dict.fromkeys([*self._names, *([columns.id] if columns.id else [])]))

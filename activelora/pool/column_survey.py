@@ -216,7 +216,8 @@ def _chunks(
     config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems, readings: LabelReadings
 ) -> Iterator[Chunk]:
     files = find_files(config.data.pool, config.data.folder, problems.note)
-    return ChunkReader(config.data.columns, task, labels, problems, readings=readings).read(files)
+    cuts = config.data.long_texts == "cut"
+    return ChunkReader(config.data.columns, task, labels, problems, readings=readings, cuts_long_texts=cuts).read(files)
 
 
 def _changed(config: CampaignConfig) -> DataError:

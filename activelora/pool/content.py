@@ -80,6 +80,7 @@ class RowParser:
         labels: Whether gold labels are read.
         problems: Collector of what is wrong.
         readings: Says what numbers mean as labels, and counts what was read.
+        cuts_long_texts: Cut texts that are too long, and note that; else they are a problem.
     """
 
     def __init__(
@@ -89,8 +90,11 @@ class RowParser:
         labels: LabelUse,
         problems: Problems,
         readings: LabelReadings | None = None,
+        cuts_long_texts: bool = False,
     ) -> None:
         self._task = task
+        self._cuts_long_texts = cuts_long_texts
+        self._has_cut = False
         self._columns = columns
         self._labels = labels
         self._problems = problems
@@ -151,7 +155,15 @@ class RowParser:
         value = self._value(row, column)
         if value is None:
             raise DataError(f"column `{column}` has no value", where=row.where, remedy="Fill it in.")
+        if self._cuts_long_texts and isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+            value = self._cut(normal_text(value), row)
         return as_text(value, f"column `{column}`", row.where)
+
+    def _cut(self, text: str, row: Row) -> str:
+        if len(text) > MAX_TEXT_CHARS and not self._has_cut:
+            self._has_cut = True
+            self._problems.note(f"texts of more than {MAX_TEXT_CHARS:,} characters were cut; the first: {row.where}")
+        return text[:MAX_TEXT_CHARS]
 
     def _value(self, row: Row, column: str) -> Any:
         if column not in row.values:
@@ -244,7 +256,8 @@ def as_text(value: Any, what: str, where: str) -> str:
     else:
         raise DataError(f"{what} holds {_shown(value)}, expected text", where=where)
     if len(text) > MAX_TEXT_CHARS:
-        raise DataError(f"{what} holds {len(text)} characters, at most {MAX_TEXT_CHARS} are read", where=where)
+        problem = f"{what} holds {len(text)} characters, at most {MAX_TEXT_CHARS} are read"
+        raise DataError(problem, where=where, remedy="Shorten it. `data.long_texts: cut` cuts an item's texts.")
     if "\x00" in text:
         raise DataError(f"{what} holds a NUL character", where=where, remedy="Remove it.")
     try:

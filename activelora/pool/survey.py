@@ -91,7 +91,9 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     try:
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
-        raise ProblemsError([error]) from None
+        known = [*pool.readings.warnings("data.pool"), *problems.notes]
+        problem = "; ".join([error.problem, *known])
+        raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
@@ -187,7 +189,7 @@ def _rows(
     readings: LabelReadings | None = None,
 ) -> Generator[tuple[Item, Label | Votes | None, Row]]:
     columns = config.data.columns
-    parser = RowParser(task, columns, labels, problems, readings)
+    parser = RowParser(task, columns, labels, problems, readings, config.data.long_texts == "cut")
     wanted = wanted_columns(task, columns, labels)
     for row in read_rows(_source(config, name), config.data.folder, wanted, problems):
         if parsed := parser.parse(row):

@@ -6,7 +6,7 @@ Letters: B rows, T tokens, D features.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -45,8 +45,9 @@ def batch_tokens(config: ScoringConfig, base: BaseModel) -> int:
 def token_bytes(base: BaseModel) -> int:
     """Return about how many bytes one token's activations take in the widest layer."""
     config: Any = base.model.config.get_text_config(decoder=True)
-    width = 8 * int(config.hidden_size) + 3 * int(getattr(config, "intermediate_size", 4 * config.hidden_size))
-    return width * int(base.model.dtype.itemsize)
+    inner = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    widest = max(inner) if isinstance(inner, Sequence) else inner  # Gemma 3n has one a layer
+    return (8 * int(config.hidden_size) + 3 * int(widest)) * int(base.model.dtype.itemsize)
 
 
 class Halving:

@@ -175,7 +175,7 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
     _check_target(config, data.num_holdout, findings)
-    _check_budget(config, data.num_pool)
+    _check_budget(config, data)
 
 
 def _numbers_read(data: DataSummary) -> list[tuple[str, str]]:
@@ -206,11 +206,12 @@ def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) 
             )
 
 
-def _check_budget(config: CampaignConfig, num_pool: int) -> None:
-    if config.label_budget > num_pool:
+def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
+    if config.label_budget > data.num_pool:
+        left_out = "".join(f"; {text}" for text in data.warnings if text.startswith("data.pool:"))
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {num_pool} items",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",
@@ -245,10 +246,10 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
-    if off := paths_of_kind(skeleton).off:
-        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     check_stored(config.model)
     check_vocabulary(tokenizer, skeleton)
+    if off := paths_of_kind(skeleton).off:
+        findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     config = as_stored(config, skeleton, findings.facts)
     encoder = Encoder(tokenizer, config.task)
     num_tokens = _longest_tokens(config, encoder, findings)

@@ -67,7 +67,7 @@ def test_the_index_that_pandas_writes_is_passed_over_and_said():
     rows, said = read(b",text,label\n0,a,x\n1,b,y\n")
     assert [row.values["text"] for row in rows] == ["a", "b"]
     assert said.problems == []
-    assert {*said.notes} == {"a.csv: the header gives the first column no name; it was not read"}
+    assert said.notes == ["a.csv: the header gives the first column no name; it was not read"]
 
 
 def test_windows_text_is_read_and_said_once():
@@ -78,6 +78,16 @@ def test_windows_text_is_read_and_said_once():
     assert said.notes == [
         "a.csv: is not UTF-8 text (line 2) and was read as Windows-1252: if its letters look wrong, save it as UTF-8"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("привет", "cp1251"), ("γειά σου", "cp1253"), ("Добрый день", "koi8-r")]
+)
+def test_text_of_another_alphabet_is_never_taken_for_windows_text(text, encoding):
+    rows, said = read(csv_bytes([{"text": "plain", "label": "a"}, {"text": text, "label": "b"}], encoding))
+    assert [row.values["text"] for row in rows] == ["plain"]
+    assert "a.csv:3: is neither UTF-8 nor Windows-1252 text, in which it would read" in said.problems[0]
+    assert said.notes == []
 
 
 def test_windows_text_and_utf8_in_one_file_are_never_mixed():

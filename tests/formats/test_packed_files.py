@@ -61,7 +61,7 @@ def test_a_file_that_unpacks_to_far_more_than_its_size_is_refused(packing, monke
         (
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
             "a.xls",
-            "is an old workbook (.xls), which is not read",
+            "is an old workbook (.xls), or one with a password, which is not read",
         ),
         (b"BZh91AY", "a.csv.bz2", "is a bzip2 archive, which is not read"),
         (b"%PDF-1.7", "a.csv", "is a PDF file"),

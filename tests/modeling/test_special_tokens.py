@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
+from activelora.errors import ModelError
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.special_tokens import NO_MARKS, SpecialTokens, any_of
 from tests.odd_tokenizers import KINDS, SPECIAL, byte_level
@@ -170,3 +171,20 @@ def test_marks_are_made_only_where_a_text_needs_them(tokenizer):
     assert found.mark(item) == (item, NO_MARKS)
     assert not found.are_spelled_in(item)
     assert found.are_spelled_in(Item("a", {"text": "x"}, ("a</s>",)))
+
+
+@pytest.mark.parametrize("kind", ["classification", "multi_label", "regression"])
+def test_a_tokenizer_without_special_tokens_does(kind):
+    from transformers import PreTrainedTokenizerFast
+
+    bare = PreTrainedTokenizerFast(tokenizer_object=byte_level().backend_tokenizer)
+    bare.backend_tokenizer.post_processor = None
+    changes = {
+        "classification": {"answer": "words"},
+        "multi_label": {"prompt": "{text} {label}?", "answer": "words"},
+        "regression": {"labels": (), "minimum": 0, "maximum": 3, "answer": "words"},
+    }[kind]
+    made = encoder(bare, kind=kind, **changes)
+    assert bare.decode(made.encode([Item("a", {"text": "x<pad>"})])[0].prompt_ids).startswith(("Q: x<pad>", "x<pad>"))
+    with pytest.raises(ModelError, match="no end token"):
+        encoder(bare, kind="generation", labels=(), answer="words")

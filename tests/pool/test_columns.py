@@ -20,7 +20,7 @@ from activelora.kinds.registry import make_task
 from activelora.pool import columns
 from activelora.pool.column_census import ColumnCensus, _item_indices
 from activelora.pool.column_survey import LEAST_BYTES
-from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
+from activelora.pool.content import MAX_TEXT_CHARS, RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.label_readings import LabelReadings
 from activelora.pool.readers import rows_of_file
@@ -231,6 +231,23 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     indices_R, first_rows_P = _item_indices(ids_RB)
     assert first_rows_P.tolist() == list(first_rows.values())
     assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
+def test_texts_that_are_far_too_long_are_refused_or_cut(tmp_path, make_config, ending):
+    long = {"text": "x" * (MAX_TEXT_CHARS - 1) + "yé and more", "label": "sport"}
+    content = {"jsonl": jsonl, "parquet": parquet, "csv": csv_text}[ending]([*rows(60), long])
+    (tmp_path / f"pool.{ending}").write_bytes(content)
+    pool = {"path": f"pool.{ending}"}
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=r"holds 1048586 characters, at most 1048576 are read. Shorten it"):
+            survey_data(make_config(pool=pool), least)
+        survey = survey_data(make_config(pool=pool, long_texts="cut"), least)
+        cut = [warning for warning in survey.warnings if "were cut" in warning]
+        where = f"{tmp_path}/pool.{ending}:{62 if ending == 'csv' else 61}"
+        assert cut == [f"texts of more than 1,048,576 characters were cut; the first: {where}"]
+        assert survey.pool.longest_chars == MAX_TEXT_CHARS
+        assert item_id({"text": long["text"][:MAX_TEXT_CHARS]}, ()) in survey.pool
 
 
 @pytest.mark.parametrize("kind", tables.TEXT_TYPES)

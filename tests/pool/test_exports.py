@@ -145,3 +145,11 @@ def test_cases_that_were_given(path, shared_cases):
     if num_items is not None:
         assert summary.num_pool + summary.num_holdout == num_items
     assert any(words in warning for warning in summary.warnings) or not words
+
+
+def test_a_pool_that_is_too_small_for_want_of_labels_says_so(make_config, tmp_path):
+    rows = [{"text": f"text {n}", "label": "sport", "answer": "reject" if n % 4 else "accept"} for n in range(12)]
+    with pytest.raises(ProblemsError, match=r"data\.pool: 9 annotations of Prodigy are no labels: 9 rejected"):
+        surveyed(make_config, tmp_path, rows)
+    with pytest.raises(ProblemsError, match=r"no row of the pool has a label. .*are no labels: 8 rejected"):
+        surveyed(make_config, tmp_path, [{**row, "answer": "reject"} for row in rows[:8]])

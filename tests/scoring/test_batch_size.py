@@ -7,8 +7,10 @@ from activelora.errors import ModelError
 from activelora.modeling.sampling import MergedSamples
 from activelora.modeling.training import first_adapted
 from activelora.modeling.trunk_states import TrunkStates
-from activelora.scoring.batch_size import CPU_TOKENS, Halving, batch_tokens
+from activelora.scoring.batch_size import CPU_TOKENS, Halving, batch_tokens, token_bytes
 from activelora.scoring.engine import Engine
+from tests.modeling.matrix import FAMILIES, tiny
+from tests.modeling.matrix_runs import base_of
 
 
 def test_what_is_set_counts_and_auto_goes_by_the_device(base):
@@ -72,3 +74,9 @@ def test_scores_are_the_same_where_memory_ran_out(base, adapted, encoder, items,
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(found_ND, expected_ND, atol=1e-5)
     assert not (tmp_path / "trunk").exists(), "halves round in another way than what others expect to find"
+
+
+@pytest.mark.parametrize(("name", "inner"), [("gemma3n_text", 48), ("gemma3", 48), ("llama", 48)])
+def test_a_token_s_bytes_are_those_of_the_widest_layer(tiny_tokenizer, name, inner):
+    family = next(family for family in FAMILIES if family.name == name)
+    assert token_bytes(base_of(family, tiny_tokenizer, tiny(family))) == 4 * (8 * 32 + 3 * inner)

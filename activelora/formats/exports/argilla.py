@@ -25,7 +25,8 @@ _SUGGESTION = ".suggestion"
 
 def is_marked(names: Collection[str]) -> bool:
     """Tell whether columns of these names may be this tool's."""
-    return {"fields", "responses"} <= {*names} or any(str(name).endswith((_RESPONSES, _SUGGESTION)) for name in names)
+    is_nested = "fields" in names and ("responses" in names or "suggestions" in names)
+    return is_nested or any(str(name).endswith((_RESPONSES, _SUGGESTION)) for name in names)
 
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:

@@ -11,8 +11,10 @@ from activelora.errors import DataError
 from activelora.formats.exports.export import EMPTY, Asked, Export, as_list, as_object, spans
 
 TOOL = "Label Studio"
+CHOICES = '{"choices"'
+"""How a cell with several choices begins."""
 CHOICES_CELL = '{""choices""'
-"""How a cell of CSV with several choices begins."""
+"""How it does in a file of CSV."""
 _OWN = {
     "id", "inner_id", "annotation_id", "annotator", "annotation", "completed_by", "agreement", "cancelled_annotations",
     "comment_authors", "comment_count", "created_at", "updated_at", "draft_exists", "file_upload", "ground_truth",
@@ -30,7 +32,7 @@ _VALUES = ("choices", "rating", "number", "text", "taxonomy")
 
 def is_marked(names: Collection[str]) -> bool:
     """Tell whether columns of these names may be this tool's."""
-    return "annotations" in names or "completions" in names or "annotation_id" in names
+    return bool({"annotations", "completions", "annotation_id"} & {*names}) or {"data", "predictions"} <= {*names}
 
 
 def read(row: Mapping[str, Any], asked: Asked) -> Export | None:
@@ -133,7 +135,7 @@ def _leaves(paths: list[Any]) -> list[Any]:
 
 def _chosen(cell: object) -> list[Any] | None:
     """Return what a cell such as ``{"choices": ["a", "b"]}`` holds; None for any other."""
-    if isinstance(cell, str) and cell.lstrip().startswith('{"choices"'):
+    if isinstance(cell, str) and cell.lstrip().startswith(CHOICES):
         try:
             cell = json.loads(cell)
         except (ValueError, RecursionError):

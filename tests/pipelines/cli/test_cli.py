@@ -180,6 +180,20 @@ def test_check_says_which_label_each_number_was_taken_for(run, campaign_file, pl
     assert f"`{1 + first}` is a number: from 0 it is" in err
 
 
+def test_check_says_what_a_kind_of_model_is_run_without(run, campaign_file, tiny_model_path, tmp_path):
+    from transformers import AutoTokenizer
+
+    from tests.modeling.families import WINDOWED, family
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model_path)
+    tokenizer.save_pretrained(tmp_path / "gemma")
+    family("gemma2", **WINDOWED, vocab_size=len(tokenizer)).save_pretrained(tmp_path / "gemma")
+    code, out, err = run("check", campaign_file(), "--set", f"model.base={tmp_path / 'gemma'}")
+    assert code == 0, err
+    assert "runs without packing texts that begin alike" in " ".join(out.split())
+    assert "speed" not in run("check", campaign_file())[1]
+
+
 def test_check_says_that_a_model_would_be_asked_without_a_token(run, campaign_file, monkeypatch):
     monkeypatch.delenv("ACTIVELORA_LLM_TOKEN", raising=False)
     section = {"url": "http://localhost:9/v1", "model": "m", "price_in": 0, "price_out": 0, "max_cost": 0}
