@@ -243,13 +243,14 @@ def _merges_exactly(adapted: PeftModel) -> bool:
     uses = Counter(id(parameter) for _, parameter in adapted.named_parameters(remove_duplicate=False))
     if any(uses[id(layer.get_base_layer().weight)] > 1 for layer in layers.values()):
         return False
+    weights = [layer.get_base_layer().weight for layer in layers.values()]
+    if any(weight.dtype not in _DENSE for weight in weights):
+        return False
     kinds = {(type(layer), type(layer.get_base_layer())): name for name, layer in layers.items()}
     merged = MergedSamples(adapted, 0.0, 0)
     for name in kinds.values():
         layer: Any = layers[name]
         weight = layer.get_base_layer().weight
-        if weight.dtype not in _DENSE:
-            return False
         width = layer.lora_A[ADAPTER_NAME].weight.shape[1]
         inputs = torch.linspace(-1.0, 1.0, 2 * width, device=weight.device, dtype=weight.dtype).view(2, width)
         expected = layer(inputs)

@@ -64,7 +64,7 @@ def test_four_bits_of_a_checkpoint_meet_the_rules_of_four_bits(model, complaint)
     out = complaint("check", code=0)
     assert "quantised in the checkpoint (bitsandbytes), in 4bit" in out
     said = complaint("check", **FOUR_BIT_RULES)
-    assert "resources.train.parallel: `fsdp` cannot split a base model in 4bit" in said
+    assert "resources.train.parallel`: `fsdp` cannot split a base model in 4bit" in said
     assert "gradients of single items cannot be computed through a base model in 4bit" in said
 
 
