@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
+from activelora.modeling.head import Head
 from activelora.modeling.key_values import cache_name, new_cache
 from activelora.modeling.rows import Rows
 from activelora.modeling.sampling import Sampler
+from activelora.modeling.split import SplitDecoder
 from activelora.progress import track
 from activelora.scoring.engine import Engine
 from activelora.scoring.finals import Finals
@@ -114,6 +117,8 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
         max_tokens: Tokens after which a continuation is cut.
         end: The token after which it is complete; part of the result.
     """
+    if not base.paths.prefix:  # what this model keeps of earlier tokens does not stand for them
+        return _greedy_anew(base, prompts, max_tokens, end)
     ids_BT, mask_BT = _padded_left(prompts, base.device)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
     model: Any = base.model
@@ -132,6 +137,25 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
         mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(prompts), 1)], dim=1)
         positions_BT = positions_BT[:, -1:] + 1
     return [tuple(answer) for answer in written]
+
+
+def _greedy_anew(
+    base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, end: int
+) -> list[tuple[int, ...]]:
+    """Return what :func:`greedy` does, by running each whole text again for each token."""
+    decoder, head = SplitDecoder.of(base, 0), Head.of(base)
+    texts = [list(prompt) for prompt in prompts]
+    for _ in range(max_tokens):
+        going = [text for text, prompt in zip(texts, prompts, strict=True) if text[len(prompt) :][-1:] != [end]]
+        if not going:
+            break
+        ids_BT = nn.utils.rnn.pad_sequence([torch.tensor(text) for text in going], batch_first=True).to(base.device)
+        rows = torch.arange(len(going), device=base.device)
+        ends = torch.tensor([len(text) - 1 for text in going], device=base.device)
+        logits_BV = head.logits(decoder.whole(ids_BT)[rows, ends], Rows(rows, ends))
+        for text, token in zip(going, logits_BV.argmax(dim=-1).tolist(), strict=True):
+            text.append(token)
+    return [tuple(text[len(prompt) :]) for text, prompt in zip(texts, prompts, strict=True)]
 
 
 def _padded_left(prompts: Sequence[tuple[int, ...]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

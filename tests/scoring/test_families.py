@@ -22,6 +22,7 @@ from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import AnswerLoss, Trainer, example
 from activelora.scoring.engine import Engine
 from activelora.scoring.gradient_length import Gradients
+from activelora.scoring.texts import greedy
 from tests.modeling.conftest import LABELS, TEXTS
 from tests.modeling.families import LINEAR, WINDOWED, family
 
@@ -141,6 +142,27 @@ def test_gradient_lengths_are_those_of_the_models_own_loss(attached_to, name):
             slopes = torch.autograd.grad(log_probs[ids[0]], parameters)
             length = torch.cat([slope.flatten() for slope in slopes]).norm().item()
             assert found[index, answer] == pytest.approx(length, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "gpt_oss", "qwen3_next", "minimax"])
+def test_what_a_model_writes_is_its_own_most_probable_text(folders, name):
+    base = load_base(ModelConfig(base=str(folders(name))))
+    prompts = [one.prompt_ids for one in Encoder(base.tokenizer, TASK).encode(items_of(1)[:3])]
+    for prompt, written in zip(prompts, greedy(base, prompts, 5, end=-1), strict=True):
+        ids = list(prompt)
+        for _ in range(5):
+            with torch.no_grad():
+                ids.append(int(base.model(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+        assert written == tuple(ids[len(prompt) :])
+
+
+def test_texts_written_without_a_cache_are_the_same(folders):
+    base = load_base(ModelConfig(base=str(folders("granite"))))
+    prompts = [one.prompt_ids for one in Encoder(base.tokenizer, TASK).encode(items_of(1))]
+    expected = greedy(base, prompts, 6, end=-1)
+    end = expected[1][2]
+    assert greedy(replace(base, paths=PLAIN), prompts, 6, end=-1) == expected
+    assert greedy(replace(base, paths=PLAIN), prompts, 6, end) == greedy(base, prompts, 6, end)
 
 
 @pytest.mark.parametrize("name", ["granite", "gemma2", "gpt2", "qwen3_next"])
