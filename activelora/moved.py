@@ -45,6 +45,8 @@ MOVED: dict[str, str] = {
     "activelora.labeling.discretion": "activelora.labeling.redaction",
     "activelora.labeling.kept": "activelora.labeling.cache",
     "activelora.labeling.moments": "activelora.labeling.deadlines",
+    "activelora.pool.formats": "activelora.formats.row",
+    "activelora.pool.problems": "activelora.formats.problems",
     "activelora.tasks.classification": "activelora.kinds.classification.task",
     "activelora.tasks.generation": "activelora.kinds.generation.task",
     "activelora.tasks.multi_label": "activelora.kinds.multi_label.task",
@@ -162,6 +164,10 @@ NAMES: dict[str, dict[str, str]] = {
     ),
     "activelora.log_lines": {"is_secret_name": "activelora.redacting"},
     "activelora.modeling.parallel": {"SharedDropout": "activelora.modeling.shared_dropout"},
+    "activelora.pool.formats": {
+        "read_csv": "activelora.formats.delimited",
+        "read_parquet": "activelora.formats.arrow_rows",
+    },
     "activelora.tracking.headline": {
         "RMSE": "activelora.kinds.regression.kind",
         "headline_of": "activelora.kinds.registry",

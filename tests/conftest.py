@@ -11,6 +11,18 @@ from tests.s3_server import find_weed, running_s3_server
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that may take longest, so that none of them is left to one worker at the end.
+
+    pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with those of many tests.
+    """
+    longest = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0), marker.args[0] if marker and marker.args else 0)
+    items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture(autouse=True, scope="module")
 def restored_by_module():
     """Undo what a module's own fixtures set up."""
@@ -85,4 +97,13 @@ def shared_data():
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the real data sets are not there: {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cases():
+    """The folder of small inputs that failed, beside the repository."""
+    folder = Path(__file__).parents[2] / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"the cases are not there: {folder}")
     return folder

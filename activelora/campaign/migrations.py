@@ -12,11 +12,13 @@ from typing import Any
 
 from activelora.config.moved_settings import upgrade_acquisition
 
-SCHEMA_VERSION = 1
-"""The schema of what this code writes. 1 (0.2.0): the version itself."""
+SCHEMA_VERSION = 2
+"""The schema of what this code writes. 1: the version itself. 2 (0.2.0): ``data.label_numbers``."""
 Document = dict[str, Any]
 Migration = Callable[[Document], Document]
 
+_NUMBERED = "classification"
+"""The only kind whose labels were read by number then; it is also what is meant where none is named."""
 _STUDIO_TOKEN = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a variable's name
 
 
@@ -43,21 +45,25 @@ def _from_0(config: Document) -> Document:
     return upgrade_acquisition(_studio_secret(config))
 
 
-SETTINGS: Mapping[int, Migration] = {0: _from_0}
+SETTINGS: Mapping[int, Migration] = {0: _from_0, 1: dict}
 """Schema version → what brings the settings of ``campaign.json`` to the next one."""
 ABSENT: Mapping[int, Mapping[str, Any]] = {
     0: {
         # Reasons were shown; beside gold questions the code of that time hid them too, or was told apart by them.
         "labeling.show_reasons": True,
         "adapter.laplace.prior_from": "evidence",
+        # What an item's text spelled out was the model's own token.
+        "task.special_tokens_in_text": "special",
         # TypiClust and ProbCover looked at every item.
         "acquisition.typiclust.sample": 1_000_000_000,
         "acquisition.probcover.sample": 1_000_000_000,
-    }
+    },
+    # A number that named no label was its place in the list, from 0.
+    1: {"data.label_numbers": "zero_based"},
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
-MANIFESTS: Mapping[int, Migration] = {0: dict}
-"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone."""
+MANIFESTS: Mapping[int, Migration] = {0: dict, 1: dict}
+"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone, and 1 is as 2."""
 
 
 def migrated(document: Document, version: int, table: Mapping[int, Migration]) -> Document:
@@ -84,6 +90,8 @@ def as_it_was(settings: Document, version: int) -> Document:
     for step in range(version, SCHEMA_VERSION):
         for key, value in ABSENT[step].items():
             if key == "labeling.show_reasons" and (settings.get("labeling") or {}).get("gold_questions"):
+                continue
+            if key == "data.label_numbers" and (settings.get("task") or {}).get("kind", _NUMBERED) != _NUMBERED:
                 continue
             result = _with(result, key.split("."), value)
     return result

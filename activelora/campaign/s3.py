@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from activelora.campaign.keys import Listed, check_key, check_prefix
 from activelora.campaign.s3_errors import error_code, explain, is_cut_off, was_repeated
+from activelora.config.outside_names import crooked, straightened
 from activelora.errors import StoreError
 from activelora.redacting import redact
 
@@ -49,7 +50,9 @@ class S3Store:
                 remedy="Write s3://bucket/prefix; credentials belong in the environment, not in the URI.",
             )
         self._bucket = match["bucket"]
-        prefix = (match["prefix"] or "").rstrip("/")
+        if (problem := crooked(uri)) is not None:
+            raise StoreError(problem, where=redact(uri), remedy=f"Write {straightened(redact(uri))}.")
+        prefix = (match["prefix"] or "").removesuffix("/")
         self._prefix = f"{check_key(prefix)}/" if prefix else ""
         self._bucket_seen = False
         with self._explained(""):

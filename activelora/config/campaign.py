@@ -25,10 +25,11 @@ class SourceConfig(Section):
     """Where rows come from."""
 
     path: str
-    """A file, a glob, a folder or an `s3://` prefix of JSONL, CSV or Parquet; `hf://owner/name?split=train`
-    for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
-    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
-    """`auto` goes by the file name's ending."""
+    """A file, a glob, a folder or an `s3://` prefix of CSV, JSON, Parquet, Arrow or Excel files, packed or not;
+    `hf://owner/name?split=train` for a Hugging Face data set; or `builtin:aws-requests`, the demo data."""
+    format: Literal["auto", "jsonl", "csv", "parquet", "arrow", "xlsx"] = "auto"
+    """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
+    delimiter."""
     limit: Positive | None = None
     """Use at most this many items, drawn at random (seeded). None uses all."""
 
@@ -39,8 +40,9 @@ class ColumnsConfig(Section):
     id: str | None = None
     """Keeps your own id beside each item. Items are identified by a hash of their content either way."""
     label: str | None = "label"
-    """Gold labels, where there are any: the label, its number from 0, or for choices the letter or number.
-    The pool's are kept apart and only the `oracle` label source reads them."""
+    """Gold labels, where there are any: the label's name, or for choices the letter, the text or the number from 0; for
+    numbers of labels see `data.label_numbers`. -1 is no label. The pool's are kept apart and only the `oracle` label
+    source reads them."""
     choices: str = "choices"
     """Choices of a multiple-choice item: a list of texts (in CSV: a JSON list)."""
 
@@ -62,6 +64,13 @@ class DataConfig(Section):
     contradictions: Literal["refuse", "drop"] = "refuse"
     """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
     such an item is left out altogether, and counted."""
+    label_numbers: Literal["zero_based", "one_based"] | None = None
+    """What a number means, in the data and in people's files, that is no label's name: the place in `task.labels`,
+    counted from 0 (`zero_based`) or from 1 (`one_based`). None refuses it, and says both readings. For `classification`
+    and `multi_label`; `yes_no` reads 0 as no and 1 as yes."""
+    long_texts: Literal["refuse", "cut"] = "refuse"
+    """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
+    left out, and that is said."""
     columns: ColumnsConfig = ColumnsConfig()
     """Column names."""
     shard_rows: Positive = 10_000

@@ -13,7 +13,7 @@ import yaml
 
 from activelora.config.messages import INIT_REMEDY
 from activelora.config.moved_settings import moved_keys, upgrade_acquisition
-from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,11 @@ class Document:
         """Return a problem of a setting with the place that the setting came from.
 
         Args:
-            problem: A problem; one that is about no setting comes back as it is.
+            problem: A problem; one that is about no setting comes back as it is. What model and task make of each
+                other is about a setting of the task, wherever it was found.
         """
+        if isinstance(problem, ModelError) and problem.where.startswith("task."):
+            problem = ConfigError(problem.problem, remedy=problem.remedy, key=problem.where.partition(":")[0])
         if not isinstance(problem, ConfigError) or not problem.key:
             return problem
         inside = (given for given in self.origins.values() if problem.key.startswith(f"{given}."))
@@ -118,7 +121,19 @@ def _warn_once(text: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is written twice, where YAML would silently take the last one."""
+    """Refuses a key that is written twice, where YAML would silently take the last one; and values that are none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+        except _NO_VALUE as error:
+            reason = f": {error}" if type(error) is ValueError and len(str(error)) < _MAX_REASON else ""
+            problem = f"`{str(node.value)[:40]}` is no value that can be read{reason}"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            problem = f"`{str(node.value)[:40]}` is a number of too many digits"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -132,29 +147,42 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_NO_VALUE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+"""What PyYAML raises for 2026-13-45, `!!bool x` or a number of 5,000 digits."""
 _MAX_VALUES = 100_000
+_MAX_DEPTH = 60
+_MAX_REASON = 60
+_MAX_BITS = 4_000
+"""Longer whole numbers Python does not write out, for a message say."""
 
 
 def _parse_yaml(text: str) -> Any:
     """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
-    document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    if _num_values(document, {}) > _MAX_VALUES:
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except _NO_VALUE:  # of a set or an ordered mapping, which are filled in later
+        raise yaml.constructor.ConstructorError(problem="it holds a value that is not what its tag says") from None
+    num_values, depth = _measure(document, {})
+    if num_values > _MAX_VALUES:
         raise yaml.constructor.ConstructorError(problem=f"its aliases unfold to more than {_MAX_VALUES} values")
+    if depth > _MAX_DEPTH:
+        raise yaml.constructor.ConstructorError(problem=f"it is nested more than {_MAX_DEPTH} levels deep")
     return document
 
 
-def _num_values(node: Any, counts: dict[int, int | None]) -> int:
-    """Count the values of a document with its aliases unfolded; each shared one is looked at once."""
+def _measure(node: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """Return the number of values and the depth of a document with its aliases unfolded; a shared one is read once."""
     if not isinstance(node, dict | list):
-        return 1
-    if id(node) not in counts:
-        counts[id(node)] = None  # being counted
-        children = node.values() if isinstance(node, dict) else node
-        counts[id(node)] = 1 + sum(_num_values(child, counts) for child in children)
-    count = counts[id(node)]
-    if count is None:
+        return 1, 0
+    if id(node) not in known:
+        known[id(node)] = None  # being counted
+        children = [_measure(child, known) for child in (node.values() if isinstance(node, dict) else node)]
+        depth = 1 + max((depth for _, depth in children), default=0)
+        known[id(node)] = 1 + sum(num_values for num_values, _ in children), depth
+    found = known[id(node)]
+    if found is None:
         raise yaml.constructor.ConstructorError(problem="an alias stands inside what it stands for")
-    return count
+    return found
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -184,7 +212,7 @@ def _override(document: dict[str, Any], key: str, value: str) -> list[str]:
     """Put a value into a document, and return the sections that were made for it."""
     where = _option(key)
     *parents, last = key.split(".")
-    if not all((*parents, last)):
+    if not all((*parents, last)) or len(parents) > _MAX_DEPTH:
         raise ConfigError("is not a dotted key", where=where, remedy="Write for example --set stopping.max_rounds=3.")
     section, made = document, list[str]()
     for number, parent in enumerate(parents, start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -24,7 +25,7 @@ class TaskConfig(Section):
     the list of labels, `{choices}` by the item's lettered choices. Write `{{` for a brace. Nothing in it is
     executed."""
     labels: tuple[str, ...] = ()
-    """The labels, for `classification` and `multi_label`. The order is the order of label numbers in data files."""
+    """The labels, for `classification` and `multi_label`. Their order is that of `data.label_numbers`."""
     answer: Literal["letters", "words", "text"] = "words"
     """How the model answers. `letters`: A, B, C (the prompt must show `{labels}` or `{choices}`); `words`:
     the label itself, or its entry in `answer_words`, told by its first token; `text`: for `classification`, the
@@ -53,6 +54,15 @@ class TaskConfig(Section):
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
     often add 30 tokens to every item."""
+    chat_date: date = date(2024, 7, 26)
+    """What a chat template that writes today's date is told. Fixed, so that a prompt is the same tomorrow and on every
+    machine."""
+    special_tokens_in_text: Literal["text", "special"] = "text"
+    """Special tokens that an item's text spells out, such as `<|im_end|>` or `</s>`. `text`: they are letters like any
+    others. `special`: they act as the model's own, so that a text can end the user's message. Those of the
+    chat template and of `prompt` itself are always special."""
+    allow_label_in_prompt: bool = False
+    """Whether `prompt` may name the column of gold labels (`data.columns.label`), which gives the answer away."""
     label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
     """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
     `cold_start` does so in round 0 only. Used for classification, yes/no and multiple choice by letters."""

@@ -19,6 +19,7 @@ from activelora.labeling.request import CLOSED, Ballot, Collected, Known, Record
 from activelora.labeling.tally import Rules, Tally, Vote, by_annotator, latest, tally
 from activelora.labeling.worksheet import SKIP, unsafe_cell
 from activelora.tasks.task import Task
+from activelora.tasks.written import is_no_label, read_label
 
 
 def count_answers(
@@ -122,12 +123,13 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
         return Vote(answer, None)
     try:
         is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
-        return Vote(answer, request.task.parse_label(answer.label if is_integer else text, item))
+        raw = answer.label if is_integer else text
+        return Vote(answer, read_label(request.task, raw, item, request.campaign.config.data.label_numbers))
     except LabelError as error:
         if text.casefold() == SKIP:
             return Vote(answer, None)
-        if text.endswith(".0") and text[:-2].isdecimal():  # how pandas writes whole numbers beside gaps
-            return parse_answer(request, Answer(**{**vars(answer), "label": text[:-2]}))
+        if is_no_label(request.task, answer.label):
+            return reject(f"-1 stands for no label: leave the cell empty, or write {SKIP}")
         return reject(error.problem)
 
 

@@ -11,10 +11,10 @@ from typing import Protocol, runtime_checkable
 from activelora.campaign.campaign import Campaign, utc_now
 from activelora.campaign.store import Store, open_store
 from activelora.campaign.tombstones import mark_item
+from activelora.formats.limits import MAX_TEXT_BYTES
 from activelora.labeling.files import inbox_uri
 from activelora.labeling.llm.ledger import FOLDER as LLM_FOLDER
 from activelora.labeling.registry import get_source
-from activelora.labeling.rows import MAX_CHARS
 from activelora.labeling.source import Source
 from activelora.pool.deletion import blank_deleted, find_item
 from activelora.registry import call
@@ -116,7 +116,7 @@ def _cleaned(key: str, content: bytes, item_id: str) -> bytes:
 def _cleaned_csv(content: bytes, item_id: str) -> bytes:
     """Return a worksheet of this project's making without an item's rows."""
     text = content.decode()
-    limit = csv.field_size_limit(MAX_CHARS)
+    limit = csv.field_size_limit(MAX_TEXT_BYTES)
     try:
         header, *rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     finally:

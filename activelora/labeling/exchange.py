@@ -17,7 +17,8 @@ from activelora.kinds.registry import make_task
 from activelora.labeling.counting import count_answers, parse_answer
 from activelora.labeling.files import FilesSource, inbox_uri
 from activelora.labeling.inbox import Answer, parse_file
-from activelora.labeling.request import Rejected, Request, open_request
+from activelora.labeling.request import Rejected, Remark, Request, open_request
+from activelora.labeling.worked import Known
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
 from activelora.tasks.task import Task
@@ -39,6 +40,7 @@ class Imported:
         num_corrected: Items whose label changes.
         num_confirmed: Items whose label another answer agrees with.
         rejected: Answers that contradict others, and so count for nothing now.
+        remarks: What is to be said of the file, such as how much of it is no label.
         round: The round that will collect them.
         ended: Why the campaign has ended, so that none will; None while it goes on.
     """
@@ -50,6 +52,7 @@ class Imported:
     num_corrected: int
     num_confirmed: int
     rejected: tuple[Rejected, ...]
+    remarks: tuple[str, ...]
     round: int
     ended: str | None
 
@@ -122,7 +125,7 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
 
     Args:
         campaign: A campaign whose labels come from files.
-        uri: A CSV or JSONL file, local or ``s3://``.
+        uri: A table of any format, or an export of a labelling tool; local or ``s3://``.
 
     Raises:
         ConfigError: The campaign reads no inbox.
@@ -138,7 +141,7 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
     except KeyError:
         raise LabelError("there is no such file", where=uri) from None
     request = open_request(campaign)
-    answers = _checked(request, name, content, uri)
+    answers, remarks = _checked(request, name, content, uri)
     inbox = open_store(inbox_uri(campaign))
     key = f"imported-{hashlib.sha256(content).hexdigest()[:12]}-{name}"
     there, _ = FilesSource().read(campaign)
@@ -157,21 +160,26 @@ def import_labels(campaign: Campaign, uri: str) -> Imported:
         num_corrected=len(corrected[1] - corrected[0]),
         num_confirmed=len((items[1] - corrected[1]) - items[0]),
         rejected=tuple(one for one in after.rejected if one.file == key),
+        remarks=tuple(remarks),
         round=request.round,
         ended=stop_reason(campaign),
     )
 
 
-def _checked(request: Request, name: str, content: bytes, where: str) -> list[Answer]:
-    """Return the answers of a file of which every line can be used.
+def _checked(request: Request, name: str, content: bytes, where: str) -> tuple[list[Answer], list[str]]:
+    """Return the answers of a file of which every line can be used, and what is to be said of it.
 
     Raises:
         ProblemsError: Some cannot.
         LabelError: There is no answer in it.
     """
     answers: list[Answer] = []
+    remarks: list[str] = []
     problems: list[ActiveLoRAError] = []
-    for found in parse_file(name, content):
+    for found in parse_file(name, content, Known.of(request.campaign.config)):
+        if isinstance(found, Remark):
+            remarks.append(found.reason)
+            continue
         judged = parse_answer(request, found) if isinstance(found, Answer) else found
         if isinstance(judged, Rejected):
             location = where if judged.line is None else f"{where}:{judged.line}"
@@ -184,5 +192,6 @@ def _checked(request: Request, name: str, content: bytes, where: str) -> list[An
     if problems:
         raise ProblemsError(problems)
     if not answers:
-        raise LabelError("holds no answer", where=where, remedy="Fill in the column `label`.")
-    return answers
+        shown = f": {'; '.join(remarks)}" if remarks else ""
+        raise LabelError(f"holds no answer{shown}", where=where, remedy="Fill in the column `label`.")
+    return answers, remarks

@@ -1,4 +1,4 @@
-"""The ``files`` source: people fill in CSV or JSONL files and put them into an inbox, in any number and order."""
+"""The ``files`` source: people fill in tables and put them into an inbox, in any number, order and format."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from activelora.labeling.cache import CampaignCache
 from activelora.labeling.counting import count_answers
 from activelora.labeling.inbox import Answer, Inbox
 from activelora.labeling.request import Collected, Rejected, Request
+from activelora.labeling.worked import Known
 from activelora.labeling.worksheet import folder_of, to_label_csv, to_label_jsonl
 from activelora.redacting import redact
 
@@ -68,7 +69,7 @@ class FilesSource:
 
 
 def _open_inbox(campaign: Campaign) -> Inbox:
-    return Inbox(open_store(inbox_uri(campaign)))
+    return Inbox(open_store(inbox_uri(campaign)), known=Known.of(campaign.config))
 
 
 def inbox_uri(campaign: Campaign) -> str:

@@ -1,16 +1,17 @@
-"""Reading what people put into the inbox: any number of CSV and JSONL files, of any quality.
+"""Reading what people put into the inbox: any number of files, of any format that pools have, and of any quality.
 
-A file is UTF-8, with or without a byte order mark, with any line ends; CSV by comma, semicolon or tab. It needs
-``item_id`` and ``label``; ``annotator`` and ``labeled_at`` (ISO 8601; without a zone it is UTC) are optional, other
-columns are ignored. In JSONL, ``skipped: true`` passes an item over, whatever its labels are called. A line without a
-label is one that is not answered yet. Hidden files are ignored.
+A worksheet needs ``item_id`` and ``label``; ``annotator`` and ``labeled_at`` (ISO 8601; without a zone it is UTC) are
+optional, other columns are ignored. ``skipped: true`` in JSON passes an item over, whatever its labels are called. A
+line without a label is one that is not answered yet. Exports of labelling tools are read as they come out
+(:mod:`activelora.labeling.worked`). Hidden files are ignored.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,14 +19,21 @@ from typing import Any
 
 from activelora.campaign.keys import Listed, check_key
 from activelora.campaign.store import Store
-from activelora.errors import StoreError
-from activelora.labeling.request import Rejected
-from activelora.labeling.rows import MAX_CHARS, BadRow, Row, csv_rows
+from activelora.errors import DataError, StoreError
+from activelora.formats.exports.export import EMPTY, Export, passed_in_words
+from activelora.formats.exports.tools import is_marked, read_export
+from activelora.formats.problems import RowError
+from activelora.formats.reader import FORMATS, format_of_name, read_table
+from activelora.formats.row import Row, Wanted
+from activelora.formats.text import BOM
+from activelora.labeling.request import Rejected, Remark
+from activelora.labeling.worked import Known
 
 MAX_FILE_BYTES = 64 << 20
 MAX_ANNOTATOR_CHARS = 200
 ANONYMOUS = "unknown"
 SKIPPED = "skip"
+_ITEM_ID = re.compile("i[0-9a-f]{20}", re.IGNORECASE)
 _HALVES = re.compile("[\ud800-\udfff]")
 NUM_READERS = 8
 """Number of objects of a remote inbox that are read at a time."""
@@ -63,10 +71,12 @@ class Inbox:
     Attributes:
         store: The store that the files are in.
         prefix: Prefix of their keys.
+        known: What is known of the campaign.
     """
 
     store: Store
     prefix: str = ""
+    known: Known = field(default_factory=Known)
     _seen: dict[str, tuple[str, list[Answer | Rejected]]] = field(default_factory=dict, init=False, repr=False)
 
     def read(self) -> tuple[list[Answer], list[Rejected]]:
@@ -94,7 +104,7 @@ class Inbox:
 
     def _read_all(self, listed: list[Listed]) -> dict[str, tuple[str, list[Answer | Rejected]]]:
         def read(one: Listed) -> tuple[str, list[Answer | Rejected]]:
-            return one.version, list(_read(self.store, one.key))
+            return one.version, list(_read(self.store, one.key, self.known))
 
         if "://" not in self.store.uri or len(listed) < NUM_READERS:
             return {one.key: read(one) for one in listed}
@@ -107,7 +117,7 @@ def _is_hidden(name: str) -> bool:
     return name.endswith("/") or name.rpartition("/")[2].startswith((".", "~$"))
 
 
-def _read(store: Store, name: str) -> Iterator[Answer | Rejected]:
+def _read(store: Store, name: str, known: Known) -> Iterator[Answer | Rejected]:
     """Read a file, unless its kind or name is wrong; nothing if it was taken away meanwhile."""
     content = b""
     if _unfit(name) is None:
@@ -116,35 +126,31 @@ def _read(store: Store, name: str) -> Iterator[Answer | Rejected]:
                 content = file.read(MAX_FILE_BYTES + 1)
         except KeyError:
             return
-    yield from parse_file(name, content)
+    yield from parse_file(name, content, known)
 
 
-def parse_file(name: str, content: bytes) -> Iterator[Answer | Rejected]:
+def parse_file(name: str, content: bytes, known: Known | None = None) -> Iterator[Answer | Rejected]:
     """Yield the answers of one file, and what cannot be used.
 
     Args:
         name: Its name in the inbox.
         content: Its bytes.
+        known: What is known of the campaign, to read exports of labelling tools by.
     """
-    reason = _unfit(name)
-    text = Rejected(name, None, "", reason) if reason else _text(name, content)
-    if isinstance(text, Rejected):
-        yield text
-        return
-    for row in _FORMATS[_kind(name)](text):
-        found = _answer(name, row) if isinstance(row, Row) else Rejected(name, row.line, "", row.reason)
-        if found is not None:
-            yield found
-
-
-def _kind(name: str) -> str:
-    return name.casefold().rpartition(".")[2]
+    if reason := _unfit(name):
+        yield Rejected(name, None, "", reason)
+    elif len(content) > MAX_FILE_BYTES:
+        yield Rejected(name, None, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB: split it")
+    elif not content.strip().removeprefix(BOM).strip():
+        yield Rejected(name, None, "", "is empty")
+    else:
+        yield from _Sheet(name, known or Known()).read(content)
 
 
 def _unfit(name: str) -> str | None:
     """Return why a file of this name cannot be read, or None if it can."""
-    if _kind(name) not in _FORMATS:
-        return "is neither .csv nor .jsonl: save it as one of these"
+    if format_of_name(name) is None:
+        return f"is none of {', '.join(FORMATS)}, alone or packed: save it as one of these"
     try:
         check_key(name)
     except StoreError:
@@ -152,56 +158,110 @@ def _unfit(name: str) -> str | None:
     return None
 
 
-def _text(name: str, content: bytes) -> str | Rejected:
-    """Return the file's text, or why it is rejected."""
-    if len(content) > MAX_FILE_BYTES:
-        return Rejected(name, None, "", f"is larger than {MAX_FILE_BYTES >> 20} MiB: split it")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        return Rejected(name, None, "", f"is not UTF-8 text (byte {error.start}, line {line}): save it as UTF-8")
-    if not text.strip():
-        return Rejected(name, None, "", "is empty")
-    return text
+class _Sheet:
+    """One file while it is read: takes what the reader of tables says of it."""
+
+    def __init__(self, name: str, known: Known) -> None:
+        self._name = name
+        self._known = known
+        self._found: list[Rejected] = []
+        self._passed: Counter[tuple[str, str]] = Counter()
+        self._notes: dict[str, None] = {}
+        self._num_rows = 0
+        self._has_header = False
+        self._misses = ""
+
+    def add(self, error: DataError) -> None:
+        """Take something that was not read."""
+        line = error.line if isinstance(error, RowError) else None
+        self._found.append(Rejected(self._name, line, "", error.problem))
+
+    def note(self, text: str) -> None:
+        """Take what was read in a way that somebody should know of."""
+        self._notes[text.removeprefix(f"{self._name}: ")] = None
+
+    def read(self, content: bytes) -> Iterator[Answer | Rejected]:
+        """Yield what the file holds, and at its end what is to be said of it."""
+        try:
+            for row in read_table(io.BytesIO(content), self._name, self, Wanted(("item_id",), is_export=self._fits)):
+                self._num_rows += 1
+                export = self._export(row)
+                if self._misses and export is None:
+                    break
+                self._misses = ""
+                yield from self._said()
+                yield from self._answers(row, export)
+        except DataError as error:
+            self.add(error)
+        if self._misses:
+            yield Rejected(self._name, None, "", self._misses)
+            return
+        if not (self._num_rows or self._found or self._has_header):
+            yield Rejected(self._name, None, "", "holds no rows")
+        yield from self._said()
+        for text in (*passed_in_words(self._passed), *self._notes):
+            yield Remark(self._name, None, "", text)
+
+    def _said(self) -> list[Rejected]:
+        found, self._found = self._found, []
+        return found
+
+    def _fits(self, columns: Collection[str]) -> bool:
+        """Tell whether a header has what answers need, or is that of an export; else note why not."""
+        names = [str(name).strip().casefold() for name in columns]
+        self._has_header, self._misses = True, ""
+        if twice := next((name for name in _COLUMNS if names.count(name) > 1), None):
+            self._misses = f"has two columns `{twice}`"
+        elif not is_marked(columns, self._known.asked):
+            missing = next((name for name in ("item_id", "label") if name not in names), None)
+            self._misses = f"has no column `{missing}`; it has: {', '.join(names)[:200]}" if missing else ""
+        return not self._misses
+
+    def _export(self, row: Row) -> Export | None:
+        try:
+            return read_export(row.values, self._known.asked)
+        except DataError as error:
+            self.add(RowError(error.problem, self._name, row.line))
+            return Export("", {})
+
+    def _answers(self, row: Row, export: Export | None) -> Iterator[Answer | Rejected]:
+        cells = {str(name).strip().casefold(): value for name, value in row.values.items()}
+        if export is None:
+            missing = next((name for name in ("item_id", "label") if name not in cells), None)
+            if missing:
+                yield Rejected(self._name, row.line, "", f"has no `{missing}`")
+            elif (found := _answer(self._name, row.line, cells)) is not None:
+                yield found
+            return
+        self._notes |= dict.fromkeys(export.remarks)
+        if export.tool:
+            self._passed.update((export.tool, reason) for reason in export.passed)
+        elif export.passed and export.passed != [EMPTY]:
+            yield Rejected(self._name, row.line, str(cells.get("item_id", ""))[:100], f"has {export.passed[0]}")
+        item_id = self._known.item_id(export.values) if export.annotations else None
+        for one in export.annotations:
+            said = {"annotator": one.annotator, "labeled_at": one.labeled_at}
+            own = {} if export.tool else {name: cells.get(name) for name in said}
+            if (
+                found := _answer(self._name, row.line, {"item_id": item_id, "label": one.label, **said, **own})
+            ) is not None:
+                yield found
 
 
-def _jsonl_rows(text: str) -> Iterator[Row | BadRow]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            found = _object(line)
-            yield BadRow(number, found) if isinstance(found, str) else Row(number, found)
+_COLUMNS = ("item_id", "label", "annotator", "labeled_at")
 
 
-def _object(line: str) -> Mapping[str, Any] | str:
-    """Return the line's object, or why it cannot be read."""
-    if len(line) > MAX_CHARS:
-        return f"is longer than {MAX_CHARS} characters"
-    if "\x00" in line:
-        return "holds NUL bytes"
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return f"is not JSON: {error}" if isinstance(error, json.JSONDecodeError) else "is not JSON that can be read"
-    if not isinstance(value, dict):
-        return "is not a JSON object"
-    missing = [name for name in ("item_id", "label") if name not in value]
-    return f"has no `{missing[0]}`" if missing else value
-
-
-_FORMATS: dict[str, Callable[[str], Iterator[Row | BadRow]]] = {"csv": csv_rows, "jsonl": _jsonl_rows}
-
-
-def _answer(name: str, row: Row) -> Answer | Rejected | None:
+def _answer(name: str, line: int, cells: Mapping[str, Any]) -> Answer | Rejected | None:
     """Return what a row says, why it cannot be used, or None where it has no label yet."""
-    cells = row.cells
     item_id = cells["item_id"]
     if not isinstance(item_id, str) or not item_id.strip():
-        return None if _is_empty(cells["label"]) else Rejected(name, row.line, "", "has a label and no item_id")
+        return None if _is_empty(cells["label"]) else Rejected(name, line, "", "has a label and no item_id")
     item_id = item_id.strip()
+    if _ITEM_ID.fullmatch(item_id):
+        item_id = item_id.lower()
 
     def reject(reason: str) -> Rejected:
-        return Rejected(name, row.line, item_id[:100], reason)
+        return Rejected(name, line, item_id[:100], reason)
 
     label = cells["label"]
     skipped = cells.get("skipped") is True
@@ -224,7 +284,7 @@ def _answer(name: str, row: Row) -> Answer | Rejected | None:
         labeled_at = _time(cells.get("labeled_at"))
     except (TypeError, ValueError, OverflowError):
         return reject(f"its labeled_at {str(cells['labeled_at'])[:40]!r} is not a time such as 2026-01-31T09:30:00Z")
-    return Answer(name, row.line, item_id, label, annotator, labeled_at, skipped)
+    return Answer(name, line, item_id, label, annotator, labeled_at, skipped)
 
 
 def _is_label(value: object) -> bool:

@@ -140,6 +140,10 @@ class Rejected:
     reason: str
 
 
+class Remark(Rejected):
+    """What is to be said of a file of answers, and keeps none of its labels out."""
+
+
 class Ballot(NamedTuple):
     """What one annotator says of one item; None passes it over."""
 

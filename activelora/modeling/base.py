@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from activelora.campaign.s3 import S3Store
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
-from activelora.modeling import builtin
+from activelora.modeling import builtin, prequantized
 from activelora.modeling.fast_paths import ALL, FastPaths
-from activelora.modeling.locating import fetched, local_folder
+from activelora.modeling.locating import cached_snapshot, fetched, local_folder
+from activelora.modeling.proof import check_weights, load_proven
+from activelora.modeling.skeletons import BASE_REMEDY, base_setting, skeleton_of
+from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -53,8 +56,8 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     source, _ = _resolve(config)
     try:
         return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise _cannot_load(config, error) from error
+    except Exception as error:
+        raise _cannot_load_tokenizer(config, error) from error
 
 
 @lru_cache(maxsize=1)
@@ -78,22 +81,28 @@ def load_to_shard(config: ModelConfig) -> BaseModel:
 
 def _load(config: ModelConfig, *, moves: bool) -> BaseModel:
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
 
     from activelora.modeling.fidelity import paths_of
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, name = _resolve(config)
-    options: dict[str, Any] = {"dtype": _dtype(config, device), "revision": config.revision}
-    if config.quantization != "none":
-        options |= {"quantization_config": _quantization(config, device), "device_map": {"": device}}
+    skeleton = skeleton_of(source, config)
+    stored = prequantized.stored_of(skeleton.config, config)
+    form = stored.form if stored else None
+    if form is not None and not moves:
+        raise _cannot_shard(config, form)
+    check_weights(skeleton, source, config)
+    options: dict[str, Any] = {"dtype": _dtype(config, device)}
+    if config.quantization != "none" or form is not None:
+        quantization = _quantization(config, device, form)
+        options |= {"device_map": {"": device}} | ({} if form else {"quantization_config": quantization})
+    elif stored is not None:
+        options["quantization_config"] = prequantized.as_plain_numbers(stored)
+        logger.info("the checkpoint's %s weights are read as plain numbers", stored.method)
     tokenizer = load_tokenizer(config)
-    try:
-        model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, trust_remote_code=False, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise _cannot_load(config, error) from error
-    if config.quantization == "none" and moves:
+    model = load_proven(source, config, options)
+    check_vocabulary(tokenizer, model)
+    if not prequantized.is_quantized(model) and moves:
         model.to(device)
     model.requires_grad_(False)
     model.eval()
@@ -117,7 +126,7 @@ def check_name(config: ModelConfig) -> None:
         return
     if config.base == builtin.NAME or Path(config.base).expanduser().is_dir() or _HUB_ID.fullmatch(config.base):
         return
-    raise ModelError("there is no such model folder", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
+    raise ModelError("there is no such model folder", where=base_setting(config), remedy=BASE_REMEDY)
 
 
 def load_skeleton(config: ModelConfig) -> PreTrainedModel:
@@ -126,21 +135,11 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     Raises:
         ModelError: It cannot be loaded, or is of a kind that cannot be adapted here.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-
     from activelora.modeling.decoder_parts import decoder_parts
 
     source, _ = _resolve(config)
-    try:
-        settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
-        if settings.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-            raise _not_adaptable(config, f"`{settings.model_type}`")
-        with torch.device("meta"):
-            model: PreTrainedModel = AutoModelForCausalLM.from_config(settings, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _cannot_load(config, error) from error
+    model = skeleton_of(source, config)
+    prequantized.stored_of(model.config, config)
     decoder_parts(model)
     return model
 
@@ -149,12 +148,37 @@ def check_here(config: ModelConfig) -> None:
     """Check what depends on this machine.
 
     Raises:
-        ModelError: The model is to be quantised, and this machine has no GPU or lacks the library.
+        ModelError: The model is to be quantised, or is so already, and this machine has no GPU or lacks the library.
     """
     import torch
 
-    if config.quantization != "none":
-        _quantization(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    source, _ = _resolve(config)
+    form = prequantized.form_of(skeleton_of(source, config).config, config)
+    if config.quantization != "none" or form is not None:
+        _quantization(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"), form)
+
+
+def check_stored(config: ModelConfig) -> None:
+    """Check that a model's files are whole and its weights its own, by their headers alone.
+
+    Raises:
+        ModelError: They are not, or it is of a kind that cannot be loaded.
+    """
+    source, _ = _resolve(config)
+    check_weights(skeleton_of(source, config), source, config)
+
+
+def check_cached(config: ModelConfig) -> bool:
+    """Check a model that the hub's client has fetched, as :func:`check_stored` does, and tell whether it has one.
+
+    Raises:
+        ModelError: Its weights are not its own, or it is of a kind that cannot be loaded.
+    """
+    folder = cached_snapshot(config)
+    if folder is None:
+        return False
+    check_weights(skeleton_of(str(folder), config), config.base, config)
+    return True
 
 
 def _resolve(config: ModelConfig) -> tuple[str, str]:
@@ -162,28 +186,22 @@ def _resolve(config: ModelConfig) -> tuple[str, str]:
     check_name(config)
     folder = Path(config.base).expanduser()
     if folder.is_dir() and not (folder / "config.json").exists():
-        raise ModelError("the folder has no config.json", where=f"model.base: {folder}", remedy=_BASE_REMEDY)
+        raise ModelError("the folder has no config.json", where=f"model.base: {folder}", remedy=BASE_REMEDY)
     return fetched(config), builtin.HUB_ID if config.base == builtin.NAME else config.base
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9_][\w.\-]*")
-_BASE_REMEDY = (
-    f"Set model.base to `{builtin.NAME}`, a folder with config.json and safetensors, a hub id owner/name, or the "
-    "s3:// prefix of a model that `activelora model push` has published."
-)
 
 
-def _cannot_load(config: ModelConfig, error: Exception) -> ModelError:
+def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
+    remedy = "Set resources.train.parallel to ddp, or use the checkpoint that is not quantised."
+    return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=base_setting(config), remedy=remedy)
+
+
+def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelError(f"cannot be loaded: {reason}", where=f"model.base: {config.base}", remedy=_BASE_REMEDY)
-
-
-def _not_adaptable(config: ModelConfig, kind: str) -> ModelError:
-    return ModelError(
-        f"{kind} is an architecture that cannot be adapted here",
-        where=f"model.base: {config.base}",
-        remedy="Use a decoder such as Llama, Qwen, Mistral, Gemma or SmolLM.",
-    )
+    remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
+    return ModelError(f"the tokenizer cannot be loaded: {reason}", where=base_setting(config), remedy=remedy)
 
 
 def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
@@ -194,23 +212,18 @@ def _dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
     return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.dtype]
 
 
-def _quantization(config: ModelConfig, device: torch.device) -> Any:
+def _quantization(config: ModelConfig, device: torch.device, form: prequantized.Form | None) -> Any:
+    """Return how a model is quantised when it is loaded, if a checkpoint's weights are not quantised already."""
     import torch
     from transformers import BitsAndBytesConfig
     from transformers.utils import is_bitsandbytes_available
 
+    where = f"model.quantization: {config.quantization}" if form is None else f"{base_setting(config)} (in {form})"
     if device.type != "cuda":
-        raise ModelError(
-            "needs an NVIDIA GPU, and this machine has none",
-            where=f"model.quantization: {config.quantization}",
-            remedy="Set it to none.",
-        )
+        remedy = "Set it to none." if form is None else "Use the checkpoint that is not quantised."
+        raise ModelError("needs an NVIDIA GPU, and this machine has none", where=where, remedy=remedy)
     if not is_bitsandbytes_available():
-        raise ModelError(
-            "needs bitsandbytes",
-            where=f"model.quantization: {config.quantization}",
-            remedy="pip install 'activelora[quantization]'.",
-        )
+        raise ModelError("needs bitsandbytes", where=where, remedy="pip install 'activelora[quantization]'.")
     if config.quantization == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)

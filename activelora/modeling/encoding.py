@@ -14,6 +14,8 @@ from activelora.config import TaskConfig
 from activelora.errors import ModelError
 from activelora.kinds.registry import make_task
 from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
+from activelora.modeling.chat_template import ChatTemplate
+from activelora.modeling.special_tokens import NO_MARKS, Marks, SpecialTokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,7 +51,7 @@ class Encoder:
 
     Raises:
         ModelError: Answers cannot be told apart by what is read of them, or the chat template that is asked for is
-            missing.
+            missing, broken, or changes texts.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
@@ -59,8 +61,10 @@ class Encoder:
         self._cut: set[int] = set()
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
-        self._uses_chat = _uses_chat(tokenizer, config)
-        self._answer_cache: dict[str, tuple[int, ...]] = {}
+        self.chat = ChatTemplate(tokenizer, config.chat_date) if _uses_chat(tokenizer, config) else None
+        as_text = config.special_tokens_in_text == "text"
+        self.special_tokens = SpecialTokens(tokenizer, as_text=as_text, own_text=config.prompt)
+        self._answer_cache: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.rows_per_item = len(self.task.label_names) if self.task.kind.asks_each_label else 1
         self._codes = self._answer_codes()
         self.scoring: Scoring = "text" if self.scores_text else "token"
@@ -84,14 +88,21 @@ class Encoder:
             :attr:`rows_per_item` for each item, in the items' order: one, or for label sets one a label.
         """
         encoded = []
-        for query in (query for item in items for query in self.task.queries(item)):
-            answers = self._codes or tuple(self._answer_ids(answer) for answer in query.answers)
-            encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing), answers))
+        for item, marks in map(self.special_tokens.mark, items):
+            for query in self.task.queries(item):
+                answers = self._codes or tuple(self._answer_ids(answer, marks) for answer in query.answers)
+                encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing, marks), answers))
         return encoded
+
+    def num_tokens(self, item: Item) -> int:
+        """Return how many tokens the item's first prompt has before it is cut."""
+        marked, marks = self.special_tokens.mark(item)
+        query = self.task.queries(marked)[0]
+        return len(self._whole(query.prompt, query.closing, marks)[0])
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return the ids of a whole answer with the end token, as a continuation of any prompt."""
-        return (*self._spoken(text), self.end)
+        return (*self._spoken(*self.special_tokens.mark_text(text)), self.end)
 
     def decode_text(self, ids: Sequence[int]) -> str:
         """Return an answer that the model wrote as text."""
@@ -116,13 +127,8 @@ class Encoder:
             return [EncodedItem(one.prompt_ids, (ids,)) for one, ids in pairs], [0] * len(items)
         return encoded, [index for label in labels for index in self.task.targets(int(label))]
 
-    def _prompt_ids(self, prompt: str, closing: str) -> tuple[int, ...]:
-        text, tail = prompt, closing
-        if self._uses_chat:
-            message = [{"role": "user", "content": prompt}]
-            text = str(self._tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False))
-            tail = closing + text.rpartition(prompt)[2]
-        ids = self._ids(text)
+    def _prompt_ids(self, prompt: str, closing: str, marks: Marks) -> tuple[int, ...]:
+        ids, tail = self._whole(prompt, closing, marks)
         if len(ids) <= self._max_tokens:
             return tuple(ids)
         num_tail = len(self._tokenizer(tail, add_special_tokens=False)["input_ids"]) if tail else 0
@@ -132,31 +138,43 @@ class Encoder:
                 where="task.prompt",
                 remedy="Raise task.max_prompt_tokens or shorten the prompt.",
             )
-        self._cut.add(hash(text))
+        self._cut.add(hash(prompt))
         return tuple(ids[: self._max_tokens - num_tail] + ids[len(ids) - num_tail :])
 
-    def _ids(self, text: str) -> list[int]:
-        ids = list(self._tokenizer(text, add_special_tokens=not self._uses_chat)["input_ids"])
-        if ids and ids[-1] == self._tokenizer.eos_token_id and not self._uses_chat:
+    def _whole(self, prompt: str, closing: str, marks: Marks) -> tuple[list[int], str]:
+        """Return the ids of a prompt of any length, and its last words, which are never cut."""
+        text, after = (prompt, "") if self.chat is None else self.chat.wrap(prompt)
+        ids = self._ids(text, marks)
+        if not ids:
+            raise ModelError(f"a prompt has no tokens: {prompt[:80]!r}", where="model.base", remedy=_TOKENIZER_REMEDY)
+        return ids, closing + after
+
+    def _ids(self, text: str, marks: Marks = NO_MARKS) -> list[int]:
+        ids = self.special_tokens.encode(text, marks, adds_special_tokens=self.chat is None)
+        if ids and ids[-1] == self._tokenizer.eos_token_id and self.chat is None:
             ids.pop()
+        begin = getattr(self._tokenizer, "bos_token_id", None)
+        while begin is not None and ids[:2] == [begin, begin]:  # the text's, and the tokenizer's own
+            del ids[0]
         return ids
 
-    def _answer_ids(self, answer: str) -> tuple[int, ...]:
-        if answer not in self._answer_cache:
-            self._answer_cache[answer] = self._spoken(answer)
-        ids = self._answer_cache[answer]
+    def _answer_ids(self, answer: str, marks: Marks = NO_MARKS) -> tuple[int, ...]:
+        key = (answer, *marks, *marks.values())
+        if key not in self._answer_cache:
+            self._answer_cache[key] = self._spoken(answer, marks)
+        ids = self._answer_cache[key]
         return ids if self.scores_text else ids[:1]
 
-    def _spoken(self, answer: str) -> tuple[int, ...]:
+    def _spoken(self, answer: str, marks: Marks = NO_MARKS) -> tuple[int, ...]:
         """Return the ids of a whole answer: after a space, where no chat template begins it afresh."""
-        return self._continuation(answer if self._uses_chat else f" {answer}")
+        return self._continuation(answer if self.chat is not None else f" {answer}", marks)
 
-    def _continuation(self, text: str) -> tuple[int, ...]:
+    def _continuation(self, text: str, marks: Marks) -> tuple[int, ...]:
         """Tokenise as a continuation: some tokenizers treat the beginning of a text differently."""
-        probe, joined = self._ids(_PROBE), self._ids(_PROBE + text)
-        if not self._uses_chat and joined[: len(probe)] == probe:
+        probe, joined = self._ids(_PROBE), self._ids(_PROBE + text, marks)
+        if self.chat is None and joined[: len(probe)] == probe:
             return tuple(joined[len(probe) :])
-        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+        return tuple(self.special_tokens.encode(text, marks, adds_special_tokens=False))
 
     def _answer_codes(self) -> tuple[tuple[int, ...], ...]:
         """Return the ids of the answers that all items share, where more than their first token counts."""
@@ -225,6 +243,7 @@ _ANSWER_REMEDY = (
     "Use `answer: text`, which reads on where labels are alike; or give one of them another word under "
     "task.answer_words, or use `answer: letters`."
 )
+_TOKENIZER_REMEDY = "Choose a model whose tokenizer knows the characters of your data."
 _WORDS_REMEDY = "Give one of them another word under task.answer_words."
 
 

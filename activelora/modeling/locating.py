@@ -9,6 +9,7 @@ from pathlib import Path
 from activelora.config import ModelConfig
 from activelora.errors import ModelError, StoreError
 from activelora.modeling import builtin, published
+from activelora.modeling.arriving import MARK
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,24 @@ def folder_of(config: ModelConfig) -> Path:
     if config.base.startswith("s3://"):
         return published.fetch(config.base, _cached_folder(config.base))
     return local_folder(config) or _from_hub(config)
+
+
+def cached_snapshot(config: ModelConfig) -> Path | None:
+    """Return the folder where the model hub's client keeps a model that it has fetched; None if it has none.
+
+    Args:
+        config: The model section.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    if config.base == builtin.NAME or "://" in config.base:
+        return None
+    try:
+        found = try_to_load_from_cache(config.base, MARK, revision=config.revision)
+    except HFValidationError:  # no hub id
+        return None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def _from_hub(config: ModelConfig) -> Path:

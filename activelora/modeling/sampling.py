@@ -221,16 +221,22 @@ class TokenSamples:
 
 
 def weight_sampler(adapted: PeftModel, config: CampaignConfig, seed: int) -> Sampler:
-    """Return the sampler of dropout masks that are the same for every item: merged, where that does the same."""
-    merges = config.model.quantization == "none" and _merges_exactly(adapted)
-    kind = MergedSamples if merges else UnmergedSamples
+    """Return the sampler of dropout masks that are the same for every item: merged, where that does the same.
+
+    What counts is what the loaded layers are: a checkpoint may be quantised without the campaign's doing.
+    """
+    kind = MergedSamples if _merges_exactly(adapted) else UnmergedSamples
     return kind(adapted, config.adapter.dropout, seed)
+
+
+_DENSE = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 @torch.no_grad()
 def _merges_exactly(adapted: PeftModel) -> bool:
     """Compare a layer of each kind with its merged weights on numbers; quantised weights cannot be merged into.
 
+    What counts is what the loaded layers are: they are quantised by the checkpoint too, not by the campaign alone.
     Weights that other layers have too are not merged into at all: they would change there.
     """
     layers = lora_layers(adapted)
@@ -242,7 +248,7 @@ def _merges_exactly(adapted: PeftModel) -> bool:
     for name in kinds.values():
         layer: Any = layers[name]
         weight = layer.get_base_layer().weight
-        if not weight.is_floating_point() or weight.element_size() < 2:
+        if weight.dtype not in _DENSE:
             return False
         width = layer.lora_A[ADAPTER_NAME].weight.shape[1]
         inputs = torch.linspace(-1.0, 1.0, 2 * width, device=weight.device, dtype=weight.dtype).view(2, width)

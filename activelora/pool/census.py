@@ -8,14 +8,24 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
-from activelora.pool.formats import Row
-from activelora.pool.problems import Problems
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
+from activelora.pool.content import Votes
+from activelora.pool.label_readings import LabelReadings
 from activelora.tasks.task import Task
+from activelora.tasks.written import LabelNumbers
+
+
+def majority(votes: Mapping[Label, int]) -> Label | None:
+    """Return the label with strictly most votes; None where there is none."""
+    most = max(votes.values(), default=0)
+    leading = [label for label, count in votes.items() if count == most]
+    return leading[0] if len(leading) == 1 else None
 
 
 class Census:
@@ -27,18 +37,29 @@ class Census:
         num_rounded: Rows whose label was rounded to a step of the task's grid.
         longest_chars: Length of the longest item: its fields and choices.
         sample: The first item.
+        readings: How labels were read.
 
     Args:
         task: Names the labels.
         problems: Takes what is wrong.
         drops_contradictions: Leave out an item whose rows carry different labels; else that is a problem.
+        label_numbers: What numbers mean as labels.
     """
 
-    def __init__(self, task: Task, problems: Problems, drops_contradictions: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        problems: Problems,
+        drops_contradictions: bool = False,
+        label_numbers: LabelNumbers = None,
+    ) -> None:
+        self.readings = LabelReadings(task, label_numbers)
         self._task = task
         self._problems = problems
         self._drops_contradictions = drops_contradictions
         self._dropped: set[str] = set()
+        self._disputed: set[str] = set()
+        self._votes: dict[str, Counter[Label]] = {}
         self._indices: dict[str, int] = {}
         self._labels: list[Label | None] = []
         self._lines = array("q")
@@ -51,9 +72,12 @@ class Census:
         self.longest_chars = 0
         self.sample: Item | None = None
 
-    def add(self, item: Item, label: Label | None, row: Row) -> None:
-        """Take a row in."""
+    def add(self, item: Item, label: Label | Votes | None, row: Row) -> None:
+        """Take a row in. Where annotators vote on an item, call :meth:`settle` after the last row."""
         self.num_rows += 1
+        if isinstance(label, tuple) or item.item_id in self._votes:
+            self._vote(item, label)
+            label = None
         index = self._indices.get(item.item_id)
         if index is None:
             index = self._add_item(item, label, row)
@@ -63,17 +87,38 @@ class Census:
         if item.source_id is not None:
             self._compare_own_ids(index, item.source_id, row)
 
+    def settle(self, *, needs_label: bool) -> None:
+        """Give each item that was voted on the label with strictly most votes, and count the others.
+
+        Args:
+            needs_label: Leave out an item whose annotators disagree; else it has no label.
+        """
+        for item_id, votes in self._votes.items():
+            label = majority(votes)
+            self._labels[self._indices[item_id]] = label
+            if label is None and votes:
+                self.readings.num_disputed += 1
+                self._disputed |= {item_id} if needs_label else set()
+
+    def _vote(self, item: Item, label: Label | Votes | None) -> None:
+        votes = self._votes.setdefault(item.item_id, Counter())
+        index = self._indices.get(item.item_id)
+        if index is not None and (known := self._labels[index]) is not None:
+            votes[known] += 1  # of a plain row before
+            self._labels[index] = None
+        votes.update(label if isinstance(label, tuple) else [] if label is None else [label])
+
     def __len__(self) -> int:
         """Return the number of different items."""
-        return len(self._indices) - len(self._dropped)
+        return len(self._indices) - len(self._dropped | self._disputed)
 
     def __iter__(self) -> Iterator[str]:
         """Yield the ids, as first met."""
-        return (item_id for item_id in self._indices if item_id not in self._dropped)
+        return (item_id for item_id in self._indices if item_id in self)
 
     def __contains__(self, item_id: str) -> bool:
         """Tell whether the source has the item."""
-        return item_id in self._indices and item_id not in self._dropped
+        return item_id in self._indices and item_id not in self._dropped and item_id not in self._disputed
 
     @property
     def num_contradictions(self) -> int:

@@ -1,8 +1,8 @@
-"""Files read many rows at a time: the fast path of JSONL and Parquet, with the same rows as the readers give.
+"""Files read many rows at a time: the fast path of JSONL, Parquet and Arrow, with the same rows as the readers give.
 
 A chunk is a few megabytes of whole lines. If its bytes are of the plain kind, Arrow reads it, on all cores. What is
 plain is decided before, narrowly, so that Arrow and Python's own parsers cannot differ. Any other chunk goes through
-the readers of :mod:`activelora.pool.formats`, row by row, and so do its problems, with file and line. So does CSV.
+the reader of :mod:`activelora.formats`, row by row, and so do its problems, with file and line. So does CSV.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -19,25 +19,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
+from activelora.formats.arrow_rows import ERRORS
+from activelora.formats.features import converter, features_of
+from activelora.formats.json_rows import is_document, read_json_lines
+from activelora.formats.limits import MAX_TEXT_BYTES
+from activelora.formats.problems import Problems
+from activelora.formats.reader import Opened, read_opened
+from activelora.formats.row import Row
+from activelora.formats.text import as_utf8
+from activelora.pool.arrow_columns import (
+    BATCH_ROWS,
+    arrow_batches,
+    parquet_batches,
+    plain_column,
+    text_column,
+    without_dictionaries,
+)
 from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
-from activelora.pool.formats import MAX_LINE_BYTES, READERS, Row, read_jsonl
-from activelora.pool.problems import Problems
+from activelora.pool.label_readings import LabelReadings
 from activelora.tasks.task import Task
 
 CHUNK_BYTES = 16_000_000
-BATCH_ROWS = 5_000
-_BOM = b"\xef\xbb\xbf"
-_MAGIC = (b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", b"PK\x03\x04", b"PAR1")
 _LONG_LINE = 4000
-"""Bytes. Longer lines could hold what Python's parsers limit: numbers of 4,300 digits, CSV fields of 128 KiB."""
+"""Bytes. Longer lines could hold what Python's parser limits: numbers of 4,300 digits."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,8 @@ class ChunkReader:
         labels: How gold labels are used.
         problems: Collector of what is wrong.
         chunk_bytes: Size of a chunk.
+        readings: Says what numbers mean as labels, and counts what was read.
+        cuts_long_texts: Whether texts that are too long are cut.
     """
 
     def __init__(
@@ -94,41 +107,50 @@ class ChunkReader:
         labels: LabelUse,
         problems: Problems,
         chunk_bytes: int = CHUNK_BYTES,
+        readings: LabelReadings | None = None,
+        cuts_long_texts: bool = False,
     ) -> None:
         self._columns = columns
         self._names = task.columns
         self._use = labels
         self._problems = problems
         self._chunk_bytes = chunk_bytes
-        self._parser = RowParser(task, columns, labels, problems)
+        self._readings = readings or LabelReadings(task)
+        self._parser = RowParser(task, columns, labels, problems, self._readings, cuts_long_texts)
         self._wanted = wanted_columns(task, columns, labels)
         self._label = columns.label if labels != "ignored" else None
         self._texts = list(dict.fromkeys([*self._names, *([columns.id] if columns.id else [])]))
         self._label_type = pa.string()
-        self._known: dict[Any, Label | None] = {}
+        self._known: dict[tuple[type, Any], Label | None] = {}
 
     def read(self, files: Sequence[SourceFile]) -> Iterator[Chunk]:
         """Yield the rows of files in their order."""
         for source in files:
-            with source.open() as file:
-                begin = file.read(4)
-                file.seek(0)
-                if not begin:
-                    raise OddRowsError
-                if source.format == "parquet":
-                    yield from self._read_parquet(file)
-                elif source.format == "jsonl" and not begin.startswith(_MAGIC):
-                    yield from self._read_jsonl(file, source.name)
-                else:
-                    yield from self._rows(READERS[source.format](file, source.name, self._wanted, self._problems))
+            try:
+                with source.open() as file, Opened(file, source.name, source.format) as opened:
+                    yield from self._read_file(opened, source.constants)
+            except DataError as error:
+                raise OddRowsError from error
+
+    def _read_file(self, opened: Opened, constants: Mapping[str, str | None]) -> Iterator[Chunk]:
+        are_inside = any("." in name for name in self._wanted.names)
+        if opened.format in ("parquet", "arrow") and not are_inside:
+            yield from self._read_columns(opened, constants)
+            return
+        if opened.format == "jsonl" and not are_inside and not {*constants} & {*self._wanted.names}:
+            opened.file = as_utf8(opened.file, opened.name)
+            if not is_document(opened.file):
+                yield from self._read_jsonl(opened.file, opened.name)
+                return
+        yield from self._rows(read_opened(opened, self._problems, self._wanted, constants))
 
     def _read_jsonl(self, file: BinaryIO, name: str) -> Iterator[Chunk]:
         line = 1
         for data in _whole_lines(file, self._chunk_bytes):
             try:
-                yield self._chunk(self._json_table(data.removeprefix(_BOM) if line == 1 else data))
+                yield self._chunk(self._json_table(data), {})
             except (OddRowsError, pa.ArrowInvalid):
-                yield from self._rows(read_jsonl(io.BytesIO(data), name, self._wanted, self._problems, line))
+                yield from self._rows(read_json_lines(io.BytesIO(data), name, self._problems, line))
             line += data.count(b"\n")
 
     def _json_table(self, data: bytes) -> pa.Table:
@@ -139,27 +161,33 @@ class ChunkReader:
             raise OddRowsError
         table = self._typed(lambda schema: _read_json(data, schema))
         # An object a line: none is broken over two, since each line begins and ends with a brace.
+        if self._wanted.is_export(table.column_names):
+            raise OddRowsError
         if table.num_rows != len(lines.begins) or any(_is_deeper(field.type, 9) for field in table.schema):
             raise OddRowsError
         return table
 
-    def _read_parquet(self, file: BinaryIO) -> Iterator[Chunk]:
+    def _read_columns(self, opened: Opened, constants: Mapping[str, str | None]) -> Iterator[Chunk]:
         try:
-            parquet = pq.ParquetFile(file)
-            present = parquet.schema_arrow.names
-            if not {*self._wanted.required} <= {*present} or len({*present}) < len(present):
-                raise OddRowsError
-            wanted = (*self._texts, self._label)
-            columns = list(dict.fromkeys(name for name in wanted if name in present))
-            groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
-            row_bytes = sum(group.total_byte_size for group in groups) // max(1, parquet.metadata.num_rows) + 1
-            size = min(max(1, self._chunk_bytes // row_bytes), 10 * BATCH_ROWS)
-            for batch in parquet.iter_batches(batch_size=size, columns=list(dict.fromkeys(columns))):
-                table = pa.Table.from_batches([batch])
+            batches = parquet_batches if opened.format == "parquet" else arrow_batches
+            schema, tables = batches(opened.file, self._chunk_bytes, self._columns_of)
+            features = features_of(schema)
+            missing = [name for name in self._wanted.names if name in constants and name not in schema.names]
+            for table in tables:
+                table = without_dictionaries(table)  # first, as each chunk has the whole dictionary
                 table.validate(full=True)
-                yield self._chunk(table)
-        except (pa.ArrowException, OSError) as error:
+                for name in missing:
+                    table = table.append_column(name, pa.array([constants[name]] * table.num_rows, pa.string()))
+                yield self._chunk(table, features)
+        except ERRORS as error:
             raise OddRowsError from error
+
+    def _columns_of(self, present: list[str]) -> list[str]:
+        """Return the columns to read of those that there are."""
+        columns = [name for name in self._wanted.names if name in present]
+        if self._wanted.is_export(present) or any(present.count(name) > 1 for name in columns):
+            raise OddRowsError
+        return columns
 
     def _typed(self, read: Any) -> pa.Table:
         """Read with the label as text; if it is none, as a number. What is no text is no plain text column."""
@@ -172,42 +200,55 @@ class ChunkReader:
             self._label_type = pa.int64() if self._label_type == pa.string() else pa.string()
             return read(pa.schema([*texts, pa.field(self._label, self._label_type)]))
 
-    def _chunk(self, table: pa.Table) -> Chunk:
-        texts = {name: normalised(_text(table, name)) for name in self._texts}
+    def _chunk(self, table: pa.Table, features: Mapping[str, Any]) -> Chunk:
+        if not {*self._wanted.required} <= {*table.column_names}:
+            raise OddRowsError
+        texts = {name: normalised(text_column(table, name, features)) for name in self._texts}
         fields = {name: texts[name] for name in self._names}
         empty = functools.reduce(pc.and_, (pc.equal(texts_, "") for texts_ in fields.values()))
         if pc.any(empty).as_py():
             raise OddRowsError  # an empty item
-        return Chunk(fields, self._labels(table), texts[self._columns.id] if self._columns.id else None)
+        return Chunk(fields, self._labels(table, features), texts[self._columns.id] if self._columns.id else None)
 
-    def _labels(self, table: pa.Table) -> NDArray[np.int64]:
+    def _labels(self, table: pa.Table, features: Mapping[str, Any]) -> NDArray[np.int64]:
         if self._label is None or self._label not in table.column_names:
-            if self._use == "required":
+            if self._label is not None and self._use != "optional":
                 raise OddRowsError
             return np.full(table.num_rows, -1, dtype=np.int64)
-        column = table[self._label].combine_chunks()
-        if pa.types.is_integer(column.type) and not pa.types.is_uint64(column.type):
-            column = column.cast(pa.int64())
-        elif not pa.types.is_string(column.type):
+        column = plain_column(table[self._label].combine_chunks())
+        is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        if not is_number and not pa.types.is_string(column.type):
             raise OddRowsError
         encoded = column.dictionary_encode()
-        known = [self._known_label(raw) for raw in encoded.dictionary.to_pylist()]
+        named = converter(column.type, features.get(self._label)) or (lambda raw: raw)
+        raws = [named(raw) for raw in encoded.dictionary.to_pylist()]
+        known = [self._known_label(raw) for raw in raws]
         missing = self._known_label(None) if column.null_count else None
         numbers = np.array([-1 if label is None else label for label in (*known, missing)], dtype=np.int64)
-        return np.asarray(numbers[encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)])
+        indices_R = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
+        labels_R = np.asarray(numbers[indices_R])
+        if self._use == "or_left_out" and (labels_R < 0).any():
+            raise OddRowsError  # a row to leave out
+        counts = np.bincount(indices_R, minlength=len(known) + 1).tolist()
+        for raw, label, count in zip(raws, known, counts, strict=False):
+            self._readings.add(raw, is_label=label is not None, count=count)
+        return labels_R
 
     def _known_label(self, raw: Any) -> Label | None:
-        if raw not in self._known:
+        key = type(raw), raw  # 1 and 1.0 are one key
+        if key not in self._known:
             try:
-                self._known[raw] = self._parser.label(raw)
+                self._known[key] = self._parser.label(raw)
             except (DataError, LabelError) as error:
                 raise OddRowsError from error
-        return self._known[raw]
+        return self._known[key]
 
     def _rows(self, rows: Iterator[Row]) -> Iterator[Chunk]:
         """Yield rows that the slow path reads, some at a time."""
         usable = (parsed for row in rows if (parsed := self._parser.parse(row)))
         while items := list(islice(usable, BATCH_ROWS)):
+            if any(isinstance(label, tuple) for _, label in items):
+                raise OddRowsError  # a labelling tool's export
             fields = {name: pa.array([item.fields[name] for item, _ in items], pa.string()) for name in self._names}
             labels = np.array([-1 if label is None else label for _, label in items], dtype=np.int64)
             source_ids = pa.array([item.source_id for item, _ in items], pa.string()) if self._columns.id else None
@@ -253,7 +294,7 @@ def _whole_lines(file: BinaryIO, size: int) -> Iterator[bytes]:
         rest = data[end:]
         if end:
             yield data[:end]
-        elif len(data) > 2 * max(size, MAX_LINE_BYTES):
+        elif len(data) > 2 * max(size, MAX_TEXT_BYTES):
             raise OddRowsError
     if rest:
         yield rest
@@ -264,15 +305,6 @@ def _read_json(data: bytes, schema: pa.Schema) -> pa.Table:
     # One object must fit into a block.
     reading = pa_json.ReadOptions(block_size=1 << 20)
     return pa_json.read_json(pa.BufferReader(data), read_options=reading, parse_options=options)
-
-
-def _text(table: pa.Table, name: str) -> pa.Array:
-    column = table[name].combine_chunks()
-    if pa.types.is_large_string(column.type):
-        column = column.cast(pa.string())
-    if not pa.types.is_string(column.type):
-        raise OddRowsError
-    return column
 
 
 def _is_deeper(kind: pa.DataType, most: int) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from activelora.campaign.records import Item, Label
 from activelora.pool.chunks import Chunk
 from activelora.pool.columns import ID_BYTES, Bytes, contents, digests, id_texts
+from activelora.pool.label_readings import LabelReadings
 
 Indices = NDArray[np.int64]
 BLOCK = 1_000_000
@@ -23,9 +24,14 @@ OWN_ID_BYTES = 8
 
 
 class Gathering:
-    """Takes chunks in, and makes a census of them."""
+    """Takes chunks in, and makes a census of them.
 
-    def __init__(self) -> None:
+    Args:
+        readings: Counts how labels were read.
+    """
+
+    def __init__(self, readings: LabelReadings) -> None:
+        self.readings = readings
         self._ids: list[Bytes] = []
         self._labels: list[NDArray[np.int64]] = []
         self._own_ids: list[Bytes] = []
@@ -74,12 +80,14 @@ class ColumnCensus:
         labels_P: The item's first label; −1 is none.
         is_consistent_P: False for an item whose rows carry different labels.
         has_twofold_ids: One of the user's own ids stands for two items.
+        readings: How labels were read.
     """
 
     num_rounded = 0
 
     def __init__(self, ids_RB: Bytes, labels_R: NDArray[np.int64], gathering: Gathering) -> None:
         self.num_rows = len(ids_RB)
+        self.readings = gathering.readings
         self.longest_chars, self.sample, self.checksums = (
             gathering.longest_chars,
             gathering.sample,

@@ -7,20 +7,25 @@ not what this path is made for, :func:`gather` says so, and the pool is read row
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from activelora.campaign.records import GOLD_SCHEMA, ITEM_SCHEMA, Item
 from activelora.config import CampaignConfig
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.arrow_rows import ERRORS
+from activelora.formats.problems import Problems
+from activelora.formats.unpack import ENDINGS
 from activelora.pool.chunks import Chunk, ChunkReader
 from activelora.pool.column_census import ColumnCensus, Gathering, IdSet, Indices
 from activelora.pool.columns import OddRowsError, id_texts
 from activelora.pool.content import LabelUse
 from activelora.pool.files import find_files
-from activelora.pool.problems import Problems
+from activelora.pool.label_readings import LabelReadings
 from activelora.pool.split import largest_remainder, nothing_left, too_few
 from activelora.progress import track
 from activelora.seeding import derive_seed
@@ -29,6 +34,10 @@ from activelora.tasks.task import Task
 Ids = frozenset[str]
 LEAST_BYTES = 32_000_000
 """Smaller pools are read row by row, which takes seconds."""
+_ROW_BYTES = 160
+"""What a row counts where a file tells how many it has: columns that repeat values are small on disk."""
+_PACKED_RATIO = 4
+"""About what text gains by packing."""
 
 
 def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_bytes: int) -> bool:
@@ -45,8 +54,20 @@ def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_byte
     num_bytes = 0
     for file in find_files(source, config.data.folder):
         with file.open() as opened:
-            num_bytes += opened.seek(0, 2)
+            num_bytes += _num_bytes(opened, file.name)
     return num_bytes >= least_bytes
+
+
+def _num_bytes(file: BinaryIO, name: str) -> int:
+    """Return about how many bytes of text a file holds."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    if file.read(4) == b"PAR1":
+        try:
+            return max(size, _ROW_BYTES * int(pq.ParquetFile(file).metadata.num_rows))
+        except ERRORS:  # the reading tells it
+            return size
+    return size * _PACKED_RATIO if name.lower().endswith(ENDINGS) else size
 
 
 def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems) -> ColumnCensus | None:
@@ -58,9 +79,10 @@ def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Probl
         labels: How gold labels are used.
         problems: Collector of what is wrong; of no use if None is returned.
     """
-    gathering = Gathering()
+    gathering = Gathering(LabelReadings(task, config.data.label_numbers))
     try:
-        for chunk in track(_chunks(config, task, labels, problems), "reading the pool", None):
+        chunks = _chunks(config, task, labels, problems, gathering.readings)
+        for chunk in track(chunks, "reading the pool", None):
             gathering.add(chunk)
     except (OddRowsError, ProblemsError):
         return None
@@ -145,7 +167,8 @@ def _selected(
     drawn = {index: item_id for item_id, index in census.find(held_out).items()}
     is_drawn_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_drawn_P[list(drawn)] = True
-    for number, chunk in enumerate(track(_chunks(config, task, labels, problems), "writing the pool", None), 1):
+    chunks = _chunks(config, task, labels, problems, LabelReadings(task, config.data.label_numbers))
+    for number, chunk in enumerate(track(chunks, "writing the pool", None), 1):
         if number > len(census.checksums) or census.checksums[number - 1] != chunk.checksum:
             raise _changed(config)
         first, last = np.searchsorted(census.first_rows_P, [begin, begin + len(chunk)])
@@ -189,9 +212,12 @@ def _first_rows(parts: list[tuple[pa.Table, pa.Table]], size: int) -> tuple[pa.T
     return items, gold
 
 
-def _chunks(config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems) -> Iterator[Chunk]:
-    files = find_files(config.data.pool, config.data.folder)
-    return ChunkReader(config.data.columns, task, labels, problems).read(files)
+def _chunks(
+    config: CampaignConfig, task: Task, labels: LabelUse, problems: Problems, readings: LabelReadings
+) -> Iterator[Chunk]:
+    files = find_files(config.data.pool, config.data.folder, problems.note)
+    cuts = config.data.long_texts == "cut"
+    return ChunkReader(config.data.columns, task, labels, problems, readings=readings, cuts_long_texts=cuts).read(files)
 
 
 def _changed(config: CampaignConfig) -> DataError:

@@ -14,17 +14,23 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
 from activelora.config import ColumnsConfig
 from activelora.errors import DataError, LabelError
-from activelora.pool.formats import Row, Wanted
-from activelora.pool.problems import Problems, missing_column
+from activelora.formats.exports.export import Asked, Export
+from activelora.formats.exports.tools import is_marked, read_export
+from activelora.formats.problems import Problems, missing_column
+from activelora.formats.row import Row, Wanted
+from activelora.pool.label_readings import LabelReadings
 from activelora.tasks.task import Task
+from activelora.tasks.written import is_no_label, read_label
 
-LabelUse = Literal["required", "optional", "ignored"]
-"""Whether every row must have a gold label, may have one, or is read without."""
+LabelUse = Literal["required", "or_left_out", "optional", "ignored"]
+"""Whether every row must have a gold label, is left out without one, may have one, or is read without."""
 
 MAX_TEXT_CHARS = 1 << 20
 MAX_CHOICES = 26
@@ -49,8 +55,20 @@ def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Want
         required.append(columns.id)
     optional: list[str] = []
     if columns.label is not None and labels != "ignored":
-        (required if labels == "required" else optional).append(columns.label)
-    return Wanted(tuple(dict.fromkeys(required)), tuple(optional))
+        (optional if labels == "optional" else required).append(columns.label)
+    asked = asked_of(task, columns, labels)
+    return Wanted(tuple(dict.fromkeys(required)), tuple(optional), partial(is_marked, asked=asked))
+
+
+def asked_of(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Asked:
+    """Return what is looked for in rows that labelling tools have exported."""
+    content = {*task.columns, *[columns.choices] * task.kind.needs_choices, *[columns.id] * (columns.id is not None)}
+    wanted = () if columns.label is None or labels == "ignored" else (columns.label,)
+    return Asked(frozenset(map(str, content)), wanted, frozenset(task.label_names), task.kind.takes_several)
+
+
+Votes = tuple[Label, ...]
+"""The labels that annotators gave an item, by a labelling tool's export."""
 
 
 class RowParser:
@@ -61,23 +79,68 @@ class RowParser:
         columns: Which columns mean what.
         labels: Whether gold labels are read.
         problems: Collector of what is wrong.
+        readings: Says what numbers mean as labels, and counts what was read.
+        cuts_long_texts: Cut texts that are too long, and note that; else they are a problem.
     """
 
-    def __init__(self, task: Task, columns: ColumnsConfig, labels: LabelUse, problems: Problems) -> None:
+    def __init__(
+        self,
+        task: Task,
+        columns: ColumnsConfig,
+        labels: LabelUse,
+        problems: Problems,
+        readings: LabelReadings | None = None,
+        cuts_long_texts: bool = False,
+    ) -> None:
         self._task = task
+        self._cuts_long_texts = cuts_long_texts
+        self._has_cut = False
         self._columns = columns
         self._labels = labels
         self._problems = problems
-        self._reads_blank = task.kind.blank_is_answer and labels == "required"  # no label is an answer there
+        self._readings = readings or LabelReadings(task)
+        self._needs_label = columns.label is not None and labels in ("required", "or_left_out")
+        self._reads_blank = task.kind.blank_is_answer and self._needs_label  # no label is an answer there
+        self._asked = asked_of(task, columns, labels)
 
-    def parse(self, row: Row) -> tuple[Item, Label | None] | None:
-        """Return item and gold label (None where there is none), or None for a row that cannot be used."""
+    def parse(self, row: Row) -> tuple[Item, Label | Votes | None] | None:
+        """Return item and gold label (None where there is none), or None for a row that cannot be used.
+
+        A row of a labelling tool's export brings votes instead.
+        """
         try:
+            if (export := self._export(row)) is not None:
+                return self._voted(replace(row, values=export.values), export)
             item = self._item(row)
-            return item, self._label(row, item)
+            label = self._label(row, item)
         except (DataError, LabelError) as error:
             self._problems.add(error)
             return None
+        if self._columns.label is not None and self._labels != "ignored":
+            self._readings.add(row.values.get(self._columns.label), is_label=label is not None)
+        if label is None and self._needs_label:
+            self._readings.num_left_out += 1
+            return None
+        return item, label
+
+    def _export(self, row: Row) -> Export | None:
+        try:
+            return read_export(row.values, self._asked)
+        except DataError as error:
+            raise DataError(error.problem, where=row.where, remedy=error.remedy) from None
+
+    def _voted(self, row: Row, export: Export) -> tuple[Item, Votes] | None:
+        item, column = self._item(row), str(self._columns.label)
+        labels = []
+        for one in export.annotations:
+            label = self._label(replace(row, values={column: one.label}), item)
+            self._readings.add(one.label, is_label=label is not None)
+            labels += [] if label is None else [label]
+        self._readings.add_export(export)
+        if not labels and self._needs_label:
+            self._readings.num_left_out += 1
+            return None
+        return item, tuple(labels)
 
     def _item(self, row: Row) -> Item:
         fields = {column: self._text(row, column) for column in self._task.columns}
@@ -92,7 +155,15 @@ class RowParser:
         value = self._value(row, column)
         if value is None:
             raise DataError(f"column `{column}` has no value", where=row.where, remedy="Fill it in.")
+        if self._cuts_long_texts and isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+            value = self._cut(normal_text(value), row)
         return as_text(value, f"column `{column}`", row.where)
+
+    def _cut(self, text: str, row: Row) -> str:
+        if len(text) > MAX_TEXT_CHARS and not self._has_cut:
+            self._has_cut = True
+            self._problems.note(f"texts of more than {MAX_TEXT_CHARS:,} characters were cut; the first: {row.where}")
+        return text[:MAX_TEXT_CHARS]
 
     def _value(self, row: Row, column: str) -> Any:
         if column not in row.values:
@@ -139,17 +210,25 @@ class RowParser:
             return None
         raw = row.values.get(column)
         if raw is None or _is_nan(raw) or (isinstance(raw, str) and not raw.strip() and not self._reads_blank):
-            if self._labels == "optional":
-                return None
-            if column not in row.values:
-                raise missing_column(column, row.values.keys(), row.where)
-            raise DataError(f"column `{column}` has no label", where=row.where, remedy="Label it, or remove the row.")
+            self._no_label(row, column)
+            return None
         if isinstance(raw, float) and raw.is_integer():
             raw = int(raw)  # tables with a gap in an integer column come back as floats
         try:
-            return self._task.parse_label(raw, item)
+            return read_label(self._task, raw, item, self._readings.label_numbers)
         except LabelError as error:
+            if is_no_label(self._task, raw):
+                self._no_label(row, column)
+                return None
             raise LabelError(f"column `{column}`: {error.problem}", where=row.where, remedy=error.remedy) from None
+
+    def _no_label(self, row: Row, column: str) -> None:
+        if self._labels == "optional":
+            return
+        if column not in row.values:
+            raise missing_column(column, row.values.keys(), row.where)
+        if self._labels == "required":
+            raise DataError(f"column `{column}` has no label", where=row.where, remedy="Label it, or remove the row.")
 
 
 def normal_text(text: str) -> str:
@@ -177,7 +256,8 @@ def as_text(value: Any, what: str, where: str) -> str:
     else:
         raise DataError(f"{what} holds {_shown(value)}, expected text", where=where)
     if len(text) > MAX_TEXT_CHARS:
-        raise DataError(f"{what} holds {len(text)} characters, at most {MAX_TEXT_CHARS} are read", where=where)
+        problem = f"{what} holds {len(text)} characters, at most {MAX_TEXT_CHARS} are read"
+        raise DataError(problem, where=where, remedy="Shorten it. `data.long_texts: cut` cuts an item's texts.")
     if "\x00" in text:
         raise DataError(f"{what} holds a NUL character", where=where, remedy="Remove it.")
     try:

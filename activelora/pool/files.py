@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import glob
 import posixpath
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
+from urllib.parse import unquote
 
 from activelora.campaign.store import open_store
 from activelora.config import SourceConfig
+from activelora.config.outside_names import crooked, straightened
 from activelora.errors import DataError
+from activelora.formats.reader import KNOWN, Format, format_of_name
 
-Format = Literal["jsonl", "csv", "parquet"]
-_ENDINGS: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-_KNOWN = ".jsonl, .csv or .parquet"
+_SIDECARS = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+"""What ``datasets`` writes beside the data."""
+_DATA_LIKE = (
+    *(".txt", ".text", ".dat", ".data", ".xml", ".html", ".yaml", ".yml", ".pdf", ".docx"),
+    *(".xls", ".xlsb", ".ods", ".numbers", ".orc", ".avro", ".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5"),
+    *(".db", ".sqlite", ".sqlite3", ".duckdb", ".dta", ".sav", ".rds"),
+    *(".zip", ".tar", ".tgz", ".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".7z", ".rar", ".lz4", ".br"),
+)
+"""Endings of files that may hold data, which are named where a folder is read without them."""
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -31,26 +36,30 @@ class SourceFile:
 
     Attributes:
         name: Its path or URI, for messages.
-        format: What it holds.
+        format: What somebody says that it holds, or its name; its content may tell more. None: nobody does.
         open: Opens it as a seekable file.
+        constants: Columns that its folders name: `lang=en` is a column `lang`.
     """
 
     name: str
-    format: Format
+    format: Format | None
     open: Callable[[], BinaryIO]
+    constants: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def locate(path: str, folder: str) -> str:
     """Return a path of the campaign file as an absolute path or an ``s3://`` URI.
 
     Raises:
-        DataError: Its scheme is not supported.
+        DataError: Its scheme is not supported, or it has parts such as ``..`` that mean nothing in S3.
     """
     path = path.removeprefix("file://")
     location = path if "://" in path or Path(path).expanduser().is_absolute() else f"{folder}/{path}"
     location = location.removeprefix("file://")
     if location.startswith("s3://"):
-        return "s3://" + posixpath.normpath(location.removeprefix("s3://"))
+        if (problem := crooked(location)) is not None:
+            raise DataError(problem, where=location, remedy=f"Write {straightened(location)}.")
+        return location.removesuffix("/")
     if "://" in location:
         raise DataError(
             f"`{location.split('://', 1)[0]}://` is not supported",
@@ -60,8 +69,13 @@ def locate(path: str, folder: str) -> str:
     return str(Path(location).expanduser().absolute())
 
 
-def find_files(source: SourceConfig, folder: str) -> list[SourceFile]:
+def find_files(source: SourceConfig, folder: str, note: Callable[[str], None] = lambda text: None) -> list[SourceFile]:
     """Return the files of a source, in the order of their names.
+
+    Args:
+        source: What the campaign file says.
+        folder: The folder that relative paths start at.
+        note: Takes a sentence on files of a folder that may hold data and are not read.
 
     Raises:
         DataError: There are none, or the format of one is not known.
@@ -70,30 +84,61 @@ def find_files(source: SourceConfig, folder: str) -> list[SourceFile]:
     location = locate(source.path, folder)
     find = _find_in_s3 if location.startswith("s3://") else _find_on_disk
     found, is_folder = find(location)
-    files = []
+    files, unread = [], []
     for name, open_file in found:
-        format_ = _ENDINGS.get(Path(name).suffix.lower())
-        if is_folder and (format_ is None or source.format not in ("auto", format_)):
+        format_ = format_of_name(name)
+        if is_folder and (format_ is None or _is_beside_data(name)):
+            unread += [name] * name.lower().endswith(_DATA_LIKE)
+            continue
+        if is_folder and source.format not in ("auto", format_):
             continue
         if source.format != "auto":
             format_ = source.format
-        if format_ is None:
-            raise DataError(
-                f"the format cannot be told from the file's ending; expected {_KNOWN}",
-                where=name,
-                remedy="Rename it, or set `format` beside its `path`. JSON needs one object a line.",
-            )
-        files.append(SourceFile(name, format_, open_file))
+        files.append(SourceFile(name, format_, open_file, _constants(location, name)))
+    if is_folder:
+        _refuse_several_splits(location, [name for name, _ in found])
     if not files:
-        raise _nothing(location, source, bool(found))
+        raise _nothing(location, source, [name for name, _ in found])
+    if unread and source.format == "auto":
+        note(f"{location}: {_listed(unread)} not read")
     return files
 
 
-def _nothing(location: str, source: SourceConfig, other_files: bool) -> DataError:
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(posixpath.basename(name) for name in names[:_MAX_NAMED])
+    more = f" and {len(names) - _MAX_NAMED} more files" if len(names) > _MAX_NAMED else ""
+    return f"{shown}{more} {'was' if len(names) == 1 else 'were'}"
+
+
+def _is_beside_data(name: str) -> bool:
+    """Tell whether a file is what ``datasets`` keeps beside the data of a folder."""
+    base = posixpath.basename(name)
+    return base in _SIDECARS or (base.startswith("cache-") and base.endswith(".arrow"))
+
+
+def _refuse_several_splits(location: str, names: list[str]) -> None:
+    """Refuse a folder of several splits as ``datasets`` saves them: the pool would hold what measures it."""
+    if not any(name == f"{location}/dataset_dict.json" for name in names):
+        return
+    splits = sorted(posixpath.basename(posixpath.dirname(name)) for name in names if name.endswith("/state.json"))
+    if len(splits) > 1:
+        remedy = f"Name one of them: `{location}/{splits[0]}`."
+        raise DataError(f"the folder holds several splits: {', '.join(splits)}", where=location, remedy=remedy)
+
+
+def _constants(location: str, name: str) -> dict[str, str | None]:
+    """Return the columns that the folders of a file name, below the location that was asked for."""
+    fixed = location[: min((location.find(sign) for sign in "*?[" if sign in location), default=len(location))]
+    pairs = [part.partition("=") for part in name[len(fixed) :].split("/")[:-1] if "=" in part.strip("=")]
+    return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
+
+
+def _nothing(location: str, source: SourceConfig, others: list[str]) -> DataError:
     remedy = "Paths start at `data.folder`, which is relative to the campaign file; `--data` replaces it."
-    if other_files:
-        wanted = _KNOWN if source.format == "auto" else source.format
-        return DataError(f"the folder holds no {wanted} file", where=location)
+    if others:
+        wanted = KNOWN if source.format == "auto" else source.format
+        there = ", ".join(posixpath.basename(name) for name in others[:_MAX_NAMED])
+        return DataError(f"the folder holds no {wanted} file; there is {there}", where=location)
     if glob.has_magic(location):
         return DataError(f"no file matches `{source.path}`", where=location, remedy=remedy)
     return DataError("there is no such file or folder", where=location, remedy=remedy)

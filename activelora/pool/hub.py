@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from activelora.errors import ActiveLoRAError, DataError
-from activelora.pool.formats import Row, Wanted
-from activelora.pool.problems import Problems, missing_column
+from activelora.formats.problems import Problems, missing_column
+from activelora.formats.row import Row, Wanted
 
 _URI = re.compile(r"hf://(?P<name>[\w.-]+(?:/[\w.-]+)?)(?:\?(?P<query>.*))?")
 _OPTIONS = ("split", "config", "revision")
@@ -94,10 +94,9 @@ def select_columns(dataset: Any, wanted: Wanted, path: str, problems: Problems) 
     present = dataset.column_names
     if present is None:
         return dataset
-    missing = [column for column in wanted.required if column not in present]
+    missing = wanted.missing(present)
     for column in missing:
         problems.add(missing_column(column, present, path))
     if missing:
         return ()
-    columns = dict.fromkeys((*wanted.required, *wanted.optional))
-    return dataset.select_columns([column for column in columns if column in present])
+    return dataset.select_columns(wanted.found(present))

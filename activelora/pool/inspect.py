@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
@@ -25,6 +26,7 @@ class DataSummary:
         longest_chars: Length of the longest item, fields and choices together.
         sample: The first item of the pool's source.
         warnings: What is allowed but looks wrong, in words.
+        label_numbers: `number = label` to rows of all sources in which a number was read so.
     """
 
     num_pool: int
@@ -37,6 +39,7 @@ class DataSummary:
     longest_chars: int
     sample: Item
     warnings: tuple[str, ...]
+    label_numbers: dict[str, int] = field(default_factory=dict)
 
 
 def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
@@ -51,6 +54,9 @@ def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
     """
     survey = survey_data(config, task)
     sample = survey.pool.sample
+    numbers = Counter(dict(survey.pool.readings.by_name()))
+    if survey.labeled is not survey.pool:
+        numbers.update(dict(survey.labeled.readings.by_name()))
     assert sample is not None, "a survey has at least one pool item"  # noqa: S101
     return DataSummary(
         num_pool=len(survey.pool_ids),
@@ -63,4 +69,5 @@ def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
         longest_chars=max(survey.pool.longest_chars, survey.labeled.longest_chars),
         sample=sample,
         warnings=survey.warnings,
+        label_numbers=dict(numbers),
     )

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from activelora.config import SourceConfig
 from activelora.errors import DataError
+from activelora.formats.problems import Problems
+from activelora.formats.reader import read_table
+from activelora.formats.row import Row, Wanted, with_inner
 from activelora.pool.demo import demo_rows
 from activelora.pool.files import SourceFile, find_files
-from activelora.pool.formats import READERS, Row, Wanted
 from activelora.pool.hub import read_hub
-from activelora.pool.problems import Problems
 
 DEMO = "builtin:aws-requests"
 
@@ -37,21 +38,25 @@ def read_rows(source: SourceConfig, folder: str, wanted: Wanted, problems: Probl
 
 def _rows(source: SourceConfig, folder: str, wanted: Wanted, problems: Problems) -> Iterator[Row]:
     if source.path.startswith("hf://"):
-        yield from read_hub(source.path, wanted, problems)
+        for row in read_hub(source.path, wanted, problems):
+            yield Row(with_inner(row.values, wanted.names), row.file, row.line)
     elif source.path.startswith("builtin:"):
         if source.path != DEMO:
             raise DataError(f"there is no built-in source `{source.path}`", remedy=f"There is `{DEMO}`.")
         for number, values in enumerate(demo_rows(), 1):
             yield Row(dict(values), DEMO, number)
     else:
-        for file in find_files(source, folder):
-            yield from _rows_of_file(file, wanted, problems)
+        for file in find_files(source, folder, problems.note):
+            yield from rows_of_file(file, wanted, problems)
 
 
-def _rows_of_file(source: SourceFile, wanted: Wanted, problems: Problems) -> Iterator[Row]:
+def rows_of_file(source: SourceFile, wanted: Wanted, problems: Problems) -> Iterator[Row]:
+    """Yield the rows of one file.
+
+    Args:
+        source: The file.
+        wanted: The columns to read.
+        problems: Collector of rows that cannot be read.
+    """
     with source.open() as file:
-        if not file.read(1):
-            problems.add(DataError("the file is empty", where=source.name, remedy="Fill it or remove it."))
-            return
-        file.seek(0)
-        yield from READERS[source.format](file, source.name, wanted, problems)
+        yield from read_table(file, source.name, problems, wanted, source.format, source.constants)

@@ -6,19 +6,22 @@ Every source is read once for its ids and labels (:mod:`activelora.pool.census`)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Set
+import contextlib
+from collections.abc import Collection, Generator, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.formats.exports.export import passed_in_words
+from activelora.formats.problems import Problems
+from activelora.formats.row import Row
 from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
-from activelora.pool.content import LabelUse, RowParser, wanted_columns
-from activelora.pool.formats import Row
-from activelora.pool.problems import Problems
+from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
+from activelora.pool.label_readings import LabelReadings
 from activelora.pool.readers import read_rows
 from activelora.pool.split import draw, nothing_left, stratified, too_few
 from activelora.progress import track
@@ -81,12 +84,17 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
     """
     pool, problems = _pool_census(config, task, columnar_bytes)
     labeled = pool if config.data.holdout is None else _census(config, task, "holdout", problems)
+    if not len(pool) and pool.readings.num_left_out and not problems:
+        why = "; ".join(passed_in_words(pool.readings.passed))
+        problems.add(DataError("no row of the pool has a label", where=config.data.pool.path, remedy=why))
     problems.refuse()
     try:
         pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
     except DataError as error:
-        raise ProblemsError([error]) from None
-    warnings = (*_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
+        known = [*pool.readings.warnings("data.pool"), *problems.notes]
+        problem = "; ".join([error.problem, *known])
+        raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
+    warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
     return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
 
 
@@ -136,14 +144,33 @@ def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[
         )
 
 
+def first_items(config: CampaignConfig, task: Task, num_items: int) -> list[Item]:
+    """Return the first items of the pool's source, as many as are asked for or there are; none twice.
+
+    Args:
+        config: The campaign's settings.
+        task: Its task.
+        num_items: How many.
+    """
+    found: dict[str, Item] = {}
+    with contextlib.closing(_rows(config, task, "pool", "ignored", Problems())) as rows:
+        for item, _, _ in rows:
+            found.setdefault(item.item_id, item)
+            if len(found) == num_items:
+                break
+    return list(found.values())
+
+
 def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     """Return how a source's gold labels are used.
 
-    The oracle needs every pool item's label. Another label source reads the pool's labels only to draw a holdout from
-    the items that have one; with a holdout given it never looks at them.
+    The oracle needs a label of every pool item, and rows without are left out. Another label source reads the pool's
+    labels only to draw a holdout from the items that have one; with a holdout given it never looks at them.
     """
-    if name == "holdout" or config.labeling.source == "oracle":
+    if name == "holdout":
         return "required"
+    if config.labeling.source == "oracle":
+        return "or_left_out"
     return "optional" if config.data.holdout is None else "ignored"
 
 
@@ -154,10 +181,15 @@ def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
 
 
 def _rows(
-    config: CampaignConfig, task: Task, name: SourceName, labels: LabelUse, problems: Problems
-) -> Iterator[tuple[Item, Label | None, Row]]:
+    config: CampaignConfig,
+    task: Task,
+    name: SourceName,
+    labels: LabelUse,
+    problems: Problems,
+    readings: LabelReadings | None = None,
+) -> Generator[tuple[Item, Label | Votes | None, Row]]:
     columns = config.data.columns
-    parser = RowParser(task, columns, labels, problems)
+    parser = RowParser(task, columns, labels, problems, readings, config.data.long_texts == "cut")
     wanted = wanted_columns(task, columns, labels)
     for row in read_rows(_source(config, name), config.data.folder, wanted, problems):
         if parsed := parser.parse(row):
@@ -179,17 +211,18 @@ def _pool_census(config: CampaignConfig, task: Task, columnar_bytes: int) -> tup
 
 def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Problems) -> Census:
     column = config.data.columns.label
-    census = Census(task, problems, config.data.contradictions == "drop")
-    rows = _rows(config, task, name, label_use(config, name), problems)
+    census = Census(task, problems, config.data.contradictions == "drop", config.data.label_numbers)
+    rows = _rows(config, task, name, label_use(config, name), problems, census.readings)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
-            if label is not None and task.is_rounded(row.values.get(column or "")):
+            if isinstance(label, int | str) and task.is_rounded(row.values.get(column or "")):
                 census.num_rounded += 1
     except ProblemsError:
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
         problems.add(error)
+    census.settle(needs_label=label_use(config, name) in ("required", "or_left_out"))
     return census
 
 
@@ -260,6 +293,9 @@ def _warnings(
     holdout_ids: Ids,
 ) -> Iterator[str]:
     counts = labeled.label_counts(holdout_ids)
+    yield from pool.readings.warnings("data.pool")
+    if labeled is not pool:
+        yield from labeled.readings.warnings("data.holdout")
     if len(counts) < 2:
         yield "every holdout item has the same label: accuracy and calibration will say little"
     for source, census in {"pool": pool, "holdout": labeled}.items():

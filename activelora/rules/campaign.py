@@ -212,6 +212,8 @@ def labels(config: CampaignConfig) -> Iterator[Conflict]:
             "the holdout is measured against gold labels, and no column is named for them",
             "Name the label column. The pool may lack that column where data.holdout is given.",
         )
+    if data.label_numbers is not None and not kind.numbered:
+        yield Conflict("data.label_numbers", f"a {kind.name} task reads numbers by its own rules", "Leave it out.")
 
 
 def steps(config: CampaignConfig) -> Iterator[Conflict]:

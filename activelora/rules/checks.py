@@ -18,16 +18,20 @@ from activelora.config.messages import explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
+from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
+from activelora.rules.outside import mlflow_names, s3_uris
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.privacy import privacy
-from activelora.rules.task import task
+from activelora.rules.task import prompt, task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
 
 RULES: tuple[Rule, ...] = (
     task,
+    prompt,
+    label_names,
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
@@ -49,6 +53,8 @@ RULES: tuple[Rule, ...] = (
     labeling.adjudication,
     annotators,
     labeling.label_studio,
+    mlflow_names,
+    s3_uris,
 )
 
 
@@ -69,10 +75,12 @@ class Examined(NamedTuple):
             keys and values are right, that stands whatever a wrong name should have been.
         config: The settings, with all that parts of other packages read. They are fit to be frozen if there is no
             problem, and to look at data and model if names alone are wrong; None otherwise.
+        document: What they were read from; None where it could not be read.
     """
 
     problems: list[ActiveLoRAError]
     config: CampaignConfig | None
+    document: Document | None = None
 
 
 def examine(document: Document) -> Examined:
@@ -99,7 +107,7 @@ def examine(document: Document) -> Examined:
     found = _certain(config, wrong) if is_valid else []
     by_text = {str(one): one for one in map(document.located, [*problems, *wrong.values(), *found])}
     is_usable = is_valid and not found and "task.kind" not in wrong
-    return Examined(list(by_text.values()), config if is_usable else None)
+    return Examined(list(by_text.values()), config if is_usable else None, document)
 
 
 def _certain(config: CampaignConfig, wrong: Iterable[str]) -> list[ActiveLoRAError]:

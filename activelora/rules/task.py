@@ -7,7 +7,8 @@ from types import NoneType
 
 from activelora.config import CampaignConfig, TaskConfig
 from activelora.config.conflict import Conflict
-from activelora.kinds.registry import KINDS, get_kind
+from activelora.errors import ConfigError
+from activelora.kinds.registry import KINDS, get_kind, make_task
 from activelora.registry import call
 from activelora.tasks.task import LABELS_OR_NONE, Kind
 
@@ -16,6 +17,31 @@ def task(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the kind of task has not, or cannot do without."""
     if (why := refusal(config.task)) is not None:
         yield Conflict("task", why, "")
+
+
+def prompt(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield a prompt that is none, or does not fit how the task is answered, or that gives the answer away."""
+    if refusal(config.task) is not None:
+        return
+    try:
+        columns = make_task(config.task).columns
+    except ConfigError as error:
+        key = error.key or error.where
+        if not key.startswith("task."):
+            raise
+        yield Conflict(key, error.problem, error.remedy)
+        return
+    label = config.data.columns.label
+    if label is None or config.task.allow_label_in_prompt:
+        return
+    for name in columns:
+        if name == label or label.startswith(f"{name}."):
+            yield Conflict(
+                "task.prompt",
+                f"names {{{name}}}, which holds the gold label (data.columns.label `{label}`): the model would be told "
+                "the answer, and in use there is none to tell",
+                "Take it out of the prompt, or set task.allow_label_in_prompt: true where that is meant.",
+            )
 
 
 def refusal(task: TaskConfig) -> str | None:

@@ -82,6 +82,8 @@ class Kind:
         gold_questions: Whether an answer is plainly right or wrong, so that annotators can be measured by it.
         agreement: The level of measurement of its labels, for annotators' agreement.
         blank_is_answer: Whether an empty cell is a label.
+        numbered: Whether labels have numbers in data files by their place in the list, as `data.label_numbers` says.
+            Other kinds read numbers by their own rules.
         fields: Fields of the section ``task`` that not every kind has, and this one does.
         answers: Values of ``task.answer``.
         reworded: Returns the answers that ``task.answer_words`` may give other words; None where there are no words.
@@ -112,6 +114,7 @@ class Kind:
     gold_questions: bool = True
     agreement: Literal["nominal", "interval"] = "nominal"
     blank_is_answer: bool = False
+    numbered: bool = False
     fields: tuple[str, ...] = ()
     answers: tuple[str, ...] = ("words",)
     reworded: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: ()

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from activelora.errors import ConfigError
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 CAMPAIGN_TAG = "activelora.campaign"
 UNIT_TAG = "activelora.unit"
@@ -56,15 +58,30 @@ def find_runs(client: MlflowClient, experiment_id: str, unit: str) -> list[Run]:
 
 
 def find_or_create_experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:
-    """Return the id of the experiment with this name."""
+    """Return the id of the experiment with this name.
+
+    Raises:
+        ConfigError: It was deleted: MLflow keeps the name, and takes no run for it.
+    """
     from mlflow.exceptions import MlflowException
 
     if found := client.get_experiment_by_name(name):
-        return str(found.experiment_id)
+        return _living(found)
     try:
         return str(client.create_experiment(name, artifact_location=artifact_location))
     except MlflowException:
         # Another writer may have created it between the two calls.
         if found := client.get_experiment_by_name(name):
-            return str(found.experiment_id)
+            return _living(found)
         raise
+
+
+def _living(experiment: Experiment) -> str:
+    if experiment.lifecycle_stage == "deleted":
+        raise ConfigError(
+            f"the experiment `{experiment.name}` was deleted in MLflow, which keeps its name and takes nothing for it",
+            where="tracking.experiment",
+            remedy=f"Restore it (mlflow experiments restore --experiment-id {experiment.experiment_id}), or set "
+            "tracking.experiment to another name.",
+        )
+    return str(experiment.experiment_id)

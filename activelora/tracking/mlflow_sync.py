@@ -22,6 +22,8 @@ from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.file import config_digest
+from activelora.config.outside_names import unfit_model
+from activelora.errors import ConfigError
 from activelora.evaluation.gates import champion
 from activelora.kinds.registry import headline_of
 from activelora.tracking import mlflow_content as content
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["sync", "tracking_uri", "ui_command"]
 
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
+_REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "INVALID_STATE", "BAD_REQUEST"})
+"""MLflow's codes for what would be refused the next time too."""
 logger = logging.getLogger(__name__)
 
 
@@ -70,7 +74,13 @@ def sync(campaign: View, *, again: bool = False) -> bool:
     try:
         registry_uri = os.environ.get("MLFLOW_REGISTRY_URI", uri)
         _Sync(seen, MlflowClient(tracking_uri=uri, registry_uri=registry_uri), again).write()
+    except ConfigError as error:
+        _warn_of_refusal(uri, str(error))
+        return False
     except (MlflowException, OSError, *_database_errors()) as error:
+        if isinstance(error, MlflowException) and error.error_code in _REFUSALS:
+            _warn_of_refusal(uri, _reason(error))
+            return False
         logger.warning(
             "MLflow at %s could not be written (%s). Nothing is lost: the next sync writes what is missing. "
             "Check that the server runs, that `tracking.uri` is right, and that it lets you in.",
@@ -79,6 +89,17 @@ def sync(campaign: View, *, again: bool = False) -> bool:
         )
         return False
     return True
+
+
+def _warn_of_refusal(uri: str, reason: str) -> None:
+    """Say that the same sync would be refused again."""
+    logger.warning(
+        "MLflow at %s refuses this campaign: %s As long as that is so, no sync can succeed, and MLflow lacks what "
+        "this one brought; the campaign itself lacks nothing. The section `tracking` may be changed while the campaign "
+        "runs: the first sync after that writes all that is missing.",
+        without_credentials(uri),
+        reason if reason.endswith(".") else f"{reason}.",
+    )
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
@@ -117,6 +138,16 @@ class _Sync:
         name = self.campaign.config.tracking.experiment
         return find_or_create_experiment(self.client, name, artifact_location(self.campaign))
 
+    @property
+    def model_name(self) -> str:
+        """The registered model's name."""
+        return self.campaign.config.tracking.registered_model or self.campaign.config.name
+
+    @cached_property
+    def unfit_model(self) -> str | None:
+        """Why MLflow refuses a registered model of that name, or None."""
+        return unfit_model(self.model_name)
+
     def write(self) -> None:
         """Write the campaign's run, a run each round, and the registry."""
         records = read_history(self.seen)
@@ -126,13 +157,19 @@ class _Sync:
         for index, record in enumerate(records):
             self._write_child(children[record.round], record, records[: index + 1])
         best = champion(self.seen)
-        if best is not None and best.round in children:
+        if best is not None and best.round in children and self.unfit_model is None:
             promote(self.client, self._register(children[best.round], best))
         if self.seen.stop_reason and parent.info.status != "FINISHED":
             self.client.set_tag(parent.info.run_id, "activelora.stop_reason", self.seen.stop_reason)
             ends = [_end_ms(record) for record in records]
             end = max(ends, default=milliseconds(self.document["created_at"]))
             self.client.set_terminated(parent.info.run_id, "FINISHED", end_time=end)
+        if self.unfit_model is not None:
+            raise ConfigError(
+                f"{self.unfit_model}, so no adapter is registered; runs, metrics and files are written",
+                where=f"tracking.registered_model: {self.model_name}",
+                remedy="Choose another name.",
+            )
 
     def _parent_run(self) -> Run:
         config = self.campaign.config
@@ -214,6 +251,8 @@ class _Sync:
                 ingest = self.campaign.require(Unit("ingest_pool"))
                 self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
                 if record.training is not None:
+                    if self.unfit_model is not None:
+                        continue  # without the tag: once the name is corrected, this is done again
                     self._register(child, manifest)
             self.client.set_tag(run_id, f"activelora.{manifest.step}", manifest.digest)
         if (record.labels or self.seen.stop_reason) and child.info.status != "FINISHED":
@@ -225,8 +264,7 @@ class _Sync:
             self.client.log_artifacts(run_id, folder, content.artifact_folder(manifest.step) or None)
 
     def _register(self, child: Run, evaluation: Manifest) -> Any:
-        name = self.campaign.config.tracking.registered_model or self.campaign.config.name
-        return find_or_create_version(self.client, name, child, evaluation)
+        return find_or_create_version(self.client, self.model_name, child, evaluation)
 
 
 def _reason(error: Exception) -> str:

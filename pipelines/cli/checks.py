@@ -12,6 +12,7 @@ from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
 
+_NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
     from activelora.modeling.encoding import Encoder
     from activelora.pool.inspect import DataSummary
@@ -169,11 +170,19 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("pool", f"{data.num_pool} items to choose from"),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
         ("calibration", f"{data.num_calibration} items"),
+        *_numbers_read(data),
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
     _check_target(config, data.num_holdout, findings)
-    _check_budget(config, data.num_pool)
+    _check_budget(config, data)
+
+
+def _numbers_read(data: DataSummary) -> list[tuple[str, str]]:
+    """Say which label each number was taken for, so that a shifted or reversed list is seen."""
+    shown = ", ".join(f"{name} {count}" for name, count in list(data.label_numbers.items())[:_NUMBERS_SHOWN])
+    more = len(data.label_numbers) - _NUMBERS_SHOWN
+    return [("labels", shown + (f" and {more} more numbers" if more > 0 else ""))] if shown else []
 
 
 def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) -> None:
@@ -197,11 +206,12 @@ def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) 
             )
 
 
-def _check_budget(config: CampaignConfig, num_pool: int) -> None:
-    if config.label_budget > num_pool:
+def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
+    if config.label_budget > data.num_pool:
+        left_out = "".join(f"; {text}" for text in data.warnings if text.startswith("data.pool:"))
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {num_pool} items",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",
@@ -211,29 +221,37 @@ def _check_budget(config: CampaignConfig, num_pool: int) -> None:
 
 def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) -> None:
     """Check the answers against the tokenizer and the adapter against the layers, and estimate the memory."""
-    from activelora.modeling.base import check_name, is_local
+    from activelora.modeling.base import check_cached, check_name, is_local
 
     name = config.model.base
     check_name(config.model)
     if name.startswith("s3://"):
         _check_published(name)
     if not is_local(config.model) and not runs_here:
+        check_cached(config.model)
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
         findings.warnings.append(f"model {name} is fetched by the first run; run this check again after it")
         return
-    from activelora.modeling.base import check_here, load_skeleton, load_tokenizer
+    from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.fidelity import paths_of_kind
     from activelora.modeling.lora import check_adapter
+    from activelora.modeling.vocabulary import check_vocabulary
+    from activelora.pool.survey import first_items
+    from pipelines.cli.prompt_checks import NUM_EXAMINED, look_at_prompts
+    from pipelines.cli.stored_form import as_stored
 
     if runs_here:
         check_here(config.model)
-    skeleton = load_skeleton(config.model)
+    skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
+    check_stored(config.model)
+    check_vocabulary(tokenizer, skeleton)
     if off := paths_of_kind(skeleton).off:
         findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
-    encoder = Encoder(load_tokenizer(config.model), config.task)
+    config = as_stored(config, skeleton, findings.facts)
+    encoder = Encoder(tokenizer, config.task)
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
     apart = "" if encoder.task.kind.writes else "its tokens tell the answers apart; "
@@ -241,6 +259,10 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     if encoder.num_label_tokens:
         fact += f", and {encoder.num_label_tokens} more for all answers together"
     findings.facts.append(("model", fact))
+    items = [] if findings.data is None else first_items(config, encoder.task, NUM_EXAMINED)
+    facts, warnings = look_at_prompts(config.task, encoder, skeleton, items, num_answer_tokens=own_tokens)
+    findings.facts += facts
+    findings.warnings += warnings
     _estimate_memory(config, num_tokens + own_tokens, findings)
 
 

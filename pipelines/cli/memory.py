@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activelora.config import CampaignConfig
-from activelora.errors import ModelError
 
 GIB = 1 << 30
 _PROGRAM_BYTES = GIB  # Python, torch and the tables
@@ -42,35 +41,16 @@ def model_size(folder: Path) -> ModelSize | None:
     Raises:
         ModelError: Weights are missing or damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from activelora.modeling.headers import read_headers
+    from activelora.modeling.prequantized import num_values
 
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    files = _weight_files(folder)
+    named = config.get("transformers_weights")
+    headers = read_headers(folder, named if isinstance(named, str) else None)
     keys = ("num_hidden_layers", "hidden_size", "intermediate_size")
     if any(not isinstance(config.get(key), int) for key in keys):
         return None
-    num_parameters = 0
-    for file in files:
-        try:
-            with safe_open(file, framework="numpy") as tensors:
-                num_parameters += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            problem = f"is not a whole safetensors file: {error}"
-            raise ModelError(problem, where=str(file), remedy="Copy or fetch the model again.") from error
-    return ModelSize(num_parameters, *(config[key] for key in keys))
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files that the model is loaded from."""
-    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if whole.exists() or not index.exists():
-        files = [whole]
-    else:
-        files = sorted({folder / name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
-    if missing := [file for file in files if not file.exists()]:
-        remedy = "Copy or fetch the model again; weights in other formats are not loaded, as they could run code."
-        raise ModelError("the model's weights (safetensors) are missing", where=str(missing[0]), remedy=remedy)
-    return files
+    return ModelSize(num_values(headers), *(config[key] for key in keys))
 
 
 def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *, dtype: str) -> int:

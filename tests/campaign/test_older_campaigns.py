@@ -22,7 +22,7 @@ from activelora.tracking.publish import publish
 from pipelines.cli.main import main
 from pipelines.cli.status_document import status_document
 from pipelines.engines.inline import run_campaign
-from tests.campaign.older.make import SCENES, answer_round, model_server, write_pool
+from tests.campaign.older.make import KINDS, SCENES, answer_round, model_server, write_pool
 from tests.counting_store import counted_calls
 
 OLDER = Path(__file__).parent / "older"
@@ -140,6 +140,19 @@ def test_an_older_campaign_goes_on_to_its_end_and_its_labels_are_exported(name, 
     else:
         assert {row["text"]: row["label"] for row in rows} == {row["text"]: labels[row["text"]] for row in rows}
     assert main(["report", uri]) == 0
+
+
+@pytest.mark.parametrize("name", ["files-1121-1219", "files-1130-2125"])
+def test_people_s_numbers_mean_what_they_meant_when_an_older_campaign_began(name, place, capsys):
+    uri = copied(name, place)
+    labels = write_pool(place)
+    places = {text: str(sorted(KINDS).index(label)) for text, label in labels.items()}
+    assert run_to_the_end(Campaign.open(uri), places, ("ann",)).status == "finished"
+    assert main(["labels", "export", uri, "--out", "labels.csv"]) == 0
+    with Path("labels.csv").open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert {row["text"]: row["label"] for row in rows} == {row["text"]: labels[row["text"]] for row in rows}
 
 
 def test_no_file_of_them_holds_a_place_of_the_machine_that_made_it():

@@ -204,10 +204,13 @@ def test_the_digest_of_results_does_not_know_the_version(campaign):
 def test_an_older_campaign_goes_on_as_it_was_and_its_file_may_leave_out_what_is_new(campaign):
     settings = json.loads(campaign.store.read("campaign.json"))["config"]
     del settings["labeling"]["show_reasons"], settings["acquisition"]["typiclust"]
+    del settings["task"]["special_tokens_in_text"]
     rewrite(campaign, config=settings, schema_version=0)
     opened = Campaign.create(campaign.store.uri, campaign.config)
     assert opened.config.labeling.show_reasons
     assert not campaign.config.labeling.show_reasons
+    assert opened.config.task.special_tokens_in_text == "special"
+    assert campaign.config.task.special_tokens_in_text == "text"
     assert opened.config.acquisition.typiclust.sample > campaign.config.acquisition.typiclust.sample
     assert opened.schema_version == 0
     other = campaign.config.model_copy(update={"seed": 5})
@@ -224,6 +227,27 @@ def test_an_older_campaign_that_a_newer_version_went_on_with_is_read_as_it_was(c
     assert opened.schema_version == NEWER
     assert opened.config == read_frozen(campaign.store).parsed()
     assert opened.config.labeling.show_reasons
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize(("kind", "read"), [("classification", "zero_based"), ("multi_label", None)])
+def test_numbers_go_on_to_mean_what_they_meant_when_a_campaign_began(campaign, version, kind, read):
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    del settings["data"]["label_numbers"]
+    settings["task"]["kind"] = kind
+    rewrite(campaign, config=settings, schema_version=version)
+    assert Campaign.open(campaign.store.uri).config.data.label_numbers == read
+    assert campaign.config.data.label_numbers is None
+
+
+def test_a_file_that_says_nothing_of_numbers_goes_on_with_an_older_campaign_that_reads_them(campaign):
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    del settings["data"]["label_numbers"]
+    rewrite(campaign, config=settings, schema_version=1)
+    assert Campaign.create(campaign.store.uri, campaign.config).config.data.label_numbers == "zero_based"
+    data = campaign.config.data.model_copy(update={"label_numbers": "one_based"})
+    with pytest.raises(ConfigError, match="with other settings is there already"):
+        Campaign.create(campaign.store.uri, campaign.config.model_copy(update={"data": data}))
 
 
 def keys_of(model, prefix=""):

@@ -67,6 +67,26 @@ MALFORMED = {
         "{path}:4:3: is not a valid campaign file: `p",
     ),
     "endlessly nested": ("a: " + "[" * 20000, "{path}: is nested too deeply"),
+    "deeply nested": ("a: " + "[" * 100 + "]" * 100, "{path}: is not a valid campaign file: it is nested more than 60"),
+    "nested by aliases": (
+        "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 200)),
+        "{path}: is not a valid campaign file: it is nested more than 60 levels deep",
+    ),
+    "no day": (
+        "seed: 2026-13-45",
+        "{path}:1:7: is not a valid campaign file: `2026-13-45` is no value that can be read",
+    ),
+    "no value of its tag": (
+        "a: !!bool x",
+        "{path}:1:4: is not a valid campaign file: `x` is no value that can be read",
+    ),
+    "list that is called a set": ("a: !!set [x]", "{path}: is not a valid campaign file: it holds a value that is not"),
+    "no time": ("a: !!timestamp x", "{path}:1:4: is not a valid campaign file: `x` is no value that can be read"),
+    "number of 5,000 digits": ("a: " + "9" * 5000, "{path}:1:4: is not a valid campaign file: `999"),
+    "hexadecimal number of 5,000 digits": (
+        "seed: 0xf" + "f" * 5000,
+        "{path}:1:7: is not a valid campaign file: `0xfff" + "f" * 35 + "` is a number of too many digits",
+    ),
     "missing name": (GOOD.replace("name: mail\n", ""), "{path}: `name` is missing. `activelora init"),
     "missing section": (GOOD.partition("data:")[0], "{path}: `data` is missing. `activelora init"),
     "missing setting": (GOOD.replace("{path: pool.jsonl}", "{}"), "{path}: `data.pool.path` is missing."),

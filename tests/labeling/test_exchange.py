@@ -144,11 +144,11 @@ def test_answers_that_contradict_what_is_there_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.xlsx", b"", "is neither .csv nor .jsonl"),
+        ("x.docx", b"", "is none of .jsonl"),
         ("x.csv", b"", "is empty"),
         ("x.csv", b"item_id,label\n", "holds no answer. Fill in"),
         ("x.csv", b"id,label\n1,human\n", "has no column `item_id`"),
-        ("x.csv", b"item_id,label\n\xff,human\n", "is not UTF-8 text"),
+        ("x.jsonl", b'{"item_id": "\xff", "label": "human"}', "is not UTF-8 text"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, name, content, said):

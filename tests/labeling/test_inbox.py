@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from activelora.labeling import rows as csv_reader
+from activelora.formats.limits import MAX_BROKEN_ROWS, MAX_TEXT_BYTES
 from activelora.labeling.inbox import MAX_FILE_BYTES
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
@@ -33,22 +33,16 @@ def one_answer(item_id, label, **more):
 
 
 WHOLE_FILE = {
-    "other kind": ("labels.xlsx", lambda ids: b"PK\x03\x04", "is neither .csv nor .jsonl"),
-    "no ending": ("README", lambda ids: "hello", "is neither .csv nor .jsonl"),
+    "other kind": ("labels.docx", lambda ids: b"PK\x03\x04", "is none of .jsonl, .ndjson, .json, .csv, .tsv"),
+    "no ending": ("README", lambda ids: "hello", "is none of .jsonl"),
+    "no workbook": ("labels.xlsx", lambda ids: b"PK\x03\x04", "is a zip archive, expected a table"),
     "empty": ("bad.csv", lambda ids: "", "is empty"),
     "only a mark": ("bad.csv", lambda ids: b"\xef\xbb\xbf\r\n", "is empty"),
-    "latin-1": (
-        "bad.csv",
-        lambda ids: f"item_id,label,note\n{ids[2]},human,café\n".encode("latin-1"),
-        "is not UTF-8 text (byte 50, line 2)",
-    ),
-    "utf-16": ("bad.csv", lambda ids: good_csv(ids).encode("utf-16"), "is not UTF-8 text"),
-    "binary": ("bad.jsonl", lambda ids: bytes(range(256)), "is not UTF-8 text"),
     "no item_id": ("bad.csv", lambda ids: "id,label\nx,human\n", "has no column `item_id`; it has: id, label"),
     "no label": ("bad.csv", lambda ids: f"item_id,answer\n{ids[2]},human\n", "has no column `label`; it has: item_id"),
     "no header": ("bad.csv", lambda ids: f"{ids[2]},human\n", "has no column `item_id`"),
+    "no rows of JSON": ("bad.json", lambda ids: "[]", "holds no rows"),
     "label twice": ("bad.csv", lambda ids: f"item_id,label,Label\n{ids[2]},human,entity\n", "two columns `label`"),
-    "header with an open quote": ("bad.csv", lambda ids: '"item_id,label\nx,y\n', "opens a quote that is never closed"),
     "odd name": ("a\\b.csv", good_csv, "has a name that not every store can hold"),
 }
 
@@ -67,6 +61,7 @@ def test_a_file_that_cannot_be_used_is_named_and_the_others_are_used(case, campa
     assert reason in rejected.reason
 
 
+UNANSWERED = {"item_id": "x", "label": None}
 BAD_LINES = {
     "unknown label": ("bad.csv", lambda i: csv_of((i, "humn", "ann")), 2, "'humn' is not a label of this task"),
     "unknown item": ("bad.csv", lambda i: csv_of(("nope", "human", "ann")), 2, "has asked for no item `nope`"),
@@ -76,17 +71,23 @@ BAD_LINES = {
         "bad.csv",
         lambda i: csv_of((i, "human", "ann", "x", "y")),
         2,
-        "has 5 cells where the header has 3: a ',' needs quotes",
+        "has 5 values where the header names 3 columns: a ',' needs quotes",
     ),
     "open quote at the end": ("bad.csv", lambda i: csv_of((i, '"human', "ann")), 2, "opens a quote that is never"),
+    "header with an open quote": (
+        "bad.csv",
+        lambda i: f'"item_id,label\n{i},human\n',
+        1,
+        "opens a quote that is never closed",
+    ),
     "text behind a quote": ("bad.csv", lambda i: csv_of((i, '"human"x', "ann")), 2, "has text behind a closing quote"),
-    "nul bytes": ("bad.csv", lambda i: csv_of((i, "hu\x00man", "ann")), 2, "holds NUL bytes"),
-    "nul in the id": ("bad.csv", lambda i: csv_of((i + "\x00", "human", "ann")), 2, "holds NUL bytes"),
+    "nul bytes": ("bad.csv", lambda i: csv_of((i, "hu\x00man", "ann")), 2, "holds a NUL byte at byte 25"),
+    "nul in the id": ("bad.csv", lambda i: csv_of((i + "\x00", "human", "ann")), 2, "holds a NUL byte at byte 22"),
     "huge cell": (
         "bad.csv",
-        lambda i: csv_of((i, "human", "x" * (csv_reader.MAX_CHARS + 1))),
+        lambda i: csv_of((i, "human", "x" * (MAX_TEXT_BYTES + 1))),
         2,
-        "has a cell longer than 4194304 characters",
+        "the line is longer than 16 MiB",
     ),
     "long annotator": ("bad.csv", lambda i: csv_of((i, "human", "x" * 300)), 2, "name is longer than 200"),
     "no time": (
@@ -107,11 +108,16 @@ BAD_LINES = {
         5,
         "is not a label",
     ),
-    "broken json on line 7": ("bad.jsonl", lambda i: "\n" * 6 + '{"item_id": \n', 7, "is not JSON: Expecting value"),
-    "json list": ("bad.jsonl", lambda i: jsonl([i, "human"]), 1, "is not a JSON object"),
+    "broken json on line 7": (
+        "bad.jsonl",
+        lambda i: "\n" * 6 + '{"item_id": \n',
+        7,
+        "is not valid JSON: Expecting value",
+    ),
+    "json list": ("bad.jsonl", lambda i: jsonl(UNANSWERED, [i, "human"]), 2, "holds a list, not an object"),
     "json without label": ("bad.jsonl", lambda i: jsonl({"item_id": i}), 1, "has no `label`"),
     "json without item_id": ("bad.jsonl", lambda i: jsonl({"label": "human"}), 1, "has no `item_id`"),
-    "label is a list": ("bad.jsonl", lambda i: jsonl(one_answer(i, ["human"])), 1, "is not a label"),
+    "label is a list": ("bad.jsonl", lambda i: jsonl(one_answer(i, ["human", "entity"])), 1, "has several labels"),
     "label is half a number": ("bad.jsonl", lambda i: jsonl(one_answer(i, 1.5)), 1, "'1.5' is not a label"),
     "label is an object": (
         "bad.jsonl",
@@ -119,22 +125,32 @@ BAD_LINES = {
         1,
         "no text, number or list of texts but dict",
     ),
-    "label out of range": ("bad.jsonl", lambda i: jsonl(one_answer(i, 3)), 1, "'3' is not a label"),
+    "label's number": (
+        "bad.csv",
+        lambda i: f"item_id,label\n{i},2\n",
+        2,
+        "`2` is a number: from 0 it is `number`, from 1 `human`; write the label's name",
+    ),
+    "number beside a gap": ("bad.csv", lambda i: f"item_id,label\n{i},1.0\n", 2, "`1` is a number: from 0 it is"),
+    "number in json": ("bad.jsonl", lambda i: jsonl(one_answer(i, 0)), 1, "from 0 it is `entity`, from 1 no label"),
+    "label out of range": ("bad.jsonl", lambda i: jsonl(one_answer(i, 4)), 1, "'4' is not a label"),
+    "mark for no label": ("bad.jsonl", lambda i: jsonl(one_answer(i, -1)), 1, "-1 stands for no label: leave the cell"),
+    "an end that no label has": ("bad.csv", lambda i: f"item_id,label\n{i},human.\n", 2, "'human.' is not a label"),
     "item_id is a number": ("bad.jsonl", lambda i: jsonl(one_answer(17, "human")), 1, "has a label and no item_id"),
-    "json nested deeply": ("bad.jsonl", lambda i: "[" * 200_000 + "\n", 1, "is not JSON that can be read"),
+    "json nested deeply": ("bad.jsonl", lambda i: jsonl(UNANSWERED, "[" * 200_000), 2, "nested too deeply"),
     "json number too long": (
         "bad.jsonl",
         lambda i: '{"item_id": "x", "label": ' + "9" * 5000 + "}\n",
         1,
-        "is not JSON that can be read",
+        "cannot be read as JSON",
     ),
     "huge line": (
         "bad.jsonl",
-        lambda i: jsonl(one_answer(i, "human", text="x" * csv_reader.MAX_CHARS)),
+        lambda i: jsonl(one_answer(i, "human", text="x" * MAX_TEXT_BYTES)),
         1,
-        "is longer than 4194304 characters",
+        "the line is longer than 16 MiB",
     ),
-    "nul in json": ("bad.jsonl", lambda i: "\x00\x00\n", 1, "holds NUL bytes"),
+    "nul in json": ("bad.jsonl", lambda i: "\x00\x00\n", 1, "holds a NUL byte"),
     "half a character": ("bad.jsonl", lambda i: jsonl(one_answer(i, "human", annotator="\ud800")), 1, "holds halves"),
     "time out of the calendar": (
         "bad.jsonl",
@@ -173,7 +189,9 @@ def test_an_open_quote_costs_its_own_line_only(campaign):
     put(campaign, "a.csv", csv_of((ids[0], '"human', "ann"), (ids[1], "entity", "ann"), (ids[2], '"human"', "ann")))
     collected = collect(campaign)
     assert labels(collected) == {ids[1]: "entity", ids[2]: "human"}
-    assert [(one.line, one.reason) for one in collected.rejected] == [(2, "has text behind a closing quote")]
+    assert [(one.line, one.reason) for one in collected.rejected] == [
+        (2, "is not valid CSV: it has text behind a closing quote")
+    ]
     assert csv.field_size_limit() == 131072
 
 
@@ -181,7 +199,7 @@ def test_a_file_of_nothing_but_broken_rows_is_given_up(campaign):
     ids = select(campaign)
     put(campaign, "a.csv", csv_of(*[(f'"{number}"x', "human", "ann") for number in range(500)], (ids[0], "human", "")))
     rejected = collect(campaign).rejected
-    assert len(rejected) == csv_reader.MAX_BROKEN_ROWS
+    assert len(rejected) == MAX_BROKEN_ROWS
     assert "the rest of the file is not read" in rejected[-1].reason
 
 
@@ -205,12 +223,12 @@ ALL_FINE = {
     "missing last cells": lambda i: f"item_id,label,annotator,note\n{i},human,ann\n",
     "empty cells beyond the header": lambda i: f"item_id,label,annotator\n{i},human,ann,,\n",
     "label in capitals": lambda i: csv_of((i, "HUMAN", "ann")),
-    "label's number": lambda i: csv_of((i, "1", "ann")),
-    "number beside a gap": lambda i: csv_of((i, "1.0", "ann")),
+    "label in quotes": lambda i: csv_of((i, '"""human"""', "ann")),
+    "label in curly quotes and blanks": lambda i: csv_of((i, " “ Human ”\u00a0", "ann")),
     "with a time": lambda i: csv_of((i, "human", "ann", "2026-01-31T09:30:00+02:00"), header=HEADER),
     "jsonl": lambda i: jsonl(one_answer(i, "human", annotator="ann")),
-    "jsonl number": lambda i: jsonl(one_answer(i, 1.0, annotator="ann"), "", one_answer(i, None)),
-    "jsonl nan is no label": lambda i: jsonl('{"item_id": "x", "label": NaN}', one_answer(i, 1, annotator="ann")),
+    "jsonl without a label": lambda i: jsonl(one_answer(i, "human", annotator="ann"), "", one_answer(i, None)),
+    "jsonl nan is no label": lambda i: jsonl('{"item_id": "x", "label": NaN}', one_answer(i, "human", annotator="ann")),
 }
 HEADER = "item_id,label,annotator,labeled_at"
 
@@ -298,3 +316,32 @@ def test_an_item_whose_answers_are_all_bad_is_invalid(campaign):
     put(campaign, "a.csv", csv_of((ids[0], "humn", "ann"), (ids[1], "humn", "ann"), (ids[1], "human", "bob")))
     states = collect(campaign).states
     assert (states[ids[0]], states[ids[1]], states[ids[2]]) == ("invalid", "labeled", "waiting")
+
+
+NUMBERED = {
+    "from 0": ("zero_based", LABELS, {"0": "entity", "2": "number", "1.0": "human", "human": "human"}),
+    "from 1": ("one_based", LABELS, {"1": "entity", "3": "number", "2.0": "human", "Human": "human"}),
+    "names that are numbers": (None, ("0", "1", "2"), {"0": "0", "1.0": "1", "2": "2"}),
+    "numbers are names first": ("zero_based", ("1", "2", "3"), {"1": "1", "3.0": "3"}),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERED)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_numbers_are_read_as_the_campaign_says(case, kind, tmp_path):
+    numbers, names, written = NUMBERED[case]
+    rows = [{"text": f"question {number}?", "label": names[number % 3]} for number in range(30)]
+    (tmp_path / "held.jsonl").write_text(jsonl(*({**row, "text": row["text"] + "!"} for row in rows)))
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "held.jsonl"}}
+    task = {"prompt": "{text}", "labels": names}
+    campaign = make_campaign(tmp_path, task=task, rows=rows, data={**data, "label_numbers": numbers})
+    answers = dict(zip(select(campaign), written, strict=False))
+    if kind == "csv":
+        put(campaign, "a.csv", csv_of(*[(item_id, label, "ann") for item_id, label in answers.items()]))
+    else:
+        values = {item_id: float(label) if label[-2:] == ".0" else label for item_id, label in answers.items()}
+        put(campaign, "a.jsonl", jsonl(*[one_answer(item_id, value) for item_id, value in values.items()]))
+    collected = collect(campaign)
+    assert collected.rejected == []
+    found = {record["item_id"]: names[record["label"]] for record in collected.records}
+    assert found == {item_id: written[label] for item_id, label in answers.items()}

@@ -25,5 +25,5 @@ def shards(config, *which):
     return column_survey.shards(config, make_task(config.task), *which)
 
 
-def chunk_reader(config, *use):
-    return ChunkReader(config.data.columns, make_task(config.task), *use)
+def chunk_reader(config, *use, readings=None):
+    return ChunkReader(config.data.columns, make_task(config.task), *use, readings=readings)

@@ -15,15 +15,18 @@ from hypothesis import strategies as st
 
 from activelora.campaign.campaign import Campaign
 from activelora.errors import DataError, ProblemsError
+from activelora.formats.problems import Problems
 from activelora.kinds.registry import make_task
 from activelora.pool import columns
 from activelora.pool.column_census import ColumnCensus, _item_indices
-from activelora.pool.content import RowParser, as_text, item_id, wanted_columns
+from activelora.pool.column_survey import LEAST_BYTES
+from activelora.pool.content import MAX_TEXT_CHARS, RowParser, as_text, item_id, wanted_columns
 from activelora.pool.files import SourceFile
-from activelora.pool.formats import READERS
-from activelora.pool.problems import Problems
+from activelora.pool.label_readings import LabelReadings
+from activelora.pool.readers import rows_of_file
 from activelora.seeding import item_draw
 from components.ingest_pool.step import run
+from tests.formats import tables
 from tests.pool.conftest import CHOICE_TASK, csv_text, jsonl, parquet, rows
 from tests.pool.surveying import chunk_reader, is_columnar, shards, survey_data
 from tests.pool.test_survey import splits, write
@@ -37,29 +40,35 @@ TEXTS = st.text(
 
 
 def by_rows(config, files, use):
-    """What the slow path makes of files: rows in words, and problems."""
+    """What the slow path makes of files: rows in words, problems, and how labels were read."""
     problems, task = Problems(), make_task(config.task)
+    readings = LabelReadings(task, config.data.label_numbers)
     parser, wanted = (
-        RowParser(task, config.data.columns, use, problems),
+        RowParser(task, config.data.columns, use, problems, readings),
         wanted_columns(task, config.data.columns, use),
     )
     found = []
     for file in files:
-        for row in READERS[file.format](file.open(), file.name, wanted, problems):
+        for row in rows_of_file(file, wanted, problems):
             if parsed := parser.parse(row):
                 item, label = parsed
                 found.append((item.item_id, dict(item.fields), item.source_id, -1 if label is None else label))
-    return found, said(problems)
+    return found, said(problems), counted(readings)
 
 
 def by_columns(config, files, use, chunk_bytes):
     problems, found = Problems(), []
-    for chunk in chunk_reader(config, use, problems, chunk_bytes).read(files):
+    readings = LabelReadings(make_task(config.task), config.data.label_numbers)
+    for chunk in chunk_reader(config, use, problems, chunk_bytes, readings=readings).read(files):
         ids = columns.id_texts(columns.digests(columns.contents(chunk.fields), 10)).to_pylist()
         for row, id_ in enumerate(ids):
             item = chunk.item(row, id_)
             found.append((id_, dict(item.fields), item.source_id, int(chunk.labels[row])))
-    return found, said(problems)
+    return found, said(problems), counted(readings)
+
+
+def counted(readings):
+    return dict(readings.by_name()), readings.num_no_label, readings.num_left_out
 
 
 def said(problems):
@@ -77,7 +86,7 @@ def file_of(data, kind="jsonl"):
 @st.composite
 def lines(draw):
     """JSON lines, some of them broken by a few bytes."""
-    label = st.sampled_from(["sport", "politics", "sport", 1, 0, " politics", "", None, True, 1.0, "chess", "0"])
+    label = st.sampled_from(["sport", "politics", "sport", 1, 0, " politics", "", None, True, 1.0, "chess", "0", -1])
     row = {"text": draw(TEXTS), "title": draw(TEXTS), "label": draw(label)}
     row |= draw(st.sampled_from([{}, {"id": "n1"}, {"x": {"y": [1, {"z": None}]}}, {"x": "2026-01-01"}]))
     line = json.dumps(row, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
@@ -98,9 +107,9 @@ def lines(draw):
 @example([b'\xef\xbb\xbf{"text":"a","title":"b","label":0}', b""], b"\n", 300)
 @example([b'{"text":"a","title":"b","label":0}', b'\xef\xbb\xbf{"text":"c","title":"b","label":0}'], b"\n", 30)
 @example([b'{"text":"a","title":"b","label":01}', b'{"text":"a","title":"b","label":0,}'], b"\n", 300)
-@pytest.mark.parametrize("use", ["required", "optional", "ignored"])
+@pytest.mark.parametrize("use", ["required", "or_left_out", "optional", "ignored"])
 def test_json_lines_are_read_as_row_by_row(make_config, use, content, end, chunk_bytes):
-    config = make_config(TWO_COLUMNS)
+    config = make_config(TWO_COLUMNS, label_numbers="zero_based")
     files = [file_of(end.join(content) + end)]
     assert by_columns(config, files, use, chunk_bytes) == by_rows(config, files, use)
 
@@ -224,12 +233,79 @@ def test_items_whose_ids_begin_alike_are_told_apart():
     assert ids_RB[first_rows_P][indices_R].tolist() == ids_RB.tolist()
 
 
-def test_a_parquet_file_with_two_columns_of_one_name_is_read_row_by_row(tmp_path, make_config):
-    texts = [pa.array([row["text"] for row in rows(60)]) for _ in range(2)]
-    labels = pa.array([row["label"] for row in rows(60)])
-    pq.write_table(pa.Table.from_arrays([*texts, labels], ["text", "text", "label"]), tmp_path / "pool.parquet")
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
+def test_texts_that_are_far_too_long_are_refused_or_cut(tmp_path, make_config, ending):
+    long = {"text": "x" * (MAX_TEXT_CHARS - 1) + "yé and more", "label": "sport"}
+    content = {"jsonl": jsonl, "parquet": parquet, "csv": csv_text}[ending]([*rows(60), long])
+    (tmp_path / f"pool.{ending}").write_bytes(content)
+    pool = {"path": f"pool.{ending}"}
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=r"holds 1048586 characters, at most 1048576 are read. Shorten it"):
+            survey_data(make_config(pool=pool), least)
+        survey = survey_data(make_config(pool=pool, long_texts="cut"), least)
+        cut = [warning for warning in survey.warnings if "were cut" in warning]
+        where = f"{tmp_path}/pool.{ending}:{62 if ending == 'csv' else 61}"
+        assert cut == [f"texts of more than 1,048,576 characters were cut; the first: {where}"]
+        assert survey.pool.longest_chars == MAX_TEXT_CHARS
+        assert item_id({"text": long["text"][:MAX_TEXT_CHARS]}, ()) in survey.pool
+
+
+@pytest.mark.parametrize("kind", tables.TEXT_TYPES)
+@pytest.mark.parametrize("write_as", [tables.parquet, tables.arrow])
+def test_all_types_of_text_are_read_by_columns(tmp_path, make_config, kind, write_as):
+    ending = "parquet" if write_as is tables.parquet else "arrow"
+    (tmp_path / f"pool.{ending}").write_bytes(write_as(tables.table(rows(60), kind)))
+    write(tmp_path, holdout=rows(30, 80))
+    whole = {"source": "files", "holdout": {"path": "holdout.jsonl"}}  # whose own labels are not looked at
+    for data in ({}, whole):
+        config = make_config(pool={"path": f"pool.{ending}"}, **data)
+        fast = survey_data(config, 0)
+        assert isinstance(fast.pool, ColumnCensus)
+        assert splits(survey_data(config)) == splits(fast)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pa.array([n % 3 for n in range(60)]),
+        pa.array([float(n % 3) for n in range(60)]),
+        pa.array([None if n % 7 == 0 else float(n % 3) for n in range(60)]),
+        pa.array([["sport", "politics", "science", ""][n % 4] for n in range(60)]).dictionary_encode(),
+    ],
+    ids=["whole numbers", "floats", "floats with gaps", "categories with gaps"],
+)
+@pytest.mark.parametrize("names", [None, ["science", "sport", "politics"]])
+def test_all_types_of_labels_are_read_by_columns(tmp_path, make_config, labels, names):
+    table = pa.table({"text": [row["text"] for row in rows(60)], "label": labels})
+    if names and pa.types.is_integer(labels.type):
+        features = {"label": {"_type": "ClassLabel", "names": names}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, tmp_path / "pool.parquet")
+    config = make_config(pool={"path": "pool.parquet"}, source="files", label_numbers="zero_based")
+    slow, fast = survey_data(config), survey_data(config, 0)
+    assert isinstance(fast.pool, ColumnCensus)
+    assert splits(slow) == splits(fast)
+    assert {id_: slow.pool.label(id_) for id_ in slow.pool} == {id_: fast.pool.label(id_) for id_ in fast.pool}
+
+
+def test_a_file_that_is_small_and_has_many_rows_is_read_by_columns(tmp_path, make_config):
+    texts = pa.array(["a", "b"]).take(pa.array([n % 2 for n in range(250_000)]))
+    pq.write_table(pa.table({"text": texts, "label": texts}), tmp_path / "pool.parquet")
+    assert (tmp_path / "pool.parquet").stat().st_size < 10**5
     config = make_config(pool={"path": "pool.parquet"})
-    assert splits(survey_data(config, 0)) == splits(survey_data(config))
+    assert is_columnar(config, "required", LEAST_BYTES)
+    (tmp_path / "pool.parquet").write_bytes(b"PAR1 cut short")
+    assert not is_columnar(config, "required", LEAST_BYTES)
+
+
+@pytest.mark.parametrize("twice", ["text", "label"])
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path, make_config, twice):
+    columns = {name: pa.array([row[name] for row in rows(60)]) for name in ("text", "label")}
+    arrays = [*columns.values(), columns[twice]]
+    pq.write_table(pa.Table.from_arrays(arrays, [*columns, twice]), tmp_path / "pool.parquet")
+    for least in (10**9, 0):
+        with pytest.raises(ProblemsError, match=f"the file names a column twice: {twice}"):
+            survey_data(make_config(pool={"path": "pool.parquet"}), least)
 
 
 def test_own_ids_of_two_items_are_told_in_the_same_words(tmp_path, make_config):

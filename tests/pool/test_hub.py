@@ -4,18 +4,18 @@ import sys
 
 import pytest
 
-from activelora.pool.formats import Wanted
+from activelora.formats.problems import Problems
+from activelora.formats.row import Wanted
 from activelora.pool.hub import select_columns
-from activelora.pool.problems import Problems
 from tests.pool.conftest import jsonl, rows
 
 SCRIPT = """
 import sys
 {before}
 from activelora.errors import DataError
-from activelora.pool.formats import Wanted
+from activelora.formats.row import Wanted
 from activelora.pool.hub import read_hub
-from activelora.pool.problems import Problems
+from activelora.formats.problems import Problems
 try:
     list(read_hub("hf://owner/name?split=train", Wanted(("text",)), Problems()))
 except DataError as error:

@@ -73,12 +73,12 @@ MALFORMED = {
     "escaped NUL": ({"pool.jsonl": line(5, b'{"text": "a\\u0000", "label": 0}')}, {}, ["pool.jsonl:5", "NUL"]),
     "NUL byte": ({"pool.jsonl": line(5, b'{"text": "a\x00"}')}, {}, ["pool.jsonl:5", "NUL", "byte 12"]),
     "not UTF-8": ({"pool.jsonl": line(5, '{"text": "é"}'.encode("latin-1"))}, {}, ["pool.jsonl:5", "UTF-8", "0xe9"]),
-    "UTF-16": ({"pool.jsonl": GOOD.decode().encode("utf-16")}, {}, ["pool.jsonl:1", "UTF-16"]),
-    "gzip": ({"pool.jsonl": b"\x1f\x8b\x08rest"}, {}, ["pool.jsonl:1", "gzip"]),
+    "UTF-16 cut short": ({"pool.jsonl": GOOD.decode().encode("utf-16")[:-1]}, {}, ["pool.jsonl", "UTF-16"]),
+    "gzip": ({"pool.jsonl": b"\x1f\x8b\x08rest"}, {}, ["pool.jsonl", "damaged gzip"]),
     "huge line": (
-        {"pool.jsonl": line(5, b'{"text": "' + b"a" * (3 << 20) + b'"}')},
+        {"pool.jsonl": line(5, b'{"text": "' + b"a" * (17 << 20) + b'"}')},
         {},
-        ["pool.jsonl:5", "1 MiB"],
+        ["pool.jsonl:5", "16 MiB"],
     ),
     "empty file": ({"pool.jsonl": b""}, {}, ["pool.jsonl", "empty"]),
     "only blank lines": ({"pool.jsonl": b"\n\r\n \n"}, {}, ["pool.jsonl", "no rows"]),
@@ -87,10 +87,42 @@ MALFORMED = {
         {},
         ["pool.jsonl:4", "'sprot'", "sport"],
     ),
-    "label number too large": ({"pool.jsonl": line(4, b'{"text": "x", "label": 3}')}, {}, ["pool.jsonl:4", "'3'"]),
-    "label of hidden tests": ({"pool.jsonl": line(4, b'{"text": "x", "label": -1}')}, {}, ["pool.jsonl:4", "'-1'"]),
+    "label number": (
+        {"pool.jsonl": line(4, b'{"text": "x", "label": 1}')},
+        {},
+        ["pool.jsonl:4", "`1` is a number", "from 0 it is `politics`, from 1 `sport`", "data.label_numbers"],
+    ),
+    "label number too large": (
+        {"pool.jsonl": line(4, b'{"text": "x", "label": 3}')},
+        {"label_numbers": "zero_based"},
+        ["pool.jsonl:4", "`3` is the number of no label", "zero_based", "0 to 2"],
+    ),
+    "label number too small": (
+        {"pool.jsonl": line(4, b'{"text": "x", "label": 0}')},
+        {"label_numbers": "one_based"},
+        ["pool.jsonl:4", "`0` is the number of no label", "one_based", "1 to 3"],
+    ),
+    "label number of no reading": (
+        {"pool.jsonl": line(4, b'{"text": "x", "label": 7}')},
+        {},
+        ["pool.jsonl:4", "'7' is not a label"],
+    ),
+    "labels of hidden tests": (
+        {"pool.jsonl": jsonl([{**row, "label": -1} for row in rows(12)])},
+        {},
+        ["pool.jsonl", "no row of the pool has a label"],
+    ),
+    "holdout of hidden tests": (
+        {"pool.jsonl": GOOD, "holdout.jsonl": b'{"text": "x", "label": -1}\n'},
+        {"holdout": {"path": "holdout.jsonl"}},
+        ["holdout.jsonl:1", "no label"],
+    ),
     "label missing": ({"pool.jsonl": line(4, b'{"text": "x"}')}, {}, ["pool.jsonl:4", "`label`"]),
-    "label empty": ({"pool.jsonl": line(4, b'{"text": "x", "label": ""}')}, {}, ["pool.jsonl:4", "no label"]),
+    "label empty": (
+        {"pool.jsonl": GOOD, "holdout.jsonl": b'{"text": "x", "label": ""}\n'},
+        {"holdout": {"path": "holdout.jsonl"}},
+        ["holdout.jsonl:1", "no label"],
+    ),
     "same item, two labels": (
         {"pool.jsonl": line(9, b'{"text": " text number 0", "label": "science"}')},
         {},
@@ -103,7 +135,7 @@ MALFORMED = {
     ),
     "id column missing": ({"pool.jsonl": GOOD}, {"columns": {"id": "key"}}, ["pool.jsonl:1", "`key`"]),
     "same holdout item, two labels": (
-        {"pool.jsonl": GOOD, "holdout.jsonl": jsonl([*rows(3, 50), {**rows(1, 51)[0], "label": 1}])},
+        {"pool.jsonl": GOOD, "holdout.jsonl": jsonl([*rows(3, 50), {**rows(1, 51)[0], "label": "politics"}])},
         {"holdout": {"path": "holdout.jsonl"}},
         ["holdout.jsonl:4", "holdout.jsonl:2", "`politics`"],
     ),
@@ -141,7 +173,6 @@ MALFORMED = {
         {"pool": {"path": "p.csv"}},
         ["p.csv:1", "`text`", "`Text`"],
     ),
-    "CSV semicolons": ({"p.csv": CSV.replace(b",", b";")}, {"pool": {"path": "p.csv"}}, ["p.csv:1", "';'", "commas"]),
     "CSV column twice": (
         {"p.csv": b"text,text,label\na,b,sport\n"},
         {"pool": {"path": "p.csv"}},
@@ -168,9 +199,9 @@ MALFORMED = {
         ["p.parquet", "`text`", "body"],
     ),
     "Parquet bytes": (
-        {"p.parquet": parquet([{"text": b"x", "label": 0}])},
+        {"p.parquet": parquet([{"text": b"x", "label": 0}, {"text": b"\xff", "label": 0}])},
         {"pool": {"path": "p.parquet"}},
-        ["p.parquet:1", "`text`", "b'x'"],
+        ["p.parquet:2", "UTF-8"],
     ),
     "choices missing": ({"pool.jsonl": choice(choices=None)}, {}, ["pool.jsonl:2", "`choices`"], CHOICE_TASK),
     "choices as text": (

@@ -113,6 +113,7 @@ def test_real_data_with_duplicates_and_overlap(shared_data, make_config):
         pool={"path": "train.jsonl"},
         holdout={"path": "test.jsonl"},
         columns={"id": "id"},
+        label_numbers="zero_based",
     )
     summary = inspect_data(config)
     assert (summary.num_pool, summary.num_holdout) == (5371, 500)
@@ -143,3 +144,62 @@ def test_contradicting_rows_are_left_out_where_the_campaign_says_so(tmp_path, ma
         assert survey.warnings[0] == "data.pool: items left out because their rows carry different labels: 1"
         assert sum(map(len, splits(survey))) == 29 + 9 * ("holdout" in data)
         assert set.union(*map(set, splits(survey))) <= {*survey.pool, *survey.labeled}
+
+
+LARGE_AND_SMALL = pytest.mark.parametrize("columnar_bytes", [0, 10**9])
+
+
+def numbered(num_rows, start=0, first=0):
+    """Return rows whose labels are numbers, counted from `first`."""
+    return [{**row, "label": TASK["labels"].index(row["label"]) + first} for row in rows(num_rows, start)]
+
+
+@LARGE_AND_SMALL
+@pytest.mark.parametrize(("numbers", "first"), [("zero_based", 0), ("one_based", 1)])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_numbers_are_the_labels_that_they_would_be_by_name(
+    tmp_path, make_config, columnar_bytes, numbers, first, is_given
+):
+    data = {"holdout": {"path": "holdout.jsonl"}} if is_given else {}
+    write(tmp_path, pool=rows(30), holdout=rows(9, 40))
+    named = survey_data(make_config(**data), columnar_bytes)
+    write(tmp_path, pool=numbered(30, first=first), holdout=numbered(9, 40, first))
+    config = make_config(label_numbers=numbers, **data)
+    found = survey_data(config, columnar_bytes)
+    assert splits(found) == splits(named)
+    for item_id in named.pool:
+        assert found.pool.label(item_id) == named.pool.label(item_id)
+    count = 10 + 3 * is_given
+    assert inspect_data(config).label_numbers == {
+        f"{number} = {name}": count for number, name in enumerate(TASK["labels"], first)
+    }
+
+
+@LARGE_AND_SMALL
+def test_the_oracle_s_rows_without_a_label_are_left_out_and_counted(tmp_path, make_config, columnar_bytes):
+    write(tmp_path, pool=rows(20))
+    expected = survey_data(make_config())
+    unlabeled = [{"text": f"unlabelled {number}", "label": label} for number, label in enumerate([-1, "", None, -1.0])]
+    write(tmp_path, pool=[*rows(5), *unlabeled, *rows(15, 5)])
+    found = survey_data(make_config(), columnar_bytes)
+    assert splits(found) == splits(expected)
+    assert found.warnings[0] == (
+        "data.pool: rows left out because the oracle has no label to give for them: 4 "
+        "(rows whose label is -1, which stands for no label: 2)"
+    )
+    assert (found.pool.num_rows, found.pool.readings.num_left_out) == (20, 4)
+
+
+@LARGE_AND_SMALL
+def test_for_people_a_row_with_minus_one_has_no_label_yet(tmp_path, make_config, columnar_bytes):
+    write(tmp_path, pool=[*rows(9), *({"text": f"new {number}", "label": -1} for number in range(20))])
+    survey = survey_data(make_config(source="files"), columnar_bytes)
+    assert len(survey.pool) == 29
+    assert len(survey.pool.labeled(survey.pool)) == 9
+    assert survey.warnings[0] == "data.pool: rows whose label is -1, which stands for no label: 20"
+
+
+def test_a_campaign_s_file_says_for_which_kinds_numbers_are_places(make_config):
+    for task in (CHOICE_TASK, {"kind": "yes_no", "prompt": "{text}"}):
+        with pytest.raises(ProblemsError, match=r"label_numbers`: a .* task reads numbers by its own rules"):
+            make_config(task, label_numbers="zero_based")

@@ -214,9 +214,47 @@ def test_a_view_that_is_old_already_does_not_take_the_champion_back(tracked: Bui
     assert client.get_model_version_by_alias(name, "champion").tags["round"] == "2"
 
 
-def test_a_refusal_by_mlflow_is_a_warning(tracked: Builder) -> None:
-    campaign = tracked(2, tracking={"registered_model": "router/prod's"})
-    assert not sync(campaign)  # MLflow refuses a slash in a registered model's name
+def renamed(campaign: Campaign, **tracking: str) -> Campaign:
+    """Return a campaign with other names in MLflow, as a file that is not checked may give them."""
+    section = campaign.config.tracking.model_copy(update=tracking)
+    return Campaign(campaign.store, campaign.config.model_copy(update={"tracking": section}))
+
+
+@pytest.mark.parametrize("name", ["router/prod's", "a:b", ".."])
+def test_a_model_s_name_that_mlflow_refuses_costs_the_registry_alone_and_can_be_mended(
+    tracked: Builder, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    campaign = tracked(2)
+    assert not sync(renamed(campaign, registered_model=name))
+    [warning] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "Nothing is lost" not in warning
+    assert f"tracking.registered_model: {name}: MLflow refuses" in warning
+    assert "no sync can succeed" in warning
+    parent, children = runs_of(campaign)
+    assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 4
+    assert len(points(campaign, parent, "accuracy")) == 3
+    assert sync(campaign)
+    check_whole(campaign, 2)
+    assert client_of(campaign).get_model_version_by_alias(campaign.config.name, "champion").tags["round"] == "2"
+
+
+def test_a_deleted_experiment_is_named_with_both_ways_out(tracked: Builder, caplog: pytest.LogCaptureFixture) -> None:
+    campaign = tracked(1)
+    client, name = client_of(campaign), campaign.config.tracking.experiment
+    experiment = client.get_experiment_by_name(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+    client.delete_experiment(experiment_id)
+    assert not sync(campaign)
+    [warning] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"the experiment `{name}` was deleted in MLflow" in warning
+    assert f"mlflow experiments restore --experiment-id {experiment_id}" in warning
+    assert "Nothing is lost" not in warning
+    client.restore_experiment(experiment_id)
+    assert sync(campaign)
+    check_whole(campaign, 1)
+    client.delete_experiment(experiment_id)
+    assert not sync(campaign)
+    assert sync(renamed(campaign, experiment="another one"))
 
 
 def test_a_person_s_roll_back_is_not_undone(tracked: Builder) -> None:

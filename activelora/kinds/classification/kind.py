@@ -21,6 +21,7 @@ KIND = Kind(
     measures=tuple(MEASURES),
     aggregations=("dawid_skene", "one_coin"),
     fields=("labels",),
+    numbered=True,
     answers=("letters", "words", "text"),
     reworded=lambda config: config.labels,
     fixed_labels=lambda config: config.labels,

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
-from activelora.errors import ConfigError, LabelError
+from activelora.errors import ConfigError
 from activelora.kinds import labels
 from activelora.kinds.classification.kind import KIND
 from activelora.tasks.prompt import Template
 from activelora.tasks.task import Kind, Query, Reading
+from activelora.tasks.written import find_label, refuse
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -103,21 +104,18 @@ class Classification:
         return [label]
 
     def parse_label(self, raw: object, item: Item) -> int:
-        """Accept a label's name in any case, its number from 0, and synonyms.
+        """Accept a label's name, as :func:`activelora.tasks.written.find_label` finds it, and synonyms.
 
         Raises:
             LabelError: It is none of these.
         """
-        text = str(raw).strip().casefold()
-        names = [name.strip().casefold() for name in self.label_names]
-        if text in names:
-            return names.index(text)
-        if text in self.synonyms:
-            return self.synonyms[text]
-        if text.isdecimal() and int(text) < len(names) and not any(name.isdecimal() for name in names):
-            return int(text)
-        shown = ", ".join(self.label_names[:20]) + (", ..." if len(names) > 20 else "")
-        raise LabelError(f"{str(raw)[:80]!r} is not a label of this task; it has: {shown}")
+        found = find_label(self.label_names, raw)
+        if found is None and self.synonyms:
+            number = find_label(tuple(self.synonyms), raw)
+            found = None if number is None else tuple(self.synonyms.values())[number]
+        if found is None:
+            raise refuse(self.label_names, raw)
+        return found
 
     def label_name(self, label: int, item: Item) -> str:
         """Return the label's name."""

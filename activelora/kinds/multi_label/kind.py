@@ -36,6 +36,7 @@ KIND = Kind(
     aggregations=("one_coin",),
     blank_is_answer=True,
     fields=("labels",),
+    numbered=True,
     reworded=lambda config: ("yes", "no"),
     refusal=_refusal,
 )

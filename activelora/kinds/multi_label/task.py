@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +9,11 @@ from typing import Any, ClassVar
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
-from activelora.errors import ConfigError, LabelError
+from activelora.errors import ConfigError
 from activelora.kinds.multi_label.kind import KIND
 from activelora.tasks.prompt import Template
 from activelora.tasks.task import Kind, Query, Reading
+from activelora.tasks.written import find_label, refuse, split_labels
 
 NO_LABELS = "none"
 """How the empty set is written where an empty cell would mean that nothing was said."""
@@ -93,7 +92,7 @@ class MultiLabel:
         Raises:
             LabelError: One of them is none of the task's labels.
         """
-        return self._mask(self._parts(raw))
+        return self._mask(split_labels(raw))
 
     def label_name(self, label: int, item: Item) -> str:
         """Return the names, with ; between them."""
@@ -117,28 +116,16 @@ class MultiLabel:
         """Return the labels that no item has."""
         return [name for index, name in enumerate(self.label_names) if not _count_bit(counts, index)]
 
-    def _parts(self, raw: object) -> list[str]:
-        if isinstance(raw, str) and raw.strip().startswith("["):
-            try:
-                raw = json.loads(raw)
-            except (ValueError, RecursionError):
-                raise LabelError(f"{str(raw)[:80]!r} is not a JSON list of labels") from None
-        if isinstance(raw, list | tuple):
-            return [str(part).strip() for part in raw]
-        parts = [part.strip() for part in re.split(r"[;|]", str(raw))]
-        return [] if parts == [""] else parts
-
     def _mask(self, parts: Iterable[str]) -> int:
-        indices = {name.strip().casefold(): index for index, name in enumerate(self.label_names)}
-        parts = [part.casefold() for part in parts]
-        if parts == [NO_LABELS] and NO_LABELS not in indices:
+        parts = list(parts)
+        found = [find_label(self.label_names, part) for part in parts]
+        if [part.casefold() for part in parts] == [NO_LABELS] and found == [None]:
             return 0
         mask = 0
-        for part in parts:
-            if part not in indices:
-                shown = ", ".join(self.label_names[:20]) + (", ..." if len(indices) > 20 else "")
-                raise LabelError(f"{part[:80]!r} is not a label of this task; it has: {shown}")
-            mask |= 1 << indices[part]
+        for part, index in zip(parts, found, strict=True):
+            if index is None:
+                raise refuse(self.label_names, part)
+            mask |= 1 << index
         return mask
 
 

@@ -6,9 +6,9 @@ from activelora.config import TaskConfig
 from activelora.kinds.classification.task import Classification
 from activelora.kinds.yes_no.kind import KIND, LABELS
 
-_SYNONYMS = {"true": 1, "y": 1, "false": 0, "n": 0}
+_SYNONYMS = {"true": 1, "y": 1, "1": 1, "false": 0, "n": 0, "0": 0}
 
 
 def make(config: TaskConfig) -> Classification:
-    """Return the task; in data, true and y mean yes too, and false and n mean no."""
+    """Return the task; in data, true, y and 1 mean yes too, and false, n and 0 mean no."""
     return Classification(config, KIND, LABELS, _SYNONYMS)

@@ -126,7 +126,8 @@ def _wrong_kind(value: Any) -> LabelError:
 
 def _index(names: tuple[str, ...], value: Any) -> int:
     folded = [name.strip().casefold() for name in names]
-    wanted = value.strip().casefold() if isinstance(value, str) else None
+    is_name = isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+    wanted = str(value).strip().casefold() if is_name else None
     if wanted is None or folded.count(wanted) != 1:
         raise LabelError(f"the model's label {visible_line(str(value)[:_MAX_SHOWN])!r} is none of the task's")
     return folded.index(wanted)

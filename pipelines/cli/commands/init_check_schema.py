@@ -71,10 +71,13 @@ def check(
     from activelora.rules.file import examine_with_settings
     from pipelines.cli.checks import check_campaign
 
-    problems, config = examine_with_settings(file, settings, data)
-    if config is None:
+    problems, config, document = examine_with_settings(file, settings, data)
+    if config is None or document is None:
         raise ProblemsError(problems)
-    findings = check_campaign(config, found=problems)
+    try:
+        findings = check_campaign(config, found=problems)
+    except ProblemsError as error:
+        raise ProblemsError([document.located(one) for one in error.problems]) from None
     facts = [("task", f"{config.task.kind}, answered by {config.task.answer}"), *findings.facts]
     width = max(len(what) for what, _ in facts)
     for what, words in facts:

@@ -87,7 +87,9 @@ def _format_of(out: str) -> Format:
 @app.command("import")
 def import_command(
     uri_or_file: UriOrFileArgument,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or JSONL with item_id and label.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A table with item_id and label, or an export of a labelling tool.")
+    ],
 ) -> None:
     """Check a file of answers and put it into the inbox: new labels and corrections. All of it, or nothing."""
     from activelora.labeling.exchange import import_labels
@@ -96,6 +98,8 @@ def import_command(
     found = import_labels(open_campaign(uri_or_file), file)
     for one in found.rejected:
         warn(f"line {one.line}, {one.item_id}: {one.reason}")
+    for remark in found.remarks:
+        warn(remark)
     typer.echo(
         f"{found.num_answers} answers are in the inbox as {found.key}: {found.num_labels} items get a label, "
         f"{found.num_corrected} labels change, {found.num_confirmed} are confirmed"

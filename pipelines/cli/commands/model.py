@@ -22,11 +22,13 @@ def push(
 ) -> None:
     """Publish a base model; then `model.base: URI` names it. Each file has its sha256, and it is written once."""
     from activelora.config import ModelConfig
-    from activelora.modeling.base import check_name
+    from activelora.modeling.base import check_name, check_stored
     from activelora.modeling.locating import folder_of
     from activelora.modeling.published import publish
 
     config = ModelConfig(base=source, revision=revision)
     check_name(config)
-    is_new = publish(folder_of(config), uri, source)
+    folder = folder_of(config)
+    check_stored(ModelConfig(base=str(folder)))
+    is_new = publish(folder, uri, source)
     typer.echo(f"{uri}: {'published' if is_new else 'already there, and left as it is'}")

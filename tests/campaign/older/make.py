@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ SCENES = {
     ),
     "files-1130-2125": Scene("f7d52e2", ("await_labels", 1, None), {"labeling": PEOPLE}),
     "oracle-1130-2125": Scene("f7d52e2", ("await_labels", 0, None)),
+    "numbers-1201-2300": Scene("7356ed6", ("await_labels", 1, None), {"labeling": PEOPLE}),
 }
 
 
@@ -139,7 +141,7 @@ def make(name: str) -> None:
     """Make the campaign in the working folder, with the code that Python finds."""
     # By name: these are the modules of the old commits, wherever today's are.
     campaigns, ledger = import_module("activelora.campaign.campaign"), import_module("activelora.campaign.ledger")
-    parse_config = import_module("activelora.config_file").parse_config
+    parse_config = _first_module("activelora.config.file", "activelora.config_file").parse_config
     run_unit = import_module("components.entry").run_unit
     write_tiny_model = import_module("tests.tiny_model").write_tiny_model
 
@@ -160,8 +162,21 @@ def make(name: str) -> None:
                     return
                 if unit.round in answered:
                     raise SystemExit(f"{name}: the answers of round {unit.round} were not taken")
-                answer_round(Path("campaign"), unit.round, labels)
+                answer_round(Path("campaign"), unit.round, _as_written(name, labels))
                 answered.add(unit.round)
+
+
+def _first_module(*names: str) -> Any:
+    """Return the first of the modules that the commit has."""
+    found = [name for name in names if find_spec(name.rpartition(".")[0]) and find_spec(name)]
+    return import_module(found[0])
+
+
+def _as_written(name: str, labels: dict[str, str]) -> dict[str, str]:
+    """Return the labels as people wrote them: in the scene of that name, by their numbers from 0."""
+    if not name.startswith("numbers"):
+        return labels
+    return {text: str(CLASSES["labels"].index(label)) for text, label in labels.items()}
 
 
 def _waits(config: Any, step: str) -> bool:

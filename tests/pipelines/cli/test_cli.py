@@ -17,7 +17,7 @@ from activelora import __version__
 from activelora.campaign.campaign import Campaign
 from activelora.rules.file import load_with_settings
 from tests.pipelines.engines.test_inline import fill_in
-from tests.pipelines.tiny import tiny_config
+from tests.pipelines.tiny import LABELS, tiny_config
 
 TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regression", "generation")
 
@@ -158,6 +158,26 @@ def test_check_sums_up_what_it_found(run, campaign_file):
     assert facts["budget"] == "8 labels in 2 rounds"
     assert "GiB in float32" in facts["memory"]
     assert ": its tokens tell the answers apart; the longest item has about " in facts["model"]
+
+
+@pytest.mark.parametrize(("numbers", "first"), [("zero_based", 0), ("one_based", 1)])
+def test_check_says_which_label_each_number_was_taken_for(run, campaign_file, place, numbers, first):
+    file = campaign_file()
+    rows = [json.loads(line) for line in (place / "pool.jsonl").read_text().splitlines()]
+    numbered = [{**row, "label": LABELS.index(row["label"]) + first} for row in rows]
+    (place / "pool.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*numbered, {"text": "x", "label": -1}])
+    )
+    code, out, err = run("check", file, "--set", f"data.label_numbers={numbers}")
+    assert code == 0, err
+    counts = [sum(row["label"] == label for row in rows) for label in LABELS]
+    pairs = zip(LABELS, counts, strict=True)
+    shown = ", ".join(f"{number} = {label} {count}" for number, (label, count) in enumerate(pairs, first))
+    assert f"labels       {shown}\n" in out
+    assert "the oracle has no label to give for them: 1 (rows whose label is -1, which stands for no label: 1)" in err
+    code, _, err = run("check", file)
+    assert code == 1
+    assert f"`{1 + first}` is a number: from 0 it is" in err
 
 
 def test_check_says_what_a_kind_of_model_is_run_without(run, campaign_file, tiny_model_path, tmp_path):

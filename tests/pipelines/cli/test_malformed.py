@@ -98,11 +98,10 @@ IN_DATA = {
         jsonl([*CHOICE_ROWS[:-1], {"q": "x", "label": 0}]), "pool.jsonl:30", "`choices`", task=CHOICE_TASK
     ),
     "NUL byte": pool(line(5, b'{"text": "a\x00b"}'), "pool.jsonl:5", "NUL"),
-    "huge line": pool(line(5, b'{"text": "' + b"a" * (2 << 20) + b'"}'), "pool.jsonl:5", "1 MiB"),
+    "huge line": pool(line(5, b'{"text": "' + b"a" * (17 << 20) + b'"}'), "pool.jsonl:5", "16 MiB"),
     "not UTF-8": pool(line(5, b'{"text": "\xe9"}'), "pool.jsonl:5", "UTF-8", "0xe9"),
-    "UTF-16": pool(GOOD.decode().encode("utf-16"), "pool.jsonl:1", "UTF-16"),
-    "BOM of UTF-16 in CSV": pool(CSV.decode().encode("utf-16"), "p.csv:1", "UTF-16", name="p.csv"),
-    "CSV with semicolons": pool(CSV.replace(b",", b";"), "p.csv:1", "commas", name="p.csv"),
+    "UTF-16 cut short": pool(GOOD.decode().encode("utf-16")[:-1], "pool.jsonl", "UTF-16"),
+    "UTF-16 in CSV cut short": pool(CSV.decode().encode("utf-16")[:-1], "p.csv", "UTF-16", name="p.csv"),
     "CSV wrong column after BOM and CRLF": pool(
         b"\xef\xbb\xbf" + CSV.replace(b"text,", b"Text,").replace(b"\n", b"\r\n"),
         "p.csv:1",
@@ -198,7 +197,7 @@ IN_MODEL = {
         "max_prompt_tokens",
     ),
     "model of another architecture": setting(
-        "model.base", "{place}/gpt2-config", "GPT2LMHeadModel", "cannot be adapted"
+        "model.base", "{place}/gpt2-config", "148 are missing", "config.json is of another model than the weights"
     ),
     "model that is no language model": setting("model.base", "{place}/vit-config", "`vit`", "cannot be adapted"),
     "model without tokenizer": setting("model.base", "{place}/no-tokenizer", "model.base"),

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Protocol
 
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.registry import closest
 
 MAX_PROBLEMS = 20
 MAX_SAME = 3
+
+
+class Collector(Protocol):
+    """Takes what readers say."""
+
+    def add(self, error: DataError) -> None:
+        """Take a problem: something that was not read. A :class:`RowError` tells its line."""
+
+    def note(self, text: str) -> None:
+        """Take what was read in a way that somebody should know of."""
+
+
+class RowError(DataError):
+    """A row, or the rest of a file, cannot be read.
+
+    Args:
+        problem: What is wrong.
+        file: The file's path or URI.
+        line: The line that it begins on; None if nothing of the file can be read.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, problem: str, file: str, line: int | None, remedy: str = "") -> None:
+        super().__init__(problem, where=file if line is None else f"{file}:{line}", remedy=remedy)
+        self.file = file
+        self.line = line
 
 
 class Problems:
@@ -21,6 +48,7 @@ class Problems:
     def __init__(self) -> None:
         self._shown: list[ActiveLoRAError] = []
         self._counts: dict[str, int] = {}
+        self._notes: dict[str, None] = {}
 
     def add(self, error: ActiveLoRAError) -> None:
         """Note a problem.
@@ -34,6 +62,15 @@ class Problems:
         if len(self._shown) >= MAX_PROBLEMS:
             self._shown.append(DataError("reading stopped here: fix these first"))
             self.refuse()
+
+    def note(self, text: str) -> None:
+        """Note what is allowed but should be known, once."""
+        self._notes[text] = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noted, in order."""
+        return tuple(self._notes)
 
     def refuse(self) -> None:
         """Do nothing if all is well.
