@@ -118,7 +118,9 @@ class Head:
         """Run the model with a decoder that gives hidden states (1, R, D) back."""
         decoded = _Decoded(last_hidden_state=hidden)
         with _running(decoder_parts(self._model).decoder, lambda *_, **__: decoded):
-            logits: torch.Tensor = self._model(inputs_embeds=hidden, use_cache=False).logits
+            # Token ids, which the stand-in ignores: Gemma 4 with a vision tower takes no embeddings from outside.
+            ids = torch.zeros(hidden.shape[:2], dtype=torch.long, device=hidden.device)
+            logits: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits
         return logits
 
     @torch.no_grad()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from activelora.config import CampaignConfig
 
@@ -15,6 +17,11 @@ _PROGRAM_BYTES = GIB  # Python, torch and the tables
 _BYTES_PER_VALUE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _WEIGHT_BYTES = {"8bit": 1.0, "4bit": 0.6}
 _ACTIVATIONS_PER_WIDTH = 16  # values that one layer keeps for the backward pass, per token, in units of its width
+_SIZES = (
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    ("hidden_size", "n_embd", "d_model"),
+    ("intermediate_size", "n_inner", "ffn_dim"),
+)
 _AUTO_TOKENS = 1024  # tokens of a batch that `auto` takes at least where there is a GPU
 
 
@@ -47,10 +54,20 @@ def model_size(folder: Path) -> ModelSize | None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     named = config.get("transformers_weights")
     headers = read_headers(folder, named if isinstance(named, str) else None)
-    keys = ("num_hidden_layers", "hidden_size", "intermediate_size")
-    if any(not isinstance(config.get(key), int) for key in keys):
+    text = config.get("text_config")
+    widths = _widths(text if isinstance(text, dict) else config)
+    return None if widths is None else ModelSize(num_values(headers), *widths)
+
+
+def _widths(config: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Return a decoder's number of layers, width and inner width, by the names that families have for them."""
+    found = [next((config[name] for name in names if config.get(name)), None) for names in _SIZES]
+    layers, width, inner = found
+    if isinstance(inner, list):  # one a layer
+        inner = max((one for one in inner if isinstance(one, int)), default=None)
+    if not isinstance(layers, int) or not isinstance(width, int):
         return None
-    return ModelSize(num_values(headers), *(config[key] for key in keys))
+    return layers, width, inner if isinstance(inner, int) else 4 * width
 
 
 def estimate_bytes(size: ModelSize, config: CampaignConfig, item_tokens: int, *, dtype: str) -> int:

@@ -69,6 +69,9 @@ _VISION = {
     "image_size": 28,
     "patch_size": 14,
 }
+_TOWER = {**_VISION, "num_key_value_heads": 4, "head_dim": 8, "patch_size": 4}
+_MARKS = {"image_token_id": 439, "video_token_id": 438, "audio_token_id": 437, "boi_token_id": 436, "eoi_token_id": 435}
+_SEEING = {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 32}
 _PER_LAYER = {
     **_HEADS,
     **_WINDOWED,
@@ -140,6 +143,7 @@ FAMILIES = (
     Family(
         "qwen3_next", {**_EXPERTS, **_GATED, "shared_expert_intermediate_size": 24}, off=("packing",), why=_RECURRENT
     ),
+    Family("qwen3_5", {"vision_config": _SEEING}, text=_GATED, off=("packing",), why=_RECURRENT),
     Family("qwen3_5_text", _GATED, off=("packing",), why=_RECURRENT),
     Family(
         "qwen3_5_moe_text",
@@ -164,6 +168,13 @@ FAMILIES = (
         why=_WINDOW,
     ),
     Family("gemma4_text", {**_PER_LAYER, "global_head_dim": 8}, off=("packing",), why=_WINDOW),
+    Family(
+        "gemma4",
+        {"vision_config": _TOWER, "audio_config": None, **_MARKS},
+        text={**_PER_LAYER, "global_head_dim": 8},
+        off=("packing",),
+        why=_WINDOW,
+    ),
     Family("vaultgemma", {**_HEADS, **_WINDOWED}, off=("packing",), why=_WINDOW),
     Family("phi"),
     Family("phi3", {"sliding_window": None}),
@@ -236,6 +247,13 @@ FAMILIES = (
     Family(
         "modernbert-decoder",
         {"local_attention": WINDOW, "global_attn_every_n_layers": 2},
+        off=("packing",),
+        why=_WINDOW,
+    ),
+    Family(
+        "llama4",
+        {"vision_config": _TOWER},
+        text={**_LOCAL, **_HEADS, "intermediate_size_mlp": 48, "attention_chunk_size": WINDOW},
         off=("packing",),
         why=_WINDOW,
     ),

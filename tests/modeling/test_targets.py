@@ -31,9 +31,10 @@ def last_names(found):
 
 
 @pytest.mark.parametrize("settings", [{}, {"targets": ("q_proj", "v_proj")}, {"last_layers": 1}])
-def test_a_vision_tower_is_never_touched(settings):
-    model = tiny(BY_NAME["gemma3"])
-    tower = [name for name, module in model.named_modules() if "vision" in name and name.endswith("q_proj")]
+@pytest.mark.parametrize("name", ["gemma3", "gemma4"])
+def test_a_vision_tower_is_never_touched(name, settings):
+    model = tiny(BY_NAME[name])
+    tower = [name for name, module in model.named_modules() if "vision" in name and ".q_proj" in name]
     assert tower, "the tower has layers of the same name"
     first = lora.first_adapted_layer(model, AdapterConfig(**settings))
     found = find_targets(model, AdapterConfig(**settings), first)

@@ -32,7 +32,9 @@ def test_experts_and_routers_are_named_in_one_line(check):
 
 @pytest.mark.parametrize("name", ["gemma3", "gpt2", "gpt_neox", "opt", "phi", "gemma4_text"])
 def test_nothing_is_missed_where_all_is_adapted(check, name):
-    assert "no adapter on" not in check(name, last_layers=2)
+    facts = check(name, last_layers=2)
+    assert "no adapter on" not in facts
+    assert "GiB in float32" in facts["memory"]
 
 
 @pytest.mark.parametrize(
