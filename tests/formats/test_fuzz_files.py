@@ -201,7 +201,12 @@ def config_for(column):
     return checked_config(
         {
             "name": "test",
-            "task": {"kind": "classification", "labels": ["a", "b"], "prompt": f"{{{column}}}"},
+            "task": {
+                "kind": "classification",
+                "labels": ["a", "b"],
+                "prompt": f"{{{column}}}",
+                "allow_label_in_prompt": True,
+            },
             "data": {"folder": "/none", "pool": {"path": "none.csv"}, "holdout": {"path": "none.csv"}},
             "labeling": {"source": "files"},
             "acquisition": {"batch_size": 1},
