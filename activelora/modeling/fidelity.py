@@ -12,28 +12,20 @@ Letters: T tokens, V vocabulary.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
 import logging
-import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from activelora.errors import ModelError
-from activelora.modeling.builtin import cache_folder
 from activelora.modeling.decoder_parts import decoder_parts, text_config
 from activelora.modeling.fast_paths import ALL, PLAIN, FastPaths
 from activelora.modeling.head import Head
-from activelora.modeling.key_values import expand_cache, new_cache
+from activelora.modeling.key_values import expand_cache
+from activelora.modeling.known_paths import kind_key, known, weights_key
 from activelora.modeling.packing import LONGEST, can_pack, indices_read, layout_of, packs, plain
 from activelora.modeling.rows import Rows
 from activelora.modeling.small_copy import small_copies
@@ -46,8 +38,6 @@ TOLERANCE = 1e-3
 FACTOR = 3.0
 """Factor on the model's own difference between texts run alone and together: what rounding does to its numbers."""
 _EXACT = torch.finfo(torch.float32).eps
-_VALUES = 64
-"""Values of each parameter that its digest is made of, evenly spaced."""
 _READ = 4
 """Tokens that are read of a text where others are left out."""
 _ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError)
@@ -90,7 +80,7 @@ def paths_of(model: PreTrainedModel, weighed: bool = True) -> FastPaths:
     name = model.config._name_or_path or type(model).__name__
     paths = paths_of_kind(model)
     if weighed:
-        paths &= _known(_digest(model), lambda: measured_paths(model, _REAL, [len(_layers(model)) // 2]))
+        paths &= known(weights_key(model), lambda: measured_paths(model, _REAL, [len(_layers(model)) // 2]))
     if paths.off:
         logger.info("%s runs without %s: its own forward pass gives other numbers", name, ", ".join(paths.off))
     return paths
@@ -105,7 +95,7 @@ def paths_of_kind(model: PreTrainedModel) -> FastPaths:
     Raises:
         ModelError: The copy gives other numbers for a text when others run beside it.
     """
-    return _known(_structure(model), lambda: copied_paths(model) or ALL)
+    return known(kind_key(model), lambda: copied_paths(model) or ALL)
 
 
 def copied_paths(model: PreTrainedModel) -> FastPaths | None:
@@ -305,51 +295,3 @@ def _difference(one: torch.Tensor, other: torch.Tensor) -> float:
 
 def _layers(model: PreTrainedModel) -> nn.ModuleList:
     return decoder_parts(model).layers
-
-
-def _known(key: str, measure: Callable[[], FastPaths]) -> FastPaths:
-    """Return what is kept under a key, or what is measured now, which is then kept."""
-    path = cache_folder() / "fidelity" / f"{key}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return FastPaths(**json.loads(path.read_text(encoding="utf-8")))
-    paths = measure()
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".partial-{uuid.uuid4().hex}")
-        partial.write_text(json.dumps(asdict(paths)), encoding="utf-8")
-        partial.replace(path)
-    return paths
-
-
-@lru_cache(maxsize=1)
-def _engine_version() -> str:
-    """Return a digest of the code that runs models and compares: what another one has found is found again."""
-    parts = (decoder_parts, FastPaths, Head, new_cache, can_pack, small_copies, SplitDecoder, paths_of)
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(Path(inspect.getfile(part)).read_bytes())
-    return digest.hexdigest()
-
-
-def _structure(model: PreTrainedModel) -> str:
-    """Return a digest of a model's configuration and of the libraries."""
-    import transformers
-
-    settings = {name: value for name, value in model.config.to_dict().items() if name != "_name_or_path"}
-    facts = [_engine_version(), type(model).__name__, transformers.__version__, torch.__version__]
-    return hashlib.sha256(json.dumps([facts, settings], sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _digest(model: PreTrainedModel) -> str:
-    """Return a digest of that, the kind of device and the weights, by some values of each."""
-    digest = hashlib.sha256(f"{_structure(model)} {model.device.type} {_implementation(model)}".encode())
-    for name, parameter in model.named_parameters():
-        digest.update(f"{name} {parameter.dtype} {tuple(parameter.shape)}".encode())
-        values = parameter.detach().flatten()
-        some = values[:: max(1, len(values) // _VALUES)].float().cpu()
-        digest.update(some.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _implementation(model: Any) -> str:
-    return str(getattr(model.config, "_attn_implementation", None))
