@@ -7,7 +7,6 @@ Llama names its layers ``layers`` and the norm after them ``norm``; GPT-2 says `
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +28,6 @@ NORMS = (
     "embedding_norm",
 )
 """Names of the norm after the last layer; ``embedding_norm`` is LFM2's word for it."""
-_ATTENTIONS = ("self_attn", "self_attention", "attention", "attn")
-_NUMBERS = ("layer_idx", "layer_id")
 _INNER = ("model", "decoder", "transformer")
 
 
@@ -67,27 +64,6 @@ class DecoderParts:
         found: nn.Module = decoder.get_input_embeddings()
         return found
 
-    @contextmanager
-    def only(self, begin: int, end: int, with_norm: bool) -> Iterator[nn.ModuleList]:
-        """Let the decoder see only some of its layers, and its norm or none.
-
-        Args:
-            begin: Index of the first layer.
-            end: Index after the last one.
-            with_norm: Whether the norm follows them.
-        """
-        layers, norm = self.layers, getattr(self.decoder, self.norm_name, None) if self.norm_name else None
-        part = layers[begin:end]
-        setattr(self.decoder, self.layers_name, part)
-        if norm is not None and not with_norm:
-            setattr(self.decoder, self.norm_name, nn.Identity())
-        try:
-            yield part
-        finally:
-            setattr(self.decoder, self.layers_name, layers)
-            if norm is not None:
-                setattr(self.decoder, self.norm_name, norm)
-
 
 def decoder_parts(model: PreTrainedModel) -> DecoderParts:
     """Return the parts of the model's text decoder.
@@ -117,33 +93,6 @@ def decoder_parts(model: PreTrainedModel) -> DecoderParts:
 def text_config(model: PreTrainedModel) -> Any:
     """Return the configuration of the text decoder, also where it is inside that of a model for pictures."""
     return model.config.get_text_config(decoder=True)
-
-
-def renumber(layer: nn.Module, number: int) -> None:
-    """Tell the modules of a layer which layer they are in: by that they find their entry in a cache."""
-    for module in layer.modules():
-        for name in _NUMBERS:
-            if isinstance(getattr(module, name, None), int):
-                setattr(module, name, number)
-
-
-def attention_of(layer: nn.Module) -> nn.Module | None:
-    """Return a layer's attention, or None where it has none, or under another name."""
-    for name in _ATTENTIONS:
-        found = getattr(layer, name, None)
-        if isinstance(found, nn.Module):
-            inner = getattr(found, "attention", None)  # GPT-Neo's holds one of two kinds
-            return inner if isinstance(inner, nn.Module) else found
-    return None
-
-
-def output_projection(attention: nn.Module) -> nn.Module | None:
-    """Return the linear layer that an attention ends with: the last of its children that is one."""
-    for name in ("o_proj", "out_proj", "dense", "c_proj"):
-        found = getattr(attention, name, None)
-        if isinstance(found, nn.Module):
-            return found
-    return None
 
 
 def _candidates(model: PreTrainedModel) -> Iterator[nn.Module]:
