@@ -16,7 +16,7 @@ from activelora.modeling import builtin, prequantized
 from activelora.modeling.fast_paths import ALL, FastPaths
 from activelora.modeling.locating import cached_snapshot, fetched, local_folder
 from activelora.modeling.proof import check_weights, load_proven
-from activelora.modeling.skeletons import BASE_REMEDY, base_setting, skeleton_of
+from activelora.modeling.skeletons import BASE_REMEDY, base_setting, reason_of, skeleton_of
 from activelora.modeling.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
@@ -55,9 +55,11 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
 
     source, _ = _resolve(config)
     try:
-        return AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=config.revision, trust_remote_code=False)
     except Exception as error:
         raise _cannot_load_tokenizer(config, error) from error
+    _check_length(config, tokenizer.model_max_length)
+    return tokenizer
 
 
 @lru_cache(maxsize=1)
@@ -198,8 +200,14 @@ def _cannot_shard(config: ModelConfig, form: prequantized.Form) -> ModelError:
     return ModelError(f"`fsdp` cannot split a checkpoint in {form}", where=base_setting(config), remedy=remedy)
 
 
+def _check_length(config: ModelConfig, length: object) -> None:
+    if isinstance(length, bool) or not isinstance(length, int | float) or not length > 0:
+        problem = f"model_max_length in tokenizer_config.json is {length!r}, and must be a number of tokens"
+        raise ModelError(problem, where=base_setting(config), remedy="Correct it, or take it out.")
+
+
 def _cannot_load_tokenizer(config: ModelConfig, error: Exception) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = reason_of(error, "tokenizer_config.json")
     remedy = "Put the tokenizer's files (tokenizer.json and tokenizer_config.json) beside the model's config.json."
     return ModelError(f"the tokenizer cannot be loaded: {reason}", where=base_setting(config), remedy=remedy)
 

@@ -50,11 +50,11 @@ def stored_of(settings: PreTrainedConfig, config: ModelConfig) -> Stored | None:
     Raises:
         ModelError: The method does not run here, or does not go with ``model.quantization``.
     """
-    declared = _declared(settings)
-    if not declared:
+    said = declared(settings)
+    if not said:
         return None
-    form: Form | None = "4bit" if declared.get("load_in_4bit") else "8bit" if declared.get("load_in_8bit") else None
-    method = str(declared.get("quant_method") or (_OWN if form else _UNNAMED))
+    form: Form | None = "4bit" if said.get("load_in_4bit") else "8bit" if said.get("load_in_8bit") else None
+    method = str(said.get("quant_method") or (_OWN if form else _UNNAMED))
     stored = Stored(method, form if method == _OWN else None)
     if stored.form is None and method not in _PLAIN:
         raise ModelError(
@@ -114,10 +114,10 @@ def unpacked(headers: Mapping[str, TensorHeader], own: Mapping[str, Any]) -> dic
         headers: What the files of a quantised checkpoint say.
         own: The model's tensors by name.
     """
-    packed = _packed(headers)
+    packed = packed_names(headers)
     found = {}
     for name, header in headers.items():
-        if _is_beside(name):
+        if is_beside(name):
             continue
         plain = name.removesuffix("_blocks")
         if name in packed and plain in own:
@@ -133,27 +133,41 @@ def num_values(headers: Mapping[str, TensorHeader]) -> int:
     Args:
         headers: What the files say of their tensors.
     """
-    halves = {name for name in _packed(headers) if name.removesuffix("weight") + "SCB" not in headers}
-    sizes = ((name, math.prod(header.shape)) for name, header in headers.items() if not _is_beside(name))
+    halves = {name for name in packed_names(headers) if name.removesuffix("weight") + "SCB" not in headers}
+    sizes = ((name, math.prod(header.shape)) for name, header in headers.items() if not is_beside(name))
     return sum(2 * size if name in halves else size for name, size in sizes)
 
 
-def _packed(headers: Mapping[str, TensorHeader]) -> set[str]:
-    """Return the names of tensors whose shape is that of packed bytes."""
+def packed_names(headers: Mapping[str, TensorHeader]) -> set[str]:
+    """Return the names of tensors whose shape is that of packed bytes.
+
+    Args:
+        headers: What the files say of their tensors.
+    """
     packed = {name.removesuffix(".absmax") for name in headers if name.endswith(".absmax")}
     packed |= {f"{name.removesuffix('SCB')}weight" for name in headers if name.endswith(".SCB")}
     blocks = {name for name in headers if name.endswith("_blocks")}
     return packed | {name for name in blocks if f"{name.removesuffix('_blocks')}_scales" in headers}
 
 
-def _is_beside(name: str) -> bool:
+def is_beside(name: str) -> bool:
+    """Tell whether a tensor is stored beside a quantised weight.
+
+    Args:
+        name: The tensor's name.
+    """
     return name.endswith(_BESIDE) or ".quant_state." in name
 
 
-def _declared(settings: PreTrainedConfig) -> dict[str, Any]:
+def declared(settings: PreTrainedConfig) -> dict[str, Any]:
+    """Return what a configuration says of quantisation; nothing where it says none.
+
+    Args:
+        settings: The model's configuration.
+    """
     parts = (settings, settings.get_text_config(decoder=True))
     for value in (getattr(part, key, None) for part in parts for key in ("quantization_config", "compression_config")):
-        if value:
+        if value is not None:  # transformers takes an empty one for a method too
             content = value if isinstance(value, dict) else getattr(value, "to_dict", dict)()
             return dict(content) or {"quant_method": _UNNAMED}
     return {}

@@ -9,7 +9,8 @@ from activelora.modeling import prequantized
 from activelora.modeling.causes import refusal
 from activelora.modeling.headers import TensorHeader, has_weights, read_headers
 from activelora.modeling.locating import cached_snapshot
-from activelora.modeling.skeletons import base_setting, cannot_load
+from activelora.modeling.skeletons import base_setting, cannot_load, set_outputs
+from activelora.modeling.stored_values import check_values
 from activelora.modeling.weights_check import Differences, collected_reports, compare, differences
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ def check_weights(skeleton: PreTrainedModel, source: str, config: ModelConfig) -
     headers = _headers(skeleton.config, source, config)
     if headers is None:
         return
-    if prequantized.stored_of(skeleton.config, config) is not None:
-        headers = prequantized.unpacked(headers, skeleton.state_dict())
-    if found := compare(skeleton, headers):
+    stored = prequantized.stored_of(skeleton.config, config)
+    plain = headers if stored is None else prequantized.unpacked(headers, skeleton.state_dict())
+    if found := compare(skeleton, plain):
         raise refusal(found, skeleton.config, base_setting(config))
+    check_values(headers, skeleton, stored, base_setting(config))
 
 
 def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> PreTrainedModel:
@@ -68,9 +70,14 @@ def load_proven(source: str, config: ModelConfig, options: dict[str, Any]) -> Pr
                 found = Differences(frozenset(), unconverted=unconverted)
                 raise refusal(found, settings, base_setting(config)) from error
             raise cannot_load(config, error) from error
-    if found := differences(model, info, _headers(model.config, source, config)):
+    headers = _headers(model.config, source, config)
+    if found := differences(model, info, headers):
         raise refusal(found, model.config, base_setting(config))
+    if headers is not None:
+        settings = AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=False)
+        check_values(headers, model, prequantized.stored_of(settings, config), base_setting(config))
     loaded: PreTrainedModel = model
+    set_outputs(loaded)
     return loaded
 
 

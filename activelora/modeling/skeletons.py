@@ -32,14 +32,44 @@ def base_setting(config: ModelConfig) -> str:
 
 
 def cannot_load(config: ModelConfig, error: Exception) -> ModelError:
-    """Return the error of a model that transformers cannot load, in the first line of its words.
+    """Return the error of a model that transformers cannot load, in the words of :func:`reason_of`.
 
     Args:
         config: The model section.
         error: What transformers raised.
     """
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = reason_of(error, "config.json")
     return ModelError(f"cannot be loaded: {reason}", where=base_setting(config), remedy=BASE_REMEDY)
+
+
+def reason_of(error: Exception, file: str) -> str:
+    """Return the first line of an error's words that says something, with what leads to it.
+
+    Args:
+        error: What transformers raised.
+        file: The file whose values it most likely is about.
+    """
+    if isinstance(error, KeyError) and error.args:
+        word = error.args[0]
+        return word if isinstance(word, str) and " " in word else f"{file}: `{word}` is unknown, or missing"
+    said = ""
+    for line in str(error).splitlines():
+        said = f"{said} {line.strip()}".strip()
+        if said and not said.endswith(":"):
+            break
+    return said or type(error).__name__
+
+
+def set_outputs(model: PreTrainedModel) -> None:
+    """Let a model give what is read here, whatever its ``config.json`` says of the form of its outputs.
+
+    Args:
+        model: The model, which is changed.
+    """
+    for settings in (model.config, model.config.get_text_config(decoder=True)):
+        settings.return_dict = True
+        settings.output_hidden_states = False
+        settings.output_attentions = False
 
 
 def not_adaptable(config: ModelConfig, kind: str) -> ModelError:
@@ -81,6 +111,7 @@ def skeleton_of(source: str, config: ModelConfig) -> PreTrainedModel:
         raise
     except Exception as error:  # what a wrong value in config.json makes of transformers' constructors is anything
         raise cannot_load(config, error) from error
+    set_outputs(model)
     return model
 
 
@@ -113,6 +144,9 @@ def _check_file(folder: Path, config: ModelConfig) -> None:
     if not isinstance(content.get("transformers_weights"), str | None):
         problem = f"transformers_weights in config.json is {content['transformers_weights']!r}, and must name a file"
         raise ModelError(problem, where=base_setting(config), remedy=BASE_REMEDY)
+    if not isinstance(said := content.get("quantization_config"), dict | None):
+        problem = f"quantization_config in config.json is {said!r}, and must be an object"
+        raise ModelError(problem, where=base_setting(config), remedy="Copy or fetch the model again.")
     layers = content.get("num_hidden_layers")
     if isinstance(layers, int) and layers > _MAX_LAYERS:
         problem = f"config.json says num_hidden_layers {layers}, and no model has so many"

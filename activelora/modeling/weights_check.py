@@ -25,7 +25,7 @@ _TORCH_TYPES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64", "F16": "float16",
     "BF16": "bfloat16", "F32": "float32", "F64": "float64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
 }  # fmt: skip
-_WHOLE_NUMBERS = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
+WHOLE_NUMBERS = ("BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64")
 _OTHER_USES = re.compile(
     r"(^|\.)(vision|visual|image|audio|speech|video|talker|token2wav|code2wav|mtp|nextn|v_head)[\w]*\."
     r"|(^|\.)(multi_modal_projector|mm_projector|multimodal_projector|embed_vision|embed_audio|resampler|aligner)\."
@@ -111,7 +111,7 @@ def differences(
     tied = getattr(model, "all_tied_weights_keys", None) or {}
     missing = {name for name in info["missing_keys"] if tied.get(name) not in info["missing_keys"]}
     types = {name: header.dtype for name, header in (headers or {}).items()}
-    unexpected = {name for name in info["unexpected_keys"] if not _is_harmless(name, types.get(name), model)}
+    unexpected = {name for name in info["unexpected_keys"] if not is_harmless(name, types.get(name), model)}
     shapes = [(name, tuple(found), tuple(own)) for name, found, own in info["mismatched_keys"]]
     return Differences(
         frozenset(model.state_dict()),
@@ -176,9 +176,9 @@ def _without_progress_bars() -> Iterator[None]:
         shown.enable_progress_bar()
 
 
-def _is_harmless(name: str, dtype: str | None, model: PreTrainedModel) -> bool:
+def is_harmless(name: str, dtype: str | None, model: PreTrainedModel) -> bool:
     """Tell whether a tensor that the model has no place for does not change what the model does."""
-    if _OTHER_USES.search(name) or _BUFFERS.search(name) or dtype in _WHOLE_NUMBERS:
+    if _OTHER_USES.search(name) or _BUFFERS.search(name) or dtype in WHOLE_NUMBERS:
         return True
     settings = model.config.get_text_config(decoder=True)
     layer, more = layer_of(name), getattr(settings, "num_nextn_predict_layers", None) or 0

@@ -10,8 +10,8 @@ import pytest
 
 from activelora.config import ModelConfig
 from activelora.errors import ModelError
-from activelora.modeling.base import check_stored, load_base, load_tokenizer
-from tests.modeling.checkpoints import sharded, write_checkpoint
+from activelora.modeling.base import check_stored, load_base, load_skeleton, load_tokenizer
+from tests.modeling.checkpoints import change_config, sharded, write_checkpoint
 
 
 @pytest.fixture
@@ -147,6 +147,22 @@ CONFIGS = {
     ),
     "layers without number": (b'{"model_type": "llama", "num_hidden_layers": 1000000000}', "no model has so many"),
     "quantised by a number": (b'{"model_type": "llama", "compression_config": 3}', "quantised by an unnamed method"),
+    "quantised by a list": (
+        b'{"model_type": "llama", "quantization_config": [1]}',
+        r"quantization_config in config\.json is \[1\], and must be an object",
+    ),
+    "heads that do not divide": (
+        b'{"model_type": "llama", "hidden_size": 32, "num_attention_heads": 3}',
+        r"validator 'validate_architecture': ValueError: The hidden size \(32\) is not a multiple",
+    ),
+    "an unknown activation": (
+        b'{"model_type": "llama", "hidden_act": "nope"}',
+        r"cannot be loaded: config\.json: `nope` is unknown",
+    ),
+    "rotations that lack a factor": (
+        b'{"model_type": "llama", "rope_scaling": {"rope_type": "yarn"}}',
+        r"cannot be loaded: Missing required keys in `rope_parameters`",
+    ),
     "heads of no width": (b'{"model_type": "llama", "num_attention_heads": 0}', r"cannot be loaded: "),
 }
 
@@ -173,3 +189,40 @@ def test_a_broken_tokenizer_is_told_in_words(tiny_model_path, tmp_path, content)
     (folder / "tokenizer.json").write_bytes(content)
     with pytest.raises(ModelError, match="the tokenizer cannot be loaded"):
         load_tokenizer(ModelConfig(base=str(folder)))
+
+
+@pytest.mark.parametrize("length", ["x", True, 0, -1, [512]])
+def test_a_length_that_is_no_number_of_tokens_is_told_in_words(tiny_model_path, tmp_path, length):
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    change_tokenizer(folder, model_max_length=length)
+    with pytest.raises(ModelError, match=r"model_max_length in tokenizer_config\.json is .*, and must be a number"):
+        load_tokenizer(ModelConfig(base=str(folder)))
+
+
+@pytest.mark.parametrize("length", [1, 512, 1e30])
+def test_lengths_that_are_written_into_tokenizers_are_fine(tiny_model_path, tmp_path, length):
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    change_tokenizer(folder, model_max_length=length)
+    assert load_tokenizer(ModelConfig(base=str(folder))).model_max_length == length
+
+
+def change_tokenizer(folder, **settings):
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+
+
+def test_the_form_of_outputs_is_not_the_configurations_to_say(tiny_model_path, tmp_path):
+    """A model of it gives tuples, which nothing here reads, and keeps what nothing here needs."""
+    import torch
+
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    change_config(folder, return_dict=False, output_hidden_states=True, output_attentions=True)
+    config = ModelConfig(base=str(folder))
+    loaded = load_base(config).model
+    ids = torch.tensor([[3, 4, 5]], device=loaded.device)
+    found = loaded(input_ids=ids)
+    expected = load_base(ModelConfig(base=str(tiny_model_path))).model(input_ids=ids)
+    assert torch.equal(found.logits, expected.logits)
+    assert found.hidden_states is None
+    assert found.attentions is None
+    assert load_skeleton(config).config.return_dict

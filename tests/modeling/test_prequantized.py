@@ -10,6 +10,7 @@ from activelora.errors import ModelError
 from activelora.modeling import lora, prequantized
 from activelora.modeling.base import check_here, check_stored, load_base, load_skeleton, load_to_shard
 from activelora.modeling.headers import read_headers
+from activelora.modeling.proof import load_proven
 from activelora.modeling.sampling import MergedSamples, UnmergedSamples, weight_sampler
 from tests.modeling.checkpoints import change_config, change_weights, write_checkpoint
 
@@ -156,6 +157,81 @@ def test_weights_that_can_be_read_as_plain_numbers_are_the_same_model(tmp_path, 
         torch.testing.assert_close(found.state_dict()[name], value, rtol=1e-6, atol=1e-6)
     with pytest.raises(ModelError, match=r"model\.quantization: 4bit: .*quantised already .*Set it to none"):
         check_stored(ModelConfig(base=str(quantised), quantization="4bit"))
+
+
+def without_scales(weights):
+    return {name: value for name, value in in_fp8(weights)[0].items() if not name.endswith("_scale_inv")}
+
+
+def without_a_scale(weights):
+    return {n: v for n, v in in_fp8(weights)[0].items() if n != "model.layers.1.mlp.up_proj.weight_scale_inv"}
+
+
+def with_scales_of(*shape):
+    def change(weights):
+        return {n: torch.ones(shape) if n.endswith("_scale_inv") else v for n, v in in_fp8(weights)[0].items()}
+
+    return change
+
+
+def in_dtype(dtype):
+    return lambda weights: {name: value.to(dtype) if "_proj" in name else value for name, value in weights.items()}
+
+
+EIGHT_BITS = {"quant_method": "bitsandbytes", "load_in_8bit": True}
+MEANINGLESS = {
+    "no scale": (without_scales, FP8, r"14 parameters are stored in few bits without the scale"),
+    "a scale lost": (without_a_scale, FP8, r"1 parameter is .* \(model\.layers\.1\.mlp\.up_proj\.weight\)"),
+    "more blocks than rows": (with_scales_of(3, 5), FP8, r"have another shape than its blocks: of \[3, 5\] for \["),
+    "smaller blocks": (with_scales_of(2, 1), FP8, r"another shape than its blocks: of \[2, 1\] .* \[128, 128\]"),
+    "scales in a list": (with_scales_of(32), FP8 | {"weight_block_size": None}, r"another shape than its blocks"),
+    "floats, nothing said": (in_dtype(torch.float8_e4m3fn), None, r"first as F8_E4M3\), .*no quantization_config"),
+    "numbers, nothing said": (in_dtype(torch.int8), None, r"14 parameters are .*first as I8\), .*no quantization_c"),
+    "wide numbers": (in_dtype(torch.int32), None, r"14 parameters are .*first as I32\)"),
+    "numbers, by bitsandbytes": (
+        in_dtype(torch.int8),
+        BNB | {"load_in_8bit": True, "load_in_4bit": False},
+        "the scale",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEANINGLESS)
+def test_numbers_that_mean_nothing_without_scales_are_refused(folder, kind):
+    change, declared, said = MEANINGLESS[kind]
+    change_weights(folder, change)
+    change_config(folder, quantization_config=declared)
+    config = ModelConfig(base=str(folder))
+    with pytest.raises(ModelError, match=said) as by_headers:
+        check_stored(config)
+    if declared is None:  # as of a hub id, whose files are not there before they are loaded
+        with pytest.raises(ModelError) as by_loading:
+            load_proven(str(folder), config, {})
+        assert str(by_loading.value) == str(by_headers.value)
+
+
+def test_scales_of_whole_matrices_and_of_rows_are_fine(folder):
+    change_weights(folder, with_scales_of())
+    for blocks in ([128, 128], None):
+        change_config(folder, quantization_config=FP8 | {"weight_block_size": blocks})
+        check_stored(ModelConfig(base=str(folder)))
+    change_weights(folder, lambda weights: {n: (v.float() if "_proj" in n else v) for n, v in weights.items()})
+
+    def by_rows(weights):
+        stored = in_fp8({n: v for n, v in weights.items() if not n.endswith("_scale_inv")})[0]
+        scales = {n: torch.ones(len(stored[n.removesuffix("_scale_inv")]), 1) for n in stored if n.endswith("_inv")}
+        return stored | scales
+
+    change_weights(folder, by_rows)
+    check_stored(ModelConfig(base=str(folder)))
+
+
+@pytest.mark.parametrize("key", ["quantization_config", "compression_config"])
+def test_an_empty_description_is_refused_by_check_and_run_alike(folder, key):
+    change_config(folder, **{key: {}})
+    for load in (load_skeleton, check_stored, load_base):
+        with pytest.raises(ModelError, match="quantised by an unnamed method"):
+            load(ModelConfig(base=str(folder)))
 
 
 def test_samples_are_merged_as_the_loaded_layers_are(base, tiny_model_path):
