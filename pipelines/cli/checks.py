@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.config import CampaignConfig
-from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
+from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
 
 _NUMBERS_SHOWN = 12
@@ -241,9 +241,14 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     from pipelines.cli.prompt_checks import NUM_EXAMINED, look_at_prompts
     from pipelines.cli.stored_form import as_stored
 
-    if runs_here:
+    skeleton = load_skeleton(config.model)
+    try:
         check_here(config.model)
-    skeleton, tokenizer = load_skeleton(config.model), load_tokenizer(config.model)
+    except ModelError as error:
+        if runs_here:
+            raise
+        findings.warnings.append(f"the campaign cannot run on this machine: {error}")
+    tokenizer = load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
     check_stored(config.model)
@@ -267,7 +272,6 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
 
 def _check_published(uri: str) -> None:
-    from activelora.errors import ModelError
     from activelora.modeling.published import find
 
     if find(uri) is None:

@@ -7,6 +7,7 @@ import shutil
 import time
 
 import pytest
+import torch
 import yaml
 
 from pipelines.cli.main import main
@@ -91,3 +92,21 @@ def test_checking_a_7b_model_loads_nothing(model, complaint):
     print(f"check of a 7B header: {seconds:.1f} s of CPU, {grown / 1024:.0f} MiB more")
     assert grown < 200 * 1024
     assert seconds < 10
+
+
+@pytest.mark.parametrize("quantised", ["in the checkpoint", "when it is loaded"])
+def test_check_warns_of_what_this_machine_lacks(model, complaint, tmp_path, capfd, quantised):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    sections = {}
+    if quantised == "in the checkpoint":
+        change_weights(model, packed)
+        change_config(model, quantization_config=BNB)
+    else:
+        sections = {"model": {"base": str(model), "quantization": "4bit"}}
+    complaint("check", code=0, **sections)
+    assert main(["check", "tiny.yaml"]) == 0
+    said = capfd.readouterr().err
+    assert "the campaign cannot run on this machine: model." in said
+    assert "needs an NVIDIA GPU, and this machine has none" in said
+    assert "needs an NVIDIA GPU, and this machine has none" in complaint("run", **sections)
