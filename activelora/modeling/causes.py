@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from activelora.errors import ModelError
+from activelora.modeling.prequantized import declared
 from activelora.modeling.weights_check import Differences, layer_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def remedy(found: Differences, settings: Any) -> str:
     """
     return (
         _of_wrapper(found)
-        or _of_quantisation(found)
+        or _of_quantisation(found, settings)
         or _of_other_task(found, settings)
         or _of_layers(found, settings)
         or _of_vocabulary(found, settings)
@@ -109,10 +110,15 @@ def _of_wrapper(found: Differences) -> str | None:
     return None
 
 
-def _of_quantisation(found: Differences) -> str | None:
+def _of_quantisation(found: Differences, settings: Any) -> str | None:
     """Return words where scales tell of a method that the configuration does not name."""
     if not any(name.endswith(_SCALES) for name in found.unexpected):
         return None
+    if said := declared(settings):
+        return (
+            f"Their scales have other names than `{said.get('quant_method')}` in config.json gives them: use the "
+            "checkpoint that is not quantised; model.quantization quantises it when it is loaded."
+        )
     return (
         "They are quantised, and config.json has no quantization_config that says how: use the checkpoint that is not "
         "quantised; model.quantization quantises it when it is loaded."

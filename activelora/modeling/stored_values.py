@@ -44,13 +44,11 @@ def check_values(
         if _is_small(name, header, own) and name not in packed and not is_harmless(name, None, model)
     ]
     if small and stored is None:
-        kind = f"{_few(small)}; the first as {headers[small[0]].dtype}"
-        problem = f"{_count(small)} stored in few bits ({kind}), and config.json has no quantization_config"
-        raise ModelError(problem, where=where, remedy=_REMEDY)
+        said = f"{_count(small, headers)}, and config.json has no quantization_config that says what they stand for"
+        raise ModelError(said, where=where, remedy=_REMEDY)
     scales = {name: _scale_of(name, headers) for name in small}
     if without := [name for name, scale in scales.items() if scale is None]:
-        problem = f"{_count(without)} stored in few bits without the scale that belongs to it ({_few(without)})"
-        raise ModelError(problem, where=where, remedy=_REMEDY)
+        raise ModelError(f"{_count(without, headers)}, without scales", where=where, remedy=_REMEDY)
     blocks = _block_sizes(model.config)
     for name, scale in scales.items():
         if scale is not None and headers[name].dtype.startswith("F8") and not _fits(headers[name], scale, blocks):
@@ -104,10 +102,8 @@ def _fits(weight: TensorHeader, scale: TensorHeader, blocks: tuple[int, int] | N
     )
 
 
-def _count(names: list[str]) -> str:
-    return "1 parameter is" if len(names) == 1 else f"{len(names)} parameters are"
-
-
-def _few(names: list[str]) -> str:
+def _count(names: list[str], headers: Mapping[str, TensorHeader]) -> str:
+    dtypes = " and ".join(sorted({headers[name].dtype for name in names}))
     more = len(names) - _SHOWN
-    return ", ".join(sorted(names)[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(sorted(names)[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(names)} {'parameter is' if len(names) == 1 else 'parameters are'} stored as {dtypes} ({shown})"

@@ -167,6 +167,10 @@ def without_a_scale(weights):
     return {n: v for n, v in in_fp8(weights)[0].items() if n != "model.layers.1.mlp.up_proj.weight_scale_inv"}
 
 
+def with_other_names(weights):
+    return {name.replace("_scale_inv", "_scale"): value for name, value in in_fp8(weights)[0].items()}
+
+
 def with_scales_of(*shape):
     def change(weights):
         return {n: torch.ones(shape) if n.endswith("_scale_inv") else v for n, v in in_fp8(weights)[0].items()}
@@ -180,19 +184,20 @@ def in_dtype(dtype):
 
 EIGHT_BITS = {"quant_method": "bitsandbytes", "load_in_8bit": True}
 MEANINGLESS = {
-    "no scale": (without_scales, FP8, r"14 parameters are stored in few bits without the scale"),
-    "a scale lost": (without_a_scale, FP8, r"1 parameter is .* \(model\.layers\.1\.mlp\.up_proj\.weight\)"),
+    "no scale": (without_scales, FP8, r"14 parameters are stored as F8_E4M3 \(.* and 11 more\), without scales"),
+    "a scale lost": (without_a_scale, FP8, r"1 parameter is .* \(model\.layers\.1\.mlp\.up_proj\.weight\), without"),
+    "scales of another name": (
+        with_other_names,
+        FP8,
+        r"_scale.* no place in it.*other names than `fp8` in config\.json",
+    ),
     "more blocks than rows": (with_scales_of(3, 5), FP8, r"have another shape than its blocks: of \[3, 5\] for \["),
     "smaller blocks": (with_scales_of(2, 1), FP8, r"another shape than its blocks: of \[2, 1\] .* \[128, 128\]"),
     "scales in a list": (with_scales_of(32), FP8 | {"weight_block_size": None}, r"another shape than its blocks"),
-    "floats, nothing said": (in_dtype(torch.float8_e4m3fn), None, r"first as F8_E4M3\), .*no quantization_config"),
-    "numbers, nothing said": (in_dtype(torch.int8), None, r"14 parameters are .*first as I8\), .*no quantization_c"),
-    "wide numbers": (in_dtype(torch.int32), None, r"14 parameters are .*first as I32\)"),
-    "numbers, by bitsandbytes": (
-        in_dtype(torch.int8),
-        BNB | {"load_in_8bit": True, "load_in_4bit": False},
-        "the scale",
-    ),
+    "floats, nothing said": (in_dtype(torch.float8_e4m3fn), None, r"14 .* as F8_E4M3 .*no quantization_config"),
+    "numbers, nothing said": (in_dtype(torch.int8), None, r"14 parameters are .* as I8 \(.*no quantization_config"),
+    "wide numbers": (in_dtype(torch.int32), None, r"14 parameters are stored as I32"),
+    "numbers, by bitsandbytes": (in_dtype(torch.int8), EIGHT_BITS, r"as I8 .*without scales"),
 }
 
 
