@@ -1,11 +1,14 @@
 """Rotations that depend on the longest text of a batch: no text may be that long, and then numbers are its own."""
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
@@ -13,9 +16,11 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.fidelity import paths_of
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.sampling import NoAdapter
+from activelora.scoring.predict import Predictor
 from tests.modeling.families import family
 from tests.modeling.matrix import VOCABULARY, Family
 from tests.modeling.matrix_runs import ITEMS, TOLERANCE, base_of, engine_s
+from tests.pipelines.tiny import tiny_config
 
 
 def longrope():
@@ -115,3 +120,14 @@ def test_other_rotations_have_no_limit_and_those_of_each_type_of_layer_count():
         },
     )
     assert length_limit(SimpleNamespace(get_text_config=lambda decoder: text)) == 64
+
+
+def test_steps_that_run_the_model_refuse_it_too(tiny_model_path, tmp_path):
+    folder = shutil.copytree(tiny_model_path, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    rotation = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+    changed = config | {"rope_parameters": rotation, "max_position_embeddings": 256}
+    (folder / "config.json").write_text(json.dumps(changed))
+    campaign = Campaign.create(str(tmp_path / "campaign"), tiny_config(tmp_path, folder))
+    with pytest.raises(ModelError, match="up to 512 tokens are too long"), Predictor.load(campaign, 0):
+        pass
