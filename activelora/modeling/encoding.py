@@ -15,6 +15,7 @@ from activelora.errors import ModelError
 from activelora.kinds.registry import make_task
 from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
 from activelora.modeling.chat_template import ChatTemplate
+from activelora.modeling.length_limit import check_lengths
 from activelora.modeling.special_tokens import NO_MARKS, Marks, SpecialTokens
 
 if TYPE_CHECKING:
@@ -48,19 +49,22 @@ class Encoder:
     Args:
         tokenizer: The base model's tokenizer.
         config: The task section.
+        limit: Most tokens of a text, prompt and answer together, that the model's rotations allow
+            (:mod:`activelora.modeling.length_limit`); None for any.
 
     Raises:
-        ModelError: Answers cannot be told apart by what is read of them, or the chat template that is asked for is
-            missing, broken, or changes texts.
+        ModelError: Answers cannot be told apart by what is read of them, the chat template that is asked for is
+            missing, broken, or changes texts, or texts may be longer than the limit.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig, limit: int | None = None) -> None:
         self.task = make_task(config)
         self.task_config = config
         self.scores_text = self.task.reading == "mean_of_tokens"
         self._cut: set[int] = set()
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
+        self._limit = limit
         self.chat = ChatTemplate(tokenizer, config.chat_date) if _uses_chat(tokenizer, config) else None
         as_text = config.special_tokens_in_text == "text"
         self.special_tokens = SpecialTokens(tokenizer, as_text=as_text, own_text=config.prompt)
@@ -75,6 +79,8 @@ class Encoder:
             self._check_end()
         elif self.task.reading == "first_token":
             self._check_answers()
+        written = config.max_answer_tokens if self.task.kind.writes else 0
+        check_lengths(limit, self._max_tokens, max(written, _num_run_of_longest(self._codes)))
 
     @property
     def num_cut(self) -> int:
@@ -91,7 +97,9 @@ class Encoder:
         for item, marks in map(self.special_tokens.mark, items):
             for query in self.task.queries(item):
                 answers = self._codes or tuple(self._answer_ids(answer, marks) for answer in query.answers)
-                encoded.append(EncodedItem(self._prompt_ids(query.prompt, query.closing, marks), answers))
+                one = EncodedItem(self._prompt_ids(query.prompt, query.closing, marks), answers)
+                check_lengths(self._limit, len(one.prompt_ids), _num_run_of_longest(one.answer_ids))
+                encoded.append(one)
         return encoded
 
     def num_tokens(self, item: Item) -> int:
@@ -99,6 +107,15 @@ class Encoder:
         marked, marks = self.special_tokens.mark(item)
         query = self.task.queries(marked)[0]
         return len(self._whole(query.prompt, query.closing, marks)[0])
+
+    def check_lengths(self, items: Sequence[Item]) -> None:
+        """Check that items with answers of their own are no longer than the model's rotations allow.
+
+        Raises:
+            ModelError: One of them is.
+        """
+        if self._limit is not None:
+            self.encode(items)
 
     def encode_text(self, text: str) -> tuple[int, ...]:
         """Return the ids of a whole answer with the end token, as a continuation of any prompt."""
@@ -123,8 +140,10 @@ class Encoder:
         encoded = self.encode(items)
         if self.task.kind.writes:
             answers = [self.encode_text(str(text)) for text in labels]
-            pairs = zip(encoded, answers, strict=True)
-            return [EncodedItem(one.prompt_ids, (ids,)) for one, ids in pairs], [0] * len(items)
+            lessons = [EncodedItem(one.prompt_ids, (ids,)) for one, ids in zip(encoded, answers, strict=True)]
+            for one in lessons:
+                check_lengths(self._limit, len(one.prompt_ids), _num_run_of_longest(one.answer_ids))
+            return lessons, [0] * len(items)
         return encoded, [index for label in labels for index in self.task.targets(int(label))]
 
     def _prompt_ids(self, prompt: str, closing: str, marks: Marks) -> tuple[int, ...]:
@@ -245,6 +264,11 @@ _ANSWER_REMEDY = (
 )
 _TOKENIZER_REMEDY = "Choose a model whose tokenizer knows the characters of your data."
 _WORDS_REMEDY = "Give one of them another word under task.answer_words."
+
+
+def _num_run_of_longest(answers: Sequence[Sequence[int]]) -> int:
+    """Return how many tokens of the longest answer are run: its last one is only predicted."""
+    return max((len(answer) - 1 for answer in answers if answer), default=0)
 
 
 def _empty_item(columns: tuple[str, ...]) -> Item:

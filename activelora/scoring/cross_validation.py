@@ -20,6 +20,7 @@ from activelora.errors import DIVERGED, ModelError
 from activelora.modeling import lora
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
+from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.training import Trainer, example
@@ -92,7 +93,7 @@ def held_out_log_probs(
     """
     config = campaign.config
     base = load_base(config.model)
-    encoder = Encoder(base.tokenizer, config.task)
+    encoder = Encoder(base.tokenizer, config.task, length_limit(base.model.config))
     trained = sorted(set(labels).difference(held_out))
     method = get_method(config.adapter.method)
     with tempfile.TemporaryDirectory() as scratch:

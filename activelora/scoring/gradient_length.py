@@ -34,6 +34,7 @@ from activelora.modeling import lora
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.head import Head
+from activelora.modeling.length_limit import length_limit
 from activelora.modeling.rows import Rows
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.training import first_adapted
@@ -58,7 +59,7 @@ def expected_gradient_lengths(
     """
     config = campaign.config
     base = load_base(config.model)
-    encoded = Encoder(base.tokenizer, config.task).encode(items)
+    encoded = Encoder(base.tokenizer, config.task, length_limit(base.model.config)).encode(items)
     with round_adapter(campaign, base, round_) as adapted:
         # As many rows as a training step has: what training needs for its backward pass, this needs too.
         gradients = Gradients(base, adapted, batch_tokens(config.scoring, base), config.training.batch_size)

@@ -19,6 +19,7 @@ from activelora.errors import ModelError
 from activelora.modeling import lora
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
+from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import AdapterMethod, Posterior, Prediction, Setting
 from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
@@ -58,7 +59,7 @@ class Predictor:
         """
         config = campaign.config
         base = load_base(config.model)
-        encoder = Encoder(base.tokenizer, config.task)
+        encoder = Encoder(base.tokenizer, config.task, length_limit(base.model.config))
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         trunk_cache = trunk_state_cache(config.resources.trunk_cache_gb)
         tokens = batch_tokens(config.scoring, base)

@@ -120,9 +120,10 @@ def _encode(
 ) -> tuple[list[EncodedItem], list[int], list[float]]:
     """Return what is to be learned, sorted by item id: questions as token ids, answers, and how much each counts."""
     from activelora.modeling.encoding import Encoder
+    from activelora.modeling.length_limit import length_limit
 
     found = find_items(seen, list(snapshot.labels))
-    encoder = Encoder(base.tokenizer, seen.config.task)
+    encoder = Encoder(base.tokenizer, seen.config.task, length_limit(base.model.config))
     soft = seen.config.training.soft_labels
     lessons = [
         (found[item_id], label, share)

@@ -235,6 +235,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     from activelora.modeling.base import check_here, check_stored, load_skeleton, load_tokenizer
     from activelora.modeling.encoding import Encoder
     from activelora.modeling.fidelity import paths_of_kind
+    from activelora.modeling.length_limit import length_limit
     from activelora.modeling.lora import check_adapter
     from activelora.modeling.vocabulary import check_vocabulary
     from activelora.pool.survey import first_items
@@ -256,7 +257,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     if off := paths_of_kind(skeleton).off:
         findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
     config = as_stored(config, skeleton, findings.facts)
-    encoder = Encoder(tokenizer, config.task)
+    encoder = Encoder(tokenizer, config.task, length_limit(skeleton.config))
     num_tokens = _longest_tokens(config, encoder, findings)
     own_tokens = config.task.max_answer_tokens if encoder.task.kind.writes else encoder.num_label_tokens
     apart = "" if encoder.task.kind.writes else "its tokens tell the answers apart; "

@@ -56,6 +56,7 @@ def look_at_prompts(
             consequence = "which act as the model's own, so that a text can end the user's message"
             found.warnings.append(f"task.special_tokens_in_text: {words}, {consequence}")
     lengths = [encoder.num_tokens(item) for item in items]
+    encoder.check_lengths(items)
     limit = task.max_prompt_tokens
     if warning := _context_warning(model, lengths, num_answer_tokens=num_answer_tokens, max_prompt_tokens=limit):
         found.warnings.append(warning)

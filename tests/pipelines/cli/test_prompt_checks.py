@@ -103,6 +103,15 @@ def test_texts_beyond_the_context_are_a_warning_with_their_share(model, tmp_path
     assert not context_words(check_campaign(config_with(tmp_path, model)))
 
 
+def test_rotations_that_depend_on_the_longest_text_allow_no_longer_ones(model, tmp_path):
+    rotation = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
+    change(model / "config.json", max_position_embeddings=256, rope_parameters=rotation)
+    words = refusal(config_with(tmp_path, model))
+    assert words.startswith("task.max_prompt_tokens: prompts of up to 512 tokens are too long for the model")
+    assert words.endswith("Lower task.max_prompt_tokens to 255.")
+    check_campaign(config_with(tmp_path, model, max_prompt_tokens=255))
+
+
 def learned(name):
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel, OPTConfig, OPTForCausalLM
