@@ -18,7 +18,8 @@ _PART_BYTES = 1 << 18
 _LONGEST_SIGN = 16
 """Characters: more than a literal or an escape has."""
 _BLANK = re.compile(r"[ \t\r\n]*")
-_BETWEEN = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
+_BETWEEN = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*(?:\x1a\s*\Z)?")
+"""What may stand between values; at the end of the file, also the sign of its end (Ctrl-Z)."""
 _LINE_REMEDY = "Each line must be one JSON object."
 _END = "; what comes after it is not read"
 

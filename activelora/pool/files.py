@@ -98,7 +98,7 @@ def find_files(source: SourceConfig, folder: str, note: Callable[[str], None] = 
     if is_folder:
         _refuse_several_splits(location, [name for name, _ in found])
     if not files:
-        raise _nothing(location, source, [name for name, _ in found])
+        raise _nothing(location, source, [name for name, _ in found], is_folder)
     if unread and source.format == "auto":
         note(f"{location}: {_listed(unread)} not read")
     return files
@@ -133,12 +133,16 @@ def _constants(location: str, name: str) -> dict[str, str | None]:
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
 
 
-def _nothing(location: str, source: SourceConfig, others: list[str]) -> DataError:
+def _nothing(location: str, source: SourceConfig, others: list[str], is_folder: bool) -> DataError:
     remedy = "Paths start at `data.folder`, which is relative to the campaign file; `--data` replaces it."
     if others:
         wanted = KNOWN if source.format == "auto" else source.format
         there = ", ".join(posixpath.basename(name) for name in others[:_MAX_NAMED])
         return DataError(f"the folder holds no {wanted} file; there is {there}", where=location)
+    if is_folder:
+        return DataError(
+            "the folder is empty", where=location, remedy="Put files of data into it, or correct the path."
+        )
     if glob.has_magic(location):
         return DataError(f"no file matches `{source.path}`", where=location, remedy=remedy)
     return DataError("there is no such file or folder", where=location, remedy=remedy)
@@ -160,7 +164,8 @@ def _find_on_disk(location: str) -> Found:
 
 
 def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    """Tell what is no data: hidden and private files, and the lock files of office programs (``~$``)."""
+    return any(part.startswith((".", "_", "~$")) for part in path.relative_to(folder).parts)
 
 
 def _on_disk(path: Path) -> tuple[str, Callable[[], BinaryIO]]:
@@ -188,7 +193,7 @@ def _find_in_s3(location: str) -> Found:
         return [in_s3(key)], False
     prefix = f"{key}/" if key else ""
     keys = [found for found in store.list(prefix) if not _hidden(Path(found), Path(prefix))]
-    return [in_s3(found) for found in keys if not found.endswith("/")], True
+    return [in_s3(found) for found in keys if not found.endswith("/")], bool(keys)
 
 
 def _matches(parts: list[str], patterns: list[str]) -> bool:

@@ -87,3 +87,10 @@ def test_the_first_line_broken_is_not_taken_for_a_document():
     rows, said = read(b'{"a": 1, "b"\n{"a": 2}\n{"a": 3}\n', "a.jsonl")
     assert [row.line for row in rows] == [2, 3]
     assert [error.line for error in said.errors] == [1]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1}\n\x1a', b'{"a": 1}\x1a', b'[{"a": 1}]\n\x1a', b'[\n{"a": 1}]\r\n\x1a\r\n']
+)
+def test_a_sign_of_the_end_of_the_file_is_no_value(content):
+    assert values(content, "a.json") == [{"a": 1}]
