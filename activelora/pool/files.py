@@ -28,6 +28,7 @@ _DATA_LIKE = (
 """Endings of files that may hold data, which are named where a folder is read without them."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAMED = 5
+_LOCK = "~$"
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,18 @@ def _find_on_disk(location: str) -> Found:
     if path.exists():
         return [_on_disk(path)], False
     matches = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 - the pattern is absolute
-    return [_on_disk(Path(match)) for match in matches if Path(match).is_file()], False
+    files = [Path(match) for match in matches if not _is_lock(match) and Path(match).is_file()]
+    return [_on_disk(file) for file in files], False
+
+
+def _is_lock(name: str) -> bool:
+    """Tell whether an office program made a file beside one that is open in it."""
+    return posixpath.basename(name).startswith(_LOCK)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
-    """Tell what is no data: hidden and private files, and the lock files of office programs (``~$``)."""
-    return any(part.startswith((".", "_", "~$")) for part in path.relative_to(folder).parts)
+    """Tell what is no data: hidden and private files, and lock files."""
+    return any(part.startswith((".", "_", _LOCK)) for part in path.relative_to(folder).parts)
 
 
 def _on_disk(path: Path) -> tuple[str, Callable[[], BinaryIO]]:
@@ -187,7 +194,9 @@ def _find_in_s3(location: str) -> Found:
 
     if glob.has_magic(key):
         fixed = key[: min(key.find(sign) for sign in "*?[" if sign in key)]
-        keys = [found for found in store.list(fixed) if _matches(found.split("/"), key.split("/"))]
+        keys = [
+            found for found in store.list(fixed) if not _is_lock(found) and _matches(found.split("/"), key.split("/"))
+        ]
         return [in_s3(found) for found in keys], False
     if key and store.exists(key):
         return [in_s3(key)], False

@@ -161,9 +161,10 @@ def test_a_prompt_and_columns_name_what_lies_inside(tmp_path, make_config, endin
         survey_data(wrong)
 
 
-def test_lock_files_of_office_programs_are_no_data(tmp_path):
+@pytest.mark.parametrize("path", [".", "*"])
+def test_lock_files_of_office_programs_are_no_data(path, tmp_path):
     put(tmp_path, {"a.csv": csv_bytes(ROWS), "~$a.xlsx": b"\x05owner"})
-    found, notes = read_folder(tmp_path)
+    found, notes = read_folder(tmp_path, path)
     assert ([row.values for row in found], notes) == (ROWS, ())
 
 
