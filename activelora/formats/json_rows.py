@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from activelora.formats.json_objects import as_object, excerpt, no_object, no_objects, object_of, reason_of, row_of
 from activelora.formats.limits import MAX_TEXT_BYTES, in_words
 from activelora.formats.problems import Collector, RowError
 from activelora.formats.row import Row
@@ -18,7 +19,8 @@ _PART_BYTES = 1 << 18
 _LONGEST_SIGN = 16
 """Characters: more than a literal or an escape has."""
 _BLANK = re.compile(r"[ \t\r\n]*")
-_BETWEEN = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*")
+_BETWEEN = re.compile(r"[ \t\r\n]*,?[ \t\r\n]*(?:\x1a\s*\Z)?")
+"""What may stand between values; at the end of the file, also the sign of its end (Ctrl-Z)."""
 _LINE_REMEDY = "Each line must be one JSON object."
 _END = "; what comes after it is not read"
 
@@ -32,7 +34,29 @@ def read_json(file: BinaryIO, name: str, problems: Collector) -> Iterator[Row]:
         problems: Collector of what is wrong.
     """
     text = as_utf8(file, name)
-    return _document(text, name, problems) if is_document(text) else read_json_lines(text, name, problems)
+    if not is_document(text) or ((arrays := _array_lines(text)) and all(map(as_object, arrays))):
+        return read_json_lines(text, name, problems)
+    if arrays:
+        problems.add(no_objects(arrays[0], name, 1))
+        return iter(())
+    return _document(text, name, problems)
+
+
+def _array_lines(file: BinaryIO) -> list[list[Any]]:
+    """Return the first two lines of a file whose lines are arrays of values, as of a text and its label; else none."""
+    lines = [line for line in head_of(file).split(b"\n") if line.strip()][:2]
+    try:
+        arrays = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return []
+    return arrays if all(map(_is_array, arrays)) else []
+
+
+def _is_array(line: Any) -> bool:
+    """Tell whether a line is an array of values or a text with an object, and not a list of rows."""
+    if not isinstance(line, list) or not line or isinstance(line[0], dict | list):
+        return False
+    return (len(line) == 2 and isinstance(line[0], str)) or not any(isinstance(value, dict) for value in line)
 
 
 def is_document(file: BinaryIO) -> bool:
@@ -65,45 +89,82 @@ def read_json_lines(file: BinaryIO, name: str, problems: Collector, first: int =
         if text is None or not text.strip():
             continue
         try:
-            values = json.loads(text, object_pairs_hook=_object)
+            values = json.loads(text, object_pairs_hook=object_of)
         except json.JSONDecodeError as error:
-            problem = f"is not valid JSON: {error.msg} at character {error.pos + 1}: {_excerpt(text, error.pos)}"
+            problem = f"is not valid JSON: {error.msg} at character {error.pos + 1}: {excerpt(text, error.pos)}"
             problems.add(RowError(problem, name, number, _LINE_REMEDY))
         except (ValueError, RecursionError) as error:
-            problems.add(RowError(f"cannot be read as JSON: {_reason(error)}", name, number))
+            problems.add(RowError(f"cannot be read as JSON: {reason_of(error)}", name, number))
         else:
-            if row := _row(values, name, number, problems):
+            if row := row_of(values, name, number, problems):
                 yield row
 
 
 def _document(file: BinaryIO, name: str, problems: Collector) -> Iterator[Row]:
     """Yield the objects of a document; the first thing that is no JSON ends it, in one message."""
     text = _Text(file, name)
+    elements = _Elements(text, problems)
     try:
         while text.skip(_BETWEEN):
             if not text.takes("["):
-                yield from _element(text, problems)
+                yield from elements.take()
                 continue
             while text.skip(_BLANK) and not text.takes("]"):
-                yield from _element(text, problems)
+                yield from elements.take()
                 text.skip(_BLANK)
                 if not text.takes(",") and text.sign != "]":
                     raise text.error("expected a comma or the end of the list" if text.sign else "the list has no end")
             if not text.is_closed:
                 raise text.error("the list has no end")
     except RowError as error:
-        problems.add(error)
+        elements.add(error)
+    elements.close()
 
 
-def _element(text: _Text, problems: Collector) -> Iterator[Row]:
-    line = text.line
-    try:
-        values = text.take()
-    except _UnusableError as error:
-        problems.add(RowError(f"cannot be read as JSON: {error}", text.name, line))
-        return
-    if row := _row(values, text.name, line, problems):
-        yield row
+class _Elements:
+    """The values of a document, one after the other. Where the first two are no objects, none is."""
+
+    def __init__(self, text: _Text, problems: Collector) -> None:
+        self._text = text
+        self._problems = problems
+        self._num = 0
+        self._waiting: RowError | None = None
+
+    def take(self) -> Iterator[Row]:
+        """Yield the next value as a row, if it is one.
+
+        Raises:
+            RowError: It is no JSON, or no value so far was an object.
+        """
+        line = self._text.line
+        self._num += 1
+        try:
+            values = self._text.take()
+        except _UnusableError as error:
+            self.add(RowError(f"cannot be read as JSON: {error}", self._text.name, line))
+            return
+        if (row := as_object(values)) is not None:
+            self.close()
+            yield Row(row, self._text.name, line)
+        elif self._num == 1:
+            self._first = values, line
+            self._waiting = no_object(values, self._text.name, line)
+        elif self._num == 2 and self._waiting is not None:
+            self._waiting = None
+            raise no_objects(self._first[0], self._text.name, self._first[1])
+        else:
+            self.add(no_object(values, self._text.name, line))
+
+    def add(self, error: RowError) -> None:
+        """Tell a problem, after what waits."""
+        self.close()
+        self._problems.add(error)
+
+    def close(self) -> None:
+        """Tell what is wrong with the first value, which the second one did not share."""
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._problems.add(waiting)
 
 
 class _UnusableError(Exception):
@@ -123,7 +184,7 @@ class _Text:
         self._text = ""
         self._at = 0
         self._is_whole = False
-        self._json = json.JSONDecoder(object_pairs_hook=_object)
+        self._json = json.JSONDecoder(object_pairs_hook=object_of)
         self._lenient = json.JSONDecoder(parse_int=str)
 
     @property
@@ -170,7 +231,7 @@ class _Text:
             except RecursionError:
                 raise self.error("nested too deeply") from None
             except ValueError as error:  # the end is found by a reader that takes anything
-                unusable, decoder = str(error), self._lenient
+                unusable, decoder = reason_of(error), self._lenient
             else:
                 if end == len(self._text) and self._more():
                     continue  # a number may go on
@@ -185,9 +246,7 @@ class _Text:
 
     def _broken(self, error: json.JSONDecodeError) -> RowError:
         line = self.line + self._text.count("\n", self._at, error.pos)
-        problem = (
-            f"is not valid JSON: {error.msg}: {_excerpt(self._text[max(0, error.pos - 80) :], min(error.pos, 80))}"
-        )
+        problem = f"is not valid JSON: {error.msg}: {excerpt(self._text[max(0, error.pos - 80) :], min(error.pos, 80))}"
         return RowError(problem + _END, self.name, line, self._remedy)
 
     _remedy = "The file must be one JSON list of objects, or one object a line."
@@ -217,31 +276,3 @@ class _Text:
         self._text = self._text[self._at :] + more
         self._at = 0
         return True
-
-
-def _row(values: Any, name: str, number: int, problems: Collector) -> Row | None:
-    if isinstance(values, dict):
-        return Row(values, name, number)
-    kind = "a list" if isinstance(values, list) else "a single value"
-    shown = _excerpt(json.dumps(values, ensure_ascii=False))
-    remedy = 'Each row must be one JSON object, such as {"text": "..."}.'
-    problems.add(RowError(f"holds {kind}, not an object: {shown}", name, number, remedy))
-    return None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"it names a column twice: {', '.join(twice)}")
-    return values
-
-
-def _reason(error: Exception) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _excerpt(text: str, position: int = 0) -> str:
-    begin = max(0, position - 20)
-    return repr(text.rstrip("\r\n")[begin : begin + 60])

@@ -47,6 +47,7 @@ _FOREIGN = {
 _SPOOL_BYTES = 32 << 20
 """Unpacked Parquet, Arrow and workbooks larger than this are put on disk, as they are not read from front to back."""
 _ZIP = b"PK\x03\x04"
+_TAR = (b"ustar\x00", b"ustar ")
 
 
 def format_of_name(name: str) -> Format | None:
@@ -70,6 +71,8 @@ def format_of(name: str, head: bytes) -> Format | None:
     for magic, (what, remedy) in _FOREIGN.items():
         if head.startswith(magic) and not (magic.isalnum() and format_of_name(name) in ("csv", "jsonl")):
             raise RowError(f"is {what}, which is not read", name, None, remedy)
+    if head[257:263] in _TAR and b"\x00" in head[:257]:
+        raise RowError("is a tar archive, which is not read", name, None, "Unpack it.")
     for magic, format_ in _BINARY.items():
         if head.startswith(magic) and not (magic == b"PAR1" and format_of_name(name) == "csv" and head.isascii()):
             return format_

@@ -41,7 +41,7 @@ def is_workbook(file: BinaryIO) -> bool:
 
 
 def read_xlsx(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collector) -> Iterator[Row]:
-    """Yield the rows of a workbook's first sheet. The first row that is not empty names the columns.
+    """Yield the rows of a workbook's first visible sheet. The first row that is not empty names the columns.
 
     Args:
         file: The open file; seekable.
@@ -88,7 +88,7 @@ def _broken(error: Exception, name: str, number: int) -> RowError:
 
 
 def _sheet(file: BinaryIO, name: str, problems: Collector) -> Iterator[tuple[int, list[tuple[Any, str]]]]:
-    """Yield number, and values with their types, of every row of the first sheet."""
+    """Yield number, and values with their types, of every row of the first sheet that is not hidden."""
     import openpyxl
 
     with warnings.catch_warnings():
@@ -98,16 +98,23 @@ def _sheet(file: BinaryIO, name: str, problems: Collector) -> Iterator[tuple[int
             sheets = book.worksheets
             if not sheets:
                 raise ValueError("it has no sheet")
+            sheet = next((one for one in sheets if not _is_hidden(one)), sheets[0])
             if len(sheets) > 1:
-                others = ", ".join(f"`{sheet.title}`" for sheet in sheets[1:6])
-                problems.note(f"{name}: only its first sheet `{sheets[0].title}` was read, not {others}")
-            if _has_unknown_results(file, str(getattr(sheets[0], "_worksheet_path", ""))):
+                which = "its first sheet" if sheet is sheets[0] else "its first visible sheet"
+                others = [one for one in sheets if one is not sheet][:5]
+                shown = ", ".join(f"`{one.title}`{' (hidden)' * _is_hidden(one)}" for one in others)
+                problems.note(f"{name}: only {which} `{sheet.title}` was read, not {shown}")
+            if _has_unknown_results(file, str(getattr(sheet, "_worksheet_path", ""))):
                 raise ValueError("it has formulas whose results were never worked out")
-            sheets[0].reset_dimensions()  # what it says of its size may be wrong
-            for number, row in enumerate(sheets[0].iter_rows(), 1):
+            sheet.reset_dimensions()  # what it says of its size may be wrong
+            for number, row in enumerate(sheet.iter_rows(), 1):
                 yield number, [(_plain(cell.value), cell.data_type) for cell in row]
         finally:
             book.close()
+
+
+def _is_hidden(sheet: Any) -> bool:
+    return getattr(sheet, "sheet_state", "visible") != "visible"
 
 
 def _has_unknown_results(file: BinaryIO, part: str) -> bool:

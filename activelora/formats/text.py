@@ -24,6 +24,9 @@ _ENCODINGS = {  # those of four bytes first: they begin with those of two
 _SAVE_AS_UTF8 = "Save it as UTF-8 text."
 _SHORTEN = "Shorten the text, or break the line if several objects stand on it."
 _PART_BYTES = 1 << 16
+_LEAST_NUL = 0.4
+_END_OF_FILE = b"\x1a"
+"""Ctrl-Z, by which programs of old end a file of text."""
 _FOREIGN = re.compile(r"[^\W\d_\x00-\x7f]{4,}")
 """More accented letters in a row than Western languages have: another alphabet's text, in an encoding of its own."""
 
@@ -34,15 +37,26 @@ def as_utf8(file: BinaryIO, name: str) -> BinaryIO:
     Args:
         file: The open file, at its beginning.
         name: Its name, for messages.
+
+    Raises:
+        DataError: It looks like UTF-16 without a mark.
     """
     head = head_of(file)
     encoding = next((encoding for mark, encoding in _ENCODINGS.items() if head.startswith(mark)), None)
+    if encoding is None and _is_unmarked_utf16(head):
+        raise DataError("looks like UTF-16 without a byte order mark", where=name, remedy=_SAVE_AS_UTF8)
     only_returns = encoding is None and b"\r" in head.removesuffix(b"\r") and b"\n" not in head
     if head.startswith(BOM):
         file.read(len(BOM))
     if encoding or only_returns:
         return cast(BinaryIO, io.BufferedReader(_Recoded(file, name, encoding), _PART_BYTES))
     return file
+
+
+def _is_unmarked_utf16(head: bytes) -> bool:
+    """Tell whether every other byte is mostly NUL, as in Western text, and the bytes between never are."""
+    num_even, num_odd = head[::2].count(0), head[1::2].count(0)
+    return min(num_even, num_odd) == 0 and max(num_even, num_odd) > _LEAST_NUL * len(head) / 2
 
 
 class _Recoded(io.RawIOBase):
@@ -105,7 +119,7 @@ class TextLines:
     def __iter__(self) -> Iterator[tuple[int, str | None]]:
         """Yield number and text of every line; None for one that cannot be read, which the problems tell."""
         number = self._first - 1
-        while raw := self._file.readline(MAX_TEXT_BYTES + 1):
+        for raw in self._raw_lines():
             number += 1
             if len(raw) > MAX_TEXT_BYTES:
                 self._report(f"the line is longer than {in_words(MAX_TEXT_BYTES)}", number, _SHORTEN)
@@ -114,6 +128,18 @@ class TextLines:
                 yield number, None
             else:
                 yield number, self._decoded(raw, number)
+
+    def _raw_lines(self) -> Iterator[bytes]:
+        """Yield the lines, each up to a limit, without the sign of the end of the file."""
+        following = b""
+        while raw := following or self._file.readline(MAX_TEXT_BYTES + 1):
+            following = b""
+            if len(raw) <= MAX_TEXT_BYTES and raw.rstrip(b"\r\n").endswith(_END_OF_FILE):
+                following = self._file.readline(MAX_TEXT_BYTES + 1)
+                if not following:
+                    raw = raw.rstrip(b"\r\n").rstrip(_END_OF_FILE)
+            if raw:
+                yield raw
 
     def _decoded(self, raw: bytes, number: int) -> str | None:
         if (offset := raw.find(b"\x00")) >= 0:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from activelora.campaign.keys import Listed, check_key
@@ -271,6 +271,8 @@ def _answer(name: str, line: int, cells: Mapping[str, Any]) -> Answer | Rejected
         return None
     if isinstance(label, float) and label.is_integer():
         label = int(label)  # tables with a gap in an integer column come back as floats
+    if isinstance(label, date | time):
+        label = str(label)  # as the pool reads them
     if not _is_label(label):
         return reject(f"its label is no text, number or list of texts but {type(label).__name__}")
     annotator = ANONYMOUS if _is_empty(cells.get("annotator")) else str(cells["annotator"]).strip()
@@ -301,5 +303,7 @@ def _is_empty(value: object) -> bool:
 def _time(value: Any) -> datetime | None:
     if _is_empty(value):
         return None
-    time = datetime.fromisoformat(value.strip() if isinstance(value, str) else value)
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    if isinstance(value, date | time):
+        value = value.isoformat()
+    moment = datetime.fromisoformat(value.strip() if isinstance(value, str) else value)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

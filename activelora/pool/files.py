@@ -28,6 +28,7 @@ _DATA_LIKE = (
 """Endings of files that may hold data, which are named where a folder is read without them."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAMED = 5
+_LOCK = "~$"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def find_files(source: SourceConfig, folder: str, note: Callable[[str], None] = 
     if is_folder:
         _refuse_several_splits(location, [name for name, _ in found])
     if not files:
-        raise _nothing(location, source, [name for name, _ in found])
+        raise _nothing(location, source, [name for name, _ in found], is_folder)
     if unread and source.format == "auto":
         note(f"{location}: {_listed(unread)} not read")
     return files
@@ -133,12 +134,16 @@ def _constants(location: str, name: str) -> dict[str, str | None]:
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
 
 
-def _nothing(location: str, source: SourceConfig, others: list[str]) -> DataError:
+def _nothing(location: str, source: SourceConfig, others: list[str], is_folder: bool) -> DataError:
     remedy = "Paths start at `data.folder`, which is relative to the campaign file; `--data` replaces it."
     if others:
         wanted = KNOWN if source.format == "auto" else source.format
         there = ", ".join(posixpath.basename(name) for name in others[:_MAX_NAMED])
         return DataError(f"the folder holds no {wanted} file; there is {there}", where=location)
+    if is_folder:
+        return DataError(
+            "the folder is empty", where=location, remedy="Put files of data into it, or correct the path."
+        )
     if glob.has_magic(location):
         return DataError(f"no file matches `{source.path}`", where=location, remedy=remedy)
     return DataError("there is no such file or folder", where=location, remedy=remedy)
@@ -156,11 +161,18 @@ def _find_on_disk(location: str) -> Found:
     if path.exists():
         return [_on_disk(path)], False
     matches = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 - the pattern is absolute
-    return [_on_disk(Path(match)) for match in matches if Path(match).is_file()], False
+    files = [Path(match) for match in matches if not _is_lock(match) and Path(match).is_file()]
+    return [_on_disk(file) for file in files], False
+
+
+def _is_lock(name: str) -> bool:
+    """Tell whether an office program made a file beside one that is open in it."""
+    return posixpath.basename(name).startswith(_LOCK)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    """Tell what is no data: hidden and private files, and lock files."""
+    return any(part.startswith((".", "_", _LOCK)) for part in path.relative_to(folder).parts)
 
 
 def _on_disk(path: Path) -> tuple[str, Callable[[], BinaryIO]]:
@@ -182,13 +194,15 @@ def _find_in_s3(location: str) -> Found:
 
     if glob.has_magic(key):
         fixed = key[: min(key.find(sign) for sign in "*?[" if sign in key)]
-        keys = [found for found in store.list(fixed) if _matches(found.split("/"), key.split("/"))]
+        keys = [
+            found for found in store.list(fixed) if not _is_lock(found) and _matches(found.split("/"), key.split("/"))
+        ]
         return [in_s3(found) for found in keys], False
     if key and store.exists(key):
         return [in_s3(key)], False
     prefix = f"{key}/" if key else ""
     keys = [found for found in store.list(prefix) if not _hidden(Path(found), Path(prefix))]
-    return [in_s3(found) for found in keys if not found.endswith("/")], True
+    return [in_s3(found) for found in keys if not found.endswith("/")], bool(keys)
 
 
 def _matches(parts: list[str], patterns: list[str]) -> bool:

@@ -154,3 +154,17 @@ def test_cells_are_read_up_to_the_limit():
     assert [row.line for row in rows] == [3]
     assert "a.csv:2: the line is longer than 16 MiB" in said.problems[0]
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\x1a\r\n", b"\r\n\x1a"])
+def test_a_sign_of_the_end_of_the_file_is_no_row(end):
+    assert values(b"text,label\na,x\nb,y" + end) == [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
+    assert values(b"text\na\x1a\nb\n") == [{"text": "a\x1a"}, {"text": "b"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_utf_16_without_a_mark_is_one_message(encoding, name):
+    rows, said = read('text,label\n{"text": "größe"},x\n'.encode(encoding), name)
+    assert rows == []
+    assert said.problems == [f"{name}: looks like UTF-16 without a byte order mark. Save it as UTF-8 text."]

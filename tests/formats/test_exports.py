@@ -110,6 +110,20 @@ def test_labels_of_parts_of_a_text_are_refused_in_words(row):
         read_export(row, ONE)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("pairwise", {"selected": "left"}),
+        ("ranker", {"ranker": {"_": ["a"]}}),
+        ("datetime", {"datetime": "2024-01-01"}),
+    ],
+)
+def test_controls_of_label_studio_that_are_no_labels_are_refused_by_name(kind, value):
+    row = task(annotation({"type": kind, "from_name": "c", "to_name": "text", "value": value}))
+    with pytest.raises(DataError, match=f"holds `{kind}` of Label Studio, which is not read as a label"):
+        read_export(row, ONE)
+
+
 FLAT = {"annotation_id": 500, "annotator": 1, "created_at": "2024-05-01T09:00:00.1Z", "id": 100, "lead_time": 3.2}
 
 

@@ -159,3 +159,15 @@ def test_a_prompt_and_columns_name_what_lies_inside(tmp_path, make_config, endin
     wrong = make_config({**task, "prompt": "{field.text}"}, pool={"path": f"pool.{ending}"})
     with pytest.raises(ProblemsError, match=r"there is no column `field.text`; the columns are: fields, team"):
         survey_data(wrong)
+
+
+@pytest.mark.parametrize("path", [".", "*"])
+def test_lock_files_of_office_programs_are_no_data(path, tmp_path):
+    put(tmp_path, {"a.csv": csv_bytes(ROWS), "~$a.xlsx": b"\x05owner"})
+    found, notes = read_folder(tmp_path, path)
+    assert ([row.values for row in found], notes) == (ROWS, ())
+
+
+def test_an_empty_folder_is_called_so(tmp_path):
+    with pytest.raises(DataError, match="the folder is empty"):
+        read_folder(tmp_path)

@@ -87,3 +87,40 @@ def test_the_first_line_broken_is_not_taken_for_a_document():
     rows, said = read(b'{"a": 1, "b"\n{"a": 2}\n{"a": 3}\n', "a.jsonl")
     assert [row.line for row in rows] == [2, 3]
     assert [error.line for error in said.errors] == [1]
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1}\n\x1a', b'{"a": 1}\x1a', b'[{"a": 1}]\n\x1a', b'[\n{"a": 1}]\r\n\x1a\r\n']
+)
+def test_a_sign_of_the_end_of_the_file_is_no_value(content):
+    assert values(content, "a.json") == [{"a": 1}]
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_our_words():
+    for content in (b'{"a": %s}\n{"a": 1}\n', b'[{"a": %s},\n{"a": 1}]'):
+        rows, said = read(content % (b"9" * 5000), "a.json")
+        assert [row.values for row in rows] == [{"a": 1}]
+        assert said.problems == ["a.json:1: cannot be read as JSON: it holds a number of more than 4,300 digits"]
+
+
+@pytest.mark.parametrize("content", [b'["a", "x"]\n["b", "y"]\n["c", "z"]\n', b'[["a", "x"],\n["b", "y"], ["c", "z"]]'])
+def test_arrays_are_one_message(content):
+    rows, said = read(content, "a.jsonl")
+    assert rows == []
+    [problem] = said.problems
+    assert 'a.jsonl:1: holds arrays, not objects with column names: \'["a", "x"]\'' in problem
+
+
+def test_single_values_are_one_message_and_one_among_objects_costs_itself():
+    assert "holds single values" in read(b'["a", "b",\n"c"]', "a.json")[1].problems[0]
+    rows, said = read(b'[1, {"a": 1}, 2, 3]', "a.json")
+    assert [row.values for row in rows] == [{"a": 1}]
+    assert len(said.problems) == 3
+    assert len(read(b"[1]", "a.json")[1].problems) == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_pairs_that_spacy_trains_on_are_rows(whole):
+    pairs = [[f"text {n}", {"cats": {"a": n % 2, "b": 1 - n % 2}}] for n in range(3)]
+    content = json.dumps(pairs, indent=1).encode() if whole else jsonl(pairs)
+    assert values(content, "a.jsonl") == [{"text": text, **said} for text, said in pairs]

@@ -1,6 +1,8 @@
 """Packed files: known by their bytes, and never larger than honest files are."""
 
 import gzip
+import io
+import tarfile
 
 import pyarrow as pa
 import pytest
@@ -89,3 +91,15 @@ def test_content_tells_more_than_the_name():
 def test_a_format_can_be_declared():
     rows, _ = read(jsonl(ROWS), "a.txt", declared="jsonl")
     assert [row.values for row in rows] == ROWS
+
+
+def test_a_packed_tar_archive_is_called_one():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        part = tarfile.TarInfo("a.csv")
+        part.size = 9
+        archive.addfile(part, io.BytesIO(b"text\na\nb\n"))
+    for name in ("a.tar.gz", "a.csv.gz"):
+        rows, said = read(buffer.getvalue(), name)
+        assert rows == []
+        assert said.problems == [f"{name}: is a tar archive, which is not read. Unpack it."]

@@ -118,3 +118,14 @@ def test_a_sheet_that_says_it_is_of_another_size():
     for size in (b"A1:XFD1048576", b"A1"):
         content = damaged(buffer.getvalue(), SHEET, lambda body, size=size: body.replace(b"A1:B2", size))
         assert values(content, "a.xlsx") == [{"text": "a", "label": "x"}]
+
+
+def test_a_hidden_sheet_is_passed_over_and_said():
+    book = openpyxl.load_workbook(io.BytesIO(xlsx([["notes"], ["x"]], [["text"], ["a"]], [["more"]])))
+    book.worksheets[0].sheet_state = "hidden"
+    book.active = 1
+    buffer = io.BytesIO()
+    book.save(buffer)
+    rows, said = read(buffer.getvalue(), "a.xlsx")
+    assert [row.values for row in rows] == [{"text": "a"}]
+    assert said.notes == ["a.xlsx: only its first visible sheet `sheet 1` was read, not `sheet 0` (hidden), `sheet 2`"]

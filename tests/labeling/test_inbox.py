@@ -1,14 +1,16 @@
 """Whatever is put into the inbox: what can be used is used, the rest is named with file, line and reason."""
 
 import csv
+import datetime
 import json
 
 import pytest
 
 from activelora.formats.limits import MAX_BROKEN_ROWS, MAX_TEXT_BYTES
-from activelora.labeling.inbox import MAX_FILE_BYTES
+from activelora.labeling.inbox import MAX_FILE_BYTES, parse_file
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import make_request
+from tests.formats.tables import xlsx
 from tests.labeling.conftest import LABELS, csv_of, make_campaign, put, select
 
 
@@ -345,3 +347,15 @@ def test_numbers_are_read_as_the_campaign_says(case, kind, tmp_path):
     assert collected.rejected == []
     found = {record["item_id"]: names[record["label"]] for record in collected.records}
     assert found == {item_id: written[label] for item_id, label in answers.items()}
+
+
+def test_cells_of_dates_and_times_are_read_as_the_pool_reads_them():
+    day, moment = datetime.datetime(2024, 1, 31), datetime.datetime(2024, 1, 31, 9, 30)
+    rows = [["item_id", "label", "labeled_at"], ["a", day, moment], ["b", moment, day], ["c", moment.time(), None]]
+    found = list(parse_file("a.xlsx", xlsx(rows)))
+    assert [one.label for one in found] == ["2024-01-31", "2024-01-31 09:30:00", "09:30:00"]
+    assert [one.labeled_at for one in found] == [
+        moment.replace(tzinfo=datetime.UTC),
+        day.replace(tzinfo=datetime.UTC),
+        None,
+    ]

@@ -69,20 +69,32 @@ def _task(row: Mapping[str, Any], annotations: list[Any], asked: Asked) -> Expor
 def _labels(results: list[Any], asked: Asked) -> list[Any] | None:
     """Return what an annotation chose; None where it is empty."""
     chosen: dict[str, list[Any]] = defaultdict(list)
-    marked = ""
+    marked = unread = ""
     for result in results:
         value = result.get("value") if isinstance(result, Mapping) else None
         if not isinstance(value, Mapping):
             continue
         found = None if "start" in value or "x" in value else _answers(value)
-        if found is None:
+        if found is None and _is_region(result, value):
             marked = str(result.get("type", "regions"))[:40]
+        elif found is None:
+            unread = str(result.get("type", next(iter(value), "")))[:40]
         else:
             chosen[str(result.get("from_name", ""))] += found
     name = asked.question(chosen, "controls of Label Studio")
     if name is None and marked:
         raise spans(TOOL, f"`{marked}`")
+    if name is None and unread:
+        read = ", ".join(f"`{kind}`" for kind in _VALUES)
+        raise DataError(
+            f"holds `{unread}` of {TOOL}, which is not read as a label", remedy=f"What is read as labels: {read}."
+        )
     return None if name is None else chosen[name]
+
+
+def _is_region(result: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Tell whether a control marked a part of a text, a picture or a recording."""
+    return bool({"start", "x", "points", "rle"} & value.keys()) or str(result.get("type", "")).endswith("labels")
 
 
 def _flat(row: Mapping[str, Any], asked: Asked) -> Export:
