@@ -13,7 +13,7 @@ def unfit_model(name: str) -> str | None:
     """Return why MLflow's registry refuses a registered model of this name, or None."""
     if bad := [sign for sign in "/:" if sign in name]:
         return f"MLflow refuses a registered model with `{bad[0]}` in its name"
-    if name in (".", ".."):
+    if name == "." or name.startswith(".."):
         return "MLflow refuses a registered model of that name, which could be a folder's"
     return _unfit(name)
 
