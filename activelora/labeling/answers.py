@@ -19,6 +19,7 @@ from activelora.campaign.store import Store
 from activelora.errors import ConfigError
 from activelora.labeling.inbox import MAX_ANNOTATOR_CHARS, Answer, Inbox
 from activelora.labeling.request import Rejected
+from activelora.labeling.worked import Known
 from activelora.tasks.task import Task
 
 FOLDER = "labeling/answers"
@@ -96,7 +97,7 @@ class Answers:
     """
 
     def __init__(self, campaign: Campaign) -> None:
-        self._inbox = Inbox(campaign.store, f"{FOLDER}/")
+        self._inbox = Inbox(campaign.store, f"{FOLDER}/", Known.of(campaign.config))
 
     def read(self) -> tuple[list[Answer], list[Rejected]]:
         """Return the answers, and lines that cannot be read."""
