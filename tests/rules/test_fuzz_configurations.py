@@ -149,7 +149,7 @@ def write(folder, document):
 
 def examined(file, overrides):
     """Return the settings, or None; all problems are words."""
-    problems, config = examine_with_settings(file, overrides)
+    problems, config, _ = examine_with_settings(file, overrides)
     assert problems or config is not None
     if problems:
         told = str(ProblemsError(problems))
