@@ -54,7 +54,7 @@ def complaint(capfd, *arguments):
 @pytest.mark.parametrize("labels", ["[]", "[water, red]", "[wasser, feuer, rot]"])
 def test_the_values_of_the_label_column_can_be_copied(campaign_file, capfd, labels):
     err = complaint(capfd, "check", campaign_file, "--set", f"task.labels={labels}")
-    assert "the label column `label` of data.pool holds 3 values, ready to copy" in err
+    assert "the label column `label` of data.pool holds these 3 values, ready to copy" in err
     copied = yaml.safe_load(err.splitlines()[-1])
     assert set(copied["labels"]) == set(LABELS)
     assert main(["check", str(campaign_file), "--set", f"task.labels={copied['labels']}"]) == 0
