@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError
+from pipelines.cli.yaml_lines import yaml_list
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig, SourceConfig
@@ -16,28 +15,6 @@ if TYPE_CHECKING:
     from activelora.pool.profile import Column
 
 _MAX_LISTED = 100
-_PLAIN = re.compile(r"[^\W\d_][\w /.&+-]*[\w.)]|[^\W\d_]")
-"""Text that YAML reads as text, unless it is one of :data:`_WORDS`."""
-_WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-
-
-def yaml_list(values: Iterable[str]) -> str:
-    """Return texts as a list in one line of YAML, in quotes where they need them.
-
-    Args:
-        values: The texts.
-    """
-    return f"[{', '.join(yaml_text(value) for value in values)}]"
-
-
-def yaml_text(value: str) -> str:
-    """Return a text as YAML writes it in one line, in quotes where it needs them.
-
-    Args:
-        value: The text.
-    """
-    is_plain = _PLAIN.fullmatch(value) and value.casefold() not in _WORDS
-    return value if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def label_hint(config: CampaignConfig, problems: Iterable[ActiveLoRAError]) -> str:

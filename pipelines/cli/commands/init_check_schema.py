@@ -7,16 +7,22 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from activelora.errors import ConfigError, ProblemsError
 from pipelines.cli.console import warn
 
+if TYPE_CHECKING:
+    from activelora.pool.column_guess import Named
+
+CAMPAIGN_FILE = "campaign.yaml"
 SCHEMA_FILE = "campaign.schema.json"
 """Beside the campaign file, whose first line names it."""
 
@@ -35,9 +41,23 @@ class Template(StrEnum):
 def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The campaign's name, and the folder that is made.")],
     template: Annotated[Template, typer.Option(help="The kind of task to start from.")] = Template.classification,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Your data: a campaign is made for it. Also a folder or s3://.")
+    ] = None,
+    text: Annotated[
+        list[str], typer.Option(metavar="COLUMN", help="With --data: what the model is shown; several if need be.")
+    ] = [],  # noqa: B006 - typer copies it
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --data: the labels.")] = None,
+    choices: Annotated[str | None, typer.Option(metavar="COLUMN", help="With --data: each item's own choices.")] = None,
+    kind: Annotated[str | None, typer.Option(help="With --data: the kind of task, if not as guessed.")] = None,
 ) -> None:
-    """Write a folder with a commented campaign file and sample data that runs."""
+    """Write a folder with a commented campaign file: with sample data that runs, or for your own data.
+
+    With --data the file is looked at, and what follows from it is written with the reasons: the columns, where they are
+    plain, the kind of task, labels, sizes, and where labels come from.
+    """
     from activelora.config.section import DNS_LABEL
+    from activelora.pool.column_guess import Named
 
     if not re.fullmatch(DNS_LABEL, name):
         raise ConfigError(
@@ -48,14 +68,40 @@ def init(
     folder = Path(name)
     if folder.exists():
         raise ConfigError("is there already", where=str(folder), remedy="Choose another name, or remove it first.")
-    with tempfile.TemporaryDirectory(dir=Path(), prefix=".activelora-") as scratch:
-        made = Path(scratch) / name
-        _fill(made, name, template)
-        os.rename(made, folder)  # noqa: PTH104 - fails where a folder has come in between, unlike a move
-    typer.echo(f"{folder}/campaign.yaml is ready, with sample data. Next:")
+    if data is not None:
+        _init_for(name, data, Named(tuple(text), label, choices), kind)
+    else:
+        with _made(name) as made:
+            _fill(made, name, template)
+        typer.echo(f"{folder}/campaign.yaml is ready, with sample data. Next:")
     typer.echo(f"  activelora check {folder}/campaign.yaml")
     typer.echo(f"  activelora run {folder}/campaign.yaml")
     typer.echo(f"  activelora status {folder}/campaign.yaml")
+
+
+def _init_for(name: str, data: str, named: Named, kind: str | None) -> None:
+    """Write a campaign for somebody's data, and say what was found."""
+    from pipelines.cli.first_campaign import campaign_text, first_campaign
+
+    made = first_campaign(name, data, named, kind)
+    with _made(name) as folder:
+        folder.mkdir()
+        (folder / CAMPAIGN_FILE).write_text(campaign_text(made), encoding="utf-8")
+        _write_schema(folder)
+    for fact in made.facts():
+        typer.echo(f"- {fact}")
+    for warning in made.warnings:
+        warn(warning)
+    typer.echo(f"{name}/{CAMPAIGN_FILE} says so, with the reasons. Read it, say its prompt better, and go on:")
+
+
+@contextmanager
+def _made(name: str) -> Iterator[Path]:
+    """Give a folder to be made and filled, and put it where it belongs once it is whole."""
+    with tempfile.TemporaryDirectory(dir=Path(), prefix=".activelora-") as scratch:
+        made = Path(scratch) / name
+        yield made
+        os.rename(made, name)  # noqa: PTH104 - fails where a folder has come in between, unlike a move
 
 
 def check(
@@ -98,12 +144,16 @@ def schema() -> None:
 
 
 def _fill(folder: Path, name: str, template: Template) -> None:
+    with as_file(files("pipelines") / "templates" / template.value) as source:
+        shutil.copytree(source, folder)
+    campaign_file = folder / CAMPAIGN_FILE
+    text = campaign_file.read_text(encoding="utf-8")
+    campaign_file.write_text(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1), encoding="utf-8")
+    _write_schema(folder)
+
+
+def _write_schema(folder: Path) -> None:
     from activelora.config.file import json_schema
     from activelora.rules.own_sections import full_schema
 
-    with as_file(files("pipelines") / "templates" / template.value) as source:
-        shutil.copytree(source, folder)
-    campaign_file = folder / "campaign.yaml"
-    text = campaign_file.read_text(encoding="utf-8")
-    campaign_file.write_text(re.sub(r"(?m)^name: .*$", f"name: {name}", text, count=1), encoding="utf-8")
     (folder / SCHEMA_FILE).write_text(json.dumps(json_schema(full_schema()), indent=1) + "\n", encoding="utf-8")

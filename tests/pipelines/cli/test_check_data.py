@@ -6,8 +6,8 @@ import sys
 import pytest
 import yaml
 
-from pipelines.cli.label_values import yaml_list
 from pipelines.cli.main import main
+from pipelines.cli.yaml_lines import yaml_list
 from tests.pipelines.tiny import LABELS, tiny_config
 
 SLOW = ("torch", "transformers", "peft", "mlflow", "matplotlib", "sklearn", "pandas", "kfp")
