@@ -156,16 +156,14 @@ def _unsure(what: str) -> ConfigError:
 
 def _choices(profile: Profile) -> Column | None:
     found = [one for one in profile.columns.values() if _CHOICES.fullmatch(one.name) and one.is_lists]
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and profile.tool is None else None
 
 
 def _guess_text(profile: Profile, others: set[str]) -> Guess | None:
     candidates = [one for one in profile.columns.values() if one.name not in others and _is_text(one)]
     named = [one for one in candidates if _TEXTS.fullmatch(one.name)]
     if len(named) == 1:
-        return Guess(
-            (named[0],), f"it is called so, and its texts have {named[0].mean_chars:.0f} characters on average"
-        )
+        return Guess((named[0],), f"called so, with texts of {named[0].mean_chars:.0f} characters on average")
     long = [one for one in candidates if one.mean_chars >= _LONG_CHARS and not _LABELS.fullmatch(one.name)]
     if not named and len(long) == 1:
         return Guess((long[0],), f"no other column holds texts of {_LONG_CHARS} characters and more")

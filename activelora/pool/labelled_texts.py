@@ -43,7 +43,7 @@ class Texts:
 
 
 def count_texts(
-    source: SourceConfig, folder: str, columns: Sequence[str], label: str, *, are_classes: bool = True
+    source: SourceConfig, folder: str, columns: Sequence[str], question: str, label: str, *, are_classes: bool = True
 ) -> Texts:
     """Read a table again and return what items it has; of long ones the first rows, as in its profile.
 
@@ -51,12 +51,13 @@ def count_texts(
         source: The table.
         folder: The folder that relative paths start at.
         columns: The columns that make an item: texts, and choices.
+        question: What is asked of a labelling tool's export.
         label: The column of labels.
         are_classes: -1 stands for no label.
     """
     found = Texts()
     labels: dict[bytes, set[str]] = {}
-    for number, (row, _) in enumerate(table_rows(source, folder, Problems(), label)):
+    for number, (row, _) in enumerate(table_rows(source, folder, Problems(), question, columns)):
         if number == MAX_ROWS:
             break
         values = [normal_text(as_written(row.values.get(name, ""))) for name in columns]

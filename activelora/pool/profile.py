@@ -6,8 +6,9 @@ import datetime
 import decimal
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -27,6 +28,8 @@ MAX_VALUES = 5_000
 """Different values that are counted; a column with more has no counts."""
 EXPORTED_LABEL = "label"
 """The column that the labels of a labelling tool's export get."""
+_WHOLE = re.compile(r"-?\d+\.0+")
+"""What a gap makes of a whole number, in a column of them."""
 _SEPARATORS = ("|", ";")
 
 
@@ -112,13 +115,14 @@ class Profile:
     tool: str | None = None
 
 
-def profile_of(source: SourceConfig, folder: str, label: str = EXPORTED_LABEL) -> Profile:
+def profile_of(source: SourceConfig, folder: str, label: str = EXPORTED_LABEL, texts: Collection[str] = ()) -> Profile:
     """Return what the columns of a file, a folder, a glob or an ``s3://`` prefix hold.
 
     Args:
         source: The table.
         folder: The folder that relative paths start at.
         label: The column that is asked for where a labelling tool's export has several questions.
+        texts: Columns that are known to hold content.
 
     Raises:
         ProblemsError: Rows of it cannot be read.
@@ -126,7 +130,7 @@ def profile_of(source: SourceConfig, folder: str, label: str = EXPORTED_LABEL) -
     """
     problems = Problems()
     found = Profile(source.path)
-    rows = table_rows(source, folder, problems, label)
+    rows = table_rows(source, folder, problems, label, texts)
     for row, tool in islice(rows, MAX_ROWS):
         found.num_rows += 1
         found.tool = found.tool or tool
@@ -139,7 +143,7 @@ def profile_of(source: SourceConfig, folder: str, label: str = EXPORTED_LABEL) -
 
 
 def table_rows(
-    source: SourceConfig, folder: str, problems: Problems, label: str = EXPORTED_LABEL
+    source: SourceConfig, folder: str, problems: Problems, label: str = EXPORTED_LABEL, texts: Collection[str] = ()
 ) -> Iterator[tuple[Row, str | None]]:
     """Yield rows with all their columns, and the labelling tool that exported each; None for plain ones.
 
@@ -148,8 +152,9 @@ def table_rows(
         folder: The folder that relative paths start at.
         problems: Takes what cannot be read.
         label: The column that holds the labels.
+        texts: Columns that are known to hold content.
     """
-    asked = Asked(frozenset(), (label,), takes_several=True)
+    asked = Asked(frozenset(texts), (label,), takes_several=True)
     for file in find_files(source, folder, problems.note):
         with file.open() as opened:
             for row in read_table(opened, file.name, problems, None, file.format, file.constants):
@@ -173,7 +178,10 @@ def as_written(value: Any) -> str:
     """Return a cell as people write it: whole numbers without a point, lists as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float | decimal.Decimal) and (number := whole_number(value)) is not None:
+    is_number = isinstance(value, float | decimal.Decimal) or (
+        isinstance(value, str) and _WHOLE.fullmatch(value.strip())
+    )
+    if is_number and (number := whole_number(value)) is not None:
         return str(number)
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, default=str)

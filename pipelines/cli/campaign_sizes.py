@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _ALL = 0.95
 """Share of labelled items from which on a table counts as labelled."""
 _LEAST_LABELLED = 10
+_LEAST_ASKED = 8
+"""Fewer items without a label than this are not worth a campaign."""
 _LEAST_TO_CALIBRATE = 80
 _LEAST_CALIBRATION = 20
 _MAX_HOLDOUT, _MAX_CALIBRATION, _MAX_BATCH = 500, 200, 25
@@ -54,8 +56,8 @@ class Sizes:
         share = round(100 * self.holdout / self.labelled)
         margin = 100 * (0.25 / self.holdout) ** 0.5 * 1.96
         return (
-            f"{share} % of the {self.labelled:,} labelled items, drawn at random: they only measure, an accuracy to about "
-            f"±{margin:.0f} points"
+            f"{share} % of the {self.labelled:,} labelled items, drawn at random: they only measure, an accuracy to "
+            f"about ±{margin:.0f} points"
         )
 
     @property
@@ -85,7 +87,7 @@ def sizes_for(texts: Texts, kind: Kind) -> Sizes:
         problem = f"only {labelled} of {items:,} different items have a label"
         remedy = f"Label {_LEAST_LABELLED} or more of them, drawn at random; 100 make a fair measurement."
         raise DataError(problem, remedy=remedy)
-    is_simulation = labelled >= _ALL * items
+    is_simulation = labelled >= _ALL * items or items - labelled < _LEAST_ASKED
     calibrates = kind.has_temperature and labelled >= _LEAST_TO_CALIBRATE
     if is_simulation:
         holdout, calibration = labelled // 5, labelled // 10

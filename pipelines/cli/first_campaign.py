@@ -13,6 +13,7 @@ from pipelines.cli.campaign_sizes import Sizes, sizes_for
 from pipelines.cli.yaml_lines import comment, setting
 
 if TYPE_CHECKING:
+    from activelora.config import SourceConfig
     from activelora.kinds.drafting import Draft
     from activelora.pool.column_guess import Columns, Named
     from activelora.pool.labelled_texts import Texts
@@ -80,8 +81,8 @@ class FirstCampaign:
         middle, most, longest, is_counted = self.tokens
         how = "counted by its tokenizer" if is_counted else f"at {_CHARS_PER_TOKEN} characters a token"
         yield (
-            f"an item has about {middle} tokens in the middle, {most} or less in 99 of 100, {longest} at most ({how}); the "
-            f"model's context has {_context():,}"
+            f"an item has about {middle} tokens in the middle, {most} or less in 99 of 100, {longest} at most ({how}); "
+            f"the model's context has {_context():,}"
         )
         yield f"task: {self.draft.kind}, because {self.draft.reason}"
         if sizes.is_simulation:
@@ -110,7 +111,7 @@ def first_campaign(name: str, data: str, named: Named, kind: str | None = None) 
     from activelora.kinds.table import Table
     from activelora.pool.column_guess import find_columns, id_column
     from activelora.pool.labelled_texts import count_texts
-    from activelora.pool.profile import EXPORTED_LABEL, profile_of
+    from activelora.pool.profile import EXPORTED_LABEL
 
     if data.startswith(("hf://", "builtin:")):
         raise ConfigError(
@@ -118,7 +119,7 @@ def first_campaign(name: str, data: str, named: Named, kind: str | None = None) 
         )
     source, here = SourceConfig(path=data), str(Path.cwd())
     question = named.label or EXPORTED_LABEL
-    profile = profile_of(source, here, question)
+    profile = _profile(source, here, question, named.texts)
     if not profile.num_rows:
         raise DataError("holds no rows", where=data, remedy="At least a few items are needed.")
     columns = find_columns(profile, named)
@@ -130,7 +131,8 @@ def first_campaign(name: str, data: str, named: Named, kind: str | None = None) 
         draft = draft_of(table, kind)
         shown = [one.name for one in columns.texts.columns]
         content = [*shown, *([columns.choices.name] if columns.choices else [])]
-        texts = count_texts(source, here, content, label.name, are_classes=get_kind(draft.kind).lists_labels)
+        are_classes = get_kind(draft.kind).lists_labels
+        texts = count_texts(source, here, content, question, label.name, are_classes=are_classes)
         sizes = sizes_for(texts, get_kind(draft.kind))
     except DataError as error:
         raise DataError(error.problem, where=error.where or data, remedy=error.remedy) from None
@@ -150,6 +152,18 @@ def first_campaign(name: str, data: str, named: Named, kind: str | None = None) 
     )
 
 
+def _profile(source: SourceConfig, folder: str, question: str, texts: Sequence[str]) -> Profile:
+    from activelora.pool.profile import profile_of
+
+    try:
+        return profile_of(source, folder, question, texts)
+    except ProblemsError:
+        raise
+    except DataError as error:  # of an export with several questions
+        remedy = error.remedy.replace("by `data.columns.label`", "by --label COLUMN")
+        raise DataError(error.problem, where=error.where or source.path, remedy=remedy) from None
+
+
 def campaign_text(made: FirstCampaign) -> str:
     """Return the campaign file."""
     return "\n".join(_file(made)) + "\n"
@@ -160,9 +174,9 @@ def _file(made: FirstCampaign) -> Iterator[str]:
     yield "# yaml-language-server: $schema=campaign.schema.json"
     yield from comment("Made by `activelora init --data`. What it found, and what follows from it:")
     for fact in made.facts():
-        yield from comment(f"- {fact}.")
+        yield from comment(f"- {fact}.", after="  ")
     for warning in made.warnings:
-        yield from comment(f"- Look at this: {warning}.")
+        yield from comment(f"- Look at this: {warning}.", after="  ")
     yield from comment("Every setting is described in the schema beside this file; `activelora check` finds mistakes.")
     yield f"name: {made.name}"
     yield "seed: 0"

@@ -34,15 +34,17 @@ def yaml_text(value: str) -> str:
     return value if is_plain and value.casefold() not in _WORDS else json.dumps(value, ensure_ascii=False)
 
 
-def comment(text: str, indent: int = 0) -> Iterator[str]:
+def comment(text: str, indent: int = 0, after: str = "") -> Iterator[str]:
     """Yield a text as lines of comments.
 
     Args:
         text: One paragraph.
         indent: Blanks before them.
+        after: Blanks after the sign of a comment, from the second line on.
     """
     before = " " * indent + "# "
-    yield from textwrap.wrap(text, _WIDTH, initial_indent=before, subsequent_indent=before, break_on_hyphens=False)
+    inner = before + after
+    yield from textwrap.wrap(text, _WIDTH, initial_indent=before, subsequent_indent=inner, break_on_hyphens=False)
 
 
 def setting(key: str, value: object, reason: str = "", indent: int = 0) -> Iterator[str]:

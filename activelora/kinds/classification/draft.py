@@ -8,8 +8,10 @@ from activelora.kinds.table import MAX_CLASSES, MAX_LISTED, Line, Table, counted
 
 def fits(table: Table) -> str | None:
     """Return why the label column names classes, or None."""
-    if not table.has_classes or len(one_spelling(table.label.values or {})) < 2:
+    if not table.has_classes or len(_names(table)) < 2:
         return None
+    if table.label.is_lists:
+        return f"`{table.label.name}` holds lists of one label each"
     return f"`{table.label.name}` holds {table.label.num_values} different values that come again and again"
 
 
@@ -19,7 +21,7 @@ def lines(table: Table) -> list[Line]:
     Raises:
         DataError: There are too few or too many different values.
     """
-    names = one_spelling(table.label.values or {})
+    names = _names(table)
     if not 2 <= len(names) <= MAX_CLASSES:
         num = len(names) or f"more than {MAX_CLASSES}"
         raise DataError(
@@ -38,3 +40,7 @@ def lines(table: Table) -> list[Line]:
         return [*found, Line("answer", "words", "each label begins with another token of the model")]
     why = "labels are told apart by as many tokens as it takes"
     return [*found, Line("answer", "text", f"{why}; `words` where each begins with another token")]
+
+
+def _names(table: Table) -> list[str]:
+    return one_spelling((table.label.parts if table.label.is_lists else table.label.values) or {})
