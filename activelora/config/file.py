@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from activelora.config import llm
 from activelora.config.campaign import CampaignConfig
 from activelora.config.document import flat, read_document
-from activelora.config.extending import EXTENDS
 from activelora.config.messages import INIT_REMEDY, explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 
@@ -186,23 +185,13 @@ def config_difference(old: CampaignConfig, new: CampaignConfig) -> str:
     return shown + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
 
 
-_EXTENDS = {
-    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-    "description": "Campaign files whose settings this one takes and adds to, by paths relative to this one, such as "
-    "../defaults.yaml. Sections are joined, other values replaced; of several files the later ones win.",
-    "title": "Extends",
-}
-
-
 def json_schema(model: type[CampaignConfig] = CampaignConfig) -> dict[str, Any]:
     """Return the campaign file's JSON schema, for editors that complete and check YAML.
 
     Args:
         model: The schema: of this package alone, or with the sections of others' parts.
     """
-    schema = model.model_json_schema()
-    properties = {**schema["properties"], EXTENDS: _EXTENDS}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "properties": properties}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
 
 
 def _frozen_part(config: CampaignConfig) -> dict[str, Any]:

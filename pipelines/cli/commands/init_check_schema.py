@@ -137,10 +137,9 @@ def check(
 
 def schema() -> None:
     """Print the campaign file's JSON schema, for editors that complete and check YAML."""
-    from activelora.config.file import json_schema
-    from activelora.rules.own_sections import full_schema
+    from activelora.rules.schema import editor_schema
 
-    typer.echo(json.dumps(json_schema(full_schema()), indent=1))
+    typer.echo(json.dumps(editor_schema(), indent=1))
 
 
 def _fill(folder: Path, name: str, template: Template) -> None:
@@ -153,7 +152,6 @@ def _fill(folder: Path, name: str, template: Template) -> None:
 
 
 def _write_schema(folder: Path) -> None:
-    from activelora.config.file import json_schema
-    from activelora.rules.own_sections import full_schema
+    from activelora.rules.schema import editor_schema
 
-    (folder / SCHEMA_FILE).write_text(json.dumps(json_schema(full_schema()), indent=1) + "\n", encoding="utf-8")
+    (folder / SCHEMA_FILE).write_text(json.dumps(editor_schema(), indent=1) + "\n", encoding="utf-8")
