@@ -83,11 +83,11 @@ def _read(path: Path, read: Callable[[Path], dict[str, Any]], root: Path, inside
     paths: dict[Path, None] = {}
     for name in names:
         other = _read(_checked(path, name, root), read, root, (*inside, resolved))
-        settings = _joined(settings, other.settings)
+        settings = joined(settings, other.settings)
         files |= other.files
         paths |= dict.fromkeys(other.paths)
     _note_files(own, str(path), files, ())
-    return Layered(_joined(settings, own), files, (*paths, path))
+    return Layered(joined(settings, own), files, (*paths, path))
 
 
 def _checked(path: Path, name: str, root: Path) -> Path:
@@ -104,13 +104,18 @@ def _checked(path: Path, name: str, root: Path) -> Path:
     return found
 
 
-def _joined(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with others put over them."""
+def joined(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with others put over them: sections are joined, other values replaced.
+
+    Args:
+        before: Settings.
+        after: Settings that win.
+    """
     result = dict(before)
     for key, value in after.items():
         known = result.get(key)
         both = isinstance(known, dict) and isinstance(value, dict)
-        result[key] = _joined(known, value) if both and isinstance(known, dict) else value
+        result[key] = joined(known, value) if both and isinstance(known, dict) else value
     return result
 
 
