@@ -39,7 +39,7 @@ def read_layers(path: Path, read: Callable[[Path], dict[str, Any]]) -> Layered:
     Raises:
         ProblemsError: A file is not there, extends itself, or lies outside (:func:`root_of`).
     """
-    found = _read(path, read, root_of(path), ())
+    found = _read(path, read, path, ())
     own = str(path)
     files = {key: file for key, file in found.files.items() if file != own}
     return Layered(found.settings, files, found.paths)
@@ -72,7 +72,7 @@ def own_and_extended(path: Path, settings: dict[str, Any]) -> tuple[dict[str, An
     return {key: value for key, value in settings.items() if key != EXTENDS}, names
 
 
-def _read(path: Path, read: Callable[[Path], dict[str, Any]], root: Path, inside: tuple[Path, ...]) -> Layered:
+def _read(path: Path, read: Callable[[Path], dict[str, Any]], first: Path, inside: tuple[Path, ...]) -> Layered:
     resolved = path.resolve()
     if resolved in inside:
         circle = " → ".join(one.name for one in (*inside[inside.index(resolved) :], resolved))
@@ -82,7 +82,7 @@ def _read(path: Path, read: Callable[[Path], dict[str, Any]], root: Path, inside
     files: dict[str, str] = {}
     paths: dict[Path, None] = {}
     for name in names:
-        other = _read(_checked(path, name, root), read, root, (*inside, resolved))
+        other = _read(_checked(path, name, root_of(first)), read, first, (*inside, resolved))
         settings = joined(settings, other.settings)
         files |= other.files
         paths |= dict.fromkeys(other.paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from activelora.errors import ConfigError, DataError
 from activelora.kinds.classification import draft as classification
@@ -11,24 +10,8 @@ from activelora.kinds.generation import draft as generation
 from activelora.kinds.multi_label import draft as multi_label
 from activelora.kinds.multiple_choice import draft as multiple_choice
 from activelora.kinds.regression import draft as regression
-from activelora.kinds.table import Line, Table
 from activelora.kinds.yes_no import draft as yes_no
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a campaign for a table would ask.
-
-    Attributes:
-        kind: The kind of task.
-        reason: Why it is that one, in words.
-        lines: The other settings of the section ``task``.
-    """
-
-    kind: str
-    reason: str
-    lines: tuple[Line, ...]
-
+from activelora.pool.label_table import Draft, Line, Table
 
 _Fits = Callable[[Table], str | None]
 _Lines = Callable[[Table], list[Line]]

@@ -38,7 +38,7 @@ class Guess(NamedTuple):
 
     Attributes:
         columns: One, or several texts.
-        reason: In words.
+        reason: Why, in words.
     """
 
     columns: tuple[Column, ...]

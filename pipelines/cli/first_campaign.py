@@ -14,15 +14,15 @@ from pipelines.cli.yaml_lines import comment, setting
 
 if TYPE_CHECKING:
     from activelora.config import SourceConfig
-    from activelora.kinds.drafting import Draft
     from activelora.pool.column_guess import Columns, Named
+    from activelora.pool.label_table import Draft
     from activelora.pool.labelled_texts import Texts
     from activelora.pool.profile import Profile
 
 _CHARS_PER_TOKEN = 3
 """Without a tokenizer: few, so that a text is rather taken for too long."""
 _PROMPT_TOKENS = 40
-"""Of the prompt's own words, about."""
+"""Tokens of the prompt's own words, about."""
 _DEFAULT_LIMIT, _MAX_LIMIT = 512, 2048
 
 
@@ -37,7 +37,7 @@ class FirstCampaign:
         columns: Which of them is what.
         texts: Its items.
         draft: What is asked.
-        sizes: Of how many items.
+        sizes: Numbers of items.
         read_as: What the file is, in words.
         own_id: The column of people's own ids.
         tokens: Tokens of an item in the middle, of 99 in 100, and of the longest; and whether they were counted.
@@ -106,10 +106,9 @@ def first_campaign(name: str, data: str, named: Named, kind: str | None = None) 
         DataError: There is nothing, or too little.
     """
     from activelora.config import SourceConfig
-    from activelora.kinds.drafting import draft_of
-    from activelora.kinds.registry import get_kind
-    from activelora.kinds.table import Table
+    from activelora.kinds.registry import draft_of, get_kind
     from activelora.pool.column_guess import find_columns, id_column
+    from activelora.pool.label_table import Table
     from activelora.pool.labelled_texts import count_texts
     from activelora.pool.profile import EXPORTED_LABEL
 

@@ -29,7 +29,7 @@ def label_hint(config: CampaignConfig, problems: Iterable[ActiveLoRAError]) -> s
         return ""
     sources = {"data.pool": data.pool, "data.holdout": data.holdout}
     found = {key: _column(one, data.folder, data.columns.label) for key, one in sources.items() if one is not None}
-    return "\n".join(_told(key, column, config) for key, column in found.items() if column is not None)
+    return "\n".join(_in_words(key, column, config) for key, column in found.items() if column is not None)
 
 
 def hint_of_document(document: Document, file: Path, problems: Iterable[ActiveLoRAError]) -> str:
@@ -67,7 +67,7 @@ def _column(source: SourceConfig, folder: str, name: str) -> Column | None:
     return found.columns.get(name if found.tool is None else EXPORTED_LABEL)
 
 
-def _told(key: str, column: Column, config: CampaignConfig) -> str:
+def _in_words(key: str, column: Column, config: CampaignConfig) -> str:
     from activelora.kinds.registry import get_kind
 
     try:

@@ -20,12 +20,12 @@ from pipelines.cli.yaml_lines import yaml_list, yaml_text
 DECLARATION = "template.yaml"
 _FIELD = re.compile(r"\$(\$)?\{([a-z][a-z0-9_]*)\}")
 _ALONE = re.compile(r"(?P<before>^.*[:-][ \t]+)\$\{(?P<name>[a-z][a-z0-9_]*)\}(?P<after>[ \t]*(#.*)?)$")
-Kind = Literal["text", "number", "integer", "flag", "list"]
+Kind = Literal["string", "number", "integer", "boolean", "list"]
 _TYPES: dict[Kind, tuple[type, ...]] = {
-    "text": (str,),
+    "string": (str,),
     "number": (int, float),
     "integer": (int,),
-    "flag": (bool,),
+    "boolean": (bool,),
     "list": (list,),
 }
 
@@ -35,7 +35,7 @@ class Parameter(Section):
 
     description: str
     """What it is, for whoever sets it."""
-    kind: Kind = "text"
+    kind: Kind = "string"
     """What it holds: a list is one of texts."""
     default: Any = None
     """Its value where none is given; a parameter without one has to be given."""
@@ -113,10 +113,10 @@ def values_of(declaration: Declaration | None, given: Sequence[str]) -> dict[str
 
 def unfit(parameter: Parameter, value: Any) -> str | None:
     """Return why a parameter cannot have a value, in words, or None."""
-    is_kind = isinstance(value, _TYPES[parameter.kind]) and (parameter.kind == "flag" or not isinstance(value, bool))
+    is_kind = isinstance(value, _TYPES[parameter.kind]) and (parameter.kind == "boolean" or not isinstance(value, bool))
     if not is_kind or (parameter.kind == "list" and not all(isinstance(one, str) for one in value)):
         what = "a list of texts" if parameter.kind == "list" else f"a {parameter.kind}"
-        return f"must be {what} (given: {value!r})".replace("a integer", "an integer").replace("a text", "text")
+        return f"must be {what} (given: {value!r})".replace("a integer", "an integer")
     if parameter.choices and value not in parameter.choices:
         return f"must be {' or '.join(map(str, parameter.choices))} (given: {value!r})"
     return None
@@ -184,7 +184,7 @@ def _as_text(value: Any) -> str:
 
 
 def _parsed(parameter: Parameter, written: str) -> Any:
-    if parameter.kind == "text":
+    if parameter.kind == "string":
         return written
     try:
         value = parse_yaml(written)

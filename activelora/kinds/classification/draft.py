@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activelora.errors import DataError
-from activelora.kinds.table import MAX_CLASSES, MAX_LISTED, Line, Table, counted, one_spelling
+from activelora.pool.label_table import MAX_CLASSES, MAX_LISTED, Line, Table, counted, one_spelling
 
 
 def fits(table: Table) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from activelora.kinds.table import Line, Table
+from activelora.pool.label_table import Line, Table
 
 _CHARS_PER_TOKEN = 3
 """Few, so that answers are rarely cut."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from activelora.errors import DataError
 from activelora.kinds.multi_label.kind import MAX_LABELS
-from activelora.kinds.table import Line, Table, counted, one_spelling
+from activelora.pool.label_table import Line, Table, counted, one_spelling
 
 _LEAST_SHARE = 0.05
 _MAX_PART_CHARS = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from activelora.errors import DataError
-from activelora.kinds.table import Line, Table, words_of
+from activelora.pool.label_table import Line, Table, words_of
 
 
 def fits(table: Table) -> str | None:

@@ -6,7 +6,7 @@ import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from activelora.errors import DataError
-from activelora.kinds.table import Line, Table
+from activelora.pool.label_table import Line, Table
 from activelora.pool.profile import as_number
 
 _NAMED = re.compile(
@@ -59,7 +59,7 @@ def grid(numbers: list[float]) -> tuple[Decimal, Decimal, Decimal]:
     """Return minimum, maximum and step of a grid around numbers: the finest of 1, 2 and 5 that has not too many values.
 
     Args:
-        numbers: At least two different ones, ascending.
+        numbers: Different labels, two or more, ascending.
     """
     least, most = (Decimal(str(number)) for number in (numbers[0], numbers[-1]))
     is_whole = all(number.is_integer() for number in numbers)

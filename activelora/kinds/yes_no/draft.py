@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activelora.kinds.table import Line, Table
+from activelora.pool.label_table import Line, Table
 
 _WRITTEN = ({"yes", "y", "true", "1"}, {"no", "n", "false", "0"})
 

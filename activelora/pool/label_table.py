@@ -70,6 +70,21 @@ class Table:
         return is_few or label.num_values <= label.num_filled / 2
 
 
+@dataclass(frozen=True)
+class Draft:
+    """What a campaign for a table would ask.
+
+    Attributes:
+        kind: The kind of task.
+        reason: Why it is that one, in words.
+        lines: The other settings of the section ``task``.
+    """
+
+    kind: str
+    reason: str
+    lines: tuple[Line, ...]
+
+
 def words_of(name: str) -> str:
     """Return a column's name as words: of `fields.body_text`, Body text."""
     words = name.rpartition(".")[2].replace("_", " ").replace("-", " ").strip()
