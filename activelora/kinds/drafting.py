@@ -37,6 +37,9 @@ def draft_of(table: Table, kind: str | None = None) -> Draft:
         ConfigError: There is no such kind that can be drafted.
         DataError: The label column is nothing for the kind, or for any.
     """
+    if not table.label.num_filled:
+        remedy = "Label some rows in it, drawn at random: 10 or more, and 100 for a fair measurement."
+        raise DataError(f"the label column `{table.label.name}` is empty", remedy=remedy)
     if kind is not None:
         name = kind.replace("-", "_")
         if name not in _DRAFTS:

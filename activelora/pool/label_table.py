@@ -63,7 +63,8 @@ class Table:
         """Whether the label column names classes, as far as its values tell: short ones that come again."""
         label = self.label
         if label.is_lists:
-            return not label.num_several and 2 <= len(label.parts or ()) <= label.num_filled / 2
+            is_one_each = not label.num_several and not label.num_json
+            return is_one_each and 2 <= len(label.parts or ()) <= label.num_filled / 2
         if not 2 <= label.num_values <= MAX_CLASSES or label.mean_chars > _MAX_LABEL_CHARS:
             return False
         is_few = label.num_values <= _FEW_CLASSES and label.mean_chars <= _SHORT_LABEL_CHARS

@@ -42,6 +42,7 @@ class Column:
         num_filled: Rows with something in it; NaN and white space are nothing.
         num_numbers: Rows with a number, also one that is written as text.
         num_lists: Rows with a list, also one that is written as JSON.
+        num_json: Rows with a list that is written as JSON.
         num_several: Rows with several values: in a list, or with | or ; between them.
         num_chars: Characters in all its texts.
         values: Its values as people write them, to the rows that hold each; None where there are too many.
@@ -53,6 +54,7 @@ class Column:
     num_filled: int = 0
     num_numbers: int = 0
     num_lists: int = 0
+    num_json: int = 0
     num_several: int = 0
     num_chars: int = 0
     values: Counter[str] | None = field(default_factory=Counter)
@@ -85,6 +87,7 @@ class Column:
         self.num_filled += 1
         listed = as_list(value)
         self.num_lists += listed is not None
+        self.num_json += listed is not None and isinstance(value, str)
         self.num_numbers += as_number(value) is not None
         text = as_written(value)
         self.num_chars += len(text)

@@ -16,7 +16,7 @@ def fits(table: Table) -> str | None:
     names = _names(table)
     if not names or len(names) > MAX_LABELS or max(map(len, names)) > _MAX_PART_CHARS:
         return None
-    if label.is_lists and label.num_several:
+    if label.is_lists and (label.num_several or label.num_json):
         return f"`{label.name}` holds lists of labels"
     comes_again = len(names) <= sum((label.parts or {}).values()) / 2
     if label.num_several < max(2, _LEAST_SHARE * label.num_filled) or not comes_again:
