@@ -77,8 +77,10 @@ class ProblemsError(ActiveLoRAError):
 
     Args:
         problems: The problems, in the order they were found. At least one.
+        hint: What may help with them, in a line or some, to be shown after them.
     """
 
-    def __init__(self, problems: list[ActiveLoRAError]) -> None:
+    def __init__(self, problems: list[ActiveLoRAError], *, hint: str = "") -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
+        self.hint = hint

@@ -88,7 +88,7 @@ MOVED: dict[str, str] = {
     "pipelines.cluster.train_job_spec": "pipelines.graphs.train_job_spec",
     "pipelines.cluster.training_checks": "pipelines.doctor.training_checks",
     "pipelines.commands": "pipelines.cli.commands",
-    "pipelines.commands.authoring": "pipelines.cli.commands.init_check_schema",
+    "pipelines.commands.authoring": "pipelines.cli.commands.check_schema",
     "pipelines.commands.catalogue": "pipelines.cli.commands.list",
     "pipelines.commands.compare": "pipelines.cli.commands.compare",
     "pipelines.commands.compiling": "pipelines.cli.commands.compile",

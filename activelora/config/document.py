@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from activelora.config.extending import read_layers
 from activelora.config.messages import INIT_REMEDY
 from activelora.config.moved_settings import moved_keys, upgrade_acquisition
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
@@ -28,12 +29,16 @@ class Document:
         origins: Settings that the command line gives, and sections that are there for one of these, dotted, each with
             the key that was given.
         problems: What of the command line cannot be.
+        files: The file that gave a setting, by its dotted key, where the campaign file extends it.
+        paths: The files that were read, the campaign file last; none where there is no file.
     """
 
     settings: dict[str, Any]
     where: str
     origins: Mapping[str, str] = field(default_factory=dict)
     problems: Sequence[ActiveLoRAError] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    paths: Sequence[Path] = ()
 
     def located(self, problem: ActiveLoRAError) -> ActiveLoRAError:
         """Return a problem of a setting with the place that the setting came from.
@@ -48,11 +53,12 @@ class Document:
             return problem
         inside = (given for given in self.origins.values() if problem.key.startswith(f"{given}."))
         given = self.origins.get(problem.key) or next(inside, None)
-        return problem.given_in(self.where if given is None else _option(given))
+        file = self.files.get(problem.key, self.where)
+        return problem.given_in(file if given is None else _option(given))
 
 
 def read_document(path: Path, overrides: Mapping[str, str]) -> Document:
-    """Read a campaign file without validating it.
+    """Read a campaign file, with what it extends, without validating it.
 
     Args:
         path: A YAML file.
@@ -60,11 +66,10 @@ def read_document(path: Path, overrides: Mapping[str, str]) -> Document:
             file.
 
     Raises:
-        ProblemsError: The file cannot be read.
+        ProblemsError: The file, or one that it extends, cannot be read.
     """
-    document = _read_yaml(path)
-    _refuse_both(document, path)
-    document = _of_today(document, str(path))
+    layers = read_layers(path, _read_today)
+    document = layers.settings
     origins: dict[str, str] = {}
     problems: list[ActiveLoRAError] = []
     for key, value in overrides.items():
@@ -75,7 +80,14 @@ def read_document(path: Path, overrides: Mapping[str, str]) -> Document:
             continue
         origins |= dict.fromkeys([*made, key, *moved_keys(document).get(key, ())], key)
         document = _of_today(document, _option(key))
-    return Document(document, str(path), origins, problems)
+    return Document(document, str(path), origins, problems, layers.files, layers.paths)
+
+
+def _read_today(path: Path) -> dict[str, Any]:
+    """Return what one file says, under the keys of today."""
+    document = read_yaml(path)
+    _refuse_both(document, path)
+    return _of_today(document, str(path))
 
 
 def flat(node: Any, path: str = "") -> dict[str, Any]:
@@ -156,8 +168,12 @@ _MAX_BITS = 4_000
 """Longer whole numbers Python does not write out, for a message say."""
 
 
-def _parse_yaml(text: str) -> Any:
-    """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold."""
+def parse_yaml(text: str) -> Any:
+    """Parse YAML, but refuse a few lines that aliases (``*name``) blow up to more than any machine can hold.
+
+    Raises:
+        yaml.YAMLError: It is none, or far too much.
+    """
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except _NO_VALUE:  # of a set or an ordered mapping, which are filled in later
@@ -185,9 +201,14 @@ def _measure(node: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, 
     return found
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises:
+        ProblemsError: It cannot be read, or holds something else.
+    """
     try:
-        document = _parse_yaml(path.read_bytes().decode("utf-8-sig"))
+        document = parse_yaml(path.read_bytes().decode("utf-8-sig"))
     except FileNotFoundError:
         raise _problem(path, "the campaign file does not exist", INIT_REMEDY) from None
     except IsADirectoryError:
@@ -223,7 +244,7 @@ def _override(document: dict[str, Any], key: str, value: str) -> list[str]:
         if not isinstance(section, dict):
             raise ConfigError(f"`{parent}` is no section, it has a value", where=where)
     try:
-        section[last] = _parse_yaml(value)
+        section[last] = parse_yaml(value)
     except (yaml.YAMLError, RecursionError):
         raise ConfigError(
             "the value is not valid YAML", where=where, remedy="Put text with : # [ or { in quotes."

@@ -45,12 +45,7 @@ def read_csv(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collect
     """
     lines = _split_at_returns(TextLines(as_utf8(file, name), name, problems, is_windows_allowed=True))
     sample = list(_sample(lines))
-    delimiter = None
-    if sample and sample[0][1] is not None and (match := _SEP.fullmatch(sample[0][1])):
-        delimiter = match["sign"]
-        del sample[0]
-    if delimiter is None:
-        delimiter = _delimiter([text for _, text in sample if text is not None], wanted)
+    delimiter, sample = _sniffed(sample, wanted)
     if wanted and any(CHOICES_CELL in text for _, text in sample if text):
         wanted = replace(wanted, required=())  # the labels stand in a column of another name
     records = _records(chain(sample, lines), delimiter, name, problems)
@@ -60,6 +55,25 @@ def read_csv(file: BinaryIO, name: str, wanted: Wanted | None, problems: Collect
     for number, cells in records:
         if cells and any(cells) and (values := header.values(cells, number, delimiter)) is not None:
             yield Row(values, name, number)
+
+
+def delimiter_of(file: BinaryIO, name: str, problems: Collector) -> str:
+    """Return what separates the cells of a file, as :func:`read_csv` finds it.
+
+    Args:
+        file: The open file, at its beginning.
+        name: Its name.
+        problems: Collector of what is wrong.
+    """
+    lines = _split_at_returns(TextLines(as_utf8(file, name), name, problems, is_windows_allowed=True))
+    return _sniffed(list(_sample(lines)), None)[0]
+
+
+def _sniffed(sample: list[Line], wanted: Wanted | None) -> tuple[str, list[Line]]:
+    """Return the delimiter by a file's first lines, and those of them that are rows."""
+    if sample and sample[0][1] is not None and (match := _SEP.fullmatch(sample[0][1])):
+        return match["sign"], sample[1:]
+    return _delimiter([text for _, text in sample if text is not None], wanted), sample
 
 
 class _Header:

@@ -6,7 +6,7 @@ An entry point is a :class:`~activelora.tasks.task.Kind`; its module must not im
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from activelora.config import TaskConfig
 from activelora.evaluation.headline import Headline
@@ -19,6 +19,9 @@ from activelora.kinds.yes_no.kind import KIND as YES_NO
 from activelora.registry import Registry, unknown_names
 from activelora.tasks.task import Form, Kind, Task
 from activelora.uncertainty.measures import known_measures
+
+if TYPE_CHECKING:
+    from activelora.pool.label_table import Draft, Table
 
 _KINDS = (
     CLASSIFICATION,
@@ -63,6 +66,13 @@ def make_task(config: TaskConfig) -> Task:
         ConfigError: There is no such kind, or prompt and answer form do not fit.
     """
     return get_kind(config.kind).make(config)
+
+
+def draft_of(table: Table, kind: str | None = None) -> Draft:
+    """Return what a campaign for a table would ask: see :func:`activelora.kinds.drafting.draft_of`."""
+    from activelora.kinds.drafting import draft_of
+
+    return draft_of(table, kind)
 
 
 def headline_of(config: TaskConfig) -> Headline:

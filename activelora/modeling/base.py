@@ -146,28 +146,37 @@ def load_skeleton(config: ModelConfig) -> PreTrainedModel:
     return model
 
 
-def check_here(config: ModelConfig) -> None:
+def check_here(config: ModelConfig, skeleton: PreTrainedModel | None = None) -> None:
     """Check what depends on this machine.
+
+    Args:
+        config: The model section.
+        skeleton: What :func:`load_skeleton` gave; None builds one.
 
     Raises:
         ModelError: The model is to be quantised, or is so already, and this machine has no GPU or lacks the library.
     """
     import torch
 
-    source, _ = _resolve(config)
-    form = prequantized.form_of(skeleton_of(source, config).config, config)
+    if skeleton is None:
+        skeleton = skeleton_of(_resolve(config)[0], config)
+    form = prequantized.form_of(skeleton.config, config)
     if config.quantization != "none" or form is not None:
         _quantization(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"), form)
 
 
-def check_stored(config: ModelConfig) -> None:
+def check_stored(config: ModelConfig, skeleton: PreTrainedModel | None = None) -> None:
     """Check that a model's files are whole and its weights its own, by their headers alone.
+
+    Args:
+        config: The model section.
+        skeleton: What :func:`load_skeleton` gave; None builds one.
 
     Raises:
         ModelError: They are not, or it is of a kind that cannot be loaded.
     """
     source, _ = _resolve(config)
-    check_weights(skeleton_of(source, config), source, config)
+    check_weights(skeleton_of(source, config) if skeleton is None else skeleton, source, config)
 
 
 def check_cached(config: ModelConfig) -> bool:
@@ -183,12 +192,21 @@ def check_cached(config: ModelConfig) -> bool:
     return True
 
 
-def _resolve(config: ModelConfig) -> tuple[str, str]:
-    """Return what to load from, and the name that a saved adapter should carry."""
-    check_name(config)
+def check_folder(config: ModelConfig) -> None:
+    """Check that a folder, where the name is one, may hold a model.
+
+    Raises:
+        ModelError: It has no ``config.json``.
+    """
     folder = Path(config.base).expanduser()
     if folder.is_dir() and not (folder / "config.json").exists():
         raise ModelError("the folder has no config.json", where=f"model.base: {folder}", remedy=BASE_REMEDY)
+
+
+def _resolve(config: ModelConfig) -> tuple[str, str]:
+    """Return what to load from, and the name that a saved adapter should carry."""
+    check_name(config)
+    check_folder(config)
     return fetched(config), builtin.HUB_ID if config.base == builtin.NAME else config.base
 
 

@@ -23,6 +23,7 @@ from activelora.rules.names import NAMED, renamed, wrong_names
 from activelora.rules.outside import mlflow_names, s3_uris
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
+from activelora.rules.policy import broken_rules
 from activelora.rules.privacy import privacy
 from activelora.rules.task import prompt, task
 
@@ -105,8 +106,9 @@ def examine(document: Document) -> Examined:
         known = as_far_as_known(config, [one.key for one in error.problems if isinstance(one, ConfigError)])
     wrong = wrong_names(known)
     found = _certain(config, wrong) if is_valid else []
-    by_text = {str(one): one for one in map(document.located, [*problems, *wrong.values(), *found])}
     is_usable = is_valid and not found and "task.kind" not in wrong
+    against = broken_rules(known, document.paths) if is_valid else []
+    by_text = {str(one): one for one in map(document.located, [*problems, *wrong.values(), *found, *against])}
     return Examined(list(by_text.values()), config if is_usable else None, document)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
+from pipelines.cli.label_values import label_hint
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Findings:
 def check_campaign(
     config: CampaignConfig, *, runs_here: bool = False, found: Sequence[ActiveLoRAError] = ()
 ) -> Findings:
-    """Check data, labels, budget and model.
+    """Check data, labels, budget and, where these are right, the model's layers.
 
     Args:
         config: The campaign's settings, whose names :mod:`activelora.rules` has checked.
@@ -55,30 +56,34 @@ def check_campaign(
     _tell_processes(config, findings)
     if problems.run(_check_task, config):
         problems.run(_check_data, config, findings)
-        problems.run(_check_model, config, findings, runs_here)
-    problems.refuse()
+        # Its layers take seconds to look at, which nobody should wait for who has to correct a column's name.
+        problems.run(*(_find_model, config) if problems else (_check_model, config, findings, runs_here))
+    problems.refuse(hint=label_hint(config, problems.found))
     return findings
 
 
 class _Collected:
     def __init__(self, found: Sequence[ActiveLoRAError]) -> None:
-        self._found = [*found]
+        self.found = [*found]
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
 
     def run(self, check: Callable[..., None], *arguments: object) -> bool:
         """Run a check and keep what it finds; tell whether all was well."""
         try:
             check(*arguments)
         except ProblemsError as error:
-            self._found += error.problems
+            self.found += error.problems
         except ActiveLoRAError as error:
-            self._found.append(error)
+            self.found.append(error)
         else:
             return True
         return False
 
-    def refuse(self) -> None:
-        if self._found:
-            raise ProblemsError(self._found)
+    def refuse(self, hint: str = "") -> None:
+        if self.found:
+            raise ProblemsError(self.found, hint=hint)
 
 
 def _check_source(config: CampaignConfig) -> None:
@@ -221,12 +226,10 @@ def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
 
 def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) -> None:
     """Check the answers against the tokenizer and the adapter against the layers, and estimate the memory."""
-    from activelora.modeling.base import check_cached, check_name, is_local
+    from activelora.modeling.base import check_cached, is_local
 
     name = config.model.base
-    check_name(config.model)
-    if name.startswith("s3://"):
-        _check_published(name)
+    _find_model(config)
     if not is_local(config.model) and not runs_here:
         check_cached(config.model)
         findings.facts.append(("model", f"{name}: not on this machine, so answers and memory are not checked"))
@@ -244,7 +247,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
 
     skeleton = load_skeleton(config.model)
     try:
-        check_here(config.model)
+        check_here(config.model, skeleton)
     except ModelError as error:
         if runs_here:
             raise
@@ -252,7 +255,7 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     tokenizer = load_tokenizer(config.model)
     if left_out := check_adapter(skeleton, config.adapter):
         findings.facts.append(("no adapter on", "; ".join(left_out)))
-    check_stored(config.model)
+    check_stored(config.model, skeleton)
     check_vocabulary(tokenizer, skeleton)
     if off := paths_of_kind(skeleton).off:
         findings.facts.append(("speed", f"runs without {', '.join(off)}: its numbers would be others"))
@@ -270,6 +273,16 @@ def _check_model(config: CampaignConfig, findings: Findings, runs_here: bool) ->
     findings.facts += facts
     findings.warnings += warnings
     _estimate_memory(config, num_tokens + own_tokens, findings)
+
+
+def _find_model(config: CampaignConfig) -> None:
+    """Check that there is a model where the name says, as far as can be told without torch."""
+    from activelora.modeling.base import check_folder, check_name
+
+    check_name(config.model)
+    check_folder(config.model)
+    if config.model.base.startswith("s3://"):
+        _check_published(config.model.base)
 
 
 def _check_published(uri: str) -> None:

@@ -52,6 +52,8 @@ def show_error(error: ActiveLoRAError) -> None:
     console.print(f"[bold red]error:[/] {len(found)} problem{'s' if len(found) > 1 else ''} found")
     for problem in found:
         console.print(f"  [red]-[/] {_shown(str(problem))}")
+    if error.hint:
+        console.print(_shown(error.hint))
 
 
 def warn(text: str) -> None:

@@ -14,12 +14,13 @@ import typer
 from activelora import __version__
 from activelora.errors import ActiveLoRAError
 from pipelines.cli.commands import (
+    check_schema,
     compare,
     delete_item,
     demo,
     diagnose,
     doctor,
-    init_check_schema,
+    init,
     label,
     labels,
     model,
@@ -52,9 +53,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
-app.command("init")(init_check_schema.init)
-app.command("check")(init_check_schema.check)
-app.command("schema")(init_check_schema.schema)
+app.command("init")(init.init)
+app.command("check")(check_schema.check)
+app.command("schema")(check_schema.schema)
 app.command("run")(run_tick.run)
 app.command("tick")(run_tick.tick)
 app.command("status")(status_report.status)

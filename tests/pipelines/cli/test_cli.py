@@ -223,7 +223,7 @@ def test_check_says_what_a_target_asks_of_a_small_holdout(run, campaign_file):
 
 
 def test_check_looks_at_the_answers_of_the_tokenizer(run, campaign_file):
-    code, _, err = run("check", campaign_file(), "--set", "task.labels=[water, water bottle, red]")
+    code, _, err = run("check", campaign_file(), "--set", "task.labels=[water, fire, red, water bottle]")
     assert code == 1
     assert "begin with the token" in err
 
