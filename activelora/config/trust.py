@@ -38,7 +38,7 @@ class ConformalConfig(Section):
     penalty: Annotated[float, Field(ge=0.0)] = 0.01
     """Of `raps`: what each label adds to a score beyond the first `free_ranks`. More keeps large sets smaller."""
     free_ranks: NonNegative = 5
-    """Of `raps`: so many of the most probable labels are not penalised."""
+    """Of `raps`: k. The k most probable labels are not penalised."""
 
 
 class AbstentionConfig(Section):

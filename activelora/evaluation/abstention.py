@@ -115,8 +115,8 @@ def fit(learned: Outcomes, tested: Outcomes, confidence: float) -> Abstention:
         raise ValueError("both halves need items")
     sorted_N = np.sort(learned.confidence_N)[::-1]
     shares = np.arange(1, NUM_THRESHOLDS + 1) / NUM_THRESHOLDS
-    places = np.ceil(shares * len(sorted_N) - 1e-9).astype(np.int64) - 1
-    thresholds_T = np.unique(np.append(sorted_N[places[:-1]], 0.0))[::-1].astype(np.float64)
+    ranks = np.ceil(shares * len(sorted_N) - 1e-9).astype(np.int64) - 1
+    thresholds_T = np.unique(np.append(sorted_N[ranks[:-1]], 0.0))[::-1].astype(np.float64)
     counts = (counts_at(thresholds_T, learned), counts_at(thresholds_T, tested))
     return Abstention(confidence, thresholds_T, *counts, len(tested.correct_N))
 

@@ -29,7 +29,7 @@ class Rule:
         method: The score.
         seed: Seed of the items' draws.
         penalty: RAPS's λ.
-        free_ranks: RAPS's k: so many answers are not penalised.
+        free_ranks: RAPS's k: the first k ranks are not penalised.
         has_own_answers: Whether items bring their own answers, so that rows are padded with zeros. An answer of
             probability 0 is then none.
     """

@@ -9,7 +9,7 @@ Letters: N items.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +19,13 @@ from activelora.evaluation import abstention, bootstrap, conformal
 from activelora.evaluation.abstention import OFFERED_RISKS, Outcomes
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
 from activelora.evaluation.conformal import ConformalSettings, Covered, PredictionSets, Said, TooFewRowsError
+from activelora.evaluation.conformal_scores import Rule
 from activelora.intervals import wilson_interval
 from activelora.registry import unguarded
 from activelora.seeding import item_draw
 
 if TYPE_CHECKING:
+    from activelora.config import EvaluationConfig
     from activelora.evaluation.evaluation import EvaluationSettings
     from activelora.evaluation.judges import Judge
 
@@ -57,6 +59,21 @@ class ThresholdSettings:
         return min(wanted, default=None)
 
 
+def wanted(config: EvaluationConfig, seed: Callable[[str], int]) -> ThresholdSettings:
+    """Return what a campaign's settings want.
+
+    Args:
+        config: The section `evaluation`.
+        seed: Returns the seed of a named draw.
+    """
+    sets, alone = config.conformal, config.abstention
+    conformal_settings = None
+    if sets.method != "none":
+        rule = Rule(sets.method, seed("conformal"), sets.penalty, sets.free_ranks)
+        conformal_settings = ConformalSettings(sets.alpha, rule, sets.class_conditional)
+    return ThresholdSettings(conformal_settings, alone.max_risk, alone.confidence, seed("calibration halves"))
+
+
 class Split(NamedTuple):
     """Labelled items and what the model says of them.
 
@@ -70,9 +87,11 @@ class Split(NamedTuple):
     log_probs_NC: FloatArray
     labels_N: IntArray
 
-    def part(self, places_N: IntArray) -> Split:
+    def part(self, indices_N: IntArray) -> Split:
         """Return some of the items."""
-        return Split([self.item_ids[place] for place in places_N], self.log_probs_NC[places_N], self.labels_N[places_N])
+        return Split(
+            [self.item_ids[index] for index in indices_N], self.log_probs_NC[indices_N], self.labels_N[indices_N]
+        )
 
 
 class Halves(NamedTuple):
@@ -129,7 +148,7 @@ def nothing(reason: str | None = None) -> dict[str, Any]:
 
 
 def measure(
-    judge: Judge, fitted: float, parts: Halves, holdout: Split, wanted: ThresholdSettings, settings: EvaluationSettings
+    judge: Judge, fitted: float, parts: Halves, holdout: Split, asked: ThresholdSettings, settings: EvaluationSettings
 ) -> dict[str, Any]:
     """Return thresholds, and what they do on the holdout, as a document.
 
@@ -141,7 +160,7 @@ def measure(
         fitted: The temperature.
         parts: The calibration split.
         holdout: The holdout.
-        wanted: Which thresholds are wanted.
+        asked: Which thresholds are wanted.
         settings: How to measure.
     """
     tested = parts.for_thresholds
@@ -149,8 +168,8 @@ def measure(
         return nothing(parts.reason)
     document = nothing(_NOT_WANTED)
     for name, found in (
-        ("conformal", _conformal(judge, fitted, tested, holdout, wanted.conformal, settings)),
-        ("abstention", _abstention(judge, fitted, parts.for_temperature, tested, holdout, wanted, settings)),
+        ("conformal", _conformal(judge, fitted, tested, holdout, asked.conformal, settings)),
+        ("abstention", _abstention(judge, fitted, parts.for_temperature, tested, holdout, asked, settings)),
     ):
         if isinstance(found, str):
             document["no_thresholds"][name] = found
@@ -183,15 +202,15 @@ def _conformal(
     fitted: float,
     tested: Split,
     holdout: Split,
-    wanted: ConformalSettings | None,
+    asked: ConformalSettings | None,
     settings: EvaluationSettings,
 ) -> dict[str, Any] | str:
     """Return the document of prediction sets, or why there is none."""
-    if wanted is None:
+    if asked is None:
         return _NOT_WANTED
-    said = [Said(one.log_probs_NC, one.labels_N, wanted.rule.draws(one.item_ids)) for one in (tested, holdout)]
+    said = [Said(one.log_probs_NC, one.labels_N, asked.rule.draws(one.item_ids)) for one in (tested, holdout)]
     try:
-        result = judge.conformal(*said, fitted, wanted)
+        result = judge.conformal(*said, fitted, asked)
     except TooFewRowsError as error:
         return str(error)
     return result.found.document() | {"remark": result.remark, "holdout": _on_holdout(result, settings)}
@@ -221,11 +240,11 @@ def _abstention(
     learned: Split,
     tested: Split,
     holdout: Split,
-    wanted: ThresholdSettings,
+    asked: ThresholdSettings,
     settings: EvaluationSettings,
 ) -> dict[str, Any] | str:
     """Return the document of abstention, or why there is none."""
-    if wanted.max_risk is None:
+    if asked.max_risk is None:
         return _NOT_WANTED
     outcomes: list[Outcomes] = []
     for split in (learned, tested, holdout):
@@ -233,7 +252,7 @@ def _abstention(
         if found is None:
             return "a number is near or far, not right or wrong: there is no error to bound"
         outcomes.append(found)
-    fit, risks = abstention.fit(*outcomes[:2], wanted.confidence), sorted({*OFFERED_RISKS, wanted.max_risk})
+    fit, risks = abstention.fit(*outcomes[:2], asked.confidence), sorted({*OFFERED_RISKS, asked.max_risk})
     points = [abstention.operating_point(fit, risk, outcomes[2], settings.level) for risk in risks]
-    chosen = points[risks.index(wanted.max_risk)]
+    chosen = points[risks.index(asked.max_risk)]
     return fit.document() | {"holdout": chosen, "offered": points, "words": abstention.words(chosen, fit)}

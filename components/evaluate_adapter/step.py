@@ -19,12 +19,10 @@ from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.evaluation import evaluation, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
-from activelora.evaluation.conformal import ConformalSettings
-from activelora.evaluation.conformal_scores import Rule
 from activelora.evaluation.exploration_check import live_check
 from activelora.evaluation.gates import champion, gate_failures
 from activelora.evaluation.headline import Headline
-from activelora.evaluation.thresholds import Split, ThresholdSettings
+from activelora.evaluation.thresholds import Split
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.registry import call
@@ -88,7 +86,8 @@ def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
     document |= {"temperature": None, "scaled": None} | thresholds.nothing()
     if calibration_NC is not None:
         split = Split([item.item_id for item in calibration_items], calibration_NC, calibration_labels_N)
-        holdout, wanted = Split([item.item_id for item in items], log_probs_NC, labels_N), _wanted(campaign)
+        holdout = Split([item.item_id for item in items], log_probs_NC, labels_N)
+        wanted = thresholds.wanted(campaign.config.evaluation, campaign.seed)
         parts = thresholds.halves(judge, split, wanted)
         fitted = judge.fit_temperature(parts.for_temperature.log_probs_NC, parts.for_temperature.labels_N)
         document["temperature"] = {"value": fitted, "num_calibration": len(parts.for_temperature.labels_N)}
@@ -176,18 +175,6 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
         level=config.confidence_level,
         seed=campaign.seed("bootstrap"),
         label_names=make_task(campaign.config.task).label_names,
-    )
-
-
-def _wanted(campaign: Campaign) -> ThresholdSettings:
-    config, seed = campaign.config.evaluation, campaign.seed
-    sets, alone = config.conformal, config.abstention
-    rule = None if sets.method == "none" else Rule(sets.method, seed("conformal"), sets.penalty, sets.free_ranks)
-    return ThresholdSettings(
-        None if rule is None else ConformalSettings(sets.alpha, rule, sets.class_conditional),
-        alone.max_risk,
-        alone.confidence,
-        seed("calibration halves"),
     )
 
 
