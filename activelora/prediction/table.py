@@ -107,6 +107,7 @@ def answer_table(bundle: Bundle, source: TableSource, job: TableJob, load: Load 
             stack.enter_context(locked(target))
         progress = _begin(bundle, source, job, columns)
         model = stack.enter_context(load(bundle, job.num_samples, job.thresholds))
+        logger.info("for review: %s", model.review_rule)
         work = _Work(model, job, source, progress, names)
         work.run(islice(chain([first], chunks), progress.chunks, None))
     for note in (*lost.notes, *items.notes):
