@@ -214,7 +214,7 @@ def test_a_kind_of_another_package_may_know_no_thresholds() -> None:
     class Old:
         """A judge from before there were thresholds."""
 
-    parts = thresholds.halves(Old(), split("classification", 60, 2), wanted())  # type: ignore[arg-type]
+    parts = thresholds.halves(Old(), split("classification", 60, 2), wanted())
     assert parts.for_thresholds is None
     assert len(parts.for_temperature.item_ids) == 60
     assert parts.reason == "the kind of task does not say how"
