@@ -181,8 +181,6 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
-    if warning := calibration_warning(config, data.num_calibration):
-        findings.warnings.append(warning)
     _check_target(config, data.num_holdout, findings)
     _check_budget(config, data)
 
