@@ -42,6 +42,6 @@ class Readings:
         return 1.0 if self.temperature is None else float(self.temperature["value"])
 
     @property
-    def prior_C(self) -> FloatArray | None:
-        """The label prior; None where answers are not corrected."""
+    def prior(self) -> FloatArray | None:
+        """The label prior, shape (C,); None where answers are not corrected."""
         return None if self.label_prior is None else np.array(self.label_prior, dtype=np.float64)
