@@ -105,7 +105,7 @@ def _scores(document: Mapping[str, Any], by_text: bool) -> str:
         return _own_answers(document)
     if all(len(answer) == 1 for answer in document["answers"]):
         some = f'[:len(row["{document["choices_column"]}"])]' if document["choices_column"] else ""
-        return _ONE_TOKEN.replace("SOME", some)
+        return _FIRST.replace("SOME", some)
     return _ALONG + _SUMS
 
 
@@ -135,7 +135,7 @@ def _probability_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f'    return ({found} / task["temperature"]).softmax(-1)'
 
 
-_ONE_TOKEN = """
+_FIRST = """
 @torch.inference_mode()
 def scores(parts, row):
     logits = model(input_ids=torch.tensor([prompt(parts, row)])).logits[0, -1]
