@@ -15,6 +15,7 @@ from typing import Any
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.records import Label
 from activelora.config import CampaignConfig
 from activelora.errors import ModelError
 from activelora.kinds.registry import make_task
@@ -53,7 +54,7 @@ def facts_of(campaign: Campaign, round_: int) -> dict[str, Any]:
     first = campaign.manifest(Unit("evaluate_adapter", 0))
     config, task = campaign.config, make_task(campaign.config.task)
     trained = campaign.require(Unit("train_adapter", round_)) if round_ else None
-    counts = Counter(label_snapshot(campaign, round_).labels.values()) if round_ else Counter[Any]()
+    counts = _label_counts(campaign, round_)
     return {
         "name": config.name,
         "measured_at": evaluated.finished_at,
@@ -66,12 +67,19 @@ def facts_of(campaign: Campaign, round_: int) -> dict[str, Any]:
         "scaled": None if document["scaled"] is None else dict(document["scaled"]["metrics"]),
         "per_class": document["per_class"],
         "gates": evaluated.details["gates"],
-        "num_labels": sum(counts.values()),
+        "num_labels": 0 if trained is None else int(trained.metrics["num_labels"]),
         "label_counts": task.label_counts(counts),
         "label_source": config.labeling.source,
         "strategy": config.acquisition.strategy,
         "data": _data(config, campaign.require(Unit("ingest_pool"))),
     }
+
+
+def _label_counts(campaign: Campaign, round_: int) -> Counter[Label]:
+    """Return how many items of each label the round learned from; nothing where labels are no longer there."""
+    if any(campaign.manifest(Unit("await_labels", earlier)) is None for earlier in range(round_)):
+        return Counter()
+    return Counter(label_snapshot(campaign, round_).labels.values())
 
 
 def _data(config: CampaignConfig, ingest: Manifest) -> list[dict[str, Any]]:
