@@ -23,6 +23,7 @@ from pipelines.cli.commands import (
     label,
     labels,
     model,
+    predict,
     run_tick,
     status_report,
     stop,
@@ -62,6 +63,7 @@ app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
 app.command("label")(label.label)
+app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")
