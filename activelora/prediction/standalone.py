@@ -142,10 +142,10 @@ def _answers(encoder: Encoder) -> list[list[int]]:
 
 def _log_prior(encoder: Encoder, readings: Readings) -> list[float] | None:
     """Return what is subtracted from each answer's log-probability, of as many choices as there can be."""
-    if (prior_C := readings.prior_C) is None:
+    if (prior := readings.prior) is None:
         return None
-    num = MOST_CHOICES if encoder.task.kind.needs_choices else len(prior_C)
-    logs: list[float] = np.log(fitted(prior_C, num)).tolist()
+    num = MOST_CHOICES if encoder.task.kind.needs_choices else len(prior)
+    logs: list[float] = np.log(fitted(prior, num)).tolist()
     return logs
 
 
