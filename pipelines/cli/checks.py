@@ -12,7 +12,7 @@ from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
 from pipelines.cli.label_values import label_hint
-from pipelines.cli.trust_facts import calibration_fact, calibration_warning, posterior_facts
+from pipelines.cli.trust_facts import calibration_fact, posterior_facts
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:

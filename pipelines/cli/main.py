@@ -20,6 +20,7 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    export,
     init,
     label,
     labels,
@@ -65,6 +66,7 @@ app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
 app.command("label")(label.label)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")
