@@ -9,14 +9,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
-from activelora.errors import DIVERGED, DataError, ModelError
+from activelora.errors import DataError
 from activelora.evaluation import evaluation
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import live_check
@@ -25,6 +24,7 @@ from activelora.evaluation.headline import Headline
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.registry import call
+from activelora.scoring import averaged
 from activelora.seeding import item_draw
 from activelora.tasks.task import Kind, Task
 from activelora.uncertainty import label_prior
@@ -119,28 +119,12 @@ def _predict(
             prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign)))
         mixed_NC = []
         for group in (items, calibration_items) if calibration_items else (items,):
-            log_probs_NKC = _log_probs(campaign, predictor, group)
-            if prior_C is not None:
-                log_probs_NKC = label_prior.correct(log_probs_NKC, label_prior.fitted(prior_C, log_probs_NKC.shape[-1]))
-            mixed_NC.append(_mean_over_samples(log_probs_NKC))
+            mixed_NC.append(averaged.over_samples(_log_probs(campaign, predictor, group), prior_C))
     return mixed_NC[0], mixed_NC[1] if calibration_items else None, prior_C
 
 
 def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:
-    log_probs_NKC = predictor.log_probs(items, num_samples=campaign.config.evaluation.num_samples)
-    if (bad := np.isnan(log_probs_NKC.reshape(len(items), -1)).any(axis=1)).any():
-        raise ModelError(
-            f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
-            f"first {items[int(bad.argmax())].item_id}",
-            where=campaign.store.uri,
-            remedy=DIVERGED,
-        )
-    return log_probs_NKC
-
-
-def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
-    total_NC = np.logaddexp.reduce(log_probs_NKC, axis=1)
-    return np.asarray(total_NC - np.log(log_probs_NKC.shape[1]), dtype=np.float64)
+    return averaged.log_probs(predictor, items, campaign.config.evaluation.num_samples, where=campaign.store.uri)
 
 
 def _corrects_prior(campaign: Campaign, round_: int) -> bool:
