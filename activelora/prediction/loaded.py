@@ -45,7 +45,7 @@ class LoadedModel:
         self._predictor = predictor
         self._items = ItemMaker(bundle.config, self.task)
         self._sets = SetMaker(bundle.readings, self.task)
-        self._reviewer = self._reviewer_of(thresholds)
+        self._reviewer = self.reviewer_of(thresholds)
 
     @classmethod
     @contextmanager
@@ -106,7 +106,7 @@ class LoadedModel:
             ProblemsError: Rows lack columns or hold what is no text.
             ModelError: The model's numbers are none, or it knows no such thresholds.
         """
-        reviewer = self._reviewer if thresholds is None else self._reviewer_of(thresholds)
+        reviewer = self._reviewer if thresholds is None else self.reviewer_of(thresholds)
         found = self._items.items(rows)
         items = refuse_problems(found) if strict else [item for item in found if isinstance(item, Item)]
         answers = iter(self._answers(items, probabilities, description) if items else [])
@@ -115,7 +115,15 @@ class LoadedModel:
         ]
         return [replace(answer, review=reviewer.needs_review(answer)) for answer in made]
 
-    def _reviewer_of(self, thresholds: Thresholds) -> Reviewer:
+    def reviewer_of(self, thresholds: Thresholds) -> Reviewer:
+        """Return who marks answers for review.
+
+        Args:
+            thresholds: What is asked of answers that stand alone.
+
+        Raises:
+            ModelError: The model knows no such thresholds.
+        """
         has_probability = self.task.values is None
         return Reviewer(self.bundle.readings, thresholds, has_probability=has_probability, where=self._where)
 

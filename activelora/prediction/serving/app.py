@@ -22,7 +22,7 @@ from activelora.prediction.serving.guard import Guard
 from activelora.prediction.serving.json_body import check_headers, check_rows, parse_object, read_body
 from activelora.prediction.serving.limits import Limits
 from activelora.prediction.serving.measured import CONTENT_TYPE, Measured
-from activelora.prediction.serving.refusal import Refusal, busy
+from activelora.prediction.serving.refusal import RefusedError, busy
 from activelora.prediction.serving.request_log import RequestLog
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Service:
             read: Returns the rows of its document, and what it wants to know.
 
         Raises:
-            Refusal: It gets no answer.
+            RefusedError: It gets no answer.
         """
         check_headers(request.headers, self.limits)
         if self.num_requests >= self.limits.num_requests:
@@ -83,13 +83,13 @@ class Service:
         future = self.batcher.ask(rows, wish)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.answer_seconds)
-        except Refusal:
+        except RefusedError:
             raise
         except TimeoutError:
             problem = f"no answer within {self.limits.answer_seconds:g} seconds; send fewer rows, or try again later"
-            raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, problem) from None
+            raise RefusedError(HTTPStatus.GATEWAY_TIMEOUT, problem) from None
         except Exception:
-            raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT) from None  # the batcher has logged it
+            raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT) from None  # the batcher has logged it
 
     @property
     def is_ready(self) -> bool:
@@ -100,7 +100,7 @@ class Service:
 def make_app(service: Service) -> Front:
     """Return the server's paths, behind what guards and counts them."""
     app = FastAPI(title="ActiveLoRA", version=code_version(), docs_url=None, redoc_url=None)
-    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(HTTPException, _unknown)
     app.add_exception_handler(Exception, _failed)
     _add_health(app, service)
@@ -144,10 +144,12 @@ def _add_models(app: FastAPI, service: Service) -> None:
     def check(name: str, version: str | None) -> None:
         about = service.batcher.served.about
         if name != about["name"]:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no model `{name[:80]}`; this server has `{about['name']}`")
+            raise RefusedError(
+                HTTPStatus.NOT_FOUND, f"there is no model `{name[:80]}`; this server has `{about['name']}`"
+            )
         if version not in (None, about["version"]):
             problem = f"version {version[:80]} is not served; it is version {about['version']} now"
-            raise Refusal(HTTPStatus.NOT_FOUND, problem)
+            raise RefusedError(HTTPStatus.NOT_FOUND, problem)
 
     async def metadata(name: str, version: str | None = None) -> Response:
         """Tell the model's columns and outputs."""
@@ -178,7 +180,7 @@ def _json(document: Mapping[str, Any], is_fine: bool = True) -> Response:
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101 - what it is registered for
+    assert isinstance(error, RefusedError)  # noqa: S101 - what it is registered for
     return Response(
         json.dumps({"error": error.problem}, ensure_ascii=False),
         error.status,
@@ -191,9 +193,9 @@ async def _unknown(request: Request, error: Exception) -> Response:
     """Answer what no path takes."""
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     problem = f"{request.method} {request.url.path[:200]}: {HTTPStatus(error.status_code).phrase.lower()}"
-    return await _refused(request, Refusal(HTTPStatus(error.status_code), problem, dict(error.headers or {})))
+    return await _refused(request, RefusedError(HTTPStatus(error.status_code), problem, dict(error.headers or {})))
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     """Answer where the server is at fault; its log says how."""
-    return await _refused(request, Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT))
+    return await _refused(request, RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, _FAULT))

@@ -98,8 +98,17 @@ class _Asked:
     since: float = field(default_factory=time.monotonic)
 
 
+@dataclass
+class _Coming:
+    served: Served
+    before: Future[Served] = field(default_factory=Future)
+
+
 class Batcher:
     """Answers requests with the model that is served at the time.
+
+    Attributes:
+        served: The model that answers.
 
     Args:
         served: The first model.
@@ -108,21 +117,17 @@ class Batcher:
     """
 
     def __init__(self, served: Served, limits: Limits, measured: Measured) -> None:
-        self._served = served
+        self.served = served
         self._limits = limits
         self._measured = measured
         self._waiting: deque[_Asked] = deque()
         self._num_rows = 0
         self._is_closed = False
         self._arrival = threading.Condition()
-        self._in_use = threading.Lock()
+        self._coming: _Coming | None = None
+        self._has_ended = False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
-
-    @property
-    def served(self) -> Served:
-        """The model that answers from now on."""
-        return self._served
 
     @property
     def is_alive(self) -> bool:
@@ -135,7 +140,7 @@ class Batcher:
         Cancelling what is returned takes them out again, unless the model has them already.
 
         Raises:
-            Refusal: Too many rows wait already, or the server stops.
+            RefusedError: Too many rows wait already, or the server stops.
         """
         asked = _Asked(rows, wish)
         with self._arrival:
@@ -157,9 +162,14 @@ class Batcher:
         Args:
             served: The new model, loaded.
         """
-        with self._in_use:
-            before, self._served = self._served, served
-        return before
+        coming = _Coming(served)
+        with self._arrival:
+            if self._has_ended:
+                before, self.served = self.served, served
+                return before
+            self._coming = coming  # the model's thread takes it between two batches
+            self._arrival.notify()
+        return coming.before.result()
 
     def close(self) -> None:
         """Answer what waits, then end. The model stays open."""
@@ -170,27 +180,38 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            with self._in_use:
-                served = self._served
-                self._answer(served, [asked for asked in batch if _is_fine(served, asked)])
+            served = self.served
+            self._answer(served, [asked for asked in batch if _is_fine(served, asked)])
 
     def _next_batch(self) -> list[_Asked]:
         """Wait for requests, and return them in their order; none at the end."""
         with self._arrival:
             batch: list[_Asked] = []
             while not batch:
-                while not self._waiting:
-                    if self._is_closed:
-                        return []
+                if self._coming is not None:
+                    before, self.served = self.served, self._coming.served
+                    self._coming.before.set_result(before)
+                    self._coming = None
+                elif self._waiting:
+                    batch = self._take()
+                elif self._is_closed:
+                    self._has_ended = True
+                    return []
+                else:
                     self._arrival.wait()
-                num_rows = 0
-                while self._waiting and (not batch or num_rows + len(self._waiting[0].rows) <= self._limits.batch_rows):
-                    asked = self._waiting.popleft()
-                    self._count(-len(asked.rows))
-                    if asked.future.set_running_or_notify_cancel():
-                        batch.append(asked)
-                        num_rows += len(asked.rows)
             return batch
+
+    def _take(self) -> list[_Asked]:
+        """Return the requests that are waited for, as many as make a batch."""
+        batch: list[_Asked] = []
+        num_rows = 0
+        while self._waiting and (not batch or num_rows + len(self._waiting[0].rows) <= self._limits.batch_rows):
+            asked = self._waiting.popleft()
+            self._count(-len(asked.rows))
+            if asked.future.set_running_or_notify_cancel():
+                batch.append(asked)
+                num_rows += len(asked.rows)
+        return batch
 
     def _drop_cancelled(self) -> None:
         gone = [asked for asked in self._waiting if asked.future.cancelled()]

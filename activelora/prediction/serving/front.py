@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from activelora.prediction.serving.refusal import Refusal
+from activelora.prediction.serving.refusal import RefusedError
 
 if TYPE_CHECKING:
     from activelora.prediction.serving.app import Service
@@ -46,7 +46,7 @@ class Front:
         headers = dict(scope["headers"])
         try:
             self._service.guard.check(scope["path"], headers.get(b"authorization"), headers.get(b"host"))
-        except Refusal as refusal:
+        except RefusedError as refusal:
             await _refuse(refusal, send_on)
         else:
             await self._app(scope, receive, send_on)
@@ -56,7 +56,7 @@ class Front:
             self._service.measured.request(path, status, time.monotonic() - began)
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
+async def _refuse(refusal: RefusedError, send: Send) -> None:
     """Answer without a look at the body. The connection ends: what the client still sends is not read."""
     import json
 

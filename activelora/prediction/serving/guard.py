@@ -7,7 +7,7 @@ import os
 from http import HTTPStatus
 
 from activelora.errors import ConfigError
-from activelora.prediction.serving.refusal import Refusal
+from activelora.prediction.serving.refusal import RefusedError
 
 TOKEN_VARIABLE = "ACTIVELORA_SERVE_TOKEN"  # noqa: S105 - the variable's name
 MIN_TOKEN_CHARS = 16
@@ -75,7 +75,7 @@ class Guard:
             host: Header of that name.
 
         Raises:
-            Refusal: It shows no token, or a wrong one.
+            RefusedError: It shows no token, or a wrong one.
         """
         if path in OPEN_PATHS:
             return
@@ -83,10 +83,10 @@ class Guard:
             scheme, _, given = (authorization or b"").partition(b" ")
             if scheme.lower() != b"bearer" or not hmac.compare_digest(given.strip(), self._token):
                 problem = "show the server's token: `Authorization: Bearer ...`"
-                raise Refusal(HTTPStatus.UNAUTHORIZED, problem, {"WWW-Authenticate": "Bearer"})
+                raise RefusedError(HTTPStatus.UNAUTHORIZED, problem, {"WWW-Authenticate": "Bearer"})
         elif self._is_local and _name(host or b"") not in LOOPBACK:
             problem = "this server answers to names of its own machine only: 127.0.0.1 or localhost"
-            raise Refusal(HTTPStatus.MISDIRECTED_REQUEST, problem)
+            raise RefusedError(HTTPStatus.MISDIRECTED_REQUEST, problem)
 
 
 def _name(host: bytes) -> str:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from activelora.formats.row import find_column
 from activelora.prediction.serving.batching import Wish
 from activelora.prediction.serving.limits import Limits
-from activelora.prediction.serving.refusal import Refusal, bad, too_large
+from activelora.prediction.serving.refusal import RefusedError, bad, too_large
 
 _NUMBERS = ("min_confidence", "max_risk")
 WISHES = (*_NUMBERS, "probabilities")
@@ -30,17 +30,19 @@ def check_headers(headers: Mapping[str, str], limits: Limits) -> None:
         limits: What a request may have.
 
     Raises:
-        Refusal: It is no JSON, is packed, or is too large.
+        RefusedError: It is no JSON, is packed, or is too large.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         problem = f"the content type is `{kind or 'missing'}`, expected application/json"
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
     if "inference-header-content-length" in headers:
         problem = "binary tensors are not taken; send `data` as JSON"
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, problem)
     if (coding := headers.get("content-encoding", "identity").strip().lower()) != "identity":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"packed bodies ({coding}) are not taken; send it unpacked")
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"packed bodies ({coding}) are not taken; send it unpacked"
+        )
     length = headers.get("content-length", "")
     if length.isascii() and length.isdecimal() and int(length[:20]) > limits.request_bytes:
         raise _too_many_bytes(limits)
@@ -54,7 +56,7 @@ async def read_body(parts: AsyncIterator[bytes], limits: Limits) -> bytes:
         limits: What a request may have.
 
     Raises:
-        Refusal: It is too large, or takes too long.
+        RefusedError: It is too large, or takes too long.
     """
     body = bytearray()
     try:
@@ -67,7 +69,7 @@ async def read_body(parts: AsyncIterator[bytes], limits: Limits) -> bytes:
         raise bad("the body has not arrived whole") from None
     except TimeoutError:
         problem = f"the body has not arrived within {limits.body_seconds:g} seconds"
-        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, problem, {"Connection": "close"}) from None
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, problem, {"Connection": "close"}) from None
     return bytes(body)
 
 
@@ -75,7 +77,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a body.
 
     Raises:
-        Refusal: There is none.
+        RefusedError: There is none.
     """
     try:
         found = json.loads(body, parse_constant=_no_number)
@@ -98,7 +100,7 @@ def wish_of(given: Mapping[str, Any], where: str = "") -> Wish:
         where: Words before their names in messages.
 
     Raises:
-        Refusal: One has a wrong value.
+        RefusedError: One has a wrong value.
     """
     wishes: dict[str, Any] = {}
     for name in _NUMBERS:
@@ -123,7 +125,7 @@ def check_rows(rows: list[Any], columns: tuple[str, ...], limits: Limits) -> Non
         limits: What a request may have.
 
     Raises:
-        Refusal: They are too many, or one lacks a column.
+        RefusedError: They are too many, or one lacks a column.
     """
     check_number(len(rows), limits)
     for index, row in enumerate(rows):
@@ -139,7 +141,7 @@ def check_number(num_rows: int, limits: Limits) -> None:
     """Refuse a number of rows that no request may have.
 
     Raises:
-        Refusal: They are too many.
+        RefusedError: They are too many.
     """
     if num_rows > limits.request_rows:
         raise too_large(f"the request has {num_rows} rows, of {limits.request_rows} that one may have: send several")
@@ -162,5 +164,5 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number in JSON")
 
 
-def _too_many_bytes(limits: Limits) -> Refusal:
+def _too_many_bytes(limits: Limits) -> RefusedError:
     return too_large(f"the body is larger than {limits.request_bytes} bytes: send fewer rows at a time")

@@ -45,7 +45,7 @@ def read_request(document: Mapping[str, Any], limits: Limits) -> tuple[list[dict
         limits: What a request may have.
 
     Raises:
-        Refusal: It is not what the protocol says.
+        RefusedError: It is not what the protocol says.
     """
     if unknown := sorted(set(document) - _REQUEST_KEYS):
         raise bad(f"the request has `{unknown[0][:80]}`, expected id, parameters, inputs and outputs")
@@ -75,7 +75,7 @@ def wanted_outputs(document: Mapping[str, Any]) -> list[str] | None:
     """Return the outputs that a request names; None are all.
 
     Raises:
-        Refusal: One is not an output.
+        RefusedError: One is not an output.
     """
     outputs = document.get("outputs")
     if outputs is None:

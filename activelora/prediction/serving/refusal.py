@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """What a client is told instead of an answer.
 
     Args:
@@ -21,21 +21,21 @@ class Refusal(Exception):
         self.headers = headers or {}
 
 
-def bad(problem: str) -> Refusal:
+def bad(problem: str) -> RefusedError:
     """Return the refusal of a request that is wrong in itself."""
-    return Refusal(HTTPStatus.BAD_REQUEST, problem)
+    return RefusedError(HTTPStatus.BAD_REQUEST, problem)
 
 
-def busy(problem: str, retry_seconds: int = 1) -> Refusal:
+def busy(problem: str, retry_seconds: int = 1) -> RefusedError:
     """Return the refusal of a request that came at a bad time.
 
     Args:
         problem: Sentence on what there is too much of.
         retry_seconds: Seconds after which to try again.
     """
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, problem, {"Retry-After": str(retry_seconds)})
+    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, problem, {"Retry-After": str(retry_seconds)})
 
 
-def too_large(problem: str) -> Refusal:
+def too_large(problem: str) -> RefusedError:
     """Return the refusal of a request that is larger than the server takes."""
-    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)

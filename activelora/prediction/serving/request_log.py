@@ -50,6 +50,8 @@ class RequestLog:
     Args:
         store: Where to.
         columns: The columns that are kept, as far as a row has them.
+        id_column: The column of the row's own id, which a pool must have where its campaign names one: rows without
+            get one; None where it names none.
         redact: Takes out what nobody may see.
         share: Share of the rows that are kept, in [0, 1].
         measured: Takes what is measured.
@@ -60,6 +62,7 @@ class RequestLog:
         self,
         store: Store,
         columns: Sequence[str],
+        id_column: str | None,
         redact: Redact,
         share: float,
         measured: Measured,
@@ -67,6 +70,7 @@ class RequestLog:
     ) -> None:
         self._store = store
         self._columns = tuple(columns)
+        self._id_column = id_column
         self._redact = redact
         self._share = share
         self._measured = measured
@@ -133,13 +137,19 @@ class RequestLog:
                 if is_last and (not self._buffer or not is_written):
                     return
 
+    def _line(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        line = {name: self._redact(name, value) for name, value in row.items()}
+        if self._id_column is not None and line.get(self._id_column) in (None, ""):
+            line[self._id_column] = f"request-{uuid.uuid4().hex}"
+        return line
+
     def _write(self, rows: list[dict[str, Any]]) -> bool:
         """Write a file, and tell whether it is there."""
         now = datetime.now(UTC)
         key = f"{now:%Y-%m-%d}/requests-{now:%Y%m%dT%H%M%SZ}-{self._name}-{self._num_parts:06d}.jsonl"
         self._num_parts += 1
         try:
-            lines = [{name: self._redact(name, value) for name, value in row.items()} for row in rows]
+            lines = [self._line(row) for row in rows]
             content = "".join(json.dumps(line) + "\n" for line in lines).encode()
             self._store.create(key, content)
         except (StoreError, OSError) as error:

@@ -9,11 +9,11 @@ from typing import Any
 
 from activelora.errors import DataError
 from activelora.formats.row import Row
-from activelora.labeling.redaction import WITHHELD, redacted
+from activelora.labeling.redaction import SOURCE_ID, WITHHELD, redacted
 from activelora.prediction.answers import Answer
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.loaded import LoadedModel
-from activelora.prediction.review import Thresholds
+from activelora.prediction.review import NO_THRESHOLDS, Thresholds
 from activelora.prediction.serving.batching import Rows, Wish
 
 
@@ -35,7 +35,7 @@ class ServedModel:
         opened: AbstractContextManager[Bundle],
         name: str | None = None,
         num_samples: int | None = None,
-        thresholds: Thresholds = Thresholds(),
+        thresholds: Thresholds = NO_THRESHOLDS,
     ) -> None:
         with ExitStack() as held:
             bundle = held.enter_context(opened)
@@ -56,10 +56,14 @@ class ServedModel:
         return self._model.columns
 
     @property
+    def id_column(self) -> str | None:
+        """The column of a row's own id, where the campaign has one."""
+        return self._bundle.config.data.columns.id
+
+    @property
     def logged_columns(self) -> tuple[str, ...]:
-        """The columns that the pool reads: those of the prompt and, where the campaign has one, the row's own id."""
-        own = self._bundle.config.data.columns.id
-        return tuple(dict.fromkeys((*self._model.wanted.names, *([own] if own else ()))))
+        """The columns that the pool reads: those of the prompt, and the id's."""
+        return tuple(dict.fromkeys((*self._model.wanted.names, *([self.id_column] if self.id_column else ()))))
 
     def redact(self, column: str, value: Any) -> Any:
         """Return a value as annotators may see it, whatever it is made of.
@@ -68,8 +72,10 @@ class ServedModel:
             column: Its column.
             value: The value, as it came in JSON.
         """
-        labeling, own = self._bundle.config.labeling, self._bundle.config.data.columns.id
-        if column in labeling.withhold or (column == own and "source_id" in labeling.withhold):
+        labeling = self._bundle.config.labeling
+        if column == self.id_column and SOURCE_ID in labeling.withhold:
+            return None
+        if column in labeling.withhold:
             return WITHHELD
         if isinstance(value, str):
             return redacted(labeling, value)
@@ -81,7 +87,7 @@ class ServedModel:
 
     def check(self, wish: Wish) -> None:
         """Refuse what the model cannot tell."""
-        self._model.reviewer(self._thresholds(wish))
+        self._model.reviewer_of(self._thresholds(wish))
 
     def answer(self, requests: Sequence[Rows], *, probabilities: bool) -> list[list[Answer]]:
         """Return what it predicts for the rows of several requests."""
@@ -94,7 +100,7 @@ class ServedModel:
         for answer in found:
             if answer.problem is not None:
                 raise DataError(answer.problem)
-        reviewer = self._model.reviewer(self._thresholds(wish))
+        reviewer = self._model.reviewer_of(self._thresholds(wish))
         marked = [replace(answer, review=reviewer.needs_review(answer)) for answer in found]
         return [_document(answer, probabilities=wish.probabilities) for answer in marked]
 

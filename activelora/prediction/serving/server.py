@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import ssl
 import time
@@ -76,37 +77,33 @@ class Listening:
             raise ConfigError(f"cannot listen: {error.strerror or error}", where=where) from error
 
 
-def serve(service: Service, listening: Listening) -> None:
+def serve(service: Service, listening: Listening, listener: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM, and then those that have come.
 
     Args:
         service: What the paths work with.
-        listening: Where to listen.
-
-    Raises:
-        ConfigError: The address cannot be had.
+        listening: Where the server listens.
+        listener: What :meth:`Listening.bind` returned.
     """
-    with listening.bind() as listener:
-        scheme = "http" if listening.certificate is None else "https"
-        host, port = listener.getsockname()[:2]
-        config = uvicorn.Config(
-            make_app(service),
-            lifespan="off",
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            ws="none",
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=int(
-                service.limits.answer_seconds + service.limits.body_seconds + _MARGIN_SECONDS
-            ),
-            ssl_certfile=listening.certificate,
-            ssl_keyfile=listening.key,
-        )
-        logger.info("listening at %s://%s:%d", scheme, f"[{host}]" if ":" in host else host, port)
-        _Server(config, service, listening.drain_seconds).run(sockets=[listener])
+    longest_seconds = service.limits.answer_seconds + service.limits.body_seconds + _MARGIN_SECONDS
+    config = uvicorn.Config(
+        make_app(service),
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(longest_seconds),
+        ssl_certfile=listening.certificate,
+        ssl_keyfile=listening.key,
+    )
+    scheme = "http" if listening.certificate is None else "https"
+    host, port = listener.getsockname()[:2]
+    logger.info("listening at %s://%s:%d", scheme, f"[{host}]" if ":" in host else host, port)
+    _Server(config, service, listening.drain_seconds).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -21,7 +21,7 @@ def read_request(document: Mapping[str, Any], limits: Limits) -> tuple[list[dict
         limits: What a request may have.
 
     Raises:
-        Refusal: It is not what the form says.
+        RefusedError: It is not what the form says.
     """
     if unknown := sorted(set(document) - set(_KEYS)):
         raise bad(f"the request has `{unknown[0][:80]}`, expected {', '.join(_KEYS)}")

@@ -233,3 +233,24 @@ def test_a_server_that_stops_is_not_ready_but_answers(client_of):
         answer = client.get(path)
         assert (answer.status_code, answer.headers["Connection"]) == (503, "close")
     assert client.post("/predict", json={"rows": [{"text": "a"}]}).status_code == 200
+
+
+def test_an_answer_that_takes_too_long_is_not_waited_for(client_of):
+    model = StandIn()
+    client = client_of(model, Limits(answer_seconds=0.2))
+    model.may_answer.clear()
+    answer = client.post("/predict", json={"rows": [{"text": "a"}]})
+    model.may_answer.set()
+    assert answer.status_code == 504
+    assert "no answer within 0.2 seconds" in answer.json()["error"]
+    assert client.post("/predict", json={"rows": [{"text": "b"}]}).status_code == 200
+
+
+def test_too_many_requests_at_a_time_are_refused(client_of):
+    client = client_of(limits=Limits(num_requests=3))
+    client.service.num_requests = 3
+    answer = client.post("/predict", json={"rows": [{"text": "a"}]})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    client.service.num_requests = 2
+    assert client.post("/predict", json={"rows": [{"text": "a"}]}).status_code == 200
+    assert client.service.num_requests == 2
