@@ -154,8 +154,7 @@ def _add_models(app: FastAPI, service: Service) -> None:
     async def metadata(name: str, version: str | None = None) -> Response:
         """Tell the model's columns and outputs."""
         check(name, version)
-        served = service.batcher.served
-        return _json(open_inference.metadata(served.about, served.columns))
+        return _json(open_inference.metadata(service.batcher.served))
 
     async def ready(name: str, version: str | None = None) -> Response:
         """Tell whether the model may be asked."""

@@ -51,6 +51,10 @@ class Served(Protocol):
     def columns(self) -> tuple[str, ...]:
         """The columns that a row must have."""
 
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether its labels are numbers on a scale."""
+
     def check(self, wish: Wish) -> None:
         """Refuse what the model cannot tell.
 

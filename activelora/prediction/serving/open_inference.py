@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from activelora.prediction.serving.batching import Wish
+from activelora.prediction.serving.batching import Served, Wish
 from activelora.prediction.serving.json_body import (
     WISHES,
     check_number,
@@ -34,7 +34,7 @@ OUTPUTS = {
     "high": "FP64",
     "probabilities": "BYTES",
 }
-"""Outputs and their types. Lists and mappings are JSON in a text."""
+"""Outputs and their types. Lists and mappings are JSON in a text. A label that is a number (regression) is FP64."""
 
 
 def read_request(document: Mapping[str, Any], limits: Limits) -> tuple[list[dict[str, Any]], Wish]:
@@ -107,26 +107,27 @@ def response(
         values = [answer.get(name) for answer in answers]
         if all(value is None for value in values) and (values or name != "label"):
             continue
-        datatype = OUTPUTS[name]
+        is_number = bool(values) and all(isinstance(value, float) for value in values)
+        datatype = "FP64" if is_number else OUTPUTS[name]
         data = [_text(value) for value in values] if datatype == "BYTES" else values
         outputs.append({"name": name, "datatype": datatype, "shape": [len(values)], "data": data})
     own = {"id": document["id"]} if "id" in document else {}
     return {"model_name": about["name"], "model_version": about["version"], **own, "outputs": outputs}
 
 
-def metadata(about: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+def metadata(served: Served) -> dict[str, Any]:
     """Return a model's metadata.
 
     Args:
-        about: What clients are told of it.
-        columns: The columns that a row must have.
+        served: The model.
     """
+    about, types = served.about, {**OUTPUTS, **({"label": "FP64"} if served.gives_numbers else {})}
     return {
         "name": about["name"],
         "versions": [about["version"]],
         "platform": "activelora",
-        "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in columns],
-        "outputs": [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in OUTPUTS.items()],
+        "inputs": [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in served.columns],
+        "outputs": [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in types.items()],
     }
 
 

@@ -56,6 +56,11 @@ class ServedModel:
         return self._model.columns
 
     @property
+    def gives_numbers(self) -> bool:
+        """Whether its labels are numbers on a scale."""
+        return self._model.task.values is not None
+
+    @property
     def id_column(self) -> str | None:
         """The column of a row's own id, where the campaign has one."""
         return self._bundle.config.data.columns.id
