@@ -54,14 +54,12 @@ class Listening:
             return
         where = f"--tls-cert {self.certificate} --tls-key {self.key}"
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-                self.certificate, self.key, _no_password
-            )
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(self.certificate, self.key, _no_password)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            said = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            raise ConfigError(
-                f"cannot be used: {said}", where=where, remedy="Give PEM files that belong together."
-            ) from None
+            said = (isinstance(error, OSError) and error.strerror) or str(error)
+            remedy = "Give PEM files that belong together, the key not encrypted."
+            raise ConfigError(f"cannot be used: {said}", where=where, remedy=remedy) from None
 
     def bind(self) -> socket.socket:
         """Return the socket that it listens with.
@@ -130,6 +128,18 @@ class _Server(uvicorn.Server):
         if self._end_at is not None and time.monotonic() >= self._end_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what has come, and end.
+
+        Connections without an open question are cut: over TLS, a client that does not look at them could hold up the
+        end for half a minute.
+        """
+        for connection in list(self.server_state.connections):
+            cycle, transport = connection.cycle, connection.transport
+            if (cycle is None or cycle.response_complete) and transport.get_extra_info("ssl_object") is not None:
+                transport.abort()
+        await super().shutdown(sockets)
 
 
 def _no_password() -> str:

@@ -17,7 +17,10 @@ from activelora.prediction.serving.limits import Limits
 from activelora.prediction.serving.measured import Measured
 from activelora.prediction.serving.served import ServedModel
 from activelora.prediction.serving.source import Source
+from activelora.prediction.serving.watcher import Watcher
 from activelora.prediction.sources import open_bundle
+from components.evaluate_adapter import step as evaluate_adapter
+from tests.components.test_evaluate_adapter import write_adapter
 from tests.prediction.conftest import KINDS, evaluated, rows_of
 
 
@@ -145,3 +148,44 @@ def test_an_alias_of_the_registry_is_looked_up():
     assert source.can_change
     assert [source.newest(), source.newest()] == ["models:/tickets/3", "models:/tickets/4"]
     assert not Source("models:/tickets/3", fetch=lambda uri, folder: folder, resolve=next).can_change
+
+
+def test_a_campaigns_new_champion_takes_over_while_clients_ask(tmp_path, tiny_model_path):
+    campaign = evaluated(
+        tmp_path, tiny_model_path, "classification", evaluation={"gates": {"improve_on_champion": False}}
+    )
+    source = Source(campaign.store.uri)
+    measured = Measured()
+    batcher = Batcher(ServedModel(source.open("1")), Limits(), measured)
+    watcher = Watcher(source.newest, lambda found: ServedModel(source.open(found)), batcher, "1", 0.0, measured)
+    ends, seen = threading.Event(), []
+    row = asked("classification", 1)[0]
+
+    def client():
+        while not ends.is_set():
+            reply = batcher.ask([row], Wish()).result(30)
+            seen.append((reply.about["round"], reply.answers[0]["probability"]))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    try:
+        assert watcher.look() is False
+        write_adapter(campaign, 2, 6, tmp_path / "campaign")
+        evaluate_adapter.run(campaign, 2)
+        assert watcher.look() is True
+        until = len(seen) + 2
+        while len(seen) < until:
+            assert thread.is_alive()
+    finally:
+        ends.set()
+        thread.join()
+        batcher.close()
+        batcher.served.close()
+    rounds = [round_ for round_, _ in seen]
+    assert rounds == sorted(rounds)
+    assert set(rounds) == {1, 2}
+    for round_ in (1, 2):
+        with open_bundle(campaign.store.uri, round_) as bundle, LoadedModel.load(bundle) as model:
+            (expected,) = model.predict([row])
+        own = [probability for number, probability in seen if number == round_]
+        assert all(probability == pytest.approx(expected.probability, abs=1e-5) for probability in own)
