@@ -52,7 +52,7 @@ class LoadedModel:
     def load(
         cls, bundle: Bundle, num_samples: int | None = None, thresholds: Thresholds = NO_THRESHOLDS
     ) -> Iterator[LoadedModel]:
-        """Load a model; the base model is given back unchanged at the end.
+        """Load a model, with a base model of its own.
 
         A process holds one model of a base at a time: leave it before another round of it is loaded.
 
@@ -64,10 +64,12 @@ class LoadedModel:
         Raises:
             ModelError: The base model cannot be loaded, or the model knows no such thresholds.
         """
+        from activelora.modeling.base import load_own_base
         from activelora.scoring.predict import Predictor
 
         samples = bundle.config.evaluation.num_samples if num_samples is None else num_samples
-        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed) as predictor:
+        base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
+        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as predictor:
             yield cls(bundle, predictor, samples, thresholds)
 
     @property
