@@ -15,6 +15,7 @@ Letters: N items, T thresholds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -114,8 +115,8 @@ def fit(learned: Outcomes, tested: Outcomes, confidence: float) -> Abstention:
         raise ValueError("both halves need items")
     sorted_N = np.sort(learned.confidence_N)[::-1]
     shares = np.arange(1, NUM_THRESHOLDS + 1) / NUM_THRESHOLDS
-    places = np.ceil(shares * len(sorted_N) - 1e-9).astype(np.int64) - 1
-    thresholds_T = np.unique(np.append(sorted_N[places[:-1]], 0.0))[::-1].astype(np.float64)
+    ranks = np.ceil(shares * len(sorted_N) - 1e-9).astype(np.int64) - 1
+    thresholds_T = np.unique(np.append(sorted_N[ranks[:-1]], 0.0))[::-1].astype(np.float64)
     counts = (counts_at(thresholds_T, learned), counts_at(thresholds_T, tested))
     return Abstention(confidence, thresholds_T, *counts, len(tested.correct_N))
 
@@ -160,16 +161,30 @@ def operating_point(found: Abstention, max_risk: float, holdout: Outcomes, level
     }
 
 
-def words(point: Mapping[str, Any], confidence: float) -> str:
+def words(point: Mapping[str, Any], found: Abstention) -> str:
     """Return an operating point as people read it.
 
     ``39 % could be answered alone at an error of at most 5 % (90 % confidence)``.
 
     Args:
-        point: What :func:`operating_point` returns.
-        confidence: 1 − δ.
+        point: What :func:`operating_point` returns, as it stands under ``holdout`` and ``offered`` of a document.
+        found: What :func:`from_document` returns.
     """
-    sure = f"an error of at most {100 * point['max_risk']:g} % ({100 * confidence:g} % confidence)"
-    if point["threshold"] is None:
-        return f"None could be answered alone at {sure}"
-    return f"{100 * point['share']:.0f} % could be answered alone at {sure}"
+    sure = f"at an error of at most {100 * point['max_risk']:g} % ({100 * found.confidence:g} % confidence)"
+    if point["threshold"] is not None:
+        return f"{100 * point['share']:.0f} % could be answered alone {sure}"
+    needed = fewest(point["max_risk"], found.confidence)
+    if found.num_tested >= needed:
+        return f"nothing can be answered alone {sure}"
+    rows = f"at least {needed} calibration rows are needed, and there are {found.num_tested}"
+    return f"nothing can be answered alone {sure}: {rows}"
+
+
+def fewest(max_risk: float, confidence: float) -> int:
+    """Return the smallest n at which n right answers of n reject an error above r: (1 − r)ⁿ ≤ δ.
+
+    Args:
+        max_risk: r, in (0, 1).
+        confidence: 1 − δ, in (0, 1).
+    """
+    return math.ceil(math.log(1.0 - confidence) / math.log(1.0 - max_risk) - 1e-9)

@@ -6,26 +6,21 @@ calibration items and new ones are exchangeable, the set holds the right answer 
 whatever the model (Vovk et al. 2005; Angelopoulos and Bates 2021). The share that one threshold covers is itself drawn,
 from Beta(n + 1 − l, l) with l = ⌊(n + 1)α⌋: of 100 scores and α = 0.1 it has a standard deviation of 3 points.
 
-- LAC (Sadinle et al. 2019): 1 − p(y). The smallest sets on average; those of hard items are small or empty.
-- APS (Romano et al. 2020): the probability of all answers that are more probable than y, plus u · p(y).
-- RAPS (Angelopoulos et al. 2021): APS plus λ · max(0, rank(y) − k), against long tails.
-
-u is an item's own draw, uniform in [0, 1). Letters: N items, C answers.
+The scores are in :mod:`activelora.evaluation.conformal_scores`. Letters: N items, C answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from activelora.evaluation.classification_metrics import FloatArray, IntArray, check_predictions
-from activelora.seeding import item_draw
+from activelora.evaluation.conformal_scores import Rule
 
-Method = Literal["lac", "aps", "raps"]
 BoolArray = NDArray[np.bool_]
 
 
@@ -34,46 +29,18 @@ class TooFewRowsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How an answer is scored.
+class ConformalSettings:
+    """Which sets are wanted.
 
     Attributes:
-        method: The score.
-        seed: Seed of the items' draws.
-        penalty: RAPS's λ.
-        free_ranks: RAPS's k: so many answers are not penalised.
-        has_own_answers: Whether items bring their own answers, so that rows are padded with zeros. An answer of
-            probability 0 is then none.
+        alpha: The share of items whose set may lack the right answer, in (0, 1).
+        rule: How an answer is scored.
+        class_conditional: Whether each label gets its own threshold where it has enough calibration items.
     """
 
-    method: Method = "lac"
-    seed: int = 0
-    penalty: float = 0.01
-    free_ranks: int = 5
-    has_own_answers: bool = False
-
-    def draws(self, item_ids: Sequence[str]) -> FloatArray:
-        """Return u_N, which depends on the seed and the item alone."""
-        return np.array([item_draw(self.seed, item_id) for item_id in item_ids], dtype=np.float64)
-
-    def scores(self, probs_NC: FloatArray, draws_N: FloatArray | None = None) -> FloatArray:
-        """Return scores_NC, the score of every answer: the higher, the worse it fits.
-
-        Args:
-            probs_NC: Predictive distributions; of LAC also each label's own probability.
-            draws_N: u of every item; None is u = 0, with which sets are largest. LAC has no draw.
-        """
-        if self.method == "lac":
-            return 1.0 - probs_NC
-        order_NC = np.argsort(-probs_NC, axis=1, kind="stable")
-        sorted_NC = np.take_along_axis(probs_NC, order_NC, axis=1)
-        u_N1 = 0.0 if draws_N is None else draws_N[:, None]
-        ranked_NC = sorted_NC.cumsum(axis=1) - sorted_NC + u_N1 * sorted_NC
-        if self.method == "raps":
-            ranked_NC = ranked_NC + self.penalty * np.maximum(0, np.arange(1, probs_NC.shape[1] + 1) - self.free_ranks)
-        scores_NC = np.empty_like(ranked_NC)
-        np.put_along_axis(scores_NC, order_NC, ranked_NC, axis=1)
-        return scores_NC
+    alpha: float
+    rule: Rule
+    class_conditional: bool
 
 
 @dataclass(frozen=True)
@@ -178,6 +145,36 @@ class PredictionIntervals:
             "lowest": self.lowest,
             "highest": self.highest,
         }
+
+
+class Said(NamedTuple):
+    """What the model says of labelled items.
+
+    Attributes:
+        log_probs_NC: Log-probabilities, averaged over samples.
+        labels_N: Right labels.
+        draws_N: The items' draws.
+    """
+
+    log_probs_NC: FloatArray
+    labels_N: IntArray
+    draws_N: FloatArray
+
+
+class Covered(NamedTuple):
+    """Prediction sets and what they do on a holdout.
+
+    Attributes:
+        found: The sets or intervals.
+        covered_N: 1.0 where an item's set holds what is right, else 0.0.
+        size_N: How many answers an item's set holds, or how wide its interval is.
+        remark: What is not as it was asked for, in words.
+    """
+
+    found: PredictionSets | PredictionIntervals
+    covered_N: FloatArray
+    size_N: FloatArray
+    remark: str = ""
 
 
 def from_document(document: Mapping[str, Any] | None) -> PredictionSets | PredictionIntervals | None:

@@ -97,7 +97,7 @@ def write_bundle(campaign: Campaign, round_: int, folder: Path, *, hashes_base: 
     if round_ > 0:
         campaign.download_folder(campaign.require(Unit("train_adapter", round_)), ADAPTER_NAME, folder / ADAPTER_NAME)
     model = campaign.config.model
-    sha256 = _base_digest(campaign.config) if hashes_base else None
+    sha256 = base_digest(campaign.config) if hashes_base else None
     document = {
         "bundle_version": BUNDLE_VERSION,
         "schema_version": SCHEMA_VERSION,
@@ -161,7 +161,7 @@ def _settings(config: CampaignConfig) -> dict[str, Any]:
     }
 
 
-def _base_digest(config: CampaignConfig) -> str | None:
+def base_digest(config: CampaignConfig) -> str | None:
     """Return the digest of the base model's files, or None where they are not on this machine."""
     folder = local_folder(config.model) or cached_snapshot(config.model)
     if folder is None:

@@ -72,6 +72,12 @@ class LoadedModel:
         with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as predictor:
             yield cls(bundle, predictor, samples, thresholds)
 
+    def sampled(self, num_samples: int | None) -> LoadedModel:
+        """Return the same model that averages another number of posterior samples; None is its own number."""
+        if num_samples is None or num_samples == self.num_samples:
+            return self
+        return LoadedModel(self.bundle, self._predictor, num_samples, self.thresholds)
+
     @property
     def wanted(self) -> Wanted:
         """The columns of a row, as readers of tables take them."""

@@ -19,10 +19,12 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    export,
     init_check_schema,
     label,
     labels,
     model,
+    predict,
     run_tick,
     serve,
     status_report,
@@ -63,6 +65,8 @@ app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
 app.command("label")(label.label)
+app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")

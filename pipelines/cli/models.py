@@ -1,0 +1,67 @@
+"""From what a person types to a model: a campaign or its file, an exported folder, or a model of MLflow's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.locations import is_campaign_file, open_campaign
+
+if TYPE_CHECKING:
+    from activelora.prediction.bundle import Bundle
+
+WhatArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT", help="A campaign or its file, an exported folder, or a registered model: models:/NAME@champion."
+    ),
+]
+RoundOption = Annotated[
+    int | None, typer.Option("--round", metavar="N", min=0, help="A round of the campaign. Default: its champion.")
+]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option("--samples", metavar="K", min=0, help="Posterior samples; 0: the mean. Default: as the evaluation."),
+]
+
+
+@contextmanager
+def open_model(what: str, round_: int | None) -> Iterator[Bundle]:
+    """Return the model that somebody names.
+
+    Args:
+        what: A campaign's URI, folder or file, an exported folder, or a model of MLflow's.
+        round_: A round of the campaign; None is its champion.
+    """
+    from activelora.prediction.sources import open_bundle
+
+    if is_campaign_file(what):
+        what = open_campaign(what, to_read=True).store.uri
+    with open_bundle(what, round_, fetch=_fetch) as bundle:
+        yield bundle
+
+
+def _fetch(uri: str, folder: Path) -> Path:
+    """Download a model of MLflow's.
+
+    Raises:
+        ModelError: There is none, or the server cannot be reached.
+    """
+    from activelora.tracking.mlflow_location import prepare_environment
+
+    prepare_environment()
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from activelora.errors import ModelError
+
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+    except (MlflowException, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        remedy = "Check the name; MLFLOW_TRACKING_URI says which server is asked."
+        raise ModelError(f"cannot be fetched from MLflow: {reason}", where=uri, remedy=remedy) from error
