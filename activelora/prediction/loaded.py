@@ -54,8 +54,6 @@ class LoadedModel:
     ) -> Iterator[LoadedModel]:
         """Load a model, with a base model of its own.
 
-        A process holds one model of a base at a time: leave it before another round of it is loaded.
-
         Args:
             bundle: The model.
             num_samples: Posterior samples to average; None are as many as the evaluation used, 0 is the mean.

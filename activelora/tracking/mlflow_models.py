@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from activelora.errors import ModelError
 from activelora.tracking.mlflow_location import prepare_environment
-
-if TYPE_CHECKING:
-    from mlflow.exceptions import MlflowException
 
 _SCHEME = "models:/"
 
@@ -53,13 +49,11 @@ def fetch_model(uri: str, folder: Path) -> Path:
 
     try:
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-    except MlflowException as error:
+    except (MlflowException, OSError) as error:
         raise _failed(uri, error) from error
-    except OSError as error:
-        raise ModelError(f"cannot be fetched: {error.strerror or error}", where=uri) from error
 
 
-def _failed(uri: str, error: MlflowException) -> ModelError:
-    said = str(error.message).partition("\n")[0].rstrip(".")
-    remedy = "MLFLOW_TRACKING_URI says which registry is asked."
-    return ModelError(f"MLflow has no such model, or cannot be asked: {said}", where=uri, remedy=remedy)
+def _failed(uri: str, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    remedy = "Check the name; MLFLOW_TRACKING_URI says which server is asked."
+    return ModelError(f"cannot be fetched from MLflow: {reason}", where=uri, remedy=remedy)

@@ -1,7 +1,8 @@
 """One thread runs the model. Rows that wait are answered together, in the order in which their requests came.
 
-Nothing waits for company: while the model works, requests gather, and the next batch is all of them. So one client has
-the latency of its own rows, and many share what a batch saves.
+While the model works, requests gather, and the next batch is all of them: one client has the latency of its own rows,
+and many share what a batch saves. Those whose answers have just left ask again soon: where fewer rows wait than
+were answered last, the model waits for them, a small share of the time that the last batch took.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from activelora.prediction.serving.measured import Measured
 from activelora.prediction.serving.refusal import bad, busy
 
 logger = logging.getLogger(__name__)
+COMPANY_SHARE = 0.05
+"""Share of the last batch's time that others are waited for."""
+COMPANY_SECONDS = 0.025
+"""The most that others are waited for."""
 Rows = Sequence[Mapping[str, Any]]
 """Rows of a request: column to value."""
 
@@ -130,6 +135,8 @@ class Batcher:
         self._arrival = threading.Condition()
         self._coming: _Coming | None = None
         self._has_ended = False
+        self._last_rows = 0
+        self._company_until = 0.0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
@@ -197,7 +204,11 @@ class Batcher:
                     self._coming.before.set_result(before)
                     self._coming = None
                 elif self._waiting:
-                    batch = self._take()
+                    left = self._company_until - time.monotonic()
+                    if self._num_rows < self._last_rows and left > 0 and not self._is_closed:
+                        self._arrival.wait(left)
+                    else:
+                        batch = self._take()
                 elif self._is_closed:
                     self._has_ended = True
                     return []
@@ -242,7 +253,10 @@ class Batcher:
             logger.error("a request could not be answered", exc_info=error)
             batch[0].future.set_exception(error)
             return
-        self._measured.batch(sum(len(asked.rows) for asked in batch), time.monotonic() - began)
+        num_rows, seconds = sum(len(asked.rows) for asked in batch), time.monotonic() - began
+        self._measured.batch(num_rows, seconds)
+        self._last_rows = min(num_rows, self._limits.batch_rows)
+        self._company_until = began + seconds + min(seconds * COMPANY_SHARE, COMPANY_SECONDS)
         for asked, own in zip(batch, found, strict=True):
             self._measured.wait_seconds.observe(began - asked.since)
             try:

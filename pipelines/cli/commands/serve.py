@@ -7,25 +7,16 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.models import RoundOption, SamplesOption, WhatArgument, model_location
+
 
 def serve(
-    what: Annotated[
-        str,
-        typer.Argument(
-            metavar="WHAT",
-            help="A campaign's URI or file, an exported folder, or a model such as models:/NAME@champion.",
-        ),
-    ],
-    round_: Annotated[
-        int | None, typer.Option("--round", min=0, help="Round of the campaign, not its champion; 0 is the base model.")
-    ] = None,
+    what: WhatArgument,
+    round_: RoundOption = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is every one.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8080,
     name: Annotated[str | None, typer.Option(help="The model's name for clients; the campaign's by default.")] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=0, help="Posterior samples; as many as the evaluation used by default, 0 is the mean."),
-    ] = None,
+    samples: SamplesOption = None,
     min_confidence: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Probability below which an answer is for review.")
     ] = None,
@@ -64,15 +55,8 @@ def serve(
     from activelora.tracking.mlflow_models import fetch_model, version_uri
 
     run(
-        Source(_place(what), round_, fetch_model, version_uri),
+        Source(model_location(what), round_, fetch_model, version_uri),
         Listening(host, port, tls_cert, tls_key, drain_seconds),
         Limits(max_rows, max_bytes, queue_rows=queue_rows, batch_rows=batch_rows, answer_seconds=timeout),
         Serving(name, samples, Thresholds(min_confidence, max_risk), poll_seconds, log, log_share, insecure),
     )
-
-
-def _place(what: str) -> str:
-    """Return where the model is: of a campaign file, where its campaign lives."""
-    from pipelines.cli.locations import is_campaign_file, open_campaign
-
-    return open_campaign(what, to_read=True).store.uri if is_campaign_file(what) else what

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from activelora.errors import DataError
 from activelora.prediction.serving.app import Service, make_app
@@ -25,6 +26,7 @@ class StandIn:
         self.may_answer.set()
         self.has_begun = threading.Event()
         self.is_closed = False
+        self.seconds = 0.0
 
     def check(self, wish):
         if wish.max_risk is not None:
@@ -35,6 +37,7 @@ class StandIn:
         self.batches.append([[row["text"] for row in rows] for rows in requests])
         self.has_begun.set()
         assert self.may_answer.wait(20)
+        time.sleep(self.seconds)
         if any(row["text"] == "crash" for rows in requests for row in rows):
             raise RuntimeError("crash")
         return [[row["text"] for row in rows] for rows in requests]

@@ -181,5 +181,5 @@ def test_a_model_that_is_not_there_is_said(tmp_path, refused, monkeypatch, empty
     assert "there is no campaign" in refused(tmp_path / "nothing")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{empty_database}")
     said = refused("models:/nothing@champion", "--port", 0)
-    assert "models:/nothing@champion: MLflow has no such model" in said
+    assert "models:/nothing@champion: cannot be fetched from MLflow: " in said
     assert "names no model, or no alias" in refused("models:/@champion", "--port", 0)
