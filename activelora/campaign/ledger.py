@@ -153,7 +153,13 @@ def why_stop(campaign: View, round_: int) -> str | None:
 
 
 def _ended_waiting(campaign: View, round_: int) -> str | None:
-    """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so."""
+    """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so.
+
+    Not where an amendment has lifted that end.
+    """
+    amendments = campaign.amendments
+    if amendments and round_ < amendments[-1].num_collected:
+        return None
     details = campaign.require(Unit("await_labels", round_)).details
     return str(details["decision"]) if details.get("action") == "stop" else None
 

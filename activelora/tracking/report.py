@@ -8,6 +8,7 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
+from activelora.campaign.amendments import amendments_in_words
 from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, read_history
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import next_plan
@@ -201,6 +202,7 @@ class _Report:
             ("Campaign folder", store.uri),
             ("Configuration digest", config_digest(config)),
             ("Base model", config.model.base + (f" @ {config.model.revision}" if config.model.revision else "")),
+            *(("Amendment", words) for words in amendments_in_words(self.campaign.amendments)),
             ("Seed", str(config.seed)),
             ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
         ]

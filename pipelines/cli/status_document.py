@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from activelora.campaign.amendments import amendments_in_words
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
@@ -31,6 +32,7 @@ def status_document(campaign: View) -> dict[str, Any]:
         "due": [str(unit) for unit in plan.units],
         "logs": _logs(seen, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
+        "amendments": amendments_in_words(seen.amendments),
         "forecast": forecast(seen, headline_of(campaign.config.task)).document(),
         "rounds": [_round(seen, record) for record in records],
         "live_check": done[-1].live_check if (done := evaluated(records)) else [],

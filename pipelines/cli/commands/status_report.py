@@ -33,6 +33,8 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     print_rounds(campaign, found)
+    for sentence in found["amendments"]:
+        typer.echo(sentence)
     for sentence in found["live_check"]:
         typer.echo(sentence)
     if found["status"] == "running":
