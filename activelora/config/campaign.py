@@ -212,6 +212,11 @@ class CampaignConfig(Section):
         return self.data.known_labels_column or self.data.columns.label
 
     @property
+    def max_round(self) -> int:
+        """The last round that there can be: known labels, if the pool has any, are round 0's, and take one more."""
+        return self.stopping.max_rounds + (self.known_labels == "train")
+
+    @property
     def label_budget(self) -> int:
         """Labels that may be asked for in all."""
         planned = self.stopping.max_rounds * self.acquisition.batch_size

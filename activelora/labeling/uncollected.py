@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from activelora.campaign.ledger import next_plan
+from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling import asking
 from activelora.labeling.counting import count_answers
@@ -27,7 +27,7 @@ def num_uncollected(campaign: View) -> int:
     source, plan = seen.config.labeling.source, next_plan(seen)
     if source == _SIMULATED or plan.status != "work":
         return 0
-    if plan.units[0].step == "await_labels":
+    if waits_for_people(seen, plan):
         request = make_request(seen, plan.round)
         return _num_new(request, asking.collected(get_source(source), request))
     if source not in _IN_THE_CAMPAIGN or plan.units[0].step == "ingest_pool":

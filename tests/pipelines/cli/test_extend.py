@@ -20,8 +20,9 @@ from activelora.campaign.migrations import SCHEMA_VERSION
 from activelora.errors import ConfigError, StoreError
 from components.plan.step import close_if_due
 from tests.pipelines.conftest import finish_step, make_config
-from tests.tracking.conftest import build_campaign  # noqa: F401 - a fixture
+from tests.tracking import conftest as tracking
 
+build_campaign = tracking.build_campaign
 ROUND = ("evaluate_adapter", "score_pool", "select_batch", "await_labels")
 
 
