@@ -37,6 +37,7 @@ def with_known(tmp_path, **options):
     """A campaign whose pool is taken in."""
     data = options.pop("data", {})
     folder = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "shard_rows": 7}
+    folder["known_labels"] = None
     where = {"holdout": {"path": "holdout.jsonl"}} if data.get("known_labels") != "holdout" else {}
     options = {"rows": rows(), "batch": 4, **options}
     return make_campaign(tmp_path, data={**folder, **where, **data}, **options)
@@ -50,6 +51,7 @@ def texts_of(campaign, ids):
 
 def test_a_campaign_begins_with_the_labels_that_are_there(tmp_path, tiny_model_path, capsys):
     config = tiny_config(tmp_path, tiny_model_path, labeling={"source": "files"}, stopping={"max_rounds": 2})
+    config = config.model_copy(update={"data": config.data.model_copy(update={"known_labels": None})})
     pool = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
     blank = [row if index < 18 else {**row, "label": ""} for index, row in enumerate(pool)]
     (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in blank))

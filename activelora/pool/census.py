@@ -172,7 +172,7 @@ class Census:
             remedy = "Make the ids unique, or leave out `data.columns.id`."
             self._problems.add(DataError(problem, where=row.where, remedy=remedy))
 
-    def place(self, item_id: str) -> str:
+    def first_row(self, item_id: str) -> str:
         """Return where an item was first met: file and line."""
         return self._where(self._indices[item_id])
 

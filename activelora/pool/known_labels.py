@@ -60,7 +60,7 @@ def known_in(census: Census | ColumnCensus, ids: Set[str]) -> KnownLabels:
     if isinstance(census, ColumnCensus):
         return KnownLabels(_labeled(census, ids) if isinstance(ids, IdSet) else census.labeled(ids))
     labels = census.labeled(item_id for item_id in ids if item_id in census)
-    return KnownLabels(labels, {item_id: _place(census.place(item_id)) for item_id in labels})
+    return KnownLabels(labels, {item_id: _without_folder(census.first_row(item_id)) for item_id in labels})
 
 
 def _labeled(census: ColumnCensus, ids: IdSet) -> dict[str, Label]:
@@ -70,6 +70,6 @@ def _labeled(census: ColumnCensus, ids: IdSet) -> dict[str, Label]:
     return dict(zip(texts, census.labels_P[indices].tolist(), strict=True))
 
 
-def _place(where: str) -> str:
+def _without_folder(where: str) -> str:
     """Return file and line without the folder, which differs from machine to machine."""
     return PurePosixPath(where).name
