@@ -14,7 +14,7 @@ from activelora.config.moved_settings import upgrade_acquisition
 
 SCHEMA_VERSION = 3
 """The schema of what this code writes. 1: the version itself. 2: ``data.label_numbers``. 3 (0.2.0): thresholds from the
-calibration split, and posteriors that are evaluated with their samples."""
+calibration split, posteriors that are evaluated with their samples, known labels, and amendments."""
 Document = dict[str, Any]
 Migration = Callable[[Document], Document]
 
@@ -61,8 +61,13 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
     },
     # A number that named no label was its place in the list, from 0.
     1: {"data.label_numbers": "zero_based"},
-    # The temperature was fitted on the whole calibration split.
-    2: {"evaluation.conformal.method": "none", "evaluation.abstention.max_risk": None},
+    # The temperature was fitted on the whole calibration split, and gold labels of the pool were read by the oracle and
+    # for the splits alone.
+    2: {
+        "evaluation.conformal.method": "none",
+        "evaluation.abstention.max_risk": None,
+        "data.known_labels": "ignore",
+    },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
 OTHER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {

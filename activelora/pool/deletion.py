@@ -13,7 +13,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, items_of, table_bytes, table_from
 from activelora.campaign.tombstones import allow_content, deleted_items
 from activelora.errors import ConfigError, StoreError
-from activelora.pool.access import gold_name, items_name
+from activelora.pool.access import KNOWN, gold_name, items_name
 from activelora.pool.tables import item_table
 
 MAX_TRIES = 5
@@ -52,7 +52,8 @@ def blank_deleted(campaign: Campaign) -> int:
     manifest = campaign.require(Unit("ingest_pool"))
     names = [items_name(shard) for shard in range(int(manifest.details["num_shards"]))]
     # Labels first: until its text is blank, an item is found by the user's own id.
-    names = [name for shard in range(len(names)) if (name := gold_name(shard)) in manifest.files] + names
+    golds = [KNOWN, *(gold_name(shard) for shard in range(len(names)))]
+    names = [name for name in golds if name in manifest.files] + names
     changed: set[str] = set()
     for _ in range(MAX_TRIES):
         now = {name for name in names if _blank(campaign, manifest, name, deleted_items(campaign.store))}

@@ -48,6 +48,8 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
     _write_labeled(attempt, access.HOLDOUT, held_out, survey.holdout_ids, survey)
     if survey.calibration_ids:
         _write_labeled(attempt, access.CALIBRATION, held_out, survey.calibration_ids, survey)
+    if survey.known:
+        attempt.write_table(access.KNOWN, survey.known.table())
     return attempt.commit(
         metrics=_metrics(survey),
         details={
@@ -55,6 +57,7 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
             "has_gold": _keeps_gold(config),
             "holdout_labels": task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
             "calibration_labels": task.label_counts(survey.labeled.label_counts(survey.calibration_ids)),
+            **({"known_labels": task.label_counts(survey.known.counts())} if survey.known else {}),
             "warnings": list(survey.warnings),
         },
     )
@@ -113,5 +116,6 @@ def _metrics(survey: Survey) -> dict[str, float]:
         "num_duplicates": survey.num_duplicates,
         "num_overlap": survey.num_overlap,
         "num_left_out": survey.num_left_out,
+        **({"num_known": len(survey.known)} if survey.known else {}),
     }
     return {name: float(count) for name, count in counts.items()}

@@ -21,6 +21,7 @@ from pipelines.cli.commands import (
     diagnose,
     doctor,
     export,
+    extend,
     init,
     label,
     labels,
@@ -65,6 +66,7 @@ app.command("status")(status_report.status)
 app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
+app.command("extend")(extend.extend)
 app.command("label")(label.label)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
