@@ -24,6 +24,7 @@ from activelora.labeling.request import PASSED, Collected, Record, Request, Stat
 from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
+from activelora.pool.access import read_pool
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,7 @@ def _earlier_votes(request: Request, record: Record) -> Sequence[Record]:
 
 def _record_inputs(attempt: Attempt) -> None:
     campaign, round_ = attempt.campaign, attempt.unit.round
-    attempt.reads(campaign.require(Unit("ingest_pool")))
+    read_pool(campaign, attempt, round_)
     for past in range(round_ + 1):
         attempt.reads(campaign.require(Unit("select_batch", past)))
     for manifest in label_manifests(campaign, round_):

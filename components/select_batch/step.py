@@ -23,7 +23,7 @@ from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.kinds.registry import make_task
 from activelora.labeling.request import withheld_items
-from activelora.pool.access import SHARDS
+from activelora.pool.access import SHARDS, read_pool
 from activelora.registry import call
 
 
@@ -94,8 +94,10 @@ class _Scores:
 
     def __init__(self, seen: Snapshot, attempt: Attempt, round_: int) -> None:
         self._campaign = seen.campaign
-        num_shards = int(attempt.reads(seen.require(Unit("ingest_pool"))).details["num_shards"])
-        self.manifests = seen.require_all(step_units("score_pool", round_, num_shards))
+        parts = read_pool(seen, attempt, attempt.unit.round)
+        if parts.refreshes:
+            attempt.reads(seen.require(Unit("evaluate_adapter", attempt.unit.round)))
+        self.manifests = seen.require_all(step_units("score_pool", round_, parts.num_shards))
         for manifest in self.manifests:
             attempt.reads(manifest)
         self._ids: list[pa.ChunkedArray] = []
