@@ -35,11 +35,12 @@ class Pointer(Protocol):
 def run_unit(campaign: View, unit: Unit) -> Manifest | None:
     """Do a unit, or return its manifest if it is done; None means that labels are still missing."""
     step = import_module(f"components.{unit.step}.step")
-    arguments: tuple[int, ...] = (unit.round,)
+    arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)
     if unit.shard is not None:
         arguments = (*arguments, unit.shard)
-    # Labels may be waited for within the step, for hours: report and MLflow say so meanwhile.
-    options = {"on_wait": partial(publish_if_changed, campaign)} if unit.step == "await_labels" else {}
+    options: dict[str, Any] = {"number": unit.round} if unit.step == "ingest_pool" else {}
+    if unit.step == "await_labels":  # for hours within the step: report and MLflow say so meanwhile
+        options["on_wait"] = partial(publish_if_changed, campaign)
     with log_context(campaign=campaign.store.uri, step=unit.step, round=unit.round):
         manifest: Manifest | None = step.run(campaign, *arguments, **options)
     return manifest

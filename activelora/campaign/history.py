@@ -192,6 +192,11 @@ def evaluated(records: list[RoundRecord]) -> list[RoundRecord]:
     return [record for record in records if record.evaluation is not None]
 
 
+def num_known(records: Sequence[RoundRecord]) -> int:
+    """Return how many labels were known before anybody was asked."""
+    return sum(int(record.labels.metrics.get("num_known", 0)) for record in records if record.labels)
+
+
 def area_under_learning_curve(records: list[RoundRecord], metric: str = "accuracy") -> float | None:
     """Return AULC, the mean of a metric over the labels spent (trapezoids); None before two different label counts."""
     done = evaluated(records)

@@ -12,8 +12,9 @@ from typing import Any
 
 from activelora.config.moved_settings import upgrade_acquisition
 
-SCHEMA_VERSION = 2
-"""The schema of what this code writes. 1: the version itself. 2 (0.2.0): ``data.label_numbers``."""
+SCHEMA_VERSION = 3
+"""The schema of what this code writes. 1: the version itself. 2: ``data.label_numbers``. 3 (0.2.0): known labels, and
+amendments."""
 Document = dict[str, Any]
 Migration = Callable[[Document], Document]
 
@@ -45,7 +46,7 @@ def _from_0(config: Document) -> Document:
     return upgrade_acquisition(_studio_secret(config))
 
 
-SETTINGS: Mapping[int, Migration] = {0: _from_0, 1: dict}
+SETTINGS: Mapping[int, Migration] = {0: _from_0, 1: dict, 2: dict}
 """Schema version → what brings the settings of ``campaign.json`` to the next one."""
 ABSENT: Mapping[int, Mapping[str, Any]] = {
     0: {
@@ -60,10 +61,12 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
     },
     # A number that named no label was its place in the list, from 0.
     1: {"data.label_numbers": "zero_based"},
+    # Gold labels of the pool were read by the oracle and for the splits alone.
+    2: {"data.known_labels": "ignore"},
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
-MANIFESTS: Mapping[int, Migration] = {0: dict, 1: dict}
-"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone, and 1 is as 2."""
+MANIFESTS: Mapping[int, Migration] = {0: dict, 1: dict, 2: dict}
+"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone; 1 and 2 are as 3."""
 
 
 def migrated(document: Document, version: int, table: Mapping[int, Migration]) -> Document:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
+from activelora.campaign.amendments import Amendment
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.manifest import REFRESHES, Manifest, Unit
 from activelora.campaign.store import Store
@@ -49,6 +50,11 @@ class Snapshot:
     def store(self) -> Store:
         """Where the campaign lives."""
         return self.campaign.store
+
+    @property
+    def amendments(self) -> tuple[Amendment, ...]:
+        """The campaign's amendments."""
+        return self.campaign.amendments
 
     def refresh(self) -> None:
         """Forget what may have changed: call it after a unit is done, or after some time has passed."""

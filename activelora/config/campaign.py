@@ -77,6 +77,13 @@ class DataConfig(Section):
     """What a number means, in the data and in people's files, that is no label's name: the place in `task.labels`,
     counted from 0 (`zero_based`) or from 1 (`one_based`). None refuses it, and says both readings. For `classification`
     and `multi_label`; `yes_no` reads 0 as no and 1 as yes."""
+    known_labels: Literal["train", "holdout", "ignore"] | None = None
+    """What becomes of the pool's items that have a label already. `train`: they are the seed set: round 0 measures the
+    base model and asks for nothing, and round 1 trains on them. They do not count against `stopping.label_budget`.
+    `holdout`: they measure the result. `ignore`: they are asked for like the others. None is `train`, and `ignore` with
+    the `oracle`, which answers with these labels."""
+    known_labels_column: str | None = None
+    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one than that."""
     long_texts: Literal["refuse", "cut"] = "refuse"
     """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
     left out, and that is said."""
@@ -200,6 +207,23 @@ class CampaignConfig(Section):
     @classmethod
     def _fill(cls, document: Any) -> Any:
         return with_preset(document)
+
+    @property
+    def known_labels(self) -> Literal["train", "holdout", "ignore"]:
+        """What becomes of labels that the pool brings: `data.known_labels`, or what follows from the label source."""
+        return self.data.known_labels or ("ignore" if self.labeling.source == "oracle" else "train")
+
+    @property
+    def known_labels_column(self) -> str | None:
+        """The column of the known labels; None where there is none, or where they are ignored."""
+        if self.known_labels == "ignore":
+            return None
+        return self.data.known_labels_column or self.data.columns.label
+
+    @property
+    def max_round(self) -> int:
+        """The last round that there can be: known labels, if the pool has any, are round 0's, and take one more."""
+        return self.stopping.max_rounds + (self.known_labels == "train")
 
     @property
     def label_budget(self) -> int:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,16 @@ SHARDS = "shards"
 """The detail of select_batch with the pool shard of each selected item, by position; earlier versions had none."""
 HOLDOUT = "holdout.parquet"
 CALIBRATION = "calibration.parquet"
+KNOWN = "gold/known.parquet"
+"""Labels that items of the pool had before anybody was asked, where they are to be trained on."""
+
+
+class Known(NamedTuple):
+    """A label that an item had before anybody was asked, and the file and line that it stands in."""
+
+    item_id: str
+    label: Label
+    origin: str | None
 
 
 def items_name(shard: int) -> str:
@@ -195,6 +206,20 @@ def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) 
         found |= {row["item_id"]: label_of(row) for row in table.to_pylist()}
     _refuse_unknown(campaign, ids, found)
     return found
+
+
+def known_labels(campaign: View) -> list[Known]:
+    """Return the labels that pool items had before anybody was asked, by item id, without deleted items.
+
+    Other than gold labels they are no secret: they are trained on.
+    """
+    seen = snapshot_of(campaign)
+    manifest = _manifest(seen)
+    if KNOWN not in manifest.files:
+        return []
+    rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()
+    found = [Known(row["item_id"], label_of(row), row["origin"]) for row in rows]
+    return [one for one in found if one.item_id not in seen.deleted]
 
 
 def _manifest(campaign: View) -> Manifest:

@@ -49,7 +49,7 @@ def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_byte
     source = config.data.pool
     if source.path.startswith(("hf://", "builtin:")) or task.kind.needs_choices:
         return False
-    if not task.kind.draws_by_label and labels != "ignored":
+    if (not task.kind.draws_by_label and labels != "ignored") or config.known_labels == "holdout":
         return False
     num_bytes = 0
     for file in find_files(source, config.data.folder):

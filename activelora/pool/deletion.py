@@ -14,7 +14,7 @@ from activelora.campaign.records import Item, items_of, table_bytes, table_from
 from activelora.campaign.refreshes import pool_now
 from activelora.campaign.tombstones import allow_content, deleted_items
 from activelora.errors import ConfigError, StoreError
-from activelora.pool.access import gold_name, items_name
+from activelora.pool.access import KNOWN, gold_name, items_name
 from activelora.pool.tables import item_table
 
 MAX_TRIES = 5
@@ -53,12 +53,13 @@ def blank_deleted(campaign: Campaign) -> int:
     parts = pool_now(campaign)
     shards = [(parts.manifest_of(shard), shard) for shard in range(parts.num_shards)]
     # Labels first: until its text is blank, an item is found by the user's own id.
-    files = [(manifest, name) for manifest, shard in shards if (name := gold_name(shard)) in manifest.files]
+    files = [(manifest, KNOWN) for manifest in parts.manifests if KNOWN in manifest.files]
+    files += [(manifest, name) for manifest, shard in shards if (name := gold_name(shard)) in manifest.files]
     files += [(manifest, items_name(shard)) for manifest, shard in shards]
     changed: set[str] = set()
     for _ in range(MAX_TRIES):
         deleted = deleted_items(campaign.store)
-        now = {name for manifest, name in files if _blank(campaign, manifest, name, deleted)}
+        now = {manifest.files[name].key for manifest, name in files if _blank(campaign, manifest, name, deleted)}
         if not now:
             return len(changed)
         changed |= now

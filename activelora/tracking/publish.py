@@ -106,7 +106,8 @@ def _write(seen: Snapshot, *, again: bool) -> bool:
 
 def _state(seen: Snapshot) -> str:
     """Return a digest of everything that report and MLflow derive from."""
-    state = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
+    state: list[object] = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
+    state += [len(seen.amendments)] if seen.amendments else []
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 

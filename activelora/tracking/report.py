@@ -8,9 +8,10 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, read_history
+from activelora.campaign.amendments import amendments_in_words
+from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, num_known, read_history
 from activelora.campaign.labels import label_records, resolve_for
-from activelora.campaign.ledger import next_plan
+from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
@@ -73,12 +74,14 @@ class _Report:
         """Return everything that the template shows."""
         config, done = self.campaign.config, evaluated(self.records)
         task, judged_by = make_task(config.task), headline_of(config.task)
+        known = num_known(self.records)
         zero_shot = done[0] if done and done[0].round == 0 else None
         return {
             "config": config,
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
-            "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
+            "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels) - known,
+            "num_known": known,
             "label_names": task.label_names if task.kind.lists_labels else (),
             "state": self._state(),
             "as_of": max((record.finished_at for record in self.records), default=None),
@@ -110,7 +113,7 @@ class _Report:
         plan = next_plan(self.campaign)
         if plan.status == "stop":
             return {"kind": "finished", "name": "Finished", "text": f"The campaign is about to end: {plan.reason}."}
-        if plan.units and plan.units[0].step == "await_labels":
+        if waits_for_people(self.campaign, plan):
             wanted = int(self.campaign.require(Unit("select_batch", plan.round)).metrics["num_selected"])
             text = f"It waits for people: {wanted} items of round {plan.round} are to be labelled."
             return {"kind": "waiting", "name": "Waiting for labels", "text": text}
@@ -201,6 +204,7 @@ class _Report:
             ("Campaign folder", store.uri),
             ("Configuration digest", config_digest(config)),
             ("Base model", config.model.base + (f" @ {config.model.revision}" if config.model.revision else "")),
+            *(("Amendment", words) for words in amendments_in_words(self.campaign.amendments)),
             ("Seed", str(config.seed)),
             ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
         ]

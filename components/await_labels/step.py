@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from activelora.campaign.campaign import Attempt, stop_campaign
+from activelora.campaign.campaign import stop_campaign
 from activelora.campaign.labels import label_records, resolve_for
-from activelora.campaign.ledger import label_manifests
+from activelora.campaign.ledger import is_known_round
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
@@ -24,7 +24,7 @@ from activelora.labeling.request import PASSED, Collected, Record, Request, Stat
 from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
-from activelora.pool.access import read_pool
+from components.await_labels.known import record_inputs, take_known
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ def run(
     campaign: View, round_: int, clock: Clock | None = None, on_wait: Callable[[], None] | None = None
 ) -> Manifest | None:
     """Publish the batch, collect labels, and finish the round's labelling if there are enough or time is up.
+
+    Where the round's labels are those that the pool brought, it takes them, and nobody is asked.
 
     Items that stay without a label go back to the pool, but for those passed over or left to an adjudicator. Nothing is
     held while people work: after ``labeling.wait_minutes`` of polling (none by default) the wait is left to the next
@@ -52,6 +54,8 @@ def run(
     if done := campaign.manifest(unit):
         return done
     clock = clock or Clock()
+    if is_known_round(seen, round_):
+        return take_known(seen)
     config = campaign.config.labeling
     source, request = get_source(config.source), make_request(seen, round_)
     asking.published(source, request)
@@ -105,7 +109,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     """
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
-    _record_inputs(attempt)
+    record_inputs(attempt)
     records = [*collected.records, *collected.corrections]
     attempt.write_table("labels.parquet", vote_table(records))
     late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
@@ -164,12 +168,3 @@ def _decision_details(request: Request, decision: Decision, now: datetime) -> di
 def _earlier_votes(request: Request, record: Record) -> Sequence[Record]:
     """Return the votes of earlier rounds on an item: a disputed correction records them again beside the new ones."""
     return request.known[record["item_id"]].current
-
-
-def _record_inputs(attempt: Attempt) -> None:
-    campaign, round_ = attempt.campaign, attempt.unit.round
-    read_pool(campaign, attempt, round_)
-    for past in range(round_ + 1):
-        attempt.reads(campaign.require(Unit("select_batch", past)))
-    for manifest in label_manifests(campaign, round_):
-        attempt.reads(manifest)

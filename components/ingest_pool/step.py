@@ -27,13 +27,13 @@ from components.ingest_pool.refresh import refresh
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: View, number: int = 0, *, columnar_bytes: int = LEAST_BYTES) -> Manifest:
+def run(campaign: View, columnar_bytes: int = LEAST_BYTES, *, number: int = 0) -> Manifest:
     """Read all data once to check it and draw the splits, then again to write it, a shard at a time.
 
     Args:
         campaign: The campaign.
-        number: Number of the refresh; 0 is the first reading. A refresh takes in what is new in the pool's source.
         columnar_bytes: Size of a pool, in bytes, from which on it is read by columns, with the same result.
+        number: Number of the refresh; 0 is the first reading. A refresh takes in what is new in the pool's source.
     """
     if number > 0:
         return refresh(snapshot_of(campaign), number)
@@ -55,6 +55,8 @@ def run(campaign: View, number: int = 0, *, columnar_bytes: int = LEAST_BYTES) -
     _write_labeled(attempt, access.HOLDOUT, held_out, survey.holdout_ids, survey)
     if survey.calibration_ids:
         _write_labeled(attempt, access.CALIBRATION, held_out, survey.calibration_ids, survey)
+    if survey.known:
+        attempt.write_table(access.KNOWN, survey.known.table())
     return attempt.commit(
         metrics=_metrics(survey),
         details={
@@ -62,6 +64,7 @@ def run(campaign: View, number: int = 0, *, columnar_bytes: int = LEAST_BYTES) -
             "has_gold": _keeps_gold(config),
             "holdout_labels": task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
             "calibration_labels": task.label_counts(survey.labeled.label_counts(survey.calibration_ids)),
+            **({"known_labels": task.label_counts(survey.known.counts())} if survey.known else {}),
             "warnings": list(survey.warnings),
             **files,
         },
@@ -128,5 +131,6 @@ def _metrics(survey: Survey) -> dict[str, float]:
         "num_duplicates": survey.num_duplicates,
         "num_overlap": survey.num_overlap,
         "num_left_out": survey.num_left_out,
+        **({"num_known": len(survey.known)} if survey.known else {}),
     }
     return {name: float(count) for name, count in counts.items()}

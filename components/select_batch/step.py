@@ -16,7 +16,14 @@ from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, 
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.history import SCORED, Scored
 from activelora.campaign.labels import label_snapshot
-from activelora.campaign.ledger import batch_size, label_manifests, planned_rounds, step_units
+from activelora.campaign.ledger import (
+    batch_size,
+    is_known_round,
+    label_manifests,
+    num_known,
+    planned_rounds,
+    step_units,
+)
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
@@ -59,15 +66,16 @@ def run(campaign: View, round_: int) -> Manifest:
         follower=followers[0] if followers else None,
         settings=own_settings(strategy, config),
     )
-    picks = exploration.select(strategy, pool, batch_size(seen, round_), context)
+    is_known = is_known_round(seen, round_)
+    picks = [] if is_known else exploration.select(strategy, pool, batch_size(seen, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
-    if pool.mean_probs_NC.shape[1]:
+    if pool.mean_probs_NC.shape[1] and not is_known:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
     details = {
         "strategy": strategy.name,
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
-        **_details(strategy, context),
+        **({"num_known": num_known(seen)} if is_known else _details(strategy, context)),
         SCORED: Scored.of(scores.manifests).document(),
         SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
     }

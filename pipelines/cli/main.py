@@ -19,6 +19,7 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    extend,
     init_check_schema,
     label,
     labels,
@@ -61,6 +62,7 @@ app.command("status")(status_report.status)
 app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
+app.command("extend")(extend.extend)
 app.command("label")(label.label)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)

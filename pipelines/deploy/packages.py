@@ -46,7 +46,7 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
     from pipelines.graphs.compile import compile_text, version_name
 
     name = f"{config.name}-{kind}"
-    text = compile_text(config.resources, config.stopping.max_rounds, images, loop=kind == "campaign")
+    text = compile_text(config.resources, config.max_round, images, loop=kind == "campaign")
     words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
     return Package(name, version_name(name, text), words, text, parameters_of(config.resources))
 

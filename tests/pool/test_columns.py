@@ -186,9 +186,7 @@ def test_the_step_writes_the_same_bytes(tmp_path, make_config, data, source):
     assert splits(slow) == splits(fast)
     assert slow.pool_ids | fast.holdout_ids == fast.pool_ids | slow.holdout_ids
     assert slow.warnings == fast.warnings
-    first, second = (
-        run(Campaign.create(str(tmp_path / str(least)), config), columnar_bytes=least) for least in (10**9, 0)
-    )
+    first, second = (run(Campaign.create(str(tmp_path / str(least)), config), least) for least in (10**9, 0))
     assert {name: file.sha256 for name, file in first.files.items()} == {
         name: file.sha256 for name, file in second.files.items()
     }

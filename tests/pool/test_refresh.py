@@ -56,7 +56,7 @@ def campaign(folder: Path) -> Campaign:
 
 
 def refresh(campaign: Campaign, number: int = 1) -> Manifest:
-    return step.run(Campaign.open(campaign.store.uri), number)
+    return step.run(Campaign.open(campaign.store.uri), number=number)
 
 
 def texts(campaign: Campaign) -> list[str]:
@@ -182,11 +182,11 @@ def test_what_one_of_two_racing_tickers_did_not_take_the_next_refresh_takes(camp
         if key.endswith("refresh-0001/manifest.json") and not racing:
             racing.append(key)
             put(folder, third=rows(60, 50))
-            racing.append(step.run(Campaign.open(campaign.store.uri), 1))
+            racing.append(step.run(Campaign.open(campaign.store.uri), number=1))
         return create(store, key, content)
 
     monkeypatch.setattr(type(slow.store), "create", late)
-    winner = step.run(slow, 1)
+    winner = step.run(slow, number=1)
     assert winner == racing[1]
     assert set(winner.details["files"]) == {"second.jsonl", "third.jsonl"}
     attempts = {key.split("/")[2] for key in campaign.store.list("pool/refresh-0001/") if "attempt-" in key}
@@ -199,7 +199,7 @@ def test_what_one_of_two_racing_tickers_did_not_take_the_next_refresh_takes(camp
             racing.append(key)
             (folder / "pool" / "fourth.jsonl").rename(folder / "hidden")
             put(folder, fifth=rows(80, 70))
-            step.run(Campaign.open(campaign.store.uri), 2)
+            step.run(Campaign.open(campaign.store.uri), number=2)
             (folder / "hidden").rename(folder / "pool" / "fourth.jsonl")
         return create(store, key, content)
 
@@ -311,7 +311,7 @@ def test_data_that_moved_elsewhere_are_no_new_files(campaign, folder):
     (folder / "elsewhere" / "first.jsonl").rename(folder / "elsewhere" / "pool" / "first.jsonl")
     config = make_config(folder / "elsewhere")
     moved = Campaign(campaign.store, config)
-    assert counts(step.run(moved, 1))["rows"] == 0
+    assert counts(step.run(moved, number=1))["rows"] == 0
 
 
 def test_files_in_s3_are_told_by_their_versions_without_reading_them(s3_uri, folder):
@@ -348,7 +348,7 @@ def test_a_source_without_files_is_refused(folder):
     campaign = Campaign.create(str(folder / "campaign"), config)
     campaign.attempt(Unit("ingest_pool")).commit({"num_pool": 1}, {"num_shards": 1, "has_gold": False})
     with pytest.raises(ConfigError, match="no files that could be new"):
-        step.run(campaign, 1)
+        step.run(campaign, number=1)
 
 
 def test_manifests_and_inputs_are_the_same_for_the_same_files(tmp_path):

@@ -168,7 +168,7 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
     check_pods_reach(config, campaign)
     publish_model(config, _say, dry=not creates)
     if creates:
-        create_campaign(campaign, config, runs_here=False)
+        config = create_campaign(campaign, config, runs_here=False).config  # with its amendments
     return config, campaign.rstrip("/")
 
 
