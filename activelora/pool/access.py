@@ -214,7 +214,24 @@ def known_labels(campaign: View) -> list[Known]:
     Other than gold labels they are no secret: they are trained on.
     """
     seen = snapshot_of(campaign)
-    manifest = _manifest(seen)
+    return _known_in(seen, _manifest(seen))
+
+
+def arrived_labels(campaign: View, round_: int) -> list[Known]:
+    """Return the labels that items had which refreshes brought, of those refreshes that a round is the first to see.
+
+    By refresh and item id, without deleted items. They become labels with those that the round asks for.
+
+    Args:
+        campaign: The campaign.
+        round_: The round, which has been evaluated.
+    """
+    seen = snapshot_of(campaign)
+    num_before = len(pool_of(seen, round_ - 1).refreshes) if round_ else 0
+    return [one for manifest in pool_of(seen, round_).refreshes[num_before:] for one in _known_in(seen, manifest)]
+
+
+def _known_in(seen: Snapshot, manifest: Manifest) -> list[Known]:
     if KNOWN not in manifest.files:
         return []
     rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()

@@ -22,6 +22,7 @@ from activelora.evaluation.drift import TwoSample, compare_texts
 from activelora.pool import access
 from activelora.pool.arrivals import Arrivals, source_files, versions_of
 from activelora.pool.files import SourceFile
+from activelora.pool.known_labels import KnownLabels
 from activelora.pool.newcomers import Newcomers, read_items, survey_files
 from activelora.pool.sorting import sorted_tables
 from activelora.pool.split import draw
@@ -39,6 +40,7 @@ class Refresh:
     Attributes:
         ids: The new items' ids, in ascending order.
         labels: Their gold labels, where they have some.
+        known: Those of them that are to be trained on.
         files: Files that were taken, by name.
         newcomers: All that these files hold.
         num_left_out: New items left out by ``data.pool.limit``.
@@ -48,6 +50,7 @@ class Refresh:
 
     ids: tuple[str, ...]
     labels: Mapping[str, Label]
+    known: KnownLabels
     files: Mapping[str, SourceFile]
     newcomers: Newcomers
     num_left_out: int
@@ -90,7 +93,8 @@ def find_refresh(seen: Snapshot, parts: PoolParts, task: Task, arrivals: Arrival
     taken = {name: files[name] for name in newcomers.taken}
     left_out = len(fresh) - len(ids)
     drift = scan.drift(read_items(config, task, taken), ids) if ids else None
-    return Refresh(ids, labels, taken, newcomers, left_out, scan.num_vanished, drift)
+    known = KnownLabels(labels, newcomers.origins) if _are_known(config) else KnownLabels()
+    return Refresh(ids, labels, known, taken, newcomers, left_out, scan.num_vanished, drift)
 
 
 def still_as(config: CampaignConfig, refresh: Refresh, versions: Mapping[str, str]) -> bool:
@@ -108,6 +112,11 @@ def still_as(config: CampaignConfig, refresh: Refresh, versions: Mapping[str, st
 def num_vanished(parts: PoolParts) -> int:
     """Return how many items had vanished from the source as of the last refresh."""
     return int(parts.refreshes[-1].metrics["num_vanished"]) if parts.refreshes else 0
+
+
+def _are_known(config: CampaignConfig) -> bool:
+    """Tell whether labels of rows that come later are known labels to train on: not those of a column of their own."""
+    return config.known_labels == "train" and config.known_labels_column == config.data.columns.label is not None
 
 
 def _limited(config: CampaignConfig, parts: PoolParts, ids: list[str]) -> list[str]:

@@ -20,9 +20,10 @@ from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.evaluation import evaluation
 from activelora.evaluation.classification_metrics import FloatArray
-from activelora.evaluation.exploration_check import live_check
+from activelora.evaluation.exploration_check import LiveCheck, live_check
 from activelora.evaluation.gates import champion, gate_failures
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.registry import call
@@ -61,16 +62,30 @@ def run(campaign: View, round_: int) -> Manifest:
     attempt.write_table("predictions.parquet", measured.predictions)
 
     details = _gates(seen, attempt, metrics, task.kind.headline)
-    if parts.refreshes:
-        details[SEEN] = len(parts.refreshes)
     check, sources = live_check(seen, round_) if task.kind.checks_exploration else (None, ())
     if check is not None:
         for source in sources:
             attempt.reads(source)
         metrics |= check.metrics()
         details["live_check"] = check.details()
+    if parts.refreshes:
+        details[SEEN] = len(parts.refreshes)
+        metrics |= _drift(seen, attempt, parts, check, details)
     metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
     return attempt.commit(metrics=metrics, details=details)
+
+
+def _drift(
+    seen: Snapshot, attempt: Attempt, parts: PoolParts, check: LiveCheck | None, details: dict[str, Any]
+) -> dict[str, float]:
+    """Return metrics of how a pool that grows has changed, and say in the details whether the holdout stands for it."""
+    gap, found = None, parts.refreshes[-1].details[DRIFT]
+    if check is not None:
+        gap, sources = holdout_gap(seen, check)
+        for source in sources:
+            attempt.reads(source)
+    details[DRIFT] = drift_details(found, gap)
+    return drift_metrics(found, gap)
 
 
 class _Measured(NamedTuple):

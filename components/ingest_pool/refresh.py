@@ -12,6 +12,7 @@ from activelora.campaign.refreshes import ROUND, PoolParts, pool_now
 from activelora.campaign.snapshot import Snapshot
 from activelora.errors import DataError
 from activelora.evaluation.drift import TwoSample
+from activelora.evaluation.holdout_check import DRIFT
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.pool.arrivals import FILES, GONE, Arrivals, look
@@ -71,6 +72,8 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
                 labels = {item_id: found.labels[item_id] for item_id in table["item_id"].to_pylist()}
                 attempt.write_table(access.gold_name(shard), gold_table(labels))
             shard += 1
+        if found.known:
+            attempt.write_table(access.KNOWN, found.known.table())
     except KeyError:
         return _drop(attempt)
     if not still_as(config, found, arrivals.versions):
@@ -80,7 +83,7 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
     for note in (*arrivals.notes, *found.newcomers.notes):
         logger.warning("%s", note)
     return attempt.commit(
-        _metrics(parts, found),
+        {**_metrics(parts, found), **({"num_known": float(len(found.known))} if found.known else {})},
         {
             ROUND: num_collected(seen),
             "first_shard": first_shard,
@@ -89,7 +92,7 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
             GONE: list(arrivals.gone),
             PROBLEMS: found.newcomers.problems,
             "warnings": [*arrivals.notes, *found.newcomers.notes],
-            "drift": _drift(parts, found),
+            DRIFT: _drift(parts, found),
         },
     )
 
@@ -116,7 +119,7 @@ def _metrics(parts: PoolParts, found: Refresh) -> dict[str, float]:
 def _drift(parts: PoolParts, found: Refresh) -> dict[str, Any] | None:
     """Return how the items that came later differ; what the refresh before it said, where there is nothing new."""
     if found.drift is None:
-        return parts.refreshes[-1].details["drift"] if parts.refreshes else None
+        return parts.refreshes[-1].details[DRIFT] if parts.refreshes else None
     first = int(parts.manifests[0].metrics["num_pool"])
     share = 1.0 - first / (parts.num_items + len(found.ids))
     return drift_document(share, found.drift)

@@ -364,3 +364,31 @@ def test_manifests_and_inputs_are_the_same_for_the_same_files(tmp_path):
     assert found[0].digest == found[1].digest
     assert json.dumps(found[0].details) == json.dumps(found[1].details)
     assert set(found[0].inputs) == {"ingest_pool"}
+
+
+@pytest.mark.parametrize("known", ["train", "ignore", "holdout"])
+def test_labelled_rows_that_come_later_are_known_labels_too(folder, known):
+    put(folder, first=[*rows(20), *({**row, "label": None} for row in rows(40, 20))])
+    holdout = {"holdout": {"path": "holdout.jsonl"}} if known != "holdout" else {}
+    (folder / "holdout.jsonl").write_bytes(jsonl(rows(110, 100)))
+    config = make_config(folder, source="files", known_labels=known, **holdout)
+    campaign = Campaign.create(str(folder / "campaign"), config)
+    step.run(campaign)
+    put(folder, second=[*rows(43, 40), *({**row, "label": None} for row in rows(45, 43)), *rows(30)])
+    manifest = refresh(campaign)
+    assert counts(manifest)["new"] == 5
+    assert not any(name.startswith("gold/labels") for name in manifest.files)
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit()
+    campaign.attempt(Unit("evaluate_adapter", 1)).commit({}, {"num_refreshes": 1})
+    found = access.arrived_labels(campaign, 1)
+    assert not access.arrived_labels(campaign, 0)
+    if known != "train":
+        assert not found
+        return
+    named = {access.find_items(campaign, [one.item_id])[one.item_id].fields["text"]: one for one in found}
+    assert {text: TASK["labels"][one.label] for text, one in named.items()} == {
+        row["text"]: row["label"] for row in rows(43, 40)
+    }
+    assert named["text number 41"].origin == "second.jsonl:2"
+    delete_item(campaign, found[0].item_id, "asked to")
+    assert len(access.arrived_labels(campaign, 1)) == 2
