@@ -128,6 +128,12 @@ class RoundRecord:
         found = self.evaluation.details.get("live_check") if self.evaluation else None
         return list(found["sentences"]) if found else []
 
+    @property
+    def drift(self) -> list[str]:
+        """How a pool that grows has changed, and whether the holdout stands for it, in sentences; else empty."""
+        found = self.evaluation.details.get("drift") if self.evaluation else None
+        return list(found["sentences"]) if found else []
+
 
 def read_history(campaign: View) -> list[RoundRecord]:
     """Return the rounds that have begun, in order. The manifests of score_pool are not read before they are needed."""

@@ -16,12 +16,11 @@ from activelora.evaluation.holdout_check import DRIFT
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.pool.arrivals import FILES, GONE, Arrivals, look
+from activelora.pool.growth import PROBLEMS
 from activelora.pool.refresh import Refresh, find_refresh, still_as
 from activelora.pool.tables import gold_table
 
 MAX_TRIES = 5
-PROBLEMS = "problems"
-"""The detail with why files were not taken."""
 logger = logging.getLogger(__name__)
 
 

@@ -20,6 +20,7 @@ from pipelines.cli.commands import (
     diagnose,
     doctor,
     extend,
+    ingest,
     init_check_schema,
     label,
     labels,
@@ -62,6 +63,7 @@ app.command("status")(status_report.status)
 app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
+app.command("ingest")(ingest.ingest)
 app.command("extend")(extend.extend)
 app.command("label")(label.label)
 app.command("compare")(compare.compare)
