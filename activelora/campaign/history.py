@@ -11,7 +11,8 @@ from typing import Any
 
 from activelora.campaign.ledger import rounds_begun
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.snapshot import INGEST, Snapshot, View, snapshot_of
+from activelora.campaign.refreshes import pool_of
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.steps import STEPS
 
 SCORED = "scored"
@@ -127,6 +128,12 @@ class RoundRecord:
         found = self.evaluation.details.get("live_check") if self.evaluation else None
         return list(found["sentences"]) if found else []
 
+    @property
+    def drift(self) -> list[str]:
+        """How a pool that grows has changed, and whether the holdout stands for it, in sentences; else empty."""
+        found = self.evaluation.details.get("drift") if self.evaluation else None
+        return list(found["sentences"]) if found else []
+
 
 def read_history(campaign: View) -> list[RoundRecord]:
     """Return the rounds that have begun, in order. The manifests of score_pool are not read before they are needed."""
@@ -159,11 +166,10 @@ def note_scored(seen: Snapshot) -> None:
     known = _notes(seen) if older else {}
     if older.keys() <= known.keys():
         return
-    num_shards = seen.require(INGEST).details["num_shards"]
     found = {
         digest: record.scored
         for digest, record in older.items()
-        if digest in known or len(record.scoring) == num_shards
+        if digest in known or len(record.scoring) >= pool_of(seen, record.round).num_shards
     }
     content = {digest: scored.document() for digest, scored in found.items()}
     seen.store.write(SCORED_KEY, json.dumps(content, indent=1).encode())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.refreshes import due_refresh, pool_of
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.stopping import plateau_reached, target_reached
 from activelora.config.steps import StepName
@@ -43,16 +44,17 @@ def next_plan(campaign: View) -> Plan:
     done = seen.done
     if Unit("ingest_pool") not in done:
         return Plan("work", 0, (Unit("ingest_pool"),))
-    num_shards = int(seen.require(Unit("ingest_pool")).details["num_shards"])
     round_ = 0
     while Unit("await_labels", round_) in done:
         round_ += 1
     if round_ and (reason := _ended_waiting(seen, round_ - 1)):
         return Plan("stop", round_ - 1, reason=reason)
+    if refresh := _due_refresh(seen, round_):
+        return Plan("work", round_, (refresh,))
     for step in round_steps(round_):
         if step == "score_pool" and (reason := why_stop(seen, round_)):
             return Plan("stop", round_, reason=reason)
-        units = step_units(step, round_, num_shards)
+        units = step_units(step, round_, pool_of(seen, round_).num_shards if step == "score_pool" else 1)
         if missing := tuple(unit for unit in units if unit not in done):
             if step == "train_adapter" and (reason := _nothing_to_learn(seen, round_)):
                 return Plan("stop", round_, reason=reason)
@@ -164,7 +166,7 @@ def why_stop(campaign: View, round_: int) -> str | None:
         return f"all {config.stopping.max_rounds} planned rounds are done ({counted})"
     if num_asked(campaign, round_) >= config.label_budget:
         return f"the label budget of {config.label_budget} is spent ({counted})"
-    pool_size = int(campaign.require(Unit("ingest_pool")).metrics["num_pool"])
+    pool_size = pool_of(campaign, round_).num_items
     if labeled >= pool_size:
         return f"every one of the pool's {pool_size} items is labelled"
     if round_ > 0 and _batch(campaign, round_ - 1) == 0 and not is_known_round(campaign, round_ - 1):
@@ -172,6 +174,20 @@ def why_stop(campaign: View, round_: int) -> str | None:
     if flat := _plateau_reached(campaign, round_):
         return f"{flat} ({counted})"
     return None
+
+
+def due_ingest(campaign: View) -> Unit | None:
+    """Return what of ingest_pool is due now: the first reading of the pool, or a refresh; None if nothing is."""
+    plan = next_plan(campaign)
+    return next((unit for unit in plan.units if unit.step == "ingest_pool"), None)
+
+
+def _due_refresh(seen: Snapshot, round_: int) -> Unit | None:
+    """Return the refresh that the round begins with, where the round will ask for labels."""
+    config = seen.config
+    if round_ >= last_round(seen) or num_asked(seen, round_) >= config.label_budget:
+        return None
+    return due_refresh(seen, round_)
 
 
 def _labels_in_words(campaign: View, round_: int) -> str:

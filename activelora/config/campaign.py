@@ -35,6 +35,15 @@ class SourceConfig(Section):
     """Use at most this many items, drawn at random (seeded). None uses all."""
 
 
+class PoolConfig(SourceConfig):
+    """Where the pool's rows come from, and whether it grows."""
+
+    refresh: Literal["never", "each_round"] = "never"
+    """`each_round` looks for new and changed files when a round begins, from the second on, and takes in their rows
+    that are not there yet. Of rows that vanish, the items stay. `activelora ingest` does so by command, whatever this
+    says."""
+
+
 class ColumnsConfig(Section):
     """Which columns of the source mean what. Columns named in the prompt are found by their own name."""
 
@@ -54,7 +63,7 @@ class DataConfig(Section):
     folder: str = "."
     """Relative paths start here; itself relative to the campaign file. `--data` on the command line
     replaces it."""
-    pool: SourceConfig
+    pool: PoolConfig
     """The unlabelled pool."""
     holdout: SourceConfig | None = None
     """Labelled rows for measuring. None splits `holdout_size` off the pool (which then needs gold labels)."""

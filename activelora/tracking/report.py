@@ -19,6 +19,7 @@ from activelora.config.file import config_digest
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
 from activelora.kinds.registry import headline_of, make_task
+from activelora.pool.growth import growth_of
 from activelora.tracking import report_words as words
 from activelora.tracking.annotators import annotators_of
 from activelora.tracking.plots import CurvePoint
@@ -100,6 +101,8 @@ class _Report:
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
+            "growth": growth_of(self.campaign),
+            "drift": done[-1].drift if done else [],
             "plots": self._plots(comparisons),
             "annotators": annotators_of(self.campaign, self.records),
             "selections": self._selections(),

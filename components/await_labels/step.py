@@ -24,7 +24,8 @@ from activelora.labeling.request import PASSED, Collected, Record, Request, Stat
 from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
-from components.await_labels.known import record_inputs, take_known
+from activelora.pool.access import arrived_labels
+from components.await_labels.known import known_records, record_inputs, take_known
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +111,10 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
     record_inputs(attempt)
+    seen = snapshot_of(request.seen or campaign)
+    arrived = arrived_labels(seen, request.round)
     records = [*collected.records, *collected.corrections]
-    attempt.write_table("labels.parquet", vote_table(records))
+    attempt.write_table("labels.parquet", vote_table([*records, *known_records(seen, arrived, request.round)]))
     late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
     states = {**collected.states, **late}
     attempt.write_json("states.json", states)
@@ -126,7 +129,8 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         attempt.write_json(AGREEMENT_FILE, agreement.as_json())
     manifest = attempt.commit(
         {
-            "num_labeled": collected.num_labeled,
+            "num_labeled": collected.num_labeled + len(arrived),
+            **({"num_known": len(arrived)} if arrived else {}),
             "num_requested": len(request.reasons),
             "num_late": len(late),
             "num_corrected": len(corrected),

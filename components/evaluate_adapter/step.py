@@ -14,13 +14,15 @@ import pyarrow as pa
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
+from activelora.campaign.refreshes import SEEN, PoolParts, pool_now
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DataError
 from activelora.evaluation import evaluation, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
-from activelora.evaluation.exploration_check import live_check
+from activelora.evaluation.exploration_check import LiveCheck, live_check
 from activelora.evaluation.gates import champion, gate_failures
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
 from activelora.evaluation.thresholds import Split
 from activelora.kinds.registry import make_task
 from activelora.pool import access
@@ -48,11 +50,13 @@ def run(campaign: View, round_: int) -> Manifest:
         return done
     begin = time.monotonic()
     attempt = campaign.attempt(unit)
-    attempt.reads(campaign.require(Unit("ingest_pool")))
+    parts = pool_now(seen)  # the pool that the round sees from now on
+    for manifest in parts.manifests:
+        attempt.reads(manifest)
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     task = make_task(campaign.config.task)
-    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task)
+    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task, parts)
     document = measured.document
     metrics = call(task.kind, "evaluate", _metrics, task.kind, document)
     attempt.write_json("evaluation.json", document)
@@ -65,8 +69,24 @@ def run(campaign: View, round_: int) -> Manifest:
             attempt.reads(source)
         metrics |= check.metrics()
         details["live_check"] = check.details()
+    if parts.refreshes:
+        details[SEEN] = len(parts.refreshes)
+        metrics |= _drift(seen, attempt, parts, check, details)
     metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
     return attempt.commit(metrics=metrics, details=details)
+
+
+def _drift(
+    seen: Snapshot, attempt: Attempt, parts: PoolParts, check: LiveCheck | None, details: dict[str, Any]
+) -> dict[str, float]:
+    """Return metrics of how a pool that grows has changed, and say in the details whether the holdout stands for it."""
+    gap, found = None, parts.refreshes[-1].details[DRIFT]
+    if check is not None:
+        gap, sources = holdout_gap(seen, check)
+        for source in sources:
+            attempt.reads(source)
+    details[DRIFT] = drift_details(found, gap)
+    return drift_metrics(found, gap)
 
 
 class _Measured(NamedTuple):
@@ -74,12 +94,12 @@ class _Measured(NamedTuple):
     predictions: pa.Table
 
 
-def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
+def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _Measured:
     """Measure answers that have a distribution."""
     items, labels_N = access.holdout(campaign)
     _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
-    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
+    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items, parts)
     settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
@@ -115,7 +135,7 @@ def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
 
 
 def _predict(
-    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item]
+    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item], parts: PoolParts
 ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """Return log-probabilities of holdout and calibration items, prior-corrected where asked, and the prior."""
     from activelora.scoring.predict import Predictor
@@ -123,7 +143,7 @@ def _predict(
     with Predictor.load(campaign, round_) as predictor:
         prior_C = None
         if _corrects_prior(campaign, round_):
-            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign)))
+            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign, parts)))
         mixed_NC = []
         for group in (items, calibration_items) if calibration_items else (items,):
             mixed_NC.append(averaged.over_samples(_log_probs(campaign, predictor, group), prior_C))
@@ -141,12 +161,12 @@ def _corrects_prior(campaign: Campaign, round_: int) -> bool:
     return is_corrected and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
 
 
-def _prior_items(campaign: Campaign) -> list[Item]:
-    """Draw at most 200 items of the pool, the same ones in every round and however it is sharded."""
+def _prior_items(campaign: Campaign, parts: PoolParts) -> list[Item]:
+    """Draw at most 200 items of the pool that the round sees, the same ones however it is sharded."""
     seed = campaign.seed("label_prior")
     drawn: list[Item] = []
-    for shard in range(access.num_shards(campaign)):
-        drawn += access.shard_items(campaign, shard)
+    for shard in range(parts.num_shards):
+        drawn += access.shard_items(campaign, shard, parts)
         drawn = sorted(drawn, key=lambda item: item_draw(seed, item.item_id))[:NUM_PRIOR_ITEMS]
     return sorted(drawn, key=lambda item: item.item_id)
 

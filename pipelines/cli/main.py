@@ -22,6 +22,7 @@ from pipelines.cli.commands import (
     doctor,
     export,
     extend,
+    ingest,
     init,
     label,
     labels,
@@ -66,6 +67,7 @@ app.command("status")(status_report.status)
 app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
+app.command("ingest")(ingest.ingest)
 app.command("extend")(extend.extend)
 app.command("label")(label.label)
 app.command("predict")(predict.predict)

@@ -38,6 +38,8 @@ def status(
         typer.echo(f"labels: {found['num_known']} were known before, {asked}")
     for sentence in found["amendments"]:
         typer.echo(sentence)
+    for sentence in (*found["pool"]["sentences"], *found["drift"]):
+        typer.echo(sentence)
     for sentence in found["live_check"]:
         typer.echo(sentence)
     if found["status"] == "running":
