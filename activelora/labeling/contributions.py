@@ -6,6 +6,7 @@ import json
 from typing import Any, Literal
 
 from activelora.campaign.label_history import history
+from activelora.campaign.labels import shown_time
 from activelora.campaign.records import Item
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.errors import LabelError
@@ -82,7 +83,7 @@ def _recorded(task: Task, items: dict[str, Item], entry: dict[str, Any]) -> dict
         "item_id": record["item_id"],
         "kind": "record",
         "label": written_label(task, record["label"], items[record["item_id"]]),
-        "labeled_at": record["labeled_at"],
+        "labeled_at": shown_time(record) or None,
         "source": record["source"],
         "origin": record.get("origin"),
         "asked_in": record["round"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
+from activelora.campaign.labels import LabelSnapshot, label_snapshot, shown_time, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.campaign.store import open_store
@@ -112,7 +112,7 @@ def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[d
                 "choices": list(item.choices),
                 "label": written_label(task, label, item),
                 "annotator": "; ".join(vote["annotator"] for vote in own),
-                "labeled_at": latest["labeled_at"],
+                "labeled_at": shown_time(latest),
                 "source": (own or votes[item_id])[0]["source"],
                 "num_votes": len(votes[item_id]),
             }

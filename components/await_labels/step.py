@@ -67,7 +67,7 @@ def run(
         reminded = _remind(request, collected, now, reminded)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or seen.stop_reason:
-            logger.info("waiting for %s", describe_wait(request, collected, now))
+            logger.info("waiting: %s", describe_wait(request, collected, now))
             return None
         if on_wait is not None:
             on_wait()

@@ -170,13 +170,15 @@ def blame_command(
 
 
 def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:
+    from activelora.campaign.labels import shown_time
+
     record = entry.record
     return {
         "item_id": item.item_id,
         "source_id": item.source_id,
         "label": task.label_name(record["label"], item),
         "annotator": record["annotator"],
-        "labeled_at": record["labeled_at"],
+        "labeled_at": shown_time(record),
         "source": record["source"],
         "origin": record.get("origin"),
         "asked_in": record["round"],
@@ -199,7 +201,8 @@ def _print_lines(rows: list[dict[str, Any]]) -> None:
         status = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
         source = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
         names = "  ".join(row[name].ljust(width) for name, width in widths.items())
-        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {source}  {effect}, {status}"
+        time = row["labeled_at"][:19] or "no time"
+        line = f"  round {row['collected_in']}  {names}  {time}  {source}  {effect}, {status}"
         typer.echo(_printable(line))
 
 
