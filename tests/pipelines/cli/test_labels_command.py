@@ -12,6 +12,7 @@ import yaml
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Unit
+from pipelines.cli.commands.diagnose import _print_suspects
 from pipelines.cli.main import main
 from tests.labeling.conftest import make_campaign
 from tests.pipelines.engines.test_inline import fill_in
@@ -46,9 +47,17 @@ def campaign(place, monkeypatch):
 def test_diagnose_writes_a_ranking_and_a_worksheet(campaign, run):
     code, out, _ = run("diagnose", "tiny.yaml", "--folds", 2)
     assert code == 0
-    assert "of 4 labels are suspect; estimated share of wrong labels" in out
+    assert "0 of 4 labels are suspect; estimated share of wrong labels" in out
     assert campaign.store.exists("diagnostics/round-0001.json")
-    assert f"worksheet: {campaign.store.uri}/diagnostics/round-0001/to_relabel.csv" in out
+    assert "worksheet:" not in out, "four labels train no model that may accuse any of them"
+
+
+def test_suspects_are_shown_with_their_texts(capsys):
+    suspect = {"item_id": "i1", "label": "fire", "model_label": "water", "self_confidence": 0.01, "times_labeled": 1}
+    _print_suspects({"suspects": [{**suspect, "model_confidence": 0.9, "text": "Who \x1b[2J wrote\nthe play?"}]})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "  i1  labelled fire (once), P 0.010; the model says water, P 0.900"
+    assert lines[2].strip() == "Who \\x1b[2J wrote\\nthe play?"
 
 
 def test_an_item_is_corrected_and_the_next_adapter_is_trained_on_it(campaign, run):
