@@ -31,7 +31,7 @@ class SourceConfig(Section):
     """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
     delimiter."""
     limit: Positive | None = None
-    """Use at most this many items, drawn at random (seeded). None uses all."""
+    """Use at most this many items, drawn at random (seeded): items with a label before those without. None uses all."""
 
 
 class ColumnsConfig(Section):
