@@ -118,14 +118,35 @@ def test_export_as_csv_by_default(campaign, run, options):
 
 
 @pytest.mark.parametrize("annotator", [[], ["--annotator", "bob"]])
-@pytest.mark.parametrize("name", ["x.xlsx", "labels.json", "s3://bucket/labels.parquet"])
+@pytest.mark.parametrize("name", ["x.ods", "labels.json", "labels.csv.gz", "s3://bucket/labels.parquet"])
 def test_an_ending_that_is_not_written_is_refused(campaign, run, name, annotator):
     code, out, err = run("labels", "export", "tiny.yaml", "--out", name, *annotator)
     assert (code, out) == (1, "")
     ending = name.rpartition(".")[2]
-    said = f"--out {name}: labels are written as .csv and .jsonl, not as .{ending}. End it in one of these, or say"
+    said = f"--out {name}: labels are written as .csv, .jsonl, .xlsx; not as .{ending}. End it in one of these"
     assert said in " ".join(err.split())
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("l.xlsx", "csv"), ("l.csv", "xlsx"), ("l.csv.gz", "csv"), ("l.jsonl", "csv")]
+)
+def test_a_format_that_the_ending_contradicts_is_refused(campaign, run, name, kind):
+    code, _, err = run("labels", "export", "tiny.yaml", "--out", name, "--format", kind)
+    assert code == 1
+    assert f"{kind} is not what a file ending in .{name.rpartition('.')[2]} holds" in " ".join(err.split())
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("annotator", [[], ["--annotator", "unknown"]])
+def test_a_workbook_is_one(campaign, run, annotator):
+    import openpyxl
+
+    assert run("labels", "export", "tiny.yaml", "--out", "labels.xlsx", *annotator)[0] == 0
+    assert run("labels", "export", "tiny.yaml", "--out", "labels.csv", *annotator)[0] == 0
+    rows = [[cell or "" for cell in row] for row in openpyxl.load_workbook("labels.xlsx").active.values]
+    with Path("labels.csv").open(encoding="utf-8", newline="") as file:
+        assert rows == [[cell.replace("\x1b", "") for cell in row] for row in csv.reader(file)]
 
 
 def test_what_cannot_be(campaign, run):
