@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from activelora.campaign.manifest import Manifest
-from activelora.campaign.migrations import MANIFESTS, SCHEMA_VERSION, SETTINGS, as_it_was, migrated
+from activelora.campaign.migrations import (
+    MANIFESTS,
+    SCHEMA_VERSION,
+    SETTINGS,
+    as_it_was,
+    migrated,
+    without_old_defaults,
+)
 from activelora.campaign.store import Store
 from activelora.code_version import code_version
 from activelora.config import CampaignConfig
@@ -60,14 +67,16 @@ class Frozen:
     def is_frozen_as(self, config: CampaignConfig, completed: Completed | None = None) -> bool:
         """Tell whether a file's settings are those of the campaign, but for the changeable ones.
 
-        A file says nothing of a setting that was not there when the campaign began: then today's default is no change.
+        A file says nothing of a setting that was not there when the campaign began, or that had another default: then
+        today's default is no change.
 
         Args:
             config: Settings of the file.
             completed: Fills in other packages' settings, as was done with the file's; None where there are none.
         """
         settings = migrated(self.settings, self.schema_version, SETTINGS)
-        frozen = self.parsed(), parse_config(settings, where=self.where, is_frozen=True)
+        unsaid = without_old_defaults(settings, self.schema_version)
+        frozen = self.parsed(), *(parse_config(one, where=self.where, is_frozen=True) for one in (settings, unsaid))
         wanted = config_digest(config)
         return wanted in map(config_digest, frozen) or (
             completed is not None and wanted in (config_digest(completed(one)) for one in frozen)

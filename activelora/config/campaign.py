@@ -19,6 +19,7 @@ from activelora.config.resources import ResourcesConfig
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
 from activelora.config.task import TaskConfig
+from activelora.config.trust import AbstentionConfig, ConformalConfig, with_posterior
 
 
 class SourceConfig(Section):
@@ -60,7 +61,8 @@ class DataConfig(Section):
     holdout_size: Positive = 200
     """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
     calibration_size: NonNegative = 0
-    """Labelled items to split off the holdout source for temperature scaling. 0 leaves it out."""
+    """Labelled items to split off the holdout source, for the temperature and, half of them, for prediction sets and
+    for when the model may answer alone. 0 leaves all three out; 100 or more allow all with their defaults."""
     contradictions: Literal["refuse", "drop"] = "refuse"
     """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
     such an item is left out altogether, and counted."""
@@ -111,11 +113,15 @@ class EvaluationConfig(Section):
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0
     """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
-    samples."""
+    samples. Left out, it is 10 for the adapter methods `blob` and `c_lora` and 32 for `laplace`."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
     """Confidence level of the intervals, in (0, 1)."""
+    conformal: ConformalConfig = ConformalConfig()
+    """Prediction sets."""
+    abstention: AbstentionConfig = AbstentionConfig()
+    """When the model may answer alone."""
     gates: GatesConfig = GatesConfig()
     """Conditions for the `champion` alias."""
 
@@ -190,7 +196,7 @@ class CampaignConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, document: Any) -> Any:
-        return with_preset(document)
+        return with_posterior(with_preset(document))
 
     @property
     def label_budget(self) -> int:

@@ -22,7 +22,7 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import AdapterMethod, Posterior, Prediction, Setting
-from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
+from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler, sample_numbers
 from activelora.modeling.trunk_states import trunk_state_cache
 from activelora.registry import call, wrong_result
 from activelora.scoring.batch_size import batch_tokens
@@ -133,8 +133,8 @@ class Predictor:
             num_samples: K. 0 is the model without dropout, in one sample.
             description: Text of the progress display.
         """
-        samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
         sampler = self._sampler()
+        samples = sample_numbers(sampler, num_samples)
         return self._blaming("activate", lambda: rescore(self._engine, items, answers, sampler, samples, description))
 
     def encode_text(self, text: str) -> tuple[int, ...]:

@@ -17,11 +17,12 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DIVERGED, DataError, ModelError
-from activelora.evaluation import evaluation
+from activelora.evaluation import evaluation, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import live_check
 from activelora.evaluation.gates import champion, gate_failures
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.thresholds import Split
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.registry import call
@@ -82,11 +83,16 @@ def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
     settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
-    document |= {"temperature": None, "scaled": None}
+    document |= {"temperature": None, "scaled": None} | thresholds.nothing()
     if calibration_NC is not None:
-        fitted = judge.fit_temperature(calibration_NC, calibration_labels_N)
-        document["temperature"] = {"value": fitted, "num_calibration": len(calibration_labels_N)}
+        split = Split([item.item_id for item in calibration_items], calibration_NC, calibration_labels_N)
+        holdout = Split([item.item_id for item in items], log_probs_NC, labels_N)
+        wanted = thresholds.wanted(campaign.config.evaluation, campaign.seed)
+        parts = thresholds.halves(judge, split, wanted)
+        fitted = judge.fit_temperature(parts.for_temperature.log_probs_NC, parts.for_temperature.labels_N)
+        document["temperature"] = {"value": fitted, "num_calibration": len(parts.for_temperature.labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
+        document |= thresholds.measure(judge, fitted, parts, holdout, wanted, settings)
     return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
 
@@ -95,7 +101,8 @@ def _measure_texts(campaign: Campaign, round_: int, task: Task) -> _Measured:
     items, texts = access.holdout_texts(campaign)
     _refuse_empty(campaign, items)
     document, predictions = written.measure(campaign, round_, task, items, texts, _settings(campaign))
-    return _Measured(document | {"label_prior": None, "temperature": None, "scaled": None}, predictions)
+    empty = {"label_prior": None, "temperature": None, "scaled": None}
+    return _Measured(document | empty | thresholds.nothing(thresholds.WRITTEN), predictions)
 
 
 def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
@@ -174,7 +181,7 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
 def _metrics(kind: Kind, document: dict[str, Any]) -> dict[str, float]:
     """Return an evaluation's numbers; a judge of another package may have left some out, or what is no JSON in."""
     json.dumps(document)
-    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document) | thresholds.flat_metrics(document)
     if kind.headline.metric not in metrics:
         raise KeyError(kind.headline.metric)
     return metrics

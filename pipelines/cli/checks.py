@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
+from pipelines.cli.trust_facts import calibration_fact, calibration_warning, posterior_facts
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def check_campaign(
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
+    findings.facts += posterior_facts(config)
     if problems.run(_check_task, config):
         problems.run(_check_data, config, findings)
         problems.run(_check_model, config, findings, runs_here)
@@ -169,11 +171,13 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     findings.facts += [
         ("pool", f"{data.num_pool} items to choose from"),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
-        ("calibration", f"{data.num_calibration} items"),
+        calibration_fact(config, data.num_calibration),
         *_numbers_read(data),
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
+    if warning := calibration_warning(config, data.num_calibration):
+        findings.warnings.append(warning)
     _check_target(config, data.num_holdout, findings)
     _check_budget(config, data)
 
