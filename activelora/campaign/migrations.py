@@ -61,8 +61,12 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
     },
     # A number that named no label was its place in the list, from 0.
     1: {"data.label_numbers": "zero_based"},
-    # The temperature was fitted on the whole calibration split.
-    2: {"evaluation.conformal.method": "none", "evaluation.abstention.max_risk": None},
+    # The temperature was fitted on the whole calibration split. A champion could be worse than the base model.
+    2: {
+        "evaluation.conformal.method": "none",
+        "evaluation.abstention.max_risk": None,
+        "evaluation.gates.improve_on_base": False,
+    },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
 OTHER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {

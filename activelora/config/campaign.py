@@ -104,6 +104,9 @@ class GatesConfig(Section):
     """Holdout RMSE, at most, for `regression`."""
     improve_on_champion: bool = True
     """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
+    improve_on_base: bool = True
+    """The accuracy (regression: the RMSE) must not be worse than that of the base model, which round 0 measures. False
+    lets an adapter become champion that has lost by its training. Campaigns of older versions have no such gate."""
 
 
 class EvaluationConfig(Section):
