@@ -15,6 +15,7 @@ from activelora.config.acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config.adapter import AdapterConfig, TrainingConfig
 from activelora.config.labeling import LabelingConfig
 from activelora.config.presets import with_preset
+from activelora.config.reporting import ReportingConfig
 from activelora.config.resources import ResourcesConfig
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
@@ -192,6 +193,8 @@ class CampaignConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """MLflow. May be changed while the campaign runs: `run FILE` takes the file's, what has only the
     campaign's URI (`tick URI`, pods) those it was created with."""
+    reporting: ReportingConfig = ReportingConfig()
+    """What the report tells beside results. May be changed while the campaign runs, as `tracking`."""
     resources: ResourcesConfig = ResourcesConfig()
     """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
     anew."""

@@ -17,6 +17,7 @@ from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
+from activelora.pool.sources import source_files
 from activelora.pool.survey import Survey, label_use, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 from activelora.tasks.task import Task
@@ -56,6 +57,7 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
             "holdout_labels": task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
             "calibration_labels": task.label_counts(survey.labeled.label_counts(survey.calibration_ids)),
             "warnings": list(survey.warnings),
+            "sources": source_files(config),
         },
     )
 
