@@ -163,7 +163,9 @@ class _Report:
         figures = plots.evaluation_figures(self.evaluation)
         if len(own) > 1:
             level = self.campaign.config.evaluation.confidence_level
-            figures["learning_curve"] = plots.learning_curve(curves, level, headline_of(self.campaign.config.task))
+            headline = headline_of(self.campaign.config.task)
+            figures["learning_curve"] = plots.learning_curve(curves, level, headline)
+            figures["learning_curve_tall"] = plots.learning_curve(curves, level, headline, is_tall=True)
         # matplotlib escapes the label names in its SVG.
         return {name: Markup(to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
 

@@ -17,8 +17,8 @@ _ECE_WORDS = (
 
 
 def percent(value: float | None) -> str:
-    """Return a share as people read it: 0.874 → ``87.4 %``."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    """Return a share as people read it: 0.874 → ``87.4 %``, which no line breaks apart."""
+    return "–" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:
