@@ -123,6 +123,15 @@ def _descending(label: Label) -> tuple[int, ...]:
     return tuple(-ord(character) for character in label) if isinstance(label, str) else (-label,)
 
 
+NO_TIME = "1970-01-01T00:00:00+00:00"
+"""What versions before 0.2 noted as the time of simulated labels."""
+
+
+def shown_time(record: Record) -> str:
+    """Return when a label was given, for people; empty where it is not known."""
+    return "" if record["labeled_at"] == NO_TIME else str(record["labeled_at"])
+
+
 def time_of(record: Record) -> datetime:
     """Return when a label was given; without a zone it is UTC."""
     time = datetime.fromisoformat(record["labeled_at"])

@@ -61,12 +61,13 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
     },
     # A number that named no label was its place in the list, from 0.
     1: {"data.label_numbers": "zero_based"},
-    # The temperature was fitted on the whole calibration split, and gold labels of the pool were read by the oracle and
-    # for the splits alone.
+    # The temperature was fitted on the whole calibration split, gold labels of the pool were read by the oracle and for
+    # the splits alone, and a champion could be worse than the base model.
     2: {
         "evaluation.conformal.method": "none",
         "evaluation.abstention.max_risk": None,
         "data.known_labels": "ignore",
+        "evaluation.gates.improve_on_base": False,
     },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""

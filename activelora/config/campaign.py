@@ -15,6 +15,7 @@ from activelora.config.acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config.adapter import AdapterConfig, TrainingConfig
 from activelora.config.labeling import LabelingConfig
 from activelora.config.presets import with_preset
+from activelora.config.reporting import ReportingConfig
 from activelora.config.resources import ResourcesConfig
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
@@ -32,7 +33,7 @@ class SourceConfig(Section):
     """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
     delimiter."""
     limit: Positive | None = None
-    """Use at most this many items, drawn at random (seeded). None uses all."""
+    """Use at most this many items, drawn at random (seeded): items with a label before those without. None uses all."""
 
 
 class PoolConfig(SourceConfig):
@@ -85,7 +86,7 @@ class DataConfig(Section):
     `holdout`: they measure the result. `ignore`: they are asked for like the others. None is `train`, and `ignore` with
     the `oracle`, which answers with these labels."""
     known_labels_column: str | None = None
-    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one than that."""
+    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one."""
     long_texts: Literal["refuse", "cut"] = "refuse"
     """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
     left out, and that is said."""
@@ -120,6 +121,9 @@ class GatesConfig(Section):
     """Holdout RMSE, at most, for `regression`."""
     improve_on_champion: bool = True
     """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
+    improve_on_base: bool = True
+    """The accuracy (regression: the RMSE) must not be worse than that of the base model, which round 0 measures. False
+    lets an adapter become champion that has lost by its training. Campaigns of older versions have no such gate."""
 
 
 class EvaluationConfig(Section):
@@ -205,6 +209,8 @@ class CampaignConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """MLflow. May be changed while the campaign runs: `run FILE` takes the file's, what has only the
     campaign's URI (`tick URI`, pods) those it was created with."""
+    reporting: ReportingConfig = ReportingConfig()
+    """What the report tells beside results. May be changed while the campaign runs, as `tracking`."""
     resources: ResourcesConfig = ResourcesConfig()
     """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
     anew."""

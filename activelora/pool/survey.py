@@ -255,15 +255,20 @@ def _census(
     return census
 
 
-def _limited(config: CampaignConfig, name: SourceName, ids: Collection[str]) -> Collection[str]:
+def _limited(config: CampaignConfig, name: SourceName, census: Census, ids: Collection[str]) -> Collection[str]:
+    """Return as many items as the source's ``limit`` allows, drawn at random: those with a label before the others."""
     limit = _source(config, name).limit
-    return ids if limit is None else draw(ids, limit, derive_seed(config.seed, "ingest_pool", "limit", name))
+    if limit is None:
+        return ids
+    seed, labeled = derive_seed(config.seed, "ingest_pool", "limit", name), census.labeled(ids)
+    chosen = draw(labeled, limit, seed)
+    return [*chosen, *draw((one for one in ids if one not in labeled), limit - len(chosen), seed)]
 
 
 def _split_pool(config: CampaignConfig, task: Task, pool: Census) -> tuple[Ids, Ids, Ids]:
     """Return the ids of pool, holdout and calibration, the latter two drawn from the pool's labelled items."""
     data = config.data
-    ids = _limited(config, "pool", list(pool))
+    ids = _limited(config, "pool", pool, list(pool))
     labels = pool.labeled(ids)
     if config.known_labels == "holdout":
         return _hold_out_known(config, task, ids, labels)
@@ -294,7 +299,7 @@ def _hold_out_known(
 
 def _split_holdout(config: CampaignConfig, task: Task, labeled: Census) -> tuple[Ids, Ids]:
     """Return the ids of holdout and calibration from the given holdout source."""
-    labels = labeled.labeled(_limited(config, "holdout", list(labeled)))
+    labels = labeled.labeled(_limited(config, "holdout", labeled, list(labeled)))
     size = config.data.calibration_size
     if size >= len(labels):
         raise DataError(
@@ -323,7 +328,7 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
     left = [item_id for item_id in pool if item_id not in held_out]
     if not left:
         raise nothing_left(config, len(pool))
-    return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
+    return frozenset(_limited(config, "pool", pool, left)), len(pool) - len(left)
 
 
 def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus) -> Iterator[str]:

@@ -37,6 +37,7 @@ from activelora.tracking.mlflow_location import (
     without_credentials,
 )
 from activelora.tracking.mlflow_model import write_model
+from activelora.tracking.mlflow_moved import follow_move
 from activelora.tracking.mlflow_registry import find_or_create_version, promote
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
 
@@ -73,6 +74,7 @@ def sync(campaign: View, *, again: bool = False) -> bool:
             logger.info("not tracked in MLflow: set `tracking.uri` or MLFLOW_TRACKING_URI to a server")
         return False
     prepare_environment()
+    follow_move(seen.campaign)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -233,6 +235,8 @@ class _Sync:
 
     def _write_parent(self, parent: Run, records: list[RoundRecord]) -> None:
         run_id, tags = parent.info.run_id, parent.data.tags
+        if tags.get("activelora.uri") != self.campaign.store.uri:  # its folder was moved
+            self.client.set_tag(run_id, "activelora.uri", self.campaign.store.uri)
         if "activelora.params" not in tags:
             self._log_params(run_id)
             self.client.set_tag(run_id, "activelora.params", "written")

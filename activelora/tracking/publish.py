@@ -44,9 +44,11 @@ def publish(campaign: View) -> None:
 
 def rewrite_report(campaign: View) -> str:
     """Write the report alone, of the newest state as well, and return its URI."""
+    from activelora.tracking.mlflow_moved import follow_move
     from activelora.tracking.report import write_report
 
     seen = snapshot_of(campaign)
+    follow_move(seen.campaign)
     for _ in range(MAX_TRIES):
         uri = write_report(seen)
         now = Snapshot(seen.campaign)

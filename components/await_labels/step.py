@@ -20,7 +20,7 @@ from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
-from activelora.labeling.request import PASSED, Collected, Record, Request, State, make_request
+from activelora.labeling.request import PASSED, REJECTED, Collected, Record, Request, State, make_request
 from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
@@ -73,7 +73,7 @@ def run(
         reminded = _remind(request, collected, now, reminded)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or seen.stop_reason:
-            logger.info("waiting for %s", describe_wait(request, collected, now))
+            logger.info("waiting: %s", describe_wait(request, collected, now))
             return None
         if on_wait is not None:
             on_wait()
@@ -120,6 +120,8 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     attempt.write_json("states.json", states)
     if campaign.config.labeling.skipped == "return":
         attempt.write_json(PASSED, collected.passed)
+    if collected.rejected:
+        attempt.write_json(REJECTED, sorted(one.identity for one in collected.rejected))
     if collected.num_rounded:
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known, campaign.config.labeling)

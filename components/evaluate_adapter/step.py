@@ -20,7 +20,7 @@ from activelora.errors import DataError
 from activelora.evaluation import evaluation, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import LiveCheck, live_check
-from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.gates import base_of, champion, gate_failures
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
 from activelora.evaluation.thresholds import Split
@@ -203,7 +203,10 @@ def _gates(seen: Snapshot, attempt: Attempt, metrics: dict[str, float], headline
     present = champion(seen, before_round=round_)
     if present is not None:
         attempt.reads(present)
-    reasons = gate_failures(seen.config.evaluation.gates, round_, metrics, present, headline)
+    base = base_of(seen) if round_ and seen.config.evaluation.gates.improve_on_base else None
+    if base is not None and base is not present:
+        attempt.reads(base)
+    reasons = gate_failures(seen.config.evaluation.gates, round_, metrics, present, headline, base)
     passed = not reasons
     return {
         "gates": {"passed": passed, "reasons": reasons},

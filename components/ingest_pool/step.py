@@ -19,6 +19,7 @@ from activelora.pool import access
 from activelora.pool.arrivals import FILES, source_files, versions_of
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
+from activelora.pool.source_digests import source_digests
 from activelora.pool.survey import Survey, label_use, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 from activelora.tasks.task import Task
@@ -67,6 +68,7 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES, *, number: int = 0) -
             **({"known_labels": task.label_counts(survey.known.counts())} if survey.known else {}),
             "warnings": list(survey.warnings),
             **files,
+            "sources": source_digests(config),
         },
     )
 
