@@ -36,11 +36,8 @@ ITEMS = int(os.environ.get("ACTIVELORA_BENCHMARK_ITEMS", "320"))
 """Items that ours answers."""
 SLOW = max(16, ITEMS // 5 // 16 * 16)
 """Items that the other side answers: a fifth, at least 16."""
-CASES = {
-    "shared instructions": ("trec6", True),
-    "news": ("agnews", False),
-    "news, shared instructions": ("agnews", True),
-}
+CASES = (("trec6", True), ("agnews", False), ("agnews", True))
+"""Data, and whether prompts begin with the same instructions."""
 THREADS = 2
 
 
