@@ -53,9 +53,7 @@ def test_workers_share_a_table(classified: Campaign, request_: PartsRequest) -> 
     assert [row["review"] for row in found] == [answer.review for answer in said]
 
 
-def test_what_is_there_is_not_done_again_by_any_number_of_workers(
-    classified: Campaign, request_: PartsRequest
-) -> None:
+def test_what_is_there_is_not_done_again_by_any_number_of_workers(classified: Campaign, request_: PartsRequest) -> None:
     assert run(classified.store.uri, request_, 0) == 16
     before = {path.name: path.read_bytes() for path in Path(request_.out).iterdir()}
     Path(request_.out, "part-00002.jsonl").unlink()
