@@ -80,3 +80,17 @@ def test_a_table_without_the_columns_is_refused(classified: Campaign, request_: 
     with pytest.raises(ProblemsError, match="there is no column `text`"):
         run(classified.store.uri, request_, 0)
     assert not list(open_store(request_.out).list("part-"))
+
+
+@pytest.mark.slow
+def test_the_compiled_pipeline_runs_its_workers(classified: Campaign, request_: PartsRequest) -> None:
+    """In KFP's own local runner, each worker a process."""
+    from components.image import images
+    from pipelines.engines.kfp_local import run_pipeline
+    from pipelines.graphs.placement import Placement
+    from pipelines.graphs.predict import predict_pipeline
+
+    pipeline = predict_pipeline(Placement(classified.config.resources, images(), in_pods=False))
+    values = {"campaign_uri": classified.store.uri, "request": request_.text(), "workers": [0, 1]}
+    run_pipeline(pipeline, values, classified.store.uri)
+    assert [row["own"] for row in answered(request_.out)] == list(range(30))
