@@ -27,6 +27,22 @@ SamplesOption = Annotated[
     typer.Option("--samples", metavar="K", min=0, help="Posterior samples; 0: the mean. Default: as the evaluation."),
 ]
 
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(metavar="P", min=0.0, max=1.0, help="For review are answers of a smaller probability."),
+]
+MaxRiskOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="R",
+        min=0.0,
+        max=1.0,
+        help="For review are answers that cannot stand alone if at most this share may be wrong, e.g. 0.05.",
+    ),
+]
+ProbabilitiesOption = Annotated[bool, typer.Option("--probabilities", help="Write each label's probability.")]
+PrefixOption = Annotated[str, typer.Option(metavar="TEXT", help="Begin the names of the new columns with this.")]
+
 
 @contextmanager
 def open_model(what: str, round_: int | None) -> Iterator[Bundle]:
