@@ -291,9 +291,9 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path, tiny_model_path, prog
     bundle = programs["classification"][0]
     damaged = tmp_path / "bundle"
     shutil.copytree(bundle.folder, damaged)
-    other = replace(bundle, folder=damaged)
+    other = replace(bundle, folder=damaged, provenance={**bundle.provenance, "campaign": str(tmp_path / "gone")})
     (damaged / "adapter" / "adapter_model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="is not what was written"):
         export(other, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
