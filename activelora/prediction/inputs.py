@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from activelora.config.campaign import SourceConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
@@ -148,4 +148,4 @@ def _sniffed(file: BinaryIO) -> Format:
 
 def _size(file: SourceFile) -> int:
     with file.open() as opened:
-        return cast(int, opened.seek(0, 2))
+        return opened.seek(0, 2)

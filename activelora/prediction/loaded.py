@@ -121,9 +121,15 @@ class LoadedModel:
         ]
         return [replace(answer, review=reviewer.needs_review(answer)) for answer in made]
 
+    @property
+    def review_rule(self) -> str:
+        """Which answers are for review, in words, where nobody asks otherwise."""
+        return self._reviewer.rule
+
     def _reviewer_of(self, thresholds: Thresholds) -> Reviewer:
+        own_risk = self.bundle.config.evaluation.abstention.max_risk
         has_probability = self.task.values is None
-        return Reviewer(self.bundle.readings, thresholds, has_probability=has_probability, where=self._where)
+        return Reviewer(self.bundle.readings, thresholds, own_risk, has_probability=has_probability, where=self._where)
 
     @property
     def _where(self) -> str:

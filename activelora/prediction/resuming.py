@@ -26,7 +26,7 @@ class Progress:
         review: How many of those are for review.
         unanswered: How many could not be answered.
         columns: The columns that are written.
-        marks: Where each writer is.
+        marks: Mark of each writer.
     """
 
     settings: Mapping[str, Any]
@@ -89,7 +89,7 @@ def remove_traces(target: Target) -> None:
     target.progress.unlink(missing_ok=True)
 
 
-def move_into_place(target: Target) -> None:
+def publish(target: Target) -> None:
     """Let what was written appear under its name, all at once."""
     if target.path is None:
         return

@@ -39,11 +39,17 @@ NO_THRESHOLDS = Thresholds()
 class Reviewer:
     """Marks the answers that a person should look at.
 
-    Without thresholds these are the ones whose prediction set is not one single label, where there are such sets.
+    Where nothing is asked, the campaign's own ``evaluation.abstention.max_risk`` is, if its evaluation has thresholds
+    for it; else answers are marked whose prediction set is not one single label, if there are such sets.
+
+    Attributes:
+        least: Answers of a smaller probability are marked; None marks none for that.
+        rule: What is marked, in words.
 
     Args:
         readings: What the evaluation found.
         thresholds: What is asked.
+        own_risk: The campaign's own largest share of wrong answers among those that stand alone.
         has_probability: Whether answers have a probability.
         where: The model's place, for messages.
 
@@ -51,7 +57,9 @@ class Reviewer:
         ModelError: The evaluation knows no threshold for the risk, or answers have no probability.
     """
 
-    def __init__(self, readings: Readings, thresholds: Thresholds, *, has_probability: bool, where: str) -> None:
+    def __init__(
+        self, readings: Readings, thresholds: Thresholds, own_risk: float | None, *, has_probability: bool, where: str
+    ) -> None:
         asked = thresholds.min_confidence is not None or thresholds.max_risk is not None
         if asked and not has_probability:
             raise ModelError(
@@ -59,10 +67,19 @@ class Reviewer:
                 where=where,
                 remedy="Leave the threshold out; each answer has an interval.",
             )
-        self._by_set = not asked and has_probability
+        max_risk = thresholds.max_risk
+        if not asked and has_probability and readings.abstention is not None:
+            max_risk = own_risk
         self.least = thresholds.min_confidence
-        if thresholds.max_risk is not None:
-            self.least = max(self.least or 0.0, _threshold(readings, thresholds.max_risk, where))
+        said = [] if self.least is None else [f"a probability below {self.least:g}"]
+        if max_risk is not None:
+            alone = _threshold(readings, max_risk, where)
+            self.least = max(self.least or 0.0, alone)
+            said.append(_in_words(alone, max_risk))
+        self._by_set = not said and has_probability and readings.conformal is not None
+        if self._by_set:
+            said.append("a prediction set that is not one single label")
+        self.rule = " or ".join(said) or "nothing but rows without an answer: the model knows no threshold"
 
     def needs_review(self, answer: Answer) -> bool:
         """Tell whether a person should look at an answer."""
@@ -107,6 +124,13 @@ class SetMaker:
             return [name for name, has in zip(self._task.label_names, set_C, strict=True) if has]
         num = len(choice_names(self._task, item))
         return [self._task.written_label(int(label), item) for label in np.flatnonzero(set_C[:num])]
+
+
+def _in_words(threshold: float, max_risk: float) -> str:
+    rest = f"of the rest at most {100 * max_risk:g} % are wrong"
+    if threshold > 1:
+        return f"all: no threshold is known above which at most {100 * max_risk:g} % are wrong"
+    return f"a probability below {threshold:.3g} ({rest})"
 
 
 def _with(answers: Sequence[Answer], sets: Sequence[list[Any]]) -> list[Answer]:

@@ -19,7 +19,7 @@ from activelora.prediction.answers import Answer, answer_columns
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.inputs import LostRows, TableSource, chunks_of
 from activelora.prediction.loaded import LoadedModel
-from activelora.prediction.resuming import Progress, found_progress, locked, move_into_place, remove_traces
+from activelora.prediction.resuming import Progress, found_progress, locked, publish, remove_traces
 from activelora.prediction.review import NO_THRESHOLDS, Thresholds
 from activelora.prediction.rows import ItemMaker
 from activelora.prediction.targets import Target
@@ -35,8 +35,8 @@ class TableJob:
     """What is to be done.
 
     Attributes:
-        out: Where all rows go.
-        review: Where the rows for review go besides.
+        out: Target of all rows.
+        review: Target of the rows for review besides.
         num_samples: Posterior samples; None as the evaluation.
         thresholds: What is asked of answers that stand alone.
         probabilities: Whether each label's probability is wanted.
@@ -107,6 +107,7 @@ def answer_table(bundle: Bundle, source: TableSource, job: TableJob, load: Load 
             stack.enter_context(locked(target))
         progress = _begin(bundle, source, job, columns)
         model = stack.enter_context(load(bundle, job.num_samples, job.thresholds))
+        logger.info("for review: %s", model.review_rule)
         work = _Work(model, job, source, progress, names)
         work.run(islice(chain([first], chunks), progress.chunks, None))
     for note in (*lost.notes, *items.notes):
@@ -141,7 +142,7 @@ class _Work:
             for writer in writers:
                 writer.finish()
         for target in reversed(job.targets):
-            move_into_place(target)
+            publish(target)
         if self._first_problem is not None:
             logger.warning(
                 "%d rows have no answer and are for review; the first: %s", progress.unanswered, self._first_problem

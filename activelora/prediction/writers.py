@@ -54,7 +54,7 @@ class TextWriter:
         target: What is written.
         columns: The columns, of CSV and TSV.
         answers: Those of them that are answers' own.
-        mark: Where to go on; 0 begins anew.
+        mark: Mark to go on from; 0 begins anew.
     """
 
     def __init__(self, target: Target, columns: Sequence[str], answers: Sequence[str], mark: int) -> None:
@@ -276,7 +276,7 @@ def open_writer(target: Target, columns: Sequence[str], answers: Sequence[str], 
         target: What is written.
         columns: The columns.
         answers: Those of them that are answers' own.
-        mark: Where to go on, as :meth:`Writer.mark` returned it; 0 begins anew.
+        mark: Mark to go on from, as :meth:`Writer.mark` returned it; 0 begins anew.
     """
     if target.format == "parquet":
         return ParquetWriter(target, columns, answers, mark)

@@ -253,7 +253,7 @@ def test_begun_with_other_settings_is_begun_anew_if_that_is_said(
     source = write(tmp_path / "in.csv")
     command = ["predict", classified.store.uri, str(source), "--out", "out.csv"]
     with monkeypatch.context() as patch:
-        patch.setattr(table, "move_into_place", kill)
+        patch.setattr(table, "publish", kill)
         with pytest.raises(KilledError):
             main(command)
     source.write_text(source.read_text() + "one more;99;\n")
