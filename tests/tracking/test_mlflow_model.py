@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,8 +20,10 @@ from activelora.prediction.bundle import read_bundle
 from activelora.prediction.loaded import LoadedModel
 from activelora.prediction.review import Thresholds
 from activelora.prediction.sources import open_bundle
-from activelora.tracking.mlflow_location import prepare_environment
+from activelora.tracking.mlflow_location import prepare_environment, tracking_uri
 from activelora.tracking.mlflow_model import REQUIREMENTS, pinned, write_model
+from activelora.tracking.mlflow_sync import sync
+from pipelines.cli.main import main
 from tests.prediction.conftest import KINDS, evaluated, rows_of
 from tests.tracking.test_mlflow_sync import free_port
 
@@ -225,3 +229,59 @@ def wait_until_up(address, process, log):
         assert process.poll() is None, log.read_text()
         time.sleep(0.5)
     raise AssertionError(log.read_text())
+
+
+@pytest.fixture
+def tracked(tmp_path, tiny_model_path, empty_database, monkeypatch):
+    """A campaign with an evaluated adapter, its own database, and a process whose own MLflow is elsewhere."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    campaign = evaluated(tmp_path, tiny_model_path, "classification", tracking={"enabled": True})
+    shutil.copy(empty_database, tmp_path / "campaign" / "mlflow.db")
+    return campaign
+
+
+def test_the_champion_is_loaded_from_the_registry_by_its_alias(tracked, monkeypatch):
+    before = mlflow.get_tracking_uri()
+    assert sync(tracked)
+    assert mlflow.get_tracking_uri() == before
+    rows = rows_of("classification", 4)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri(tracked))
+    model = mlflow.pyfunc.load_model("models:/use-classification@champion", suppress_warnings=True)
+    found = model.predict(pd.DataFrame(rows)[["text"]])
+    with open_bundle(tracked.store.uri, 1) as bundle, LoadedModel.load(bundle) as loaded:
+        wanted = loaded.predict(rows)
+    assert found["prediction"].tolist() == [answer.label for answer in wanted]
+    assert found["probability"].tolist() == pytest.approx([answer.probability for answer in wanted], abs=1e-5)
+    assert main(["export", "models:/use-classification@champion", "--out", "exported"]) == 0
+    card = Path("exported/README.md").read_text(encoding="utf-8")
+    assert "NLL" in card
+    assert tracked.store.uri in card
+
+
+def test_a_version_of_before_stays_the_round_s_and_can_be_champion(tracked):
+    """Versions were external models once: no second one is made beside such a one, and the alias moves to it."""
+    assert sync(tracked)
+    client = mlflow.MlflowClient(tracking_uri=tracking_uri(tracked), registry_uri=tracking_uri(tracked))
+    [new] = client.search_model_versions("name = 'use-classification'")
+    client.delete_registered_model_alias(new.name, "champion")
+    client.delete_model_version(new.name, new.version)
+    run = client.get_run(new.run_id)
+    external = client.create_logged_model(
+        run.info.experiment_id, name="old", source_run_id=run.info.run_id, tags={"mlflow.model.isExternal": "true"}
+    )
+    tags = {name: value for name, value in new.tags.items() if name != "activelora.promoted"}
+    old = client.create_model_version(
+        new.name,
+        source=external.artifact_location,
+        run_id=run.info.run_id,
+        model_id=external.model_id,
+        tags=tags | {"activelora.model_id": external.model_id},
+    )
+    client.delete_tag(run.info.run_id, "activelora.evaluate_adapter")
+    for _ in range(2):
+        assert sync(tracked)
+    [found] = client.search_model_versions("name = 'use-classification'")
+    assert found.version == old.version
+    assert client.get_model_version_by_alias(new.name, "champion").version == old.version
