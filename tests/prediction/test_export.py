@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,7 @@ from tests.prediction.conftest import KINDS, evaluated, rows_of
 
 CHAT = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|im_end|>\n{% endfor %}assistant:"
 WITHOUT_THIS_PACKAGE = """
-import contextlib, io, json, runpy, sys
+import json, runpy, sys
 sys.modules["activelora"] = None
 for folder, rows in json.load(sys.stdin):
     sys.argv = ["predict.py", rows]
@@ -151,17 +152,28 @@ def test_the_program_answers_as_predict_without_samples(programs, name):
             assert one["probability"] == pytest.approx(answer.probability, abs=1e-5)
 
 
-def test_the_program_reads_csv_with_choices_and_refuses_special_tokens(programs, tmp_path):
+def said_here(folder: Path, rows: Path, monkeypatch, capsys) -> list[dict]:
+    """Return what a folder's program answers in this process, which costs less, but cannot import this package."""
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "activelora", None)
+        patch.setattr(sys, "argv", ["predict.py", str(rows)])
+        capsys.readouterr()
+        runpy.run_path(str(folder / "predict.py"), run_name="__main__")
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_program_reads_csv_with_choices_and_refuses_special_tokens(programs, tmp_path, monkeypatch, capsys):
     bundle, _, _ = programs["multiple_choice"]
     folder = bundle.folder.parent / "out"
     rows = tmp_path / "rows.csv"
-    rows.write_text('\ufefftext,choices\nred,"[""one"", ""two""]"\nblue <eos>,"[""one"", ""two""]"\n')
-    done = subprocess.run([sys.executable, folder / "predict.py", rows], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "has special tokens: 'blue <eos>'" in done.stderr
+    rows.write_text('\ufefftext,choices\nred,"[""one"", ""two""]"\n', encoding="utf-8")
+    [said] = said_here(folder, rows, monkeypatch, capsys)
     with LoadedModel.load(bundle, num_samples=0) as model:
         [wanted] = model.predict([{"text": "red", "choices": ["one", "two"]}])
-    assert json.loads(done.stdout)["prediction"] == wanted.label
+    assert said["prediction"] == wanted.label
+    rows.write_text('text,choices\nblue <eos>,"[""one"", ""two""]"\n', encoding="utf-8")
+    with pytest.raises(AssertionError, match="has special tokens: 'blue <eos>'"):
+        said_here(folder, rows, monkeypatch, capsys)
 
 
 def test_a_text_that_spells_out_a_token_is_told_apart_by_this_package_alone(programs):
@@ -209,7 +221,7 @@ def merged_export(campaign: Campaign, folder: Path) -> Export:
     return export(bundle_of(campaign, folder), folder / "merged", merged=True)
 
 
-def test_the_merged_model_gives_the_logits_of_adapter_and_base(tmp_path, tiny_model_path):
+def test_the_merged_model_gives_the_logits_of_adapter_and_base(tmp_path, tiny_model_path, monkeypatch, capsys):
     campaign = evaluated(tmp_path, tiny_model_path, "classification")
     done = merged_export(campaign, tmp_path)
     ids = torch.tensor([[5, 17, 300, 9, 42, 7]])
@@ -228,10 +240,8 @@ def test_the_merged_model_gives_the_logits_of_adapter_and_base(tmp_path, tiny_mo
         wanted = [answer.label for answer in model.predict(rows_of("classification", 5))]
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps(row) + "\n" for row in rows_of("classification", 5)))
-    program = done.folder / "predict.py"
-    assert "peft" not in program.read_text()
-    said = subprocess.run([sys.executable, program, rows], capture_output=True, text=True, check=True).stdout
-    assert [json.loads(line)["prediction"] for line in said.splitlines()] == wanted
+    assert "peft" not in (done.folder / "predict.py").read_text()
+    assert [one["prediction"] for one in said_here(done.folder, rows, monkeypatch, capsys)] == wanted
 
 
 @pytest.mark.parametrize("method", ["ensemble", "laplace", "c_lora"])
@@ -291,9 +301,9 @@ def test_nothing_is_left_of_an_export_that_fails(tmp_path, tiny_model_path, prog
     bundle = programs["classification"][0]
     damaged = tmp_path / "bundle"
     shutil.copytree(bundle.folder, damaged)
-    other = replace(bundle, folder=damaged)
+    other = replace(bundle, folder=damaged, provenance={**bundle.provenance, "campaign": str(tmp_path / "gone")})
     (damaged / "adapter" / "adapter_model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="is not what was written"):
         export(other, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
