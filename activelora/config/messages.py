@@ -143,7 +143,9 @@ def _secret_error(location: Sequence[str], where: str) -> ConfigError:
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the remedy for a setting that is none: the nearest of those that are known, or all of them."""
     near = closest(name, known)
-    return f"Did you mean `{near}`?" if near else f"Known here: {', '.join(sorted(known))}."
+    if near or not known:
+        return f"Did you mean `{near}`?" if near else ""
+    return f"Known here: {', '.join(sorted(known))}."
 
 
 def _location(detail: dict[str, Any]) -> tuple[str, ...]:
