@@ -67,6 +67,18 @@ def explain(
     return [problem for detail in innermost for problem in _explain(detail, where, schema)]
 
 
+def explain_other(error: ValidationError, where: str, model: type[BaseModel]) -> list[ConfigError]:
+    """Return what pydantic found in a file that is no campaign file: no setting of one is named.
+
+    Args:
+        error: What validation raised.
+        where: The file.
+        model: What was validated.
+    """
+    found = explain(error, where, model=model)
+    return [ConfigError(one.problem, where=where, remedy=one.remedy.replace(INIT_REMEDY, "")) for one in found]
+
+
 def _explain(detail: dict[str, Any], where: str, schema: _Schema) -> list[ConfigError]:
     kind = detail["type"]
     location = _location(detail)
@@ -131,7 +143,9 @@ def _secret_error(location: Sequence[str], where: str) -> ConfigError:
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the remedy for a setting that is none: the nearest of those that are known, or all of them."""
     near = closest(name, known)
-    return f"Did you mean `{near}`?" if near else f"Known here: {', '.join(sorted(known))}."
+    if near or not known:
+        return f"Did you mean `{near}`?" if near else ""
+    return f"Known here: {', '.join(sorted(known))}."
 
 
 def _location(detail: dict[str, Any]) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError
 
 from activelora.config.document import read_yaml
-from activelora.config.messages import explain
+from activelora.config.messages import explain_other
 from activelora.config.section import OpenSection, Section
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 
@@ -98,7 +98,7 @@ def read_policy(path: Path) -> Policy:
     try:
         return Policy.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise ProblemsError([*explain(error, str(path), model=Policy)]) from None
+        raise ProblemsError([*explain_other(error, str(path), Policy)]) from None
 
 
 def broken_rules(config: CampaignConfig, paths: Sequence[Path]) -> list[ActiveLoRAError]:

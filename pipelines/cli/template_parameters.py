@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from activelora.config.document import parse_yaml, read_yaml
-from activelora.config.messages import explain
+from activelora.config.messages import explain_other
 from activelora.config.section import Section
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.registry import unknown_name
@@ -71,7 +71,7 @@ def read_declaration(folder: Path) -> Declaration | None:
     try:
         return Declaration.model_validate(read_yaml(file))
     except ValidationError as error:
-        raise ProblemsError([*explain(error, str(file), model=Declaration)]) from None
+        raise ProblemsError([*explain_other(error, str(file), Declaration)]) from None
 
 
 def values_of(declaration: Declaration | None, given: Sequence[str]) -> dict[str, Any]:
