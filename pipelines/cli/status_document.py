@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
@@ -33,8 +34,19 @@ def status_document(campaign: View) -> dict[str, Any]:
         "label_budget": campaign.config.label_budget,
         "forecast": forecast(seen, headline_of(campaign.config.task)).document(),
         "rounds": [_round(seen, record) for record in records],
+        "mlflow": mlflow_words(seen.campaign),
         "live_check": done[-1].live_check if (done := evaluated(records)) else [],
     }
+
+
+def mlflow_words(campaign: Campaign) -> list[str]:
+    """Return how to open MLflow on the campaign's curves: a command where it is a database, and the address."""
+    from activelora.tracking.mlflow_location import ui_address, ui_command
+
+    command, address = ui_command(campaign), ui_address(campaign)
+    if command is None or address is None:
+        return []
+    return [address] if address in command else [command, f"then open {address}"]
 
 
 @dataclass(frozen=True)
