@@ -14,7 +14,7 @@ from activelora.redacting import without_credentials as without_credentials
 PAGE_KEY = "mlflow-page.json"
 """Says where the campaign's run is in MLflow. It is no state: without it, the address is that of all experiments."""
 LOCAL_UI = "http://127.0.0.1:5000"
-"""Where `mlflow ui` listens unless it is told otherwise."""
+"""Address that `mlflow ui` listens at, unless it gets another one."""
 # A hanging server would block every call for about 20 minutes with MLflow's own defaults.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
