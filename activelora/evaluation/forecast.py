@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any, Literal
@@ -21,8 +21,12 @@ from activelora.evaluation.learning_curve import (
     binomial_variance,
     fit_learning_curve,
 )
+from activelora.intervals import wilson_interval
 
-Status = Literal["too_few_rounds", "reached", "within_reach", "out_of_reach", "value"]
+Status = Literal["too_few_rounds", "reached", "within_reach", "out_of_reach", "value", "range"]
+FASTEST = 1.0
+"""The exponent of the steepest fall of an error with more labels that few rounds leave open: 1/n. Learning curves of
+classifiers seldom fall faster (Cortes et al. 1993 and Hestness et al. 2017 find exponents well below 1)."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class Forecast:
     """A forecast.
 
     Attributes:
-        status: ``too_few_rounds``; for a target ``reached``, ``within_reach`` or ``out_of_reach``; without one
-            ``value``.
+        status: ``too_few_rounds`` before any training; ``range`` where there are too few rounds for a curve; for a
+            target ``reached``, ``within_reach`` or ``out_of_reach``; without one ``value``.
         sentence: The forecast in words.
         metric: The headline metric that it is about.
         num_labels: Labels of the last trained round.
@@ -85,8 +89,10 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
         sentence = f"{shown(headline, target)} {word_of(headline)} is reached: {value} with {num_labels} labels"
         return Forecast("reached", sentence, headline.metric, num_labels, target, more_labels=0)
     if len({record.num_labels for record in trained}) < MIN_POINTS:
-        sentence = f"too few rounds to forecast: {len(trained)} trained so far, and {MIN_POINTS} are needed"
-        return Forecast("too_few_rounds", sentence, headline.metric, num_labels, target)
+        if not trained:
+            sentence = f"nothing to forecast yet: no round is trained, and a curve needs {MIN_POINTS}"
+            return Forecast("too_few_rounds", sentence, headline.metric, num_labels, target)
+        return _range(trained, headline, target, config.evaluation.confidence_level)
     sign = sign_of(headline)
     level = config.evaluation.confidence_level
     points = [_point(record, headline, sign, level) for record in trained]
@@ -94,6 +100,42 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
     if target is None:
         return _value(curve, headline, sign)
     return _labels(curve, headline, sign, target)
+
+
+def _range(trained: Sequence[RoundRecord], headline: Headline, target: float | None, level: float) -> Forecast:
+    """Return what few rounds leave open: from no gain at all to an error that falls with 1/n.
+
+    Both ends start from the last round's interval, so that luck of the holdout is part of the range.
+    """
+    last, best = trained[-1], best_of(headline)
+    spent, low, high = last.num_labels, *_interval(last, headline, level)
+    worst, luckiest = (high, low) if headline.lower_is_better else (low, high)
+    num = len({record.num_labels for record in trained})
+    few = f"{num} trained round{'s' * (num > 1)} make no curve, which needs {MIN_POINTS}"
+    if target is None:
+        reached = best + (luckiest - best) * 2.0**-FASTEST
+        ends = sorted((worst, reached))
+        between = f"{shown(headline, ends[0])} and {shown(headline, ends[1])}"
+        sentence = (
+            f"{spent} more labels, twice as many, would bring {word_of(headline)} to between {between}: "
+            f"a range from no gain to the fastest there is, for {few}"
+        )
+        return Forecast("range", sentence, headline.metric, spent, None, spent, ends[0], ends[1], None, level)
+    gap = abs(target - best)
+    times = abs(luckiest - best) / gap if gap > 0 else math.inf
+    fewest = None if math.isinf(times) else _more(max(1.0, times ** (1.0 / FASTEST)) * spent, spent, math.floor)
+    least = "no number of labels is sure to" if fewest is None else f"at least {fewest} more labels, if any number,"
+    sentence = f"{least} reach {shown(headline, target)} {word_of(headline)}: {few}, so there is no upper end"
+    return Forecast("range", sentence, headline.metric, spent, target, None, fewest, None, None, level)
+
+
+def _interval(record: RoundRecord, headline: Headline, level: float) -> tuple[float, float]:
+    """Return the interval of a round's headline metric; of shares one that few items do not shrink to a point."""
+    metrics, name = record.metrics, headline.metric
+    if headline.is_share:
+        num = int(metrics["num_holdout"])
+        return wilson_interval(min(num, round(metrics[name] * num)), num, level)
+    return metrics[f"{name}_low"], metrics[f"{name}_high"]
 
 
 def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Forecast:

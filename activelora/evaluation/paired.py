@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -70,20 +71,21 @@ def compare(before: pa.Table, after: pa.Table, *, level: float, num_resamples: i
     ids = [item_id for item_id in first if item_id in second]
     if not ids:
         return None
-    options = {"num_resamples": num_resamples, "level": level, "seed": seed}
     if pa.types.is_floating(before.schema.field("label").type):
-        return _numbers(_errors(first, ids), _errors(second, ids), **options)
-    return _answers(_correct(first, ids), _correct(second, ids), **options)
+        errors = _errors(first, ids), _errors(second, ids)
+        return _numbers(*errors, num_resamples=num_resamples, level=level, seed=seed)
+    correct = _correct(first, ids), _correct(second, ids)
+    return _answers(*correct, num_resamples=num_resamples, level=level, seed=seed)
 
 
 def mcnemar(num_won: int, num_lost: int) -> float:
     """Return the two-sided p-value of a fair coin that fell so unequally; 1 where nothing differs."""
     total, fewer = num_won + num_lost, min(num_won, num_lost)
     tail = sum(math.comb(total, count) for count in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**total)
+    return min(1.0, 2 * tail / int(2**total))
 
 
-Rows = dict[str, dict[str, object]]
+Rows = dict[str, dict[str, Any]]
 
 
 def _rows(table: pa.Table) -> Rows:
@@ -98,7 +100,7 @@ def _correct(rows: Rows, ids: list[str]) -> FloatArray:
 
 def _errors(rows: Rows, ids: list[str]) -> FloatArray:
     found = (rows[item_id] for item_id in ids)
-    return np.array([(row["predicted"] - row["label"]) ** 2 for row in found], dtype=np.float64)  # type: ignore[operator]
+    return np.array([(row["predicted"] - row["label"]) ** 2 for row in found], dtype=np.float64)
 
 
 def _answers(before_N: FloatArray, after_N: FloatArray, *, num_resamples: int, level: float, seed: int) -> Paired:

@@ -31,7 +31,7 @@ def collected(source: Source, request: Request) -> Collected:
     found = call(source, "collect", source.collect, request, gives=Collected)
     if origin_of(source):
         _check(source, request, found)
-    new = [one for one in found.rejected if one.identity not in request.told or one.item_id in request.reasons]
+    new = [one for one in found.rejected if one.identity not in request.rejected or one.item_id in request.reasons]
     return replace(found, rejected=new)
 
 

@@ -70,7 +70,7 @@ class Request:
         passed: Answers that passed an item over in an earlier round and sent it back to the pool, as
             :attr:`Collected.passed`: they do not answer for it again.
         gold: Gold questions of this round and earlier ones: see :mod:`activelora.labeling.gold`.
-        told: What earlier rounds rejected and listed when they ended, as :meth:`Rejected.identity`.
+        rejected: What earlier rounds rejected and listed when they ended, as :meth:`Rejected.identity`.
         seen: What was seen of the campaign when the request was made; None where it was made otherwise.
     """
 
@@ -83,7 +83,7 @@ class Request:
     items: Mapping[str, Item]
     passed: Set[tuple[str, ...]] = frozenset()
     gold: Mapping[str, GoldQuestion] = field(default_factory=dict)
-    told: Set[tuple[str, ...]] = frozenset()
+    rejected: Set[tuple[str, ...]] = frozenset()
     seen: Snapshot | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -262,8 +262,8 @@ def _request(seen: Snapshot, round_: int, rows: list[Record]) -> Request:
     gold = gold_questions(campaign, round_)
     items = PoolItems(seen, [*reasons, *earlier, *known], {item_id: one.item for item_id, one in gold.items()})
     passed, task = _passed(seen, round_), make_task(campaign.config.task)
-    told = _noted(seen, round_, REJECTED)
-    return Request(campaign, round_, task, reasons, earlier, known, items, passed, gold, told, seen)
+    rejected = _noted(seen, round_, REJECTED)
+    return Request(campaign, round_, task, reasons, earlier, known, items, passed, gold, rejected, seen)
 
 
 PASSED = "passed.json"

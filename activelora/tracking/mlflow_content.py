@@ -17,6 +17,7 @@ from activelora.campaign.manifest import Manifest
 from activelora.config.steps import StepName
 from activelora.evaluation.headline import ACCURACY, Headline
 from activelora.kinds.registry import headline_of
+from activelora.tracking.mlflow_names import grouped
 from activelora.tracking.plots import CurvePoint
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def flat_parameters(section: BaseModel, prefix: str = "") -> dict[str, str]:
 
 
 def metrics_of(record: RoundRecord, so_far: list[RoundRecord], headline: Headline = ACCURACY) -> list[Metric]:
-    """Return a round's metrics with step = round, each with the time of the manifest that it stands in.
+    """Return a round's metrics with step = round, named by group, each with the time of the manifest it stands in.
 
     The same manifests give the same points, which MLflow stores once however often they are written.
 
@@ -67,18 +68,17 @@ def metrics_of(record: RoundRecord, so_far: list[RoundRecord], headline: Headlin
     points = []
     for manifest in record.steps:  # not of score_pool: its shards come one by one, and selection knows their sum
         values = dict(manifest.metrics)
-        if "seconds" in values:
-            values[f"{manifest.step}_seconds"] = values.pop("seconds")
         if manifest.step == "train_adapter":
             values.pop("num_labels", None)
         elif manifest.step == "evaluate_adapter":
             values["num_labels"] = record.num_labels
             if (area := area_under_learning_curve(so_far, headline.metric)) is not None:
                 values["aulc"] = area
-        elif manifest.step == "select_batch":
-            values["score_pool_seconds"] = record.scored.seconds
+        named = {grouped(manifest.step, name): value for name, value in values.items()}
+        if manifest.step == "select_batch":
+            named[grouped("score_pool", "seconds")] = record.scored.seconds
         time_ms = milliseconds(manifest.finished_at)
-        points += [Metric(name, float(value), time_ms, record.round) for name, value in sorted(values.items())]
+        points += [Metric(name, float(value), time_ms, record.round) for name, value in sorted(named.items())]
     return points
 
 

@@ -31,6 +31,7 @@ from activelora.tracking import mlflow_content as content
 from activelora.tracking.mlflow_content import milliseconds
 from activelora.tracking.mlflow_location import (
     artifact_location,
+    note_page,
     prepare_environment,
     tracking_uri,
     ui_command,
@@ -161,6 +162,7 @@ class _Sync:
         parent = self._parent_run()
         children = {record.round: self._child_run(parent, record) for record in records}
         self._write_parent(parent, records)
+        note_page(self.campaign, self.experiment_id, parent.info.run_id)
         for index, record in enumerate(records):
             self._write_child(children[record.round], record, records[: index + 1])
         best = champion(self.seen)

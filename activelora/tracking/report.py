@@ -103,7 +103,7 @@ class _Report:
             "zero_shot": zero_shot,
             "summary": verdict.summary(headline, zero_shot, config.evaluation.confidence_level, judged_by, gain),
             "losses": verdict.losses(self.records, judged_by),
-            "standing": verdict.standing(headline, has_champion, config),
+            "usability": verdict.usability(headline, has_champion, config),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
             "task": task,

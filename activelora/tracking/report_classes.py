@@ -22,7 +22,7 @@ def classes_of(
 
     Args:
         campaign: The campaign.
-        evaluation: Of the round that the report is about.
+        evaluation: Evaluation of the round that the report is about.
         num_rounds: Rounds whose labels that round trained on.
         records: The rounds.
     """

@@ -125,7 +125,7 @@ def losses(records: Sequence[RoundRecord], headline: Headline) -> str:
     return f"{which} {'were' if len(worse) > 1 and not is_all else 'was'} worse than the base model ({show(base)})."
 
 
-def standing(best: RoundRecord | None, is_champion: bool, config: CampaignConfig) -> str:
+def usability(best: RoundRecord | None, is_champion: bool, config: CampaignConfig) -> str:
     """Return whether there is a model to use, and if not, why not."""
     if best is None or best.round == 0:
         return "There is no trained model yet." if best is not None else ""

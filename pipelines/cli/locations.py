@@ -28,20 +28,20 @@ def default_uri(config: CampaignConfig, file: Path) -> str:
     return str(beside(file, Path(CAMPAIGNS_FOLDER) / config.name, CAMPAIGN_KEY))
 
 
-def beside(file: Path, place: Path, content: str) -> Path:
-    """Return a relative place as seen from a file; as seen from here, where only that place has the content.
+def beside(file: Path, relative_path: Path, content: str) -> Path:
+    """Return a relative path as seen from a file; as seen from here, where only that has the content.
 
     Args:
         file: The file that names what is kept there.
-        place: The place.
+        relative_path: Path of what is kept.
         content: What is in it if it is in use.
     """
-    found = file.parent / place
-    if found.resolve() != place.resolve() and (place / content).exists() and not (found / content).exists():
+    found, former = file.parent / relative_path, relative_path
+    if found.resolve() != former.resolve() and (former / content).exists() and not (found / content).exists():
         from pipelines.cli.console import warn
 
-        warn(f"{place.resolve()} is used, from before such folders were put beside their file: move it to {found}")
-        return place
+        warn(f"{former.resolve()} is used, from before such folders were put beside their file: move it to {found}")
+        return former
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from activelora.campaign.amendments import amendments_in_words
+from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, num_known, read_history
 from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.manifest import Unit
@@ -42,7 +43,18 @@ def status_document(campaign: View) -> dict[str, Any]:
         "pool": growth_of(seen).document(),
         "drift": done[-1].drift if done else [],
         "live_check": done[-1].live_check if done else [],
+        "mlflow": mlflow_words(seen.campaign),
     }
+
+
+def mlflow_words(campaign: Campaign) -> list[str]:
+    """Return how to open MLflow on the campaign's curves: a command where it is a database, and the address."""
+    from activelora.tracking.mlflow_location import ui_address, ui_command
+
+    command, address = ui_command(campaign), ui_address(campaign)
+    if command is None or address is None:
+        return []
+    return [address] if address in command else [command, f"then open {address}"]
 
 
 @dataclass(frozen=True)

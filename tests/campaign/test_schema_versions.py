@@ -270,10 +270,13 @@ def test_settings_change_with_the_schema_version():
 def test_an_older_campaign_keeps_its_whole_calibration_split_for_the_temperature(campaign, version):
     settings = json.loads(campaign.store.read("campaign.json"))["config"]
     del settings["evaluation"]["conformal"], settings["evaluation"]["abstention"]
+    del settings["evaluation"]["gates"]["improve_on_base"]
     rewrite(campaign, config=settings, schema_version=version)
     opened = Campaign.create(campaign.store.uri, campaign.config).config.evaluation
     assert (opened.conformal.method, opened.abstention.max_risk) == ("none", None)
+    assert not opened.gates.improve_on_base, "its champions are those that it had"
     today = campaign.config.evaluation
+    assert today.gates.improve_on_base
     assert (today.conformal.method, today.abstention.max_risk) == ("lac", 0.05)
 
 

@@ -158,7 +158,23 @@ def test_the_prior_by_setting(folder: Path, tiny_model_path: Path, wanted: str, 
     assert (document["label_prior"] is not None) == has_prior
 
 
-def test_gates_and_the_champion_so_far(campaign: Campaign, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_adapter_that_is_worse_than_the_base_model_is_no_champion(
+    campaign: Campaign, tmp_path: Path, seed: int
+) -> None:
+    zero = run(campaign, 0)
+    write_adapter(campaign, 1, seed=seed, folder=tmp_path)
+    one = run(campaign, 1)
+    assert "evaluate_adapter round 0" in one.inputs
+    is_worse = one.metrics["accuracy"] < zero.metrics["accuracy"]
+    assert one.details["gates"]["passed"] is not is_worse
+    assert one.details["champion_round"] == (None if is_worse else 1)
+    assert any("of the base model" in reason for reason in one.details["gates"]["reasons"]) == is_worse
+
+
+def test_gates_and_the_champion_so_far(folder: Path, tiny_model_path: Path, tmp_path: Path) -> None:
+    gates = {"improve_on_base": False}
+    campaign = make_campaign(folder, tiny_model_path, evaluation={"bootstrap_samples": 100, "gates": gates})
     zero = run(campaign, 0)
     assert zero.details["gates"]["passed"] is False
     assert zero.details["champion_round"] is None

@@ -62,11 +62,31 @@ def test_a_target_that_is_reached(campaign_of):
     assert found.sentence == "90.0 % accuracy is reached: 92.0 % with 4 labels"
 
 
-@pytest.mark.parametrize("num_rounds", [0, 1, 3])
-def test_too_few_rounds(campaign_of, num_rounds):
-    found = forecast(campaign_of(law(num_rounds)), ACCURACY, 0.99)
+@pytest.mark.parametrize("accuracies", [[], [0.3]])
+def test_before_any_training_there_is_nothing_to_forecast(campaign_of, accuracies):
+    found = forecast(campaign_of(accuracies), ACCURACY, 0.99)
     assert found.status == "too_few_rounds"
-    assert found.sentence == f"too few rounds to forecast: {num_rounds} trained so far, and 4 are needed"
+    assert found.sentence == "nothing to forecast yet: no round is trained, and a curve needs 4"
+
+
+@pytest.mark.parametrize("num_rounds", [1, 2, 3])
+@pytest.mark.parametrize("exponent", [0.1, 0.5, 1.0])
+def test_few_rounds_give_a_range_that_holds_what_comes(campaign_of, num_rounds, exponent):
+    curve = [0.3, *(1 - 0.5 * round_**-exponent for round_ in range(1, 7))]
+    found = forecast(campaign_of(curve[: num_rounds + 1]), ACCURACY)
+    assert found.status == "range"
+    assert found.low <= curve[2 * num_rounds] <= found.high
+    assert f"{num_rounds} trained round{'s' * (num_rounds > 1)} make no curve, which needs 4" in found.sentence
+    assert found.value is None, "a range is no estimate"
+
+
+def test_few_rounds_say_how_many_labels_a_target_takes_at_least(campaign_of):
+    found = forecast(campaign_of([0.3, 0.5], num_holdout=1e7), ACCURACY, 0.9)
+    assert (found.status, found.more_labels, found.high) == ("range", None, None)
+    assert found.low == pytest.approx(4 * 5 - 4, abs=1)  # a fifth of the error takes five times the labels
+    assert f"at least {found.low} more labels, if any number, reach 90.0 % accuracy" in found.sentence
+    never = forecast(campaign_of([0.3, 0.5]), ACCURACY, 1.0)
+    assert "no number of labels is sure to reach 100.0 % accuracy" in never.sentence
 
 
 def test_the_target_is_the_campaign_file_s(campaign_of):

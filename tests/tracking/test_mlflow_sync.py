@@ -20,9 +20,11 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot
 from activelora.evaluation.gates import champion
 from activelora.tracking.mlflow_content import MAX_PARAM_LENGTH, flat_parameters
-from activelora.tracking.mlflow_location import prepare_environment, tracking_uri
+from activelora.tracking.mlflow_location import prepare_environment, tracking_uri, ui_address
+from activelora.tracking.mlflow_names import grouped
 from activelora.tracking.mlflow_sync import sync
 from activelora.tracking.report import write_report
+from pipelines.cli.status_document import mlflow_words
 from tests.tracking.conftest import Builder, add_rounds, make_config, write_evaluation, write_training
 
 prepare_environment()
@@ -80,10 +82,10 @@ def check_whole(campaign: Campaign, num_rounds: int) -> None:
     parent, children = runs_of(campaign)
     evaluations = [campaign.require(Unit("evaluate_adapter", round_)) for round_ in range(num_rounds + 1)]
     curve = [(round_, manifest.metrics["accuracy"]) for round_, manifest in enumerate(evaluations)]
-    assert sorted(points(campaign, parent, "accuracy")) == curve
+    assert sorted(points(campaign, parent, "quality/accuracy")) == curve
     assert [run.data.tags["mlflow.runName"] for run in children] == [f"round {r}" for r in range(num_rounds + 1)]
     for run, point in zip(children, curve, strict=True):
-        assert points(campaign, run, "accuracy") == [point]
+        assert points(campaign, run, "quality/accuracy") == [point]
     assert parent.info.status == children[-1].info.status == "FINISHED"
     assert paths(campaign, children[1], "adapter") == [
         "adapter/adapter_config.json",
@@ -102,7 +104,7 @@ def test_everything_is_there_once_however_often_it_is_synced(build_campaign: Bui
     parent, children = runs_of(campaign)
     assert parent.data.params["acquisition.strategy"] == "star"
     assert parent.data.params["task.labels"].startswith('["ec2"')
-    assert sorted(points(campaign, parent, "num_labels")) == [(0, 0.0), (1, 20.0), (2, 40.0)]
+    assert sorted(points(campaign, parent, "labels/num_labels")) == [(0, 0.0), (1, 20.0), (2, 40.0)]
     assert {input_.dataset.name for input_ in parent.inputs.dataset_inputs} == {
         "aws-requests-pool",
         "aws-requests-holdout",
@@ -115,9 +117,9 @@ def test_everything_is_there_once_however_often_it_is_synced(build_campaign: Bui
         "evaluation/risk_coverage.png",
     }
     assert paths(campaign, children[1], "selection") == ["selection/selection.parquet"]
-    assert points(campaign, children[1], "train_adapter_seconds") == [(1, 21.5)]
+    assert points(campaign, children[1], "seconds/train_adapter") == [(1, 21.5)]
     manifest = campaign.require(Unit("evaluate_adapter", 0))
-    (point,) = client_of(campaign).get_metric_history(children[0].info.run_id, "accuracy")
+    (point,) = client_of(campaign).get_metric_history(children[0].info.run_id, "quality/accuracy")
     assert point.timestamp == pytest.approx(time.time() * 1000, abs=600_000)
     assert manifest.finished_at.startswith(time.strftime("%Y-", time.gmtime(point.timestamp / 1000)))
     assert not Path("mlruns").exists()
@@ -149,7 +151,7 @@ def test_rounds_are_added_as_they_come(tracked: Builder) -> None:
     write_evaluation(campaign, 1, skill=2.0)
     assert sync(campaign)
     parent, _ = runs_of(campaign)
-    assert sorted(step for step, _ in points(campaign, parent, "accuracy")) == [0, 1]
+    assert sorted(step for step, _ in points(campaign, parent, "quality/accuracy")) == [0, 1]
 
 
 def test_a_campaign_that_has_not_begun_has_a_run(build_campaign: Builder, tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_doubled_run_is_removed_and_the_older_one_completed(tracked: Builder) 
     new_parent, new_children = runs_of(campaign)
     assert new_parent.info.run_id != parent.info.run_id
     assert new_children[0].info.run_id == children[0].info.run_id
-    assert points(campaign, new_parent, "accuracy") == points(campaign, parent, "accuracy")
+    assert points(campaign, new_parent, "quality/accuracy") == points(campaign, parent, "quality/accuracy")
     assert new_parent.data.params == parent.data.params
 
 
@@ -232,7 +234,7 @@ def test_a_model_s_name_that_mlflow_refuses_costs_the_registry_alone_and_can_be_
     assert "no sync can succeed" in warning
     parent, children = runs_of(campaign)
     assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 4
-    assert len(points(campaign, parent, "accuracy")) == 3
+    assert len(points(campaign, parent, "quality/accuracy")) == 3
     assert sync(campaign)
     check_whole(campaign, 2)
     assert client_of(campaign).get_model_version_by_alias(campaign.config.name, "champion").tags["round"] == "2"
@@ -363,3 +365,32 @@ def wait_until_up(uri: str, process: subprocess.Popen[bytes], log: Path) -> None
             assert process.poll() is None, log.read_text()
             time.sleep(0.1)
     raise AssertionError(log.read_text())
+
+
+def test_the_address_is_that_of_the_campaign_s_curves(tracked: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = tracked(1)
+    assert ui_address(campaign) == "http://127.0.0.1:5000"
+    assert sync(campaign)
+    parent, _ = runs_of(campaign)
+    page = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}/model-metrics"
+    assert ui_address(campaign) == f"http://127.0.0.1:5000/{page}"
+    assert mlflow_words(campaign) == [
+        f"mlflow ui --backend-store-uri sqlite:///{campaign.store.uri}/mlflow.db",
+        f"then open http://127.0.0.1:5000/{page}",
+    ]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://anna:s3cret@tracking.example")
+    assert mlflow_words(campaign) == ["http://tracking.example"], "nothing was written there yet"
+
+
+def test_metrics_are_grouped() -> None:
+    names = {
+        ("evaluate_adapter", "accuracy_low"): "quality/accuracy_low",
+        ("evaluate_adapter", "ece_scaled"): "calibration/ece_scaled",
+        ("evaluate_adapter", "alone_share_high"): "automatic/alone_share_high",
+        ("evaluate_adapter", "pool_accuracy_low"): "random draws/pool_accuracy_low",
+        ("evaluate_adapter", "num_holdout"): "labels/num_holdout",
+        ("await_labels", "num_late"): "labels/num_late",
+        ("train_adapter", "final_loss"): "training/final_loss",
+        ("score_pool", "seconds"): "seconds/score_pool",
+    }
+    assert {key: grouped(*key) for key in names} == names

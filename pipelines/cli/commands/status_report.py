@@ -49,6 +49,8 @@ def status(
     else:
         typer.echo(f"{found['status']}: {found['reason']}")
     typer.echo(f"forecast: {found['forecast']['sentence']}")
+    for line in found["mlflow"]:
+        typer.echo(f"MLflow: {line}")
 
 
 def forecast(

@@ -1,0 +1,44 @@
+"""Names of metrics in MLflow, by groups: what stands before a slash is a section of charts there."""
+
+from __future__ import annotations
+
+from activelora.config.steps import StepName
+
+_ENDS = ("_low", "_high", "_scaled")
+_CALIBRATION = frozenset(
+    {"ece", "aece", "classwise_ece", "nll", "brier", "temperature", "interval_coverage", "interval_width", "aurc"}
+)
+_EXPLORATION = ("pool_accuracy", "num_explored", "exploration_", "strategy_")
+_AUTOMATIC = ("conformal_", "alone_")
+_LABELS = frozenset({"num_labels", "num_holdout"})
+_STEPS: dict[StepName, str] = {
+    "train_adapter": "training",
+    "evaluate_adapter": "quality",
+    "select_batch": "selection",
+    "await_labels": "labels",
+}
+
+
+def grouped(step: StepName, name: str) -> str:
+    """Return a metric's name with its group: ``quality/accuracy``, ``calibration/ece_low``, ``seconds/train_adapter``.
+
+    Args:
+        step: The step whose manifest it stands in.
+        name: Its name there; ``seconds`` is the step's computing time.
+    """
+    if name == "seconds":
+        return f"seconds/{step}"
+    plain = name
+    while plain.endswith(_ENDS):
+        plain = plain.rpartition("_")[0]
+    if step != "evaluate_adapter":
+        group = _STEPS.get(step, step)
+    elif plain in _CALIBRATION:
+        group = "calibration"
+    elif plain.startswith(_AUTOMATIC):
+        group = "automatic"
+    elif plain.startswith(_EXPLORATION):
+        group = "random draws"
+    else:
+        group = "labels" if plain in _LABELS else "quality"
+    return f"{group}/{name}"
