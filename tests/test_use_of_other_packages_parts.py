@@ -67,6 +67,9 @@ JUDGES = {
     "evaluate_empty": {"evaluate": lambda judge, *arguments: {}},
     "evaluate_other": {"evaluate": lambda judge, *arguments: {"metrics": {"nix": 1.0}, "intervals": {}}},
     "predictions_none": {"predictions": lambda judge, *arguments: None},
+    "conformal_raises": {"conformal": boom},
+    "conformal_list": {"conformal": lambda judge, *arguments: []},
+    "conformal_odd": {"conformal": lambda judge, *arguments: (1,)},
     "judge_fine": {},
 }
 for name in (*TASKS, *JUDGES):
@@ -196,7 +199,8 @@ def campaign(name, kind="classification", labeling=None, **adapter):
     config = checked_config({
         "name": "wrong",
         "task": task,
-        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "holdout.jsonl"}},
+        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "holdout.jsonl"},
+                 "calibration_size": 18 if kind.startswith(("conformal", "judge")) else 0},
         "model": {"base": model},
         "acquisition": {"strategy": "random", "batch_size": 4},
         "adapter": {"rank": 2, **adapter},
@@ -256,7 +260,7 @@ def said(tmp_path_factory, tiny_model_path):
     """What each use of each part ends with, by use."""
     site, folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("data")
     write_rows(folder / "pool.jsonl", 30)
-    write_rows(folder / "holdout.jsonl", 9)
+    write_rows(folder / "holdout.jsonl", 27)
     (site / "wrong.py").write_text(PACKAGE)
     names = {**NAMES, "source": re.findall(r"^(\w+)_source =", PACKAGE, re.M)}
     groups = {"kinds": "kind", "adapters": "method", "label_sources": "source"}
@@ -283,6 +287,7 @@ def test_what_is_right_is_fine(said, use):
         ("task parse_raises", "`parse_label` of `parse_raises` raised ZeroDivisionError: boom"),
         ("task reading_raises", "`reading` of `reading_raises` raised ZeroDivisionError: boom"),
         ("judge evaluate_raises", "`evaluate` of `evaluate_raises` raised ZeroDivisionError: boom"),
+        ("judge conformal_raises", "`conformal` of `conformal_raises` raised ZeroDivisionError: boom"),
         ("method fit_raises", "`fit` of `fit_raises` raised ZeroDivisionError: boom"),
         ("method load_raises", "`load` of `load_raises` raised ZeroDivisionError: boom"),
         ("method left_wrongly", "`load` of `left_wrongly` raised ZeroDivisionError: boom"),
@@ -309,13 +314,15 @@ def test_an_error_is_told_with_package_file_line_and_remedy(said, use, problem):
         ("judge evaluate_list", "`evaluate` of `evaluate_list` returned list"),
         ("judge evaluate_empty", "`evaluate` of `evaluate_empty` raised KeyError: 'metrics'"),
         ("judge evaluate_other", "`evaluate` of `evaluate_other` raised KeyError: 'accuracy'"),
+        ("judge conformal_list", "`conformal` of `conformal_list` returned list"),
+        ("judge conformal_odd", "`conformal` of `conformal_odd` raised AttributeError"),
         ("judge predictions_none", "`predictions` of `predictions_none` returned None"),
         ("method fit_none", "`fit` of `fit_none` returned None"),
         ("method fit_nothing", "`fit` of `fit_nothing` returned list"),
         ("method fit_odd", "`fit` of `fit_odd` raised TypeError: Object of type object is not JSON"),
         ("method load_none", "`load` of `load_none` returned None"),
         ("method predict_none", "`predict` of `predict_none` returned None"),
-        ("method predict_half", "`predict: log_probs_NKC` of `predict_half` returned ndarray of shape (9, 3)"),
+        ("method predict_half", "`predict: log_probs_NKC` of `predict_half` returned ndarray of shape (27, 3)"),
         ("source delete_text", "`delete_item` of `delete_text` returned str"),
     ],
 )

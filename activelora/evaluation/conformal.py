@@ -257,6 +257,16 @@ def fewest(alpha: float) -> int:
     return max(1, int(np.ceil(1.0 / alpha - 1.0 - 1e-9)))
 
 
+def too_few(num_items: int, alpha: float) -> str:
+    """Return why so many calibration items are too few for a threshold, or nothing."""
+    if num_items >= fewest(alpha):
+        return ""
+    return (
+        f"a coverage of {100 * (1 - alpha):g} % needs at least {fewest(alpha)} calibration rows for thresholds, "
+        f"and there are {num_items}"
+    )
+
+
 def quantile(scores_N: FloatArray, alpha: float) -> float:
     """Return the ⌈(N + 1)(1 − α)⌉-th smallest score.
 
@@ -265,11 +275,8 @@ def quantile(scores_N: FloatArray, alpha: float) -> float:
         ValueError: A score is NaN.
     """
     num = len(scores_N)
-    if num < fewest(alpha):
-        raise TooFewRowsError(
-            f"a coverage of {100 * (1 - alpha):g} % needs at least {fewest(alpha)} calibration rows for thresholds, "
-            f"and there are {num}"
-        )
+    if reason := too_few(num, alpha):
+        raise TooFewRowsError(reason)
     if np.isnan(scores_N).any():
         raise ValueError(f"scores_N has NaN in row {int(np.isnan(scores_N).argmax())}")
     rank = num + 1 - int(np.floor((num + 1) * alpha + 1e-9))

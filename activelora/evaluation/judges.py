@@ -62,11 +62,7 @@ class Judge(Protocol):
         """Return a row for every item."""
 
     def conformal(self, calibration: Said, holdout: Said, fitted: float, settings: ConformalSettings) -> Covered:
-        """Return prediction sets from calibration items, and what they do on the holdout.
-
-        Raises:
-            TooFewRowsError: The calibration items are too few.
-        """
+        """Return prediction sets from calibration items, 1/α − 1 or more of them, and what they do on the holdout."""
 
     def outcomes(self, log_probs_NC: FloatArray, labels_N: IntArray, fitted: float) -> Outcomes | None:
         """Return how sure the model is of each answer and which are right; None where answers are near or far."""

@@ -18,7 +18,7 @@ import numpy as np
 from activelora.evaluation import abstention, bootstrap, conformal
 from activelora.evaluation.abstention import OFFERED_RISKS, Outcomes
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
-from activelora.evaluation.conformal import ConformalSettings, Covered, PredictionSets, Said, TooFewRowsError
+from activelora.evaluation.conformal import ConformalSettings, Covered, PredictionSets, Said
 from activelora.evaluation.conformal_scores import Rule
 from activelora.intervals import wilson_interval
 from activelora.registry import unguarded
@@ -208,13 +208,12 @@ def _conformal(
     """Return the document of prediction sets, or why there is none."""
     if asked is None:
         return _NOT_WANTED
+    if reason := conformal.too_few(len(tested.item_ids), asked.alpha):
+        return reason
     calibration, fresh = (
         Said(one.log_probs_NC, one.labels_N, asked.rule.draws(one.item_ids)) for one in (tested, holdout)
     )
-    try:
-        result = judge.conformal(calibration, fresh, fitted, asked)
-    except TooFewRowsError as error:
-        return str(error)
+    result = judge.conformal(calibration, fresh, fitted, asked)
     return result.found.document() | {"remark": result.remark, "holdout": _on_holdout(result, settings)}
 
 

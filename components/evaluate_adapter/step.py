@@ -112,7 +112,7 @@ def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _
         fitted = judge.fit_temperature(parts.for_temperature.log_probs_NC, parts.for_temperature.labels_N)
         document["temperature"] = {"value": fitted, "num_calibration": len(parts.for_temperature.labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
-        document |= thresholds.measure(judge, fitted, parts, holdout, wanted, settings)
+        document |= call(task.kind, "conformal", thresholds.measure, judge, fitted, parts, holdout, wanted, settings)
     return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
 
