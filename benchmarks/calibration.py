@@ -48,6 +48,9 @@ def measure(file: Path, options: argparse.Namespace, settings: Mapping[str, str]
     overrides = {
         "data.folder": str(options.data.resolve()),
         "data.calibration_size": str(options.calibration),
+        # The temperature is fitted on the whole split.
+        "evaluation.conformal.method": "none",
+        "evaluation.abstention.max_risk": "null",
         "data.holdout.limit": str(options.holdout + options.calibration),
         "acquisition.strategy": "random",
         "acquisition.batch_size": str(options.labels),
