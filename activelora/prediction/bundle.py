@@ -34,6 +34,7 @@ BUNDLE_VERSION = 1
 """The schema of ``bundle.json``."""
 _SECTIONS = ("name", "seed", "task", "model", "adapter", "training", "scoring", "evaluation")
 _DATA = ("columns", "label_numbers", "long_texts")
+_LABELING = ("withhold", "redact")
 _DAMAGED = "Write it again with `activelora export`, or restore the folder."
 
 
@@ -96,7 +97,7 @@ def write_bundle(campaign: Campaign, round_: int, folder: Path, *, hashes_base: 
     if round_ > 0:
         campaign.download_folder(campaign.require(Unit("train_adapter", round_)), ADAPTER_NAME, folder / ADAPTER_NAME)
     model = campaign.config.model
-    sha256 = _base_digest(campaign.config) if hashes_base else None
+    sha256 = base_digest(campaign.config) if hashes_base else None
     document = {
         "bundle_version": BUNDLE_VERSION,
         "schema_version": SCHEMA_VERSION,
@@ -154,12 +155,13 @@ def _settings(config: CampaignConfig) -> dict[str, Any]:
     whole = config.model_dump(mode="json")
     data = {key: whole["data"][key] for key in _DATA}
     return {key: whole[key] for key in _SECTIONS} | {
+        "labeling": {key: whole["labeling"][key] for key in _LABELING},  # what a log of requests leaves out
         "data": {"pool": {"path": "-"}, **data},
         "resources": {"trunk_cache_gb": 0},  # these texts are seen once
     }
 
 
-def _base_digest(config: CampaignConfig) -> str | None:
+def base_digest(config: CampaignConfig) -> str | None:
     """Return the digest of the base model's files, or None where they are not on this machine."""
     folder = local_folder(config.model) or cached_snapshot(config.model)
     if folder is None:

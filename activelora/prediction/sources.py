@@ -51,6 +51,11 @@ def open_bundle(what: str, round_: int | None = None, *, fetch: Fetch | None = N
             yield write_bundle(campaign, number, target, hashes_base=False)
 
 
+def names_campaign(what: str) -> bool:
+    """Tell whether a place is to be read as a campaign, and not as one model."""
+    return not what.startswith(MLFLOW_SCHEMES) and _local_model(what) is None
+
+
 def champion_round(campaign: Campaign) -> int:
     """Return the round of the campaign's champion.
 

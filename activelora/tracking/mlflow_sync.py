@@ -12,7 +12,7 @@ import logging
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from activelora.tracking.mlflow_location import (
     ui_command,
     without_credentials,
 )
+from activelora.tracking.mlflow_model import write_model
 from activelora.tracking.mlflow_registry import find_or_create_version, promote
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
 
@@ -264,7 +265,8 @@ class _Sync:
             self.client.log_artifacts(run_id, folder, content.artifact_folder(manifest.step) or None)
 
     def _register(self, child: Run, evaluation: Manifest) -> Any:
-        return find_or_create_version(self.client, self.model_name, child, evaluation)
+        write = partial(write_model, self.campaign, evaluation.round)
+        return find_or_create_version(self.client, self.model_name, child, evaluation, write)
 
 
 def _reason(error: Exception) -> str:

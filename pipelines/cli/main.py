@@ -19,12 +19,14 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    export,
     init_check_schema,
     label,
     labels,
     model,
     predict,
     run_tick,
+    serve,
     status_report,
     stop,
     submit_schedule,
@@ -64,6 +66,7 @@ app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
 app.command("label")(label.label)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")
@@ -74,6 +77,7 @@ app.command("schedule")(submit_schedule.schedule)
 app.command("unschedule")(submit_schedule.unschedule)
 app.command("upgrade")(submit_schedule.upgrade)
 app.command("delete-item")(delete_item.delete_item)
+app.command("serve")(serve.serve)
 app.command("wake")(wake.wake)
 app.command("doctor")(doctor.doctor)
 app.command("list")(catalogue.list_command)

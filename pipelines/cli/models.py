@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,30 +53,12 @@ def open_model(what: str, round_: int | None) -> Iterator[Bundle]:
         round_: A round of the campaign; None is its champion.
     """
     from activelora.prediction.sources import open_bundle
+    from activelora.tracking.mlflow_models import fetch_model
 
-    if is_campaign_file(what):
-        what = open_campaign(what, to_read=True).store.uri
-    with open_bundle(what, round_, fetch=_fetch) as bundle:
+    with open_bundle(model_location(what), round_, fetch=fetch_model) as bundle:
         yield bundle
 
 
-def _fetch(uri: str, folder: Path) -> Path:
-    """Download a model of MLflow's.
-
-    Raises:
-        ModelError: There is none, or the server cannot be reached.
-    """
-    from activelora.tracking.mlflow_location import prepare_environment
-
-    prepare_environment()
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    from activelora.errors import ModelError
-
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-    except (MlflowException, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        remedy = "Check the name; MLFLOW_TRACKING_URI says which server is asked."
-        raise ModelError(f"cannot be fetched from MLflow: {reason}", where=uri, remedy=remedy) from error
+def model_location(what: str) -> str:
+    """Return where a model is: of a campaign file, where its campaign lives."""
+    return open_campaign(what, to_read=True).store.uri if is_campaign_file(what) else what
