@@ -129,6 +129,6 @@ def _bundle_folder(folder: Path) -> Path:
     found = sorted(folder.glob(f"artifacts/*/{BUNDLE_NAME}")) + sorted(folder.glob(f"artifacts/{BUNDLE_NAME}"))
     if not found:
         problem = "the model was not registered by ActiveLoRA, or by a version before 0.2"
-        remedy = "Name the campaign instead, or register the round again with `activelora sync`."
+        remedy = "Name the campaign instead."
         raise ModelError(problem, where=str(folder), remedy=remedy)
     return found[0].parent

@@ -164,7 +164,8 @@ def _around(query: Query, encoder: Encoder, tokenizer: Any) -> dict[str, Any]:
         wrapped = encoder.chat.wrap(_WORD)
         before, after, strips = wrapped.text.rpartition(_WORD)[0], wrapped.after, encoder.chat.strips
     adds = encoder.chat is None
-    ids = list(tokenizer(f"{before}{_WORD}{after}", add_special_tokens=adds)["input_ids"])
+    prompt = _COLUMN.sub(_WORD, query.prompt)
+    ids = list(tokenizer(f"{before}{prompt}{after}", add_special_tokens=adds)["input_ids"])
     begin, end = getattr(tokenizer, "bos_token_id", None), tokenizer.eos_token_id
     num_begin = next((n for n, token in enumerate(ids) if token != begin), len(ids)) if begin is not None else 0
     tail = query.closing + after
