@@ -107,7 +107,10 @@ class TextWriter:
 
     def _lines(self, rows: list[list[str]]) -> bytes:
         text = io.StringIO()
-        csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
+        plain = csv.writer(text, delimiter=self._delimiter, lineterminator="\n")
+        quoted = csv.writer(text, delimiter=self._delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for row in rows:  # a carriage return by itself is quoted by later versions of Python only
+            (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
         return text.getvalue().encode("utf-8", "replace")
 
 

@@ -298,6 +298,32 @@ def test_a_killed_process_is_gone_on_with(
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+def test_a_reader_who_has_seen_enough_is_no_traceback(
+    classified: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end, begin = os.pipe()
+    os.close(end)
+    with os.fdopen(begin, "w") as sender:
+        monkeypatch.setattr(sys, "stdout", sender)
+        assert main(["predict", classified.store.uri, str(write(tmp_path / "in.csv")), "--out", "-"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.tsv", "out.jsonl", "out.parquet", "out.xlsx"])
+def test_texts_with_every_kind_of_line_end_come_back(classified: Campaign, tmp_path: Path, name: str) -> None:
+    texts = ["red\nmoon", 'red, "moon"', "red\tmoon", "=1+1 red"]
+    if name != "out.xlsx":  # whose cells have line feeds alone
+        texts += ["red\rmoon", "red\r\nmoon"]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert main(["predict", classified.store.uri, "in.jsonl", "--out", name]) == 0
+    if name.endswith("sv"):
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
+            found = list(csv.DictReader(file, delimiter="\t" if name.endswith("tsv") else ","))
+    else:
+        found = read(tmp_path / name)
+    assert [row["text"] for row in found] == texts
+
+
 def test_a_campaign_is_named_by_its_file(classified: Campaign, tmp_path: Path) -> None:
     shutil.copytree(classified.store.uri, tmp_path / "campaigns" / classified.config.name)
     (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(classified.config.model_dump(mode="json")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,8 +81,12 @@ def predict(
         overwrite=overwrite,
     )
     source = TableSource(table)
-    with open_model(what, round_) as bundle:
-        summary = answer_table(bundle, source, job)
+    try:
+        with open_model(what, round_) as bundle:
+            summary = answer_table(bundle, source, job)
+    except BrokenPipeError:  # whoever read the answers has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     _tell(summary, target.name, to_stderr=any(one.path is None for one in job.targets))
 
 
