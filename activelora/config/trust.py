@@ -36,9 +36,9 @@ class ConformalConfig(Section):
     calibration split has 1/alpha - 1 rows of each; otherwise one threshold, and that is said. With few rows a label,
     sets are larger."""
     penalty: Annotated[float, Field(ge=0.0)] = 0.01
-    """Of `raps`: what each label adds to a score beyond the first `free_ranks`. More keeps large sets smaller."""
+    """λ of `raps`: what each label adds to a score beyond the first `free_ranks`. More keeps large sets smaller."""
     free_ranks: NonNegative = 5
-    """Of `raps`: k. The k most probable labels are not penalised."""
+    """k of `raps`: the number of most probable labels that are not penalised."""
 
 
 class AbstentionConfig(Section):

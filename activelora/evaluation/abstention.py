@@ -50,9 +50,8 @@ class Abstention:
     Attributes:
         confidence: 1 − δ.
         thresholds_T: Confidences, descending.
-        learned_T2: Of the half that orders the tests: answers at or above the threshold, and how many of them are
-            wrong.
-        tested_T2: The same of the half that is tested on.
+        learned_T2: Answers at or above each threshold, and wrong ones among them, in the half that orders the tests.
+        tested_T2: The same in the half that is tested on.
         num_tested: Its size.
     """
 

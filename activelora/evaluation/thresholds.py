@@ -98,8 +98,8 @@ class Halves(NamedTuple):
     """The two parts of a calibration split.
 
     Attributes:
-        for_temperature: Where the temperature is fitted; the whole split where no thresholds are set.
-        for_thresholds: Where thresholds are set; None where there are none.
+        for_temperature: The part that the temperature is fitted on; the whole split where no thresholds are set.
+        for_thresholds: The part that thresholds are set on; None where there are none.
         reason: Why there are none, in words; empty where there are.
     """
 
@@ -208,9 +208,11 @@ def _conformal(
     """Return the document of prediction sets, or why there is none."""
     if asked is None:
         return _NOT_WANTED
-    said = [Said(one.log_probs_NC, one.labels_N, asked.rule.draws(one.item_ids)) for one in (tested, holdout)]
+    calibration, fresh = (
+        Said(one.log_probs_NC, one.labels_N, asked.rule.draws(one.item_ids)) for one in (tested, holdout)
+    )
     try:
-        result = judge.conformal(*said, fitted, asked)
+        result = judge.conformal(calibration, fresh, fitted, asked)
     except TooFewRowsError as error:
         return str(error)
     return result.found.document() | {"remark": result.remark, "holdout": _on_holdout(result, settings)}
@@ -252,7 +254,7 @@ def _abstention(
         if found is None:
             return "a number is near or far, not right or wrong: there is no error to bound"
         outcomes.append(found)
-    fit, risks = abstention.fit(*outcomes[:2], asked.confidence), sorted({*OFFERED_RISKS, asked.max_risk})
+    fit, risks = abstention.fit(outcomes[0], outcomes[1], asked.confidence), sorted({*OFFERED_RISKS, asked.max_risk})
     points = [abstention.operating_point(fit, risk, outcomes[2], settings.level) for risk in risks]
     chosen = points[risks.index(asked.max_risk)]
     return fit.document() | {"holdout": chosen, "offered": points, "words": abstention.words(chosen, fit)}

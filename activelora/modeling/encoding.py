@@ -21,6 +21,9 @@ from activelora.modeling.special_tokens import NO_MARKS, Marks, SpecialTokens
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_MOST_ANSWERS = 100_000
+"""Answers whose ids are kept: of tables of any length, whose rows may all have choices of their own."""
+_MOST_COUNTED = 1_000_000
 _PROBE = "Question: what is it?\nAnswer:"
 
 
@@ -84,7 +87,7 @@ class Encoder:
 
     @property
     def num_cut(self) -> int:
-        """How many different prompts were too long and were cut; scoring encodes some of them several times."""
+        """How many different prompts were too long and were cut, up to a million; some are encoded several times."""
         return len(self._cut)
 
     def encode(self, items: Sequence[Item]) -> list[EncodedItem]:
@@ -157,7 +160,8 @@ class Encoder:
                 where="task.prompt",
                 remedy="Raise task.max_prompt_tokens or shorten the prompt.",
             )
-        self._cut.add(hash(prompt))
+        if len(self._cut) < _MOST_COUNTED:
+            self._cut.add(hash(prompt))
         return tuple(ids[: self._max_tokens - num_tail] + ids[len(ids) - num_tail :])
 
     def _whole(self, prompt: str, closing: str, marks: Marks) -> tuple[list[int], str]:
@@ -180,6 +184,8 @@ class Encoder:
     def _answer_ids(self, answer: str, marks: Marks = NO_MARKS) -> tuple[int, ...]:
         key = (answer, *marks, *marks.values())
         if key not in self._answer_cache:
+            if len(self._answer_cache) >= _MOST_ANSWERS:
+                self._answer_cache.clear()
             self._answer_cache[key] = self._spoken(answer, marks)
         ids = self._answer_cache[key]
         return ids if self.scores_text else ids[:1]

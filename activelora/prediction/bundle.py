@@ -34,6 +34,7 @@ BUNDLE_VERSION = 1
 """The schema of ``bundle.json``."""
 _SECTIONS = ("name", "seed", "task", "model", "adapter", "training", "scoring", "evaluation")
 _DATA = ("columns", "label_numbers", "long_texts")
+_LABELING = ("withhold", "redact")
 _DAMAGED = "Write it again with `activelora export`, or restore the folder."
 
 
@@ -154,6 +155,7 @@ def _settings(config: CampaignConfig) -> dict[str, Any]:
     whole = config.model_dump(mode="json")
     data = {key: whole["data"][key] for key in _DATA}
     return {key: whole[key] for key in _SECTIONS} | {
+        "labeling": {key: whole["labeling"][key] for key in _LABELING},  # what a log of requests leaves out
         "data": {"pool": {"path": "-"}, **data},
         "resources": {"trunk_cache_gb": 0},  # these texts are seen once
     }

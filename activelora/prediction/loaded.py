@@ -45,16 +45,14 @@ class LoadedModel:
         self._predictor = predictor
         self._items = ItemMaker(bundle.config, self.task)
         self._sets = SetMaker(bundle.readings, self.task)
-        self._reviewer = self._reviewer_of(thresholds)
+        self._reviewer = self.reviewer_of(thresholds)
 
     @classmethod
     @contextmanager
     def load(
         cls, bundle: Bundle, num_samples: int | None = None, thresholds: Thresholds = NO_THRESHOLDS
     ) -> Iterator[LoadedModel]:
-        """Load a model; the base model is given back unchanged at the end.
-
-        A process holds one model of a base at a time: leave it before another round of it is loaded.
+        """Load a model, with a base model of its own.
 
         Args:
             bundle: The model.
@@ -64,10 +62,12 @@ class LoadedModel:
         Raises:
             ModelError: The base model cannot be loaded, or the model knows no such thresholds.
         """
+        from activelora.modeling.base import load_own_base
         from activelora.scoring.predict import Predictor
 
         samples = bundle.config.evaluation.num_samples if num_samples is None else num_samples
-        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed) as predictor:
+        base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
+        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as predictor:
             yield cls(bundle, predictor, samples, thresholds)
 
     def sampled(self, num_samples: int | None) -> LoadedModel:
@@ -112,7 +112,7 @@ class LoadedModel:
             ProblemsError: Rows lack columns or hold what is no text.
             ModelError: The model's numbers are none, or it knows no such thresholds.
         """
-        reviewer = self._reviewer if thresholds is None else self._reviewer_of(thresholds)
+        reviewer = self._reviewer if thresholds is None else self.reviewer_of(thresholds)
         found = self._items.items(rows)
         items = refuse_problems(found) if strict else [item for item in found if isinstance(item, Item)]
         answers = iter(self._answers(items, probabilities, description) if items else [])
@@ -126,7 +126,15 @@ class LoadedModel:
         """Which answers are for review, in words, where nobody asks otherwise."""
         return self._reviewer.rule
 
-    def _reviewer_of(self, thresholds: Thresholds) -> Reviewer:
+    def reviewer_of(self, thresholds: Thresholds) -> Reviewer:
+        """Return who marks answers for review.
+
+        Args:
+            thresholds: What is asked of answers that stand alone.
+
+        Raises:
+            ModelError: The model knows no such thresholds.
+        """
         own_risk = self.bundle.config.evaluation.abstention.max_risk
         has_probability = self.task.values is None
         return Reviewer(self.bundle.readings, thresholds, own_risk, has_probability=has_probability, where=self._where)

@@ -47,8 +47,13 @@ def open_bundle(what: str, round_: int | None = None, *, fetch: Fetch | None = N
             yield read_bundle(folder)
         else:
             campaign = Campaign.open(what, to_read=True)
-            number = champion_round(campaign) if round_ is None else _evaluated(campaign, round_)
+            number = champion_round(campaign) if round_ is None else evaluated_round(campaign, round_)
             yield write_bundle(campaign, number, target, hashes_base=False)
+
+
+def names_campaign(what: str) -> bool:
+    """Tell whether a place is to be read as a campaign, and not as one model."""
+    return not what.startswith(MLFLOW_SCHEMES) and _local_model(what) is None
 
 
 def champion_round(campaign: Campaign) -> int:
@@ -79,7 +84,12 @@ def _reasons(seen: Snapshot, round_: int) -> str:
     return said if said.startswith("round ") else f"round {round_}: {said}"
 
 
-def _evaluated(campaign: Campaign, round_: int) -> int:
+def evaluated_round(campaign: Campaign, round_: int) -> int:
+    """Return the round.
+
+    Raises:
+        StoreError: It is not evaluated.
+    """
     rounds = _evaluated_rounds(snapshot_of(campaign))
     if round_ not in rounds:
         shown = ", ".join(map(str, rounds)) or "none"

@@ -92,15 +92,15 @@ def answer_table(bundle: Bundle, source: TableSource, job: TableJob, load: Load 
     for target in job.targets:
         target.check_free(overwrite=job.overwrite)
     lost = LostRows()
-    items = ItemMaker(bundle.config, make_task(bundle.config.task))
+    items = items_of(bundle)
     chunks = chunks_of(source.rows(items.wanted, lost))
     first = next(chunks, [])
     if not first:
         lost.refuse()
         raise DataError("there are no rows", where=source.name)
-    _check_columns(first[0], items.wanted)
-    names = _answer_names(bundle, job)
-    columns = _all_columns(first, names, job)
+    check_columns(first[0], items.wanted)
+    names = answer_names(bundle, probabilities=job.probabilities, prefix=job.prefix)
+    columns = all_columns(first, names)
     _check_sheets(source, items, job)
     with ExitStack() as stack:
         for target in job.targets:
@@ -183,21 +183,41 @@ class _Work:
         return "" if share is None else f" ({share:.0%} of the input read)"
 
 
-def _check_columns(row: Row, wanted: Wanted) -> None:
+def items_of(bundle: Bundle) -> ItemMaker:
+    """Return what makes items of a model's rows, without the model."""
+    return ItemMaker(bundle.config, make_task(bundle.config.task))
+
+
+def check_columns(row: Row, wanted: Wanted) -> None:
+    """Check that a table's first row has the columns that a model needs.
+
+    Raises:
+        ProblemsError: It lacks some.
+    """
     missing = [name for name in wanted.missing(list(row.values)) if find_column(name, row.values) is None]
     if missing:
         raise ProblemsError([missing_column(name, row.values.keys(), row.where) for name in missing])
 
 
-def _answer_names(bundle: Bundle, job: TableJob) -> dict[str, str]:
-    has_sets = bundle.readings.conformal is not None
-    task = make_task(bundle.config.task)
-    keys = answer_columns(task, prediction_sets=has_sets, probabilities=job.probabilities)
-    return {key: f"{job.prefix}{key}" for key in keys}
+def answer_names(bundle: Bundle, *, probabilities: bool, prefix: str) -> dict[str, str]:
+    """Return the columns of answers, and their names in the table.
+
+    Args:
+        bundle: The model.
+        probabilities: Whether each label's probability is wanted.
+        prefix: Text that the names begin with.
+    """
+    task, has_sets = make_task(bundle.config.task), bundle.readings.conformal is not None
+    keys = answer_columns(task, prediction_sets=has_sets, probabilities=probabilities)
+    return {key: f"{prefix}{key}" for key in keys}
 
 
-def _all_columns(rows: Sequence[Row], names: dict[str, str], job: TableJob) -> list[str]:
-    """Return the columns that are written.
+def all_columns(rows: Sequence[Row], names: dict[str, str]) -> list[str]:
+    """Return the columns that are written: those of the input, and the answers'.
+
+    Args:
+        rows: The first rows of the input.
+        names: Names of the answers' columns, as :func:`answer_names` returns them.
 
     Raises:
         DataError: The input has a column that answers would be written in.

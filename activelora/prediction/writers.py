@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -78,11 +78,7 @@ class TextWriter:
     def write(self, rows: Rows) -> None:
         """Write some rows."""
         if self._is_json:
-            lines = [
-                json.dumps({key: self._json(key, value) for key, value in row.items()}, ensure_ascii=False) + "\n"
-                for row in rows
-            ]
-            self._file.write("".join(lines).encode())
+            self._file.write(json_lines(rows, self._answers))
         else:
             self._file.write(self._lines([[self._cell(key, row.get(key)) for key in self._columns] for row in rows]))
         if self._is_pipe:
@@ -106,9 +102,6 @@ class TextWriter:
         if self._inner is not None:
             self._inner.close()
 
-    def _json(self, column: str, value: Any) -> Any:
-        return as_json(rounded(value) if column in self._answers else value)
-
     def _cell(self, column: str, value: Any) -> str:
         return as_cell(yes_no(rounded(value)) if column in self._answers else value)
 
@@ -116,6 +109,19 @@ class TextWriter:
         text = io.StringIO()
         csv.writer(text, delimiter=self._delimiter, lineterminator="\n").writerows(rows)
         return text.getvalue().encode("utf-8", "replace")
+
+
+def json_lines(rows: Rows, answers: Collection[str]) -> bytes:
+    """Return rows as JSON, one a line.
+
+    Args:
+        rows: The rows.
+        answers: The columns that are answers' own.
+    """
+    documents = (
+        {key: as_json(rounded(value) if key in answers else value) for key, value in row.items()} for row in rows
+    )
+    return "".join(f"{json.dumps(document, ensure_ascii=False)}\n" for document in documents).encode("utf-8", "replace")
 
 
 class ParquetWriter:

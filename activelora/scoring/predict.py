@@ -18,7 +18,7 @@ from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
 from activelora.errors import ModelError
 from activelora.modeling import lora
-from activelora.modeling.base import load_base
+from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
@@ -64,15 +64,18 @@ class Predictor:
 
     @classmethod
     @contextmanager
-    def of(cls, config: CampaignConfig, adapter: Path | None, mask_seed: int) -> Iterator[Predictor]:
+    def of(
+        cls, config: CampaignConfig, adapter: Path | None, mask_seed: int, base: BaseModel | None = None
+    ) -> Iterator[Predictor]:
         """Load a model from its settings and its adapter, wherever they came from.
 
         Args:
             config: The settings; of them, those of task, model, adapter, scoring and the cache of trunk states.
             adapter: The folder that the adapter method wrote; None for the base model alone.
             mask_seed: Seed of the posterior's samples.
+            base: The base model; None is the one that the steps of a process share.
         """
-        base = load_base(config.model)
+        base = base or load_base(config.model)
         encoder = Encoder(base.tokenizer, config.task, length_limit(base.model.config))
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         trunk_cache = trunk_state_cache(config.resources.trunk_cache_gb)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
-from pipelines.cli.trust_facts import calibration_fact, calibration_warning, posterior_facts
+from pipelines.cli.trust_facts import calibration_fact, posterior_facts
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
@@ -176,8 +176,6 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
-    if warning := calibration_warning(config, data.num_calibration):
-        findings.warnings.append(warning)
     _check_target(config, data.num_holdout, findings)
     _check_budget(config, data)
 

@@ -26,6 +26,7 @@ from pipelines.cli.commands import (
     model,
     predict,
     run_tick,
+    serve,
     status_report,
     stop,
     submit_schedule,
@@ -76,6 +77,7 @@ app.command("schedule")(submit_schedule.schedule)
 app.command("unschedule")(submit_schedule.unschedule)
 app.command("upgrade")(submit_schedule.upgrade)
 app.command("delete-item")(delete_item.delete_item)
+app.command("serve")(serve.serve)
 app.command("wake")(wake.wake)
 app.command("doctor")(doctor.doctor)
 app.command("list")(catalogue.list_command)

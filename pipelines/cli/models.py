@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,6 +27,22 @@ SamplesOption = Annotated[
     typer.Option("--samples", metavar="K", min=0, help="Posterior samples; 0: the mean. Default: as the evaluation."),
 ]
 
+MinConfidenceOption = Annotated[
+    float | None,
+    typer.Option(metavar="P", min=0.0, max=1.0, help="For review are answers of a smaller probability."),
+]
+MaxRiskOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="R",
+        min=0.0,
+        max=1.0,
+        help="For review are answers that cannot stand alone if at most this share may be wrong, e.g. 0.05.",
+    ),
+]
+ProbabilitiesOption = Annotated[bool, typer.Option("--probabilities", help="Write each label's probability.")]
+PrefixOption = Annotated[str, typer.Option(metavar="TEXT", help="Begin the names of the new columns with this.")]
+
 
 @contextmanager
 def open_model(what: str, round_: int | None) -> Iterator[Bundle]:
@@ -38,30 +53,12 @@ def open_model(what: str, round_: int | None) -> Iterator[Bundle]:
         round_: A round of the campaign; None is its champion.
     """
     from activelora.prediction.sources import open_bundle
+    from activelora.tracking.mlflow_models import fetch_model
 
-    if is_campaign_file(what):
-        what = open_campaign(what, to_read=True).store.uri
-    with open_bundle(what, round_, fetch=_fetch) as bundle:
+    with open_bundle(model_location(what), round_, fetch=fetch_model) as bundle:
         yield bundle
 
 
-def _fetch(uri: str, folder: Path) -> Path:
-    """Download a model of MLflow's.
-
-    Raises:
-        ModelError: There is none, or the server cannot be reached.
-    """
-    from activelora.tracking.mlflow_location import prepare_environment
-
-    prepare_environment()
-    import mlflow
-    from mlflow.exceptions import MlflowException
-
-    from activelora.errors import ModelError
-
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
-    except (MlflowException, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        remedy = "Check the name; MLFLOW_TRACKING_URI says which server is asked."
-        raise ModelError(f"cannot be fetched from MLflow: {reason}", where=uri, remedy=remedy) from error
+def model_location(what: str) -> str:
+    """Return where a model is: of a campaign file, where its campaign lives."""
+    return open_campaign(what, to_read=True).store.uri if is_campaign_file(what) else what

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from activelora.campaign.campaign import Campaign
 from activelora.prediction import inputs, table
@@ -294,6 +296,13 @@ def test_a_killed_process_is_gone_on_with(
     assert main([*command, "out.csv"]) == 0
     assert main([*command, "whole.csv"]) == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_campaign_is_named_by_its_file(classified: Campaign, tmp_path: Path) -> None:
+    shutil.copytree(classified.store.uri, tmp_path / "campaigns" / classified.config.name)
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(classified.config.model_dump(mode="json")))
+    assert main(["predict", "campaign.yaml", str(write(tmp_path / "in.csv")), "--out", "out.csv"]) == 0
+    assert len(read(tmp_path / "out.csv")) == 30
 
 
 def test_two_runs_never_write_the_same(

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.console import warn
-from pipelines.cli.models import RoundOption, SamplesOption, WhatArgument, open_model
+from pipelines.cli.models import (
+    MaxRiskOption,
+    MinConfidenceOption,
+    PrefixOption,
+    ProbabilitiesOption,
+    RoundOption,
+    SamplesOption,
+    WhatArgument,
+    open_model,
+)
 
 if TYPE_CHECKING:
     from activelora.prediction.table import Summary
@@ -36,23 +45,12 @@ def predict(
     review_out: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the rows that people should look at here besides.")
     ] = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(metavar="P", min=0.0, max=1.0, help="For review are answers of a smaller probability."),
-    ] = None,
-    max_risk: Annotated[
-        float | None,
-        typer.Option(
-            metavar="R",
-            min=0.0,
-            max=1.0,
-            help="For review are answers that cannot stand alone if at most this share may be wrong, e.g. 0.05.",
-        ),
-    ] = None,
+    min_confidence: MinConfidenceOption = None,
+    max_risk: MaxRiskOption = None,
     round_: RoundOption = None,
     samples: SamplesOption = None,
-    probabilities: Annotated[bool, typer.Option("--probabilities", help="Write each label's probability.")] = False,
-    prefix: Annotated[str, typer.Option(metavar="TEXT", help="Begin the names of the new columns with this.")] = "",
+    probabilities: ProbabilitiesOption = False,
+    prefix: PrefixOption = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there, and what another run has begun.")
     ] = False,
