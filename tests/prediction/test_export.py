@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from activelora.campaign.campaign import Campaign
@@ -236,6 +237,15 @@ def test_the_merged_model_gives_the_logits_of_adapter_and_base(tmp_path, tiny_mo
     assert (found - wanted).abs().max() < 1e-4
     names = {path.name for path in done.folder.iterdir()}
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
+    # What vLLM goes by: the architecture's name, and the tensors' names and types of the base model's own file.
+    assert json.loads((done.folder / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+    with (
+        safe_open(done.folder / "model.safetensors", "pt") as found,
+        safe_open(tiny_model_path / "model.safetensors", "pt") as before,
+    ):
+        assert set(found.keys()) == set(before.keys())
+        assert all(found.get_tensor(name).shape == before.get_tensor(name).shape for name in found.keys())  # noqa: SIM118
+        assert {found.get_tensor(name).dtype for name in found.keys()} == {torch.float32}  # noqa: SIM118
     assert load_base(campaign.config.model).model.state_dict()["model.embed_tokens.weight"].shape[1] == 32
     with LoadedModel.load(read_bundle(done.folder), num_samples=0) as model:
         wanted = [answer.label for answer in model.predict(rows_of("classification", 5))]
