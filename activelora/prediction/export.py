@@ -23,7 +23,7 @@ from activelora.prediction.cost import campaign_of, cost_of_mean
 from activelora.prediction.facts import FACTS_NAME, Facts, facts_of, read_facts
 from activelora.prediction.model_card import CARD_NAME, Cost, Exported, model_card
 from activelora.prediction.program import PROGRAM_NAME, program
-from activelora.prediction.standalone import TASK_NAME, Standing, differs, task_document
+from activelora.prediction.standalone import TASK_NAME, Layout, differs, task_document
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Export:
     """What was exported.
 
     Attributes:
-        folder: Where to.
+        folder: The folder.
         cost: What the mean costs.
         no_program: Why there is no ``predict.py``; None where there is one.
         base: What of the base model the folder needs from elsewhere, in words; None where it needs nothing.
@@ -111,16 +111,20 @@ def _make(plan: _Plan, reasons: list[str | None], scratch: Path) -> Path:
         (folder / FACTS_NAME).write_text(text, encoding="utf-8")
     base.tokenizer.save_pretrained(folder)
     dtype = str(base.model.dtype).removeprefix("torch.")
-    standing = Standing(*_named_base(bundle), () if plan.merged else _adapters(folder), dtype)
-    document = task_document(plan.config, base.tokenizer, encoder, bundle.readings, standing)
+    layout = Layout(*_named_base(bundle), () if plan.merged else _adapters(folder), dtype)
+    document = task_document(plan.config, base.tokenizer, encoder, bundle.readings, layout)
     (folder / TASK_NAME).write_text(json.dumps(document, indent=1, ensure_ascii=False), encoding="utf-8")
     reason = _no_program(plan, document, encoder, folder)
     reasons.append(reason)
     if reason is None:
-        by_text, form = encoder.scores_text, encoder.task.kind.form
-        text = program(document, form=form, by_text=by_text, name=f"{plan.config.name}, round {bundle.round}")
+        text = program(
+            document,
+            by_text=encoder.scores_text,
+            asks_each_label=encoder.task.kind.asks_each_label,
+            name=f"{plan.config.name}, round {bundle.round}",
+        )
         (folder / PROGRAM_NAME).write_text(text, encoding="utf-8")
-    exported = Exported(plan.merged, standing.base, dtype, reason)
+    exported = Exported(plan.merged, layout.base, dtype, reason)
     card = model_card(read_bundle(folder), plan.facts, plan.cost, exported)
     (folder / CARD_NAME).write_text(card, encoding="utf-8")
     if plan.with_base:

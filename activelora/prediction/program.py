@@ -9,25 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from activelora.tasks.task import Form
-
 PROGRAM_NAME = "predict.py"
 
 
-def program(document: Mapping[str, Any], *, form: Form, by_text: bool, name: str) -> str:
+def program(document: Mapping[str, Any], *, by_text: bool, asks_each_label: bool, name: str) -> str:
     """Return the text of the program.
 
     Args:
         document: ``task.json``.
-        form: How the task is answered.
         by_text: Whether the answers are read as texts of the row's own, by the mean over their tokens.
+        asks_each_label: Whether there is a question about each label.
         name: What the model is called.
     """
     parts = [_head(document, name), _load(document), _plain(document), _tokens(document), _prompt(document)]
-    if form == "text":
+    if document["end"] is not None:
         parts += [_WRITING]
     else:
-        parts += [_scores(document, by_text), _probabilities(document), _ANSWERS[form]]
+        answer = _SET if asks_each_label else _CHOICE if document["numbers"] is None else _NUMBER
+        parts += [_scores(document, by_text), _probabilities(document), answer]
     return "\n\n\n".join(part.strip("\n") for part in (*parts, _main(document))) + "\n"
 
 
@@ -83,8 +82,8 @@ def _tokens(document: Mapping[str, Any]) -> str:
     ids = f'tokenizer(text{adds})["input_ids"]'
     if not document["drops_first"] and not document["drops_last"]:
         return f"def tokens(text):\n    return {ids}"
-    kept = f"ids[{document['drops_first']} : len(ids) - {document['drops_last']}]"
-    return f"def tokens(text):\n    ids = {ids}\n    return {kept}"
+    part = f"ids[{document['drops_first']} : len(ids) - {document['drops_last']}]"
+    return f"def tokens(text):\n    ids = {ids}\n    return {part}"
 
 
 def _prompt(document: Mapping[str, Any]) -> str:
@@ -170,24 +169,22 @@ def spoken(text, probe="Question: what is it?\\nAnswer:"):
     return both[len(first) :] if both[: len(first)] == first else alone
 
 """
-_ANSWERS: Mapping[Form, str] = {
-    "choice": """
+_CHOICE = """
 def answer(row):
     probs = probabilities(task["questions"][0], row)
     best = int(probs.argmax())
     return {"prediction": (task["labels"] or range(len(probs)))[best], "probability": float(probs[best])}
-""",
-    "number": """
+"""
+_NUMBER = """
 def answer(row):
     probs = probabilities(task["questions"][0], row)
     return {"prediction": float(probs @ torch.tensor(task["numbers"], dtype=probs.dtype))}
-""",
-    "set": """
+"""
+_SET = """
 def answer(row):
     yes = [float(probabilities(parts, row)[1]) for parts in task["questions"]]
     return {"prediction": [label for label, one in zip(task["labels"], yes) if one > 0.5]}
-""",
-}
+"""
 _WRITING = """
 @torch.inference_mode()
 def answer(row):

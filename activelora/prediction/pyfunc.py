@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from activelora.modeling.base import load_base
 from activelora.prediction.bundle import read_bundle
 from activelora.prediction.loaded import LoadedModel
 from activelora.prediction.review import Thresholds
@@ -41,9 +40,7 @@ class RegisteredModel(PythonModel):  # type: ignore[misc] # MLflow has no types
             ModelError: The base model cannot be loaded here, or the files are damaged.
         """
         bundle = read_bundle(Path(context.artifacts[ARTIFACT]))
-        load_base.cache_clear()  # several versions may be loaded in one process: each has a base model of its own
         self._model = self._open.enter_context(LoadedModel.load(bundle))
-        load_base.cache_clear()
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None

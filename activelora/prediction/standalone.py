@@ -33,8 +33,8 @@ Parts = list[str | dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How an exported model stands in its folder.
+class Layout:
+    """Where an exported model has its parts.
 
     Attributes:
         base: The base model, as transformers loads it.
@@ -50,7 +50,7 @@ class Standing:
 
 
 def task_document(
-    config: CampaignConfig, tokenizer: Any, encoder: Encoder, readings: Readings, standing: Standing
+    config: CampaignConfig, tokenizer: Any, encoder: Encoder, readings: Readings, layout: Layout
 ) -> dict[str, Any]:
     """Return what ``task.json`` holds.
 
@@ -59,7 +59,7 @@ def task_document(
         tokenizer: The base model's tokenizer.
         encoder: Turns the task's items into tokens.
         readings: What the evaluation found.
-        standing: Where base model and adapters are.
+        layout: Places of base model and adapters.
     """
     task, columns = encoder.task, config.data.columns
     queries = task.queries(_sentinel(encoder))
@@ -72,10 +72,10 @@ def task_document(
         "numbers": None if task.values is None else list(task.values),
         "temperature": readings.scale,
         "thresholds": {"conformal": readings.conformal, "abstention": readings.abstention},
-        "base": standing.base,
-        "revision": standing.revision,
-        "adapters": list(standing.adapters),
-        "dtype": standing.dtype,
+        "base": layout.base,
+        "revision": layout.revision,
+        "adapters": list(layout.adapters),
+        "dtype": layout.dtype,
         "questions": [_parts(query, encoder, columns.choices) for query in queries],
         "answers": _answers(encoder),
         "log_prior": _log_prior(encoder, readings),

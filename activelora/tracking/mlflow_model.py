@@ -47,7 +47,7 @@ REQUIREMENTS = (
 )
 """Packages that loading and asking a model needs; the versions are those that are installed here."""
 ARTIFACT = "bundle"
-"""As in :mod:`activelora.prediction.pyfunc`, which cannot be imported without MLflow."""
+"""The name that :mod:`activelora.prediction.pyfunc` goes by; importing that takes MLflow."""
 _SCRIPT = '''"""Loads the model: MLflow runs this instead of reading a pickle."""
 
 from mlflow.models import set_model

@@ -18,6 +18,7 @@ import pytest
 import torch
 import yaml
 from peft import PeftModel
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from activelora.campaign.campaign import Campaign
@@ -25,8 +26,9 @@ from activelora.campaign.manifest import Unit
 from activelora.errors import ModelError
 from activelora.modeling import lora
 from activelora.modeling.base import load_base
+from activelora.modeling.published import cached_model_uri, publish
 from activelora.pool import access
-from activelora.prediction.bundle import Bundle, read_bundle, write_bundle
+from activelora.prediction.bundle import Bundle, base_digest, read_bundle, write_bundle
 from activelora.prediction.cost import cost_of_mean
 from activelora.prediction.export import Export, export
 from activelora.prediction.loaded import LoadedModel
@@ -133,9 +135,9 @@ def programs(tmp_path_factory, tiny_model_path) -> dict[str, tuple[Bundle, list[
         made[name] = bundle, rows
         jobs.append([str(folder / "out"), str(folder / "rows.jsonl")])
     command = [sys.executable, "-c", WITHOUT_THIS_PACKAGE]
-    done = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, cwd=root)
-    assert done.returncode == 0, done.stderr
-    said = [[json.loads(line) for line in part.splitlines()[1:]] for part in f"\n{done.stdout}".split("\n# ")[1:]]
+    ran = subprocess.run(command, input=json.dumps(jobs), capture_output=True, text=True, cwd=root)
+    assert ran.returncode == 0, ran.stderr
+    said = [[json.loads(line) for line in part.splitlines()[1:]] for part in f"\n{ran.stdout}".split("\n# ")[1:]]
     return {name: (*made[name], answers) for name, answers in zip(made, said, strict=True)}
 
 
@@ -235,6 +237,15 @@ def test_the_merged_model_gives_the_logits_of_adapter_and_base(tmp_path, tiny_mo
     assert (found - wanted).abs().max() < 1e-4
     names = {path.name for path in done.folder.iterdir()}
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md"}
+    # What vLLM goes by: the architecture's name, and the tensors' names and types of the base model's own file.
+    assert json.loads((done.folder / "config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+    with (
+        safe_open(done.folder / "model.safetensors", "pt") as found,
+        safe_open(tiny_model_path / "model.safetensors", "pt") as before,
+    ):
+        assert set(found.keys()) == set(before.keys())
+        assert all(found.get_tensor(name).shape == before.get_tensor(name).shape for name in found.keys())  # noqa: SIM118
+        assert {found.get_tensor(name).dtype for name in found.keys()} == {torch.float32}  # noqa: SIM118
     assert load_base(campaign.config.model).model.state_dict()["model.embed_tokens.weight"].shape[1] == 32
     with LoadedModel.load(read_bundle(done.folder), num_samples=0) as model:
         wanted = [answer.label for answer in model.predict(rows_of("classification", 5))]
@@ -336,3 +347,18 @@ def test_the_command_exports_and_says_what_it_costs(tmp_path, programs, capsys):
     assert (tmp_path / "out" / "predict.py").exists()
     assert main(["export", str(tmp_path / "out"), "--out", str(tmp_path / "again")]) == 0
     assert (tmp_path / "again" / "task.json").read_bytes() == (tmp_path / "out" / "task.json").read_bytes()
+
+
+def test_the_base_model_s_digest_is_known_where_only_a_store_has_it(tmp_path, tiny_model_path, programs, monkeypatch):
+    """As in pods that register a model and have never loaded one."""
+    config = programs["classification"][0].config
+    here = base_digest(config)
+    monkeypatch.setenv("ACTIVELORA_CACHE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    away = config.model_copy(update={"model": config.model.model_copy(update={"base": "someone/tiny"})})
+    assert base_digest(away) is None
+    monkeypatch.setenv("ACTIVELORA_MODEL_CACHE", str(tmp_path / "store"))
+    assert base_digest(away) is None
+    publish(tiny_model_path, cached_model_uri(str(tmp_path / "store"), "someone/tiny", None), "someone/tiny")
+    assert base_digest(away) == here
+    assert len(here) == 64
