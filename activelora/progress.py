@@ -32,10 +32,12 @@ def track(elements: Iterable[Element], description: str, total: int | None) -> I
 
     Args:
         elements: What to loop over.
-        description: What is being done, for example ``scoring the pool``.
+        description: What is being done, for example ``scoring the pool``; empty shows nothing.
         total: How many elements there are; None where that is not known.
     """
-    if sys.stderr.isatty():
+    if not description:
+        yield from elements
+    elif sys.stderr.isatty():
         yield from _with_bar(elements, description, total)
     else:
         yield from _with_lines(elements, description, total)

@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, str] = {
     "batch_bald": "benchmarks.batch_bald",
     "ingest": "benchmarks.ingest",
     "scoring": "benchmarks.scoring",
+    "predict": "benchmarks.predict",
     "training": "benchmarks.training",
     "inbox": "benchmarks.inbox",
     "store_calls": "benchmarks.store_calls",

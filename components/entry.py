@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import due_ingest
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import View
 from activelora.config.steps import StepName
@@ -37,8 +38,9 @@ def run_unit(campaign: View, unit: Unit) -> Manifest | None:
     arguments: tuple[int, ...] = () if unit.step == "ingest_pool" else (unit.round,)
     if unit.shard is not None:
         arguments = (*arguments, unit.shard)
-    # Labels may be waited for within the step, for hours: report and MLflow say so meanwhile.
-    options = {"on_wait": partial(publish_if_changed, campaign)} if unit.step == "await_labels" else {}
+    options: dict[str, Any] = {"number": unit.round} if unit.step == "ingest_pool" else {}
+    if unit.step == "await_labels":  # for hours within the step: report and MLflow say so meanwhile
+        options["on_wait"] = partial(publish_if_changed, campaign)
     with log_context(campaign=campaign.store.uri, step=unit.step, round=unit.round):
         manifest: Manifest | None = step.run(campaign, *arguments, **options)
     return manifest
@@ -50,6 +52,8 @@ def run_at(
     """Do one unit of the campaign at a URI, and point a KFP artifact at what it produced.
 
     await_labels is the last task of a tick: it brings report and MLflow up to date too, before it waits and after.
+    Where the next round begins with a refresh of the pool, it is done here as well, which saves a pod. As ingest_pool,
+    what of it is due is done: the first reading of the pool, or a refresh.
 
     Args:
         step: The step's name.
@@ -61,11 +65,15 @@ def run_at(
     unit = Unit(step, int(round_), None if shard is None else int(shard))
     with task(step, campaign_uri, unit) as here:
         campaign = here.campaign
+        if step == "ingest_pool":
+            unit = due_ingest(campaign) or unit
         manifest = run_unit(campaign, unit)
         if manifest and artifact is not None:
             point(artifact, campaign, manifest)
         if step == "await_labels":
             publish_if_changed(campaign)
+            if manifest and (refresh := due_ingest(campaign)):
+                run_unit(campaign, refresh)
         else:
             report_metrics(campaign)
 

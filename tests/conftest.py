@@ -11,16 +11,40 @@ from tests.s3_server import find_weed, running_s3_server
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+LONG_FILES = (
+    "test_end_to_end",
+    "test_example_strategy_package",
+    "test_label_texts_campaign",
+    "test_engines",
+    "test_commands",
+    "test_mlflow_sync",
+    "test_publish_together",
+    "test_c_lora_campaign",
+    "test_quality",
+    "test_publish",
+    "test_containers",
+    "test_older_campaigns",
+    "test_golden_selections",
+    "test_grid",
+    "test_task_kinds",
+    "test_walkthrough",
+    "test_inline",
+    "test_posteriors",
+)
+"""Files that take a minute or more on a busy machine, longest first. A wrong place here costs time and nothing else."""
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the files that may take longest, so that none of them is left to one worker at the end.
 
     pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with those of many tests.
     """
     longest = {}
+    places = {name: place for place, name in enumerate(LONG_FILES)}
     for item in items:
         marker = item.get_closest_marker("timeout")
         longest[item.path] = max(longest.get(item.path, 0), marker.args[0] if marker and marker.args else 0)
-    items.sort(key=lambda item: -longest[item.path])
+    items.sort(key=lambda item: (-longest[item.path], places.get(item.path.stem, len(places))))
 
 
 @pytest.fixture(autouse=True, scope="module")

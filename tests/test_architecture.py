@@ -118,7 +118,7 @@ def test_steps_have_the_six_names():
     from activelora.config.steps import STEPS
 
     folders = {path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").exists()}
-    assert folders == {*STEPS, "plan", "tell_the_end"}
+    assert folders == {*STEPS, "plan", "tell_the_end", "predict_table"}
 
 
 def imports_of(path, modules):

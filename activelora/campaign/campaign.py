@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from activelora.campaign.amendments import Amendment, stopped_key
 from activelora.campaign.frozen import (
     CAMPAIGN_KEY,
     Completed,
@@ -35,7 +36,6 @@ from activelora.config.file import config_difference, document_digest, with_chan
 from activelora.errors import ConfigError, StoreError
 from activelora.seeding import derive_seed
 
-STOPPED_KEY = "stopped.json"
 logger = logging.getLogger(__name__)
 
 
@@ -50,15 +50,17 @@ class Campaign:
 
     Attributes:
         store: The store that holds it.
-        config: Its configuration. What can change a result is frozen when it is created; the rest
-            (:data:`~activelora.config.file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it the
-            first time.
+        config: Its configuration. What can change a result is frozen when it is created, and grows by amendments only;
+            the rest (:data:`~activelora.config.file.CHANGEABLE`) is the caller's of :meth:`create`, or as stored by it
+            the first time.
         schema_version: Schema of its ``campaign.json``; where a newer version has written in it, that one's.
+        amendments: The amendments in ``config``, in order.
     """
 
     store: Store
     config: CampaignConfig
     schema_version: int = SCHEMA_VERSION
+    amendments: tuple[Amendment, ...] = ()
     _seen: dict[Unit, Manifest] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -120,8 +122,13 @@ class Campaign:
     def _of(cls, store: Store, frozen: Frozen, *, to_read: bool = False) -> Campaign:
         """Return the campaign with this configuration."""
         if newer := newer_writer(store, frozen):
-            return cls(store, parse_newer(frozen, newer, to_read=to_read), newer.schema_version)
-        return cls(store, frozen.parsed(), frozen.schema_version)
+            return cls(store, parse_newer(frozen, newer, to_read=to_read), newer.schema_version, frozen.amendments)
+        return cls(store, frozen.parsed(), frozen.schema_version, frozen.amendments)
+
+    @property
+    def stopped_key(self) -> str:
+        """The key of the record that the campaign has ended, as this object knows it."""
+        return stopped_key(len(self.amendments))
 
     def seed(self, *parts: str | int) -> int:
         """Return the seed of one named draw of this campaign."""
@@ -284,17 +291,23 @@ class Attempt:
         self.files[name] = FileEntry(key=self._key(name), sha256=sha256, num_bytes=num_bytes)
 
 
-def stop_campaign(campaign: Campaign, reason: str) -> None:
-    """Record why the campaign ended. The first reason stays."""
-    document = {"reason": reason, "stopped_at": utc_now()}
-    if campaign.store.create(STOPPED_KEY, json.dumps(document).encode()):
+def stop_campaign(campaign: Campaign, reason: str, *, by_hand: bool = False) -> None:
+    """Record why the campaign ended. The first reason stays, until an amendment lifts it.
+
+    Args:
+        campaign: The campaign.
+        reason: Why, in words.
+        by_hand: A person said so, not a rule of the campaign's.
+    """
+    document = {"reason": reason, "stopped_at": utc_now(), "by_hand": by_hand, "id": uuid.uuid4().hex}
+    if campaign.store.create(campaign.stopped_key, json.dumps(document).encode()):
         logger.info("campaign ended: %s", reason)
 
 
 def stop_reason(campaign: Campaign) -> str | None:
     """Return why the campaign ended, or None while it goes on."""
     try:
-        return str(json.loads(campaign.store.read(STOPPED_KEY))["reason"])
+        return str(json.loads(campaign.store.read(campaign.stopped_key))["reason"])
     except KeyError:
         return None
 

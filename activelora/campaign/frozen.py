@@ -9,8 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from activelora.campaign.amendments import Amendment, read_amendments, with_amendments
 from activelora.campaign.manifest import Manifest
-from activelora.campaign.migrations import MANIFESTS, SCHEMA_VERSION, SETTINGS, as_it_was, migrated
+from activelora.campaign.migrations import (
+    MANIFESTS,
+    SCHEMA_VERSION,
+    SETTINGS,
+    as_it_was,
+    migrated,
+    without_old_defaults,
+)
 from activelora.campaign.store import Store
 from activelora.code_version import code_version
 from activelora.config import CampaignConfig
@@ -32,42 +40,61 @@ class NewerCampaignError(ActiveLoRAError):
 
 @dataclass(frozen=True)
 class Frozen:
-    """The content of ``campaign.json``.
+    """The content of ``campaign.json``, and the amendments to it.
 
     Attributes:
         settings: The configuration as it was written.
         schema_version: Says how it is read; 0 where the file says nothing.
         code_version: Version of the code that created the campaign.
         where: The file's URI.
+        amendments: What was amended since, in order.
     """
 
     settings: dict[str, Any]
     schema_version: int
     code_version: str
     where: str
+    amendments: tuple[Amendment, ...] = ()
 
     def parsed(self) -> CampaignConfig:
-        """Return the settings as today's schema has them. Rules between settings are not asked.
+        """Return the settings as today's schema has them, amended. Rules between settings are not asked.
 
         Where a setting was not there yet, this is what the code of its time did.
 
         Raises:
             ProblemsError: They are not what the schema of their version allows.
         """
-        settings = migrated(self.settings, self.schema_version, SETTINGS)
-        return parse_config(as_it_was(settings, self.schema_version), where=self.where, is_frozen=True)
+        return self._parse(as_it_was(self._migrated(), self.schema_version), self.amendments)
+
+    def original(self) -> CampaignConfig:
+        """Return the same without the amendments: what the campaign began with."""
+        return self._parse(as_it_was(self._migrated(), self.schema_version), ())
+
+    def _migrated(self) -> dict[str, Any]:
+        return migrated(self.settings, self.schema_version, SETTINGS)
+
+    def _parse(self, settings: dict[str, Any], amendments: tuple[Amendment, ...]) -> CampaignConfig:
+        return parse_config(with_amendments(settings, amendments), where=self.where, is_frozen=True)
 
     def is_frozen_as(self, config: CampaignConfig, completed: Completed | None = None) -> bool:
         """Tell whether a file's settings are those of the campaign, but for the changeable ones.
 
-        A file says nothing of a setting that was not there when the campaign began: then today's default is no change.
+        A file says nothing of a setting that was not there when the campaign began, or that had another default: then
+        today's default is no change. It may say what the campaign began with, or what an
+        amendment has made of it.
 
         Args:
             config: Settings of the file.
             completed: Fills in other packages' settings, as was done with the file's; None where there are none.
         """
-        settings = migrated(self.settings, self.schema_version, SETTINGS)
-        frozen = self.parsed(), parse_config(settings, where=self.where, is_frozen=True)
+        settings = self._migrated()
+        sides = (
+            as_it_was(settings, self.schema_version),
+            settings,
+            without_old_defaults(settings, self.schema_version),
+        )
+        times = ((), self.amendments) if self.amendments else ((),)
+        frozen = [self._parse(settings, amendments) for settings in sides for amendments in times]
         wanted = config_digest(config)
         return wanted in map(config_digest, frozen) or (
             completed is not None and wanted in (config_digest(completed(one)) for one in frozen)
@@ -112,7 +139,7 @@ def read_frozen(store: Store) -> Frozen:
             where=where,
             remedy="Restore it, or begin a new campaign with the settings you want.",
         )
-    return Frozen(settings, version, str(document.get("code_version", "")), where)
+    return Frozen(settings, version, str(document.get("code_version", "")), where, read_amendments(store))
 
 
 def newer_writer(store: Store, frozen: Frozen) -> Newer | None:
@@ -147,7 +174,8 @@ def parse_newer(frozen: Frozen, newer: Newer, *, to_read: bool) -> CampaignConfi
         NewerCampaignError: It was opened to be written, or its settings cannot be understood without the unknown ones.
     """
     version = min(frozen.schema_version, SCHEMA_VERSION)
-    known, unknown = without_unknown(as_it_was(migrated(frozen.settings, version, SETTINGS), version))
+    settings = as_it_was(migrated(frozen.settings, version, SETTINGS), version)
+    known, unknown = without_unknown(with_amendments(settings, frozen.amendments))
     names = f", with settings that it does not know: {', '.join(unknown)}" if unknown else ""
     text = (
         f"ActiveLoRA {newer.code_version} has written in this campaign (schema {newer.schema_version}; this is "

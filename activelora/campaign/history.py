@@ -11,7 +11,8 @@ from typing import Any
 
 from activelora.campaign.ledger import rounds_begun
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.snapshot import INGEST, Snapshot, View, snapshot_of
+from activelora.campaign.refreshes import pool_of
+from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.config.steps import STEPS
 
 SCORED = "scored"
@@ -127,6 +128,12 @@ class RoundRecord:
         found = self.evaluation.details.get("live_check") if self.evaluation else None
         return list(found["sentences"]) if found else []
 
+    @property
+    def drift(self) -> list[str]:
+        """How a pool that grows has changed, and whether the holdout stands for it, in sentences; else empty."""
+        found = self.evaluation.details.get("drift") if self.evaluation else None
+        return list(found["sentences"]) if found else []
+
 
 def read_history(campaign: View) -> list[RoundRecord]:
     """Return the rounds that have begun, in order. The manifests of score_pool are not read before they are needed."""
@@ -159,11 +166,10 @@ def note_scored(seen: Snapshot) -> None:
     known = _notes(seen) if older else {}
     if older.keys() <= known.keys():
         return
-    num_shards = seen.require(INGEST).details["num_shards"]
     found = {
         digest: record.scored
         for digest, record in older.items()
-        if digest in known or len(record.scoring) == num_shards
+        if digest in known or len(record.scoring) >= pool_of(seen, record.round).num_shards
     }
     content = {digest: scored.document() for digest, scored in found.items()}
     seen.store.write(SCORED_KEY, json.dumps(content, indent=1).encode())
@@ -190,6 +196,11 @@ def _scoring(seen: Snapshot, done: frozenset[Unit], round_: int) -> tuple[Manife
 def evaluated(records: list[RoundRecord]) -> list[RoundRecord]:
     """Return the rounds that have been evaluated."""
     return [record for record in records if record.evaluation is not None]
+
+
+def num_known(records: Sequence[RoundRecord]) -> int:
+    """Return how many labels were known before anybody was asked."""
+    return sum(int(record.labels.metrics.get("num_known", 0)) for record in records if record.labels)
 
 
 def area_under_learning_curve(records: list[RoundRecord], metric: str = "accuracy") -> float | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from activelora.campaign.aggregation import Distribution, aggregate, winner
 from activelora.campaign.ledger import label_manifests
-from activelora.campaign.records import Label, vote_rows, vote_table
+from activelora.campaign.records import SETTLED_SOURCES, Label, vote_rows, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config.labeling import AggregationRule, LabelingConfig
 
@@ -28,7 +28,8 @@ class LabelSnapshot:
     The rule: for each item the latest round that brought records about it counts, so that a correction replaces what
     it corrects. Within that round each annotator has one vote, the latest. The majority wins, or what
     ``labeling.aggregation`` believes most; a tie goes to the smallest label index. Where adjudicators voted, only their
-    votes count.
+    votes count. Labels that were known before, or that another campaign or tool brought, are nobody's votes: they count
+    where nobody has answered.
 
     Attributes:
         records: The votes that counted, in :data:`LABEL_SCHEMA`, by item and annotator.
@@ -91,7 +92,10 @@ def resolve(
     items = sorted(latest)
     counted = [latest[item][annotator] for item in items for annotator in sorted(latest[item])]
     identity = [[vote["item_id"], vote["label"], vote["annotator"], vote["source"]] for vote in counted]
-    shares = aggregate(counted, rule)
+    judged = [vote for vote in counted if vote["source"] not in SETTLED_SOURCES]
+    settled = [vote for vote in counted if vote["source"] in SETTLED_SOURCES]
+    found = {**aggregate(settled, "majority"), **aggregate(judged, rule)}
+    shares = {item: found[item] for item in items}
     for item in items:
         if rulings := [vote for vote in latest[item].values() if vote["annotator"] in adjudicators]:
             shares[item] = aggregate(rulings, "majority")[item]
@@ -117,6 +121,15 @@ def _when(record: Record) -> tuple[datetime, tuple[int, ...]]:
 def _descending(label: Label) -> tuple[int, ...]:
     """Return what is larger the smaller the label is."""
     return tuple(-ord(character) for character in label) if isinstance(label, str) else (-label,)
+
+
+NO_TIME = "1970-01-01T00:00:00+00:00"
+"""What versions before 0.2 noted as the time of simulated labels."""
+
+
+def shown_time(record: Record) -> str:
+    """Return when a label was given, for people; empty where it is not known."""
+    return "" if record["labeled_at"] == NO_TIME else str(record["labeled_at"])
 
 
 def time_of(record: Record) -> datetime:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.refreshes import due_refresh, pool_of
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.stopping import plateau_reached, target_reached
 from activelora.config.steps import StepName
@@ -43,16 +44,17 @@ def next_plan(campaign: View) -> Plan:
     done = seen.done
     if Unit("ingest_pool") not in done:
         return Plan("work", 0, (Unit("ingest_pool"),))
-    num_shards = int(seen.require(Unit("ingest_pool")).details["num_shards"])
     round_ = 0
     while Unit("await_labels", round_) in done:
         round_ += 1
     if round_ and (reason := _ended_waiting(seen, round_ - 1)):
         return Plan("stop", round_ - 1, reason=reason)
+    if refresh := _due_refresh(seen, round_):
+        return Plan("work", round_, (refresh,))
     for step in round_steps(round_):
         if step == "score_pool" and (reason := why_stop(seen, round_)):
             return Plan("stop", round_, reason=reason)
-        units = step_units(step, round_, num_shards)
+        units = step_units(step, round_, pool_of(seen, round_).num_shards if step == "score_pool" else 1)
         if missing := tuple(unit for unit in units if unit not in done):
             if step == "train_adapter" and (reason := _nothing_to_learn(seen, round_)):
                 return Plan("stop", round_, reason=reason)
@@ -129,6 +131,27 @@ def num_asked(campaign: View, before_round: int) -> int:
     return sum(_batch(campaign, round_) for round_ in range(before_round))
 
 
+def num_known(campaign: View) -> int:
+    """Return how many pool items had a label that is trained on before anybody was asked."""
+    return int(campaign.require(Unit("ingest_pool")).metrics.get("num_known", 0))
+
+
+def is_known_round(campaign: View, round_: int) -> bool:
+    """Tell whether the labels that a round brings are the known ones: it asks for nothing and waits for nobody."""
+    return round_ == 0 and num_known(campaign) > 0
+
+
+def waits_for_people(campaign: View, plan: Plan) -> bool:
+    """Tell whether nothing but labels is missing in the round that is under way, and somebody has to give them."""
+    is_last = plan.status == "work" and plan.units[0].step == "await_labels"
+    return is_last and not is_known_round(campaign, plan.round)
+
+
+def last_round(campaign: View) -> int:
+    """Return the last planned round: as many ask for labels as are planned, and known labels take one more."""
+    return campaign.config.stopping.max_rounds + (num_known(campaign) > 0)
+
+
 def why_stop(campaign: View, round_: int) -> str | None:
     """Return why no more labels should be asked for after this round's evaluation, or None.
 
@@ -136,24 +159,50 @@ def why_stop(campaign: View, round_: int) -> str | None:
     """
     config = campaign.config
     labeled = num_labels(campaign, round_)
+    counted = _labels_in_words(campaign, round_)
     if reached := _target_reached(campaign, round_):
-        return f"{reached} ({labeled} labels)"
-    if round_ >= config.stopping.max_rounds:
-        return f"all {config.stopping.max_rounds} planned rounds are done ({labeled} labels)"
+        return f"{reached} ({counted})"
+    if round_ >= last_round(campaign):
+        return f"all {config.stopping.max_rounds} planned rounds are done ({counted})"
     if num_asked(campaign, round_) >= config.label_budget:
-        return f"the label budget of {config.label_budget} is spent ({labeled} labels)"
-    pool_size = int(campaign.require(Unit("ingest_pool")).metrics["num_pool"])
+        return f"the label budget of {config.label_budget} is spent ({counted})"
+    pool_size = pool_of(campaign, round_).num_items
     if labeled >= pool_size:
         return f"every one of the pool's {pool_size} items is labelled"
-    if round_ > 0 and _batch(campaign, round_ - 1) == 0:
-        return f"nothing was left to ask for in the last round ({labeled} labels)"
+    if round_ > 0 and _batch(campaign, round_ - 1) == 0 and not is_known_round(campaign, round_ - 1):
+        return f"nothing was left to ask for in the last round ({counted})"
     if flat := _plateau_reached(campaign, round_):
-        return f"{flat} ({labeled} labels)"
+        return f"{flat} ({counted})"
     return None
 
 
+def due_ingest(campaign: View) -> Unit | None:
+    """Return what of ingest_pool is due now: the first reading of the pool, or a refresh; None if nothing is."""
+    plan = next_plan(campaign)
+    return next((unit for unit in plan.units if unit.step == "ingest_pool"), None)
+
+
+def _due_refresh(seen: Snapshot, round_: int) -> Unit | None:
+    """Return the refresh that the round begins with, where the round will ask for labels."""
+    config = seen.config
+    if round_ >= last_round(seen) or num_asked(seen, round_) >= config.label_budget:
+        return None
+    return due_refresh(seen, round_)
+
+
+def _labels_in_words(campaign: View, round_: int) -> str:
+    labeled, known = num_labels(campaign, round_), num_known(campaign) if round_ else 0
+    return f"{labeled} labels, {known} of them known before" if known else f"{labeled} labels"
+
+
 def _ended_waiting(campaign: View, round_: int) -> str | None:
-    """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so."""
+    """Return why the campaign ends with the labels of a round: nobody answered, or ``labeling.on_deadline`` says so.
+
+    Not where an amendment has lifted that end.
+    """
+    amendments = campaign.amendments
+    if amendments and round_ < amendments[-1].num_collected:
+        return None
     details = campaign.require(Unit("await_labels", round_)).details
     return str(details["decision"]) if details.get("action") == "stop" else None
 
@@ -186,7 +235,9 @@ def _plateau_reached(campaign: View, round_: int) -> str | None:
 
 
 def batch_size(campaign: View, round_: int) -> int:
-    """Return how many labels to ask for in this round, within the budget."""
+    """Return how many labels to ask for in this round, within the budget; none where the labels are known ones."""
+    if is_known_round(campaign, round_):
+        return 0
     left = campaign.config.label_budget - num_asked(campaign, round_)
     return max(0, min(campaign.config.acquisition.batch_size, left))
 

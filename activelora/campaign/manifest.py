@@ -13,6 +13,8 @@ from activelora.config.steps import StepName
 from activelora.moved import find_names
 
 LOG_NAME = "log.jsonl"
+REFRESHES = "pool/refresh-"
+"""The folders of the pool's refreshes begin so."""
 
 
 @dataclass(frozen=True, order=True)
@@ -21,7 +23,8 @@ class Unit:
 
     Attributes:
         step: The step's name.
-        round: The round; 0 for ingest_pool, which belongs to the campaign.
+        round: The round. For ingest_pool, which belongs to the campaign, the number of the refresh of the pool; 0 is
+            its first reading.
         shard: The pool shard, for score_pool only.
     """
 
@@ -33,7 +36,7 @@ class Unit:
     def prefix(self) -> str:
         """The unit's folder in the campaign."""
         if self.step == "ingest_pool":
-            return "pool"
+            return "pool" if self.round == 0 else f"{REFRESHES}{self.round:04d}"
         folder = f"rounds/{self.round:04d}/{self.step}"
         return folder if self.shard is None else f"{folder}/shard-{self.shard:05d}"
 
@@ -50,7 +53,7 @@ class Unit:
     def __str__(self) -> str:
         """For people: ``score_pool round 3 shard 2``."""
         if self.step == "ingest_pool":
-            return self.step
+            return self.step if self.round == 0 else f"{self.step} refresh {self.round}"
         shard = "" if self.shard is None else f" shard {self.shard}"
         return f"{self.step} round {self.round}{shard}"
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from activelora.config.moved_settings import upgrade_acquisition
 
-SCHEMA_VERSION = 2
-"""The schema of what this code writes. 1: the version itself. 2 (0.2.0): ``data.label_numbers``."""
+SCHEMA_VERSION = 3
+"""The schema of what this code writes. 1: the version itself. 2: ``data.label_numbers``. 3 (0.2.0): thresholds from the
+calibration split, posteriors that are evaluated with their samples, known labels, and amendments."""
 Document = dict[str, Any]
 Migration = Callable[[Document], Document]
 
@@ -45,7 +46,7 @@ def _from_0(config: Document) -> Document:
     return upgrade_acquisition(_studio_secret(config))
 
 
-SETTINGS: Mapping[int, Migration] = {0: _from_0, 1: dict}
+SETTINGS: Mapping[int, Migration] = {0: _from_0, 1: dict, 2: dict}
 """Schema version → what brings the settings of ``campaign.json`` to the next one."""
 ABSENT: Mapping[int, Mapping[str, Any]] = {
     0: {
@@ -60,10 +61,23 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
     },
     # A number that named no label was its place in the list, from 0.
     1: {"data.label_numbers": "zero_based"},
+    # The temperature was fitted on the whole calibration split, gold labels of the pool were read by the oracle and for
+    # the splits alone, and a champion could be worse than the base model.
+    2: {
+        "evaluation.conformal.method": "none",
+        "evaluation.abstention.max_risk": None,
+        "data.known_labels": "ignore",
+        "evaluation.gates.improve_on_base": False,
+    },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
-MANIFESTS: Mapping[int, Migration] = {0: dict, 1: dict}
-"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone, and 1 is as 2."""
+OTHER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {
+    # Every adapter method was evaluated without samples of its posterior.
+    2: {"evaluation.num_samples": 0},
+}
+"""Schema version → defaults that are others since. What was frozen has them; a file that says nothing means them."""
+MANIFESTS: Mapping[int, Migration] = {0: dict, 1: dict, 2: dict}
+"""Schema version → what brings a manifest to the next one. Version 0 lacks the number alone; 1 and 2 are as 3."""
 
 
 def migrated(document: Document, version: int, table: Mapping[int, Migration]) -> Document:
@@ -95,6 +109,30 @@ def as_it_was(settings: Document, version: int) -> Document:
                 continue
             result = _with(result, key.split("."), value)
     return result
+
+
+def without_old_defaults(settings: Document, version: int) -> Document:
+    """Return settings without those that are as nobody need have written them: see :data:`OTHER_DEFAULTS`.
+
+    Args:
+        settings: Settings as :func:`migrated` returns them.
+        version: The schema version of the campaign that they were stored in.
+    """
+    result = settings
+    for step in range(version, SCHEMA_VERSION):
+        for key, value in OTHER_DEFAULTS.get(step, {}).items():
+            result = _without(result, key.split("."), value)
+    return result
+
+
+def _without(section: Document, path: list[str], value: Any) -> Document:
+    """Return the section without a setting, if it has this value."""
+    first, *rest = path
+    if first not in section or (not rest and section[first] != value):
+        return section
+    if not rest:
+        return {name: content for name, content in section.items() if name != first}
+    return {**section, first: _without(section[first] or {}, rest, value)}
 
 
 def _with(section: Document, path: list[str], value: Any) -> Document:

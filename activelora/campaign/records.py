@@ -42,6 +42,10 @@ LABEL_SCHEMA = pa.schema(
         pa.field("origin", pa.string()),  # where the source found it, for example the file's name in the inbox
     ]
 )
+KNOWN_SOURCE, IMPORTED_SOURCE = "known", "imported"
+"""Sources of records that nobody gave to this campaign's question: labels that the pool brought, and that another
+campaign or tool did. They are no annotators, whom one could compare or weigh."""
+SETTLED_SOURCES = (KNOWN_SOURCE, IMPORTED_SOURCE)
 """score_pool's schema depends on the task: see :mod:`activelora.scoring.table`."""
 
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
+from activelora.campaign.amendments import Amendment
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.manifest import REFRESHES, Manifest, Unit
 from activelora.campaign.store import Store
 from activelora.campaign.tombstones import deleted_items
 from activelora.config import CampaignConfig
@@ -50,6 +51,11 @@ class Snapshot:
         """Where the campaign lives."""
         return self.campaign.store
 
+    @property
+    def amendments(self) -> tuple[Amendment, ...]:
+        """The campaign's amendments."""
+        return self.campaign.amendments
+
     def refresh(self) -> None:
         """Forget what may have changed: call it after a unit is done, or after some time has passed."""
         self._now.clear()
@@ -63,6 +69,11 @@ class Snapshot:
     def done(self) -> frozenset[Unit]:
         """The units that have a manifest."""
         return self.once("done", self._done)
+
+    @property
+    def refreshes(self) -> frozenset[Unit]:
+        """The refreshes of the pool that have a manifest: a small listing of its own."""
+        return self.once("refreshes", lambda: frozenset(filter(None, map(unit_of, self.store.list(REFRESHES)))))
 
     @property
     def stop_reason(self) -> str | None:
@@ -120,6 +131,7 @@ class Snapshot:
         found = {unit for key in self.keys if (unit := unit_of(key))}
         if self.store.exists(INGEST.manifest_key):
             found.add(INGEST)
+            found |= self.refreshes
         return frozenset(found)
 
 
@@ -133,11 +145,13 @@ def snapshot_of(view: View) -> Snapshot:
 
 
 def unit_of(key: str) -> Unit | None:
-    """Return the unit of a round whose manifest lies under a key, or None."""
+    """Return the unit of a round, or the refresh of the pool, whose manifest lies under a key, or None."""
     match key.split("/"):
         case ["rounds", number, step, "manifest.json"] if number.isdecimal() and step in STEPS:
             return Unit(step, int(number))
         case ["rounds", number, "score_pool", shard, "manifest.json"] if number.isdecimal():
             if (index := shard.removeprefix("shard-")).isdecimal():
                 return Unit("score_pool", int(number), int(index))
+        case ["pool", refresh, "manifest.json"] if (number := refresh.removeprefix("refresh-")).isdecimal():
+            return Unit("ingest_pool", int(number))
     return None

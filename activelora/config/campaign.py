@@ -15,10 +15,12 @@ from activelora.config.acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config.adapter import AdapterConfig, TrainingConfig
 from activelora.config.labeling import LabelingConfig
 from activelora.config.presets import with_preset
+from activelora.config.reporting import ReportingConfig
 from activelora.config.resources import ResourcesConfig
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
 from activelora.config.task import TaskConfig
+from activelora.config.trust import AbstentionConfig, ConformalConfig, with_posterior
 
 
 class SourceConfig(Section):
@@ -31,7 +33,16 @@ class SourceConfig(Section):
     """`auto` goes by a file's content and its name's ending. `jsonl` is JSON of any layout, `csv` text by any
     delimiter."""
     limit: Positive | None = None
-    """Use at most this many items, drawn at random (seeded). None uses all."""
+    """Use at most this many items, drawn at random (seeded): items with a label before those without. None uses all."""
+
+
+class PoolConfig(SourceConfig):
+    """Where the pool's rows come from, and whether it grows."""
+
+    refresh: Literal["never", "each_round"] = "never"
+    """`each_round` looks for new and changed files when a round begins, from the second on, and takes in their rows
+    that are not there yet. Of rows that vanish, the items stay. `activelora ingest` does so by command, whatever this
+    says."""
 
 
 class ColumnsConfig(Section):
@@ -53,14 +64,15 @@ class DataConfig(Section):
     folder: str = "."
     """Relative paths start here; itself relative to the campaign file. `--data` on the command line
     replaces it."""
-    pool: SourceConfig
+    pool: PoolConfig
     """The unlabelled pool."""
     holdout: SourceConfig | None = None
     """Labelled rows for measuring. None splits `holdout_size` off the pool (which then needs gold labels)."""
     holdout_size: Positive = 200
     """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
     calibration_size: NonNegative = 0
-    """Labelled items to split off the holdout source for temperature scaling. 0 leaves it out."""
+    """Labelled items to split off the holdout source, for the temperature and, half of them, for prediction sets and
+    for when the model may answer alone. 0 leaves all three out; 100 or more allow all with their defaults."""
     contradictions: Literal["refuse", "drop"] = "refuse"
     """Rows with the same content and different gold labels. `refuse`: an error that names both places. `drop`:
     such an item is left out altogether, and counted."""
@@ -68,6 +80,13 @@ class DataConfig(Section):
     """What a number means, in the data and in people's files, that is no label's name: the place in `task.labels`,
     counted from 0 (`zero_based`) or from 1 (`one_based`). None refuses it, and says both readings. For `classification`
     and `multi_label`; `yes_no` reads 0 as no and 1 as yes."""
+    known_labels: Literal["train", "holdout", "ignore"] | None = None
+    """What becomes of the pool's items that have a label already. `train`: they are the seed set: round 0 measures the
+    base model and asks for nothing, and round 1 trains on them. They do not count against `stopping.label_budget`.
+    `holdout`: they measure the result. `ignore`: they are asked for like the others. None is `train`, and `ignore` with
+    the `oracle`, which answers with these labels."""
+    known_labels_column: str | None = None
+    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one."""
     long_texts: Literal["refuse", "cut"] = "refuse"
     """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
     left out, and that is said."""
@@ -102,6 +121,9 @@ class GatesConfig(Section):
     """Holdout RMSE, at most, for `regression`."""
     improve_on_champion: bool = True
     """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
+    improve_on_base: bool = True
+    """The accuracy (regression: the RMSE) must not be worse than that of the base model, which round 0 measures. False
+    lets an adapter become champion that has lost by its training. Campaigns of older versions have no such gate."""
 
 
 class EvaluationConfig(Section):
@@ -111,11 +133,15 @@ class EvaluationConfig(Section):
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0
     """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
-    samples."""
+    samples. Left out, it is 10 for the adapter methods `blob` and `c_lora` and 32 for `laplace`."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
     """Confidence level of the intervals, in (0, 1)."""
+    conformal: ConformalConfig = ConformalConfig()
+    """Prediction sets."""
+    abstention: AbstentionConfig = AbstentionConfig()
+    """When the model may answer alone."""
     gates: GatesConfig = GatesConfig()
     """Conditions for the `champion` alias."""
 
@@ -183,6 +209,8 @@ class CampaignConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """MLflow. May be changed while the campaign runs: `run FILE` takes the file's, what has only the
     campaign's URI (`tick URI`, pods) those it was created with."""
+    reporting: ReportingConfig = ReportingConfig()
+    """What the report tells beside results. May be changed while the campaign runs, as `tracking`."""
     resources: ResourcesConfig = ResourcesConfig()
     """Cluster resources. May be changed while the campaign runs, as `tracking`; for Kubeflow, compile
     anew."""
@@ -190,7 +218,24 @@ class CampaignConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, document: Any) -> Any:
-        return with_preset(document)
+        return with_posterior(with_preset(document))
+
+    @property
+    def known_labels(self) -> Literal["train", "holdout", "ignore"]:
+        """What becomes of labels that the pool brings: `data.known_labels`, or what follows from the label source."""
+        return self.data.known_labels or ("ignore" if self.labeling.source == "oracle" else "train")
+
+    @property
+    def known_labels_column(self) -> str | None:
+        """The column of the known labels; None where there is none, or where they are ignored."""
+        if self.known_labels == "ignore":
+            return None
+        return self.data.known_labels_column or self.data.columns.label
+
+    @property
+    def max_round(self) -> int:
+        """The last round that there can be: known labels, if the pool has any, are round 0's, and take one more."""
+        return self.stopping.max_rounds + (self.known_labels == "train")
 
     @property
     def label_budget(self) -> int:

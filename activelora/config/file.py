@@ -140,6 +140,7 @@ def without_unknown(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]
 CHANGEABLE = (
     "resources",
     "tracking",
+    "reporting",
     "acquisition.memory_gb",
     "labeling.wait_minutes",
     "labeling.poll_seconds",

@@ -17,6 +17,8 @@ from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
 
 MAX_CURVE_POINTS = 200
+GROWS_WITH_NOISE = frozenset({"ece"})
+"""Metrics that come out higher the fewer items there are: resamples, which are noisier, need a correction."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def intervals(
     """Return the bootstrap interval [low, high] of every statistic; all are resampled alike."""
     return {
         name: list(
-            bootstrap.percentile_interval(
+            (bootstrap.centred_interval if name in GROWS_WITH_NOISE else bootstrap.percentile_interval)(
                 statistic,
                 num_items,
                 num_resamples=settings.num_resamples,

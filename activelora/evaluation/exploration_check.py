@@ -12,7 +12,9 @@ Letters: N items, C answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,12 +66,14 @@ class LiveCheck:
         level: Confidence level of the intervals, in (0, 1).
         explored: Random draws.
         picked: The strategy's picks; None if there are none.
+        num_by_round: Round to number of random draws.
     """
 
     rounds: tuple[int, ...]
     level: float
     explored: Group
     picked: Group | None
+    num_by_round: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -164,9 +168,10 @@ def live_check(campaign: View, before_round: int) -> tuple[LiveCheck | None, lis
     if not explored:
         return None, []
     picked = [row for row in rows if not row["explored"]]
-    counted = tuple(sorted({int(row["round"]) for row in explored}))
+    by_round = Counter(int(row["round"]) for row in explored)
     level = campaign.config.evaluation.confidence_level
-    return LiveCheck(counted, level, _group(explored), _group(picked) if picked else None), sources
+    group = _group(picked) if picked else None
+    return LiveCheck(tuple(sorted(by_round)), level, _group(explored), group, by_round), sources
 
 
 def _group(rows: list[dict[str, Any]]) -> Group:

@@ -33,8 +33,18 @@ def champion(campaign: View, before_round: int | None = None) -> Manifest | None
     return None
 
 
+def base_of(campaign: View) -> Manifest | None:
+    """Return the evaluation of the base model, which round 0 measures; None before it."""
+    return snapshot_of(campaign).manifest(Unit("evaluate_adapter", 0))
+
+
 def gate_failures(
-    gates: GatesConfig, round_: int, metrics: Mapping[str, float], present: Manifest | None, headline: Headline
+    gates: GatesConfig,
+    round_: int,
+    metrics: Mapping[str, float],
+    present: Manifest | None,
+    headline: Headline,
+    base: Manifest | None = None,
 ) -> list[str]:
     """Return why an adapter may not become champion, in words; an empty list lets it pass.
 
@@ -44,6 +54,7 @@ def gate_failures(
         metrics: Its evaluation's metrics.
         present: The evaluation of the champion so far.
         headline: The metric in which a champion must not be worse than the one before.
+        base: The evaluation of the base model.
     """
     if round_ == 0:
         return ["round 0 has no adapter: it measures the base model"]
@@ -59,12 +70,14 @@ def gate_failures(
         if value < limit if side == "min" else value > limit:
             where = "below" if side == "min" else "above"
             reasons.append(f"{words.get(metric, metric)} {value:{digits}} is {where} the gate's {limit:{digits}}")
+    others = []
     if gates.improve_on_champion and present is not None:
-        value, best = metrics[headline.metric], present.metrics[headline.metric]
+        others.append((present, f"the champion, round {present.round}"))
+    if gates.improve_on_base and base is not None:
+        others.append((base, "the base model, before any training"))
+    for other, name in others:
+        value, best = metrics[headline.metric], other.metrics[headline.metric]
         if value > best if headline.lower_is_better else value < best:
             where = "above" if headline.lower_is_better else "below"
-            reasons.append(
-                f"{words[headline.metric]} {value:{digits}} is {where} the {best:{digits}} of the champion, "
-                f"round {present.round}"
-            )
+            reasons.append(f"{words[headline.metric]} {value:{digits}} is {where} the {best:{digits}} of {name}")
     return reasons

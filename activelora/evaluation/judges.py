@@ -9,13 +9,22 @@ Letters: N items, C answers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.records import Item
-from activelora.evaluation import evaluation, temperature
-from activelora.evaluation.classification_metrics import FloatArray, IntArray, predicted_labels
+from activelora.evaluation import conformal, evaluation, temperature
+from activelora.evaluation.abstention import Outcomes
+from activelora.evaluation.classification_metrics import (
+    FloatArray,
+    IntArray,
+    correct_predictions,
+    predicted_labels,
+)
+from activelora.evaluation.conformal import ConformalSettings, Covered, Said, TooFewRowsError
 from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.tasks.task import Task
 
@@ -51,6 +60,16 @@ class Judge(Protocol):
         self, items: Sequence[Item], labels_N: IntArray, log_probs_NC: FloatArray, settings: EvaluationSettings
     ) -> pa.Table:
         """Return a row for every item."""
+
+    def conformal(self, calibration: Said, holdout: Said, fitted: float, settings: ConformalSettings) -> Covered:
+        """Return prediction sets from calibration items, and what they do on the holdout.
+
+        Raises:
+            TooFewRowsError: The calibration items are too few.
+        """
+
+    def outcomes(self, log_probs_NC: FloatArray, labels_N: IntArray, fitted: float) -> Outcomes | None:
+        """Return how sure the model is of each answer and which are right; None where answers are near or far."""
 
 
 class WrittenJudge(Protocol):
@@ -120,3 +139,22 @@ class ChoiceJudge:
             ],
             schema=CHOICE_SCHEMA,
         )
+
+    def conformal(self, calibration: Said, holdout: Said, fitted: float, settings: ConformalSettings) -> Covered:
+        """Make sets of answers; of labels that all items have, with a threshold for each where that can be."""
+        probs_NC = temperature.scale(calibration.log_probs_NC, fitted)
+        rule, remark = replace(settings.rule, has_own_answers=not self._task.label_names), ""
+        found = conformal.fit_sets(probs_NC, calibration.labels_N, settings.alpha, rule, calibration.draws_N)
+        if settings.class_conditional and self._task.label_names:
+            try:
+                found = found.by_class(probs_NC, calibration.labels_N, calibration.draws_N)
+            except TooFewRowsError as error:
+                remark = f"one threshold for all labels: {error}"
+        sets_NC = found.sets(temperature.scale(holdout.log_probs_NC, fitted), holdout.draws_N)
+        covered_N = sets_NC[np.arange(len(holdout.labels_N)), holdout.labels_N]
+        return Covered(found, covered_N.astype(np.float64), sets_NC.sum(axis=1).astype(np.float64), remark)
+
+    def outcomes(self, log_probs_NC: FloatArray, labels_N: IntArray, fitted: float) -> Outcomes:
+        """Return the most probable answer's probability, and whether it is right."""
+        probs_NC = temperature.scale(log_probs_NC, fitted)
+        return Outcomes(probs_NC.max(axis=1), correct_predictions(probs_NC, labels_N))

@@ -93,7 +93,7 @@ class Opened:
         """Look at the first bytes.
 
         Args:
-            file: The open file; seekable.
+            file: The open file: seekable, or a pipe with a buffer.
             name: Its name.
             declared: What somebody says that it holds, where neither content nor name need tell.
 

@@ -23,13 +23,14 @@ def unpacked(file: BinaryIO, name: str) -> BinaryIO:
     Reading the latter raises a DataError where it is damaged, or far larger than an honest file would be.
 
     Args:
-        file: The open file; seekable.
+        file: The open file: seekable, or a pipe with a buffer.
         name: Its name, for messages.
     """
-    size = file.seek(0, 2)
-    file.seek(0)
-    packing = _packing(file.read(4))
-    file.seek(0)
+    size = 0  # of a pipe, which nobody knows
+    if file.seekable():
+        size = file.seek(0, 2)
+        file.seek(0)
+    packing = _packing(head_of(file))
     for _ in range(_DEPTH):
         if packing is None:
             break

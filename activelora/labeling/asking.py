@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from activelora.campaign.records import vote_table
 from activelora.labeling.request import Collected, Request
@@ -22,13 +23,16 @@ def published(source: Source, request: Request) -> None:
 def collected(source: Source, request: Request) -> Collected:
     """Return what is known now: see :meth:`Source.collect`.
 
+    Answers that an earlier round rejected and listed are not told of again, unless this round asks for their item.
+
     Raises:
         ActiveLoRAError: The source is another package's and raises, or returns something else.
     """
     found = call(source, "collect", source.collect, request, gives=Collected)
     if origin_of(source):
         _check(source, request, found)
-    return found
+    new = [one for one in found.rejected if one.identity not in request.told or one.item_id in request.reasons]
+    return replace(found, rejected=new)
 
 
 def instructions(source: Source, request: Request) -> str:

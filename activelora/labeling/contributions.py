@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any
 
 from activelora.campaign.label_history import history
+from activelora.campaign.labels import shown_time
 from activelora.campaign.records import Item
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.errors import LabelError
+from activelora.formats.workbook import workbook_bytes
 from activelora.kinds.registry import make_task
-from activelora.labeling.exchange import written_label
+from activelora.labeling.exchange import Format, written_label
 from activelora.labeling.files import FilesSource
 from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
@@ -63,7 +65,7 @@ def contributions(campaign: View, annotator: str) -> list[dict[str, Any]]:
     return rows
 
 
-def export_contributions(campaign: View, annotator: str, kind: Literal["csv", "jsonl"]) -> tuple[bytes, int]:
+def export_contributions(campaign: View, annotator: str, kind: Format) -> tuple[bytes, int]:
     """Return :func:`contributions` as a file in UTF-8, and how many rows it has.
 
     Raises:
@@ -73,7 +75,7 @@ def export_contributions(campaign: View, annotator: str, kind: Literal["csv", "j
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(), len(rows)
     cells = [["" if row[name] is None else _cell(row[name]) for name in COLUMNS] for row in rows]
-    return csv_bytes(COLUMNS, cells), len(rows)
+    return (workbook_bytes if kind == "xlsx" else csv_bytes)(COLUMNS, cells), len(rows)
 
 
 def _recorded(task: Task, items: dict[str, Item], entry: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def _recorded(task: Task, items: dict[str, Item], entry: dict[str, Any]) -> dict
         "item_id": record["item_id"],
         "kind": "record",
         "label": written_label(task, record["label"], items[record["item_id"]]),
-        "labeled_at": record["labeled_at"],
+        "labeled_at": shown_time(record) or None,
         "source": record["source"],
         "origin": record.get("origin"),
         "asked_in": record["round"],

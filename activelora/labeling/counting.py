@@ -11,7 +11,7 @@ from datetime import datetime
 from activelora.campaign.campaign import utc_now
 from activelora.campaign.labels import time_of
 from activelora.campaign.manifest import Unit
-from activelora.campaign.records import Label
+from activelora.campaign.records import SETTLED_SOURCES, Label
 from activelora.errors import LabelError
 from activelora.labeling.corrections import find_news
 from activelora.labeling.inbox import Answer
@@ -167,12 +167,17 @@ def _tally(request: Request, item_id: str, votes: list[Vote], *, is_closed: bool
 
 
 def _earlier_votes(known: Known, fresh: Sequence[Vote], rules: Rules) -> list[Vote]:
-    """Return the votes of earlier rounds that count beside new ones: with one annotator an item, only rulings."""
+    """Return the votes of earlier rounds that count beside new ones: with one annotator an item, only rulings.
+
+    Labels that were known before, or imported, are nobody's votes: they give way.
+    """
     names = {vote.answer.annotator for vote in fresh}
     return [
         Vote(_answer_of(record), record["label"])
         for record in known.current
-        if record["annotator"] not in names and (rules.num_annotators > 1 or record["annotator"] in rules.adjudicators)
+        if record["source"] not in SETTLED_SOURCES
+        and record["annotator"] not in names
+        and (rules.num_annotators > 1 or record["annotator"] in rules.adjudicators)
     ]
 
 

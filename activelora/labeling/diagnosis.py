@@ -8,7 +8,7 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from activelora.campaign.records import Item, table_bytes, table_from
 from activelora.campaign.snapshot import Snapshot
 from activelora.errors import ConfigError, DataError
 from activelora.kinds.registry import get_kind, make_task
+from activelora.labeling.redaction import shown_fields, shown_source_id
 from activelora.labeling.request import Request
 from activelora.labeling.worksheet import to_label_csv
 from activelora.pool.access import find_items
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 MIN_FOLDS = 2
+MAX_TEXT = 200
+"""Characters of an item's text in a suspect's row; the whole text is in the worksheet."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
 
     K adapters are trained, each without one fold of the labels, which it then predicts; confident learning compares
     the predictions with the labels. A fold's probabilities are written when it is done, so a killed run goes on there.
+    Only doubts that the model has earned count: see :func:`activelora.uncertainty.label_quality.earned_doubts`.
 
     Args:
         campaign: The campaign.
@@ -92,13 +96,18 @@ def diagnose(campaign: Campaign, before_round: int, num_folds: int) -> Diagnosis
     cache = f"{folder}/folds-{hashlib.sha256(identity).hexdigest()[:12]}"
     probs = _cross_validated(campaign, labels, items, folds, cache)
 
-    from activelora.uncertainty.label_quality import assess_labels
+    from activelora.uncertainty.label_quality import assess_labels, earned_doubts
 
     labels_N = np.array(list(labels.values()), dtype=np.int64)
-    quality = assess_labels(labels_N, np.stack([probs[item_id] for item_id in labels]))
+    probs_NC = np.stack([probs[item_id] for item_id in labels])
+    quality = assess_labels(labels_N, probs_NC)
+    trusted_N = quality.suspect_N & earned_doubts(labels_N, probs_NC)
+    num_doubted = int(quality.suspect_N.sum())
+    quality = replace(quality, suspect_N=trusted_N)
     times = Counter(item_id for records in rounds for item_id in {record["item_id"] for record in records})
     document = _document(campaign, items, labels, quality, probs, times)
     document |= {"round": before_round, "num_folds": num_folds, "label_digest": snapshot.digest}
+    document |= {"num_not_believed": num_doubted - len(document["suspects"])}
     key, worksheet_key = f"{folder}.json", f"{folder}/to_relabel.csv"
     campaign.store.write(worksheet_key, _worksheet(campaign, before_round, items, document))
     campaign.store.write(key, json.dumps(document, indent=1, ensure_ascii=False).encode())
@@ -147,14 +156,15 @@ def _document(
     probs: Mapping[str, NDArray[np.float64]],
     times: Mapping[str, int],
 ) -> dict[str, Any]:
-    names, ids = make_task(campaign.config.task).label_names, list(labels)
+    names, ids, labeling = make_task(campaign.config.task).label_names, list(labels), campaign.config.labeling
     suspects = []
     for index in quality.ranking.tolist():
         item_id, predicted = ids[index], int(quality.predicted_N[index])
         suspects.append(
             {
                 "item_id": item_id,
-                "source_id": items[item_id].source_id,
+                "source_id": shown_source_id(labeling, items[item_id]),
+                "text": " · ".join(shown_fields(labeling, items[item_id]).values())[:MAX_TEXT],
                 "label": names[labels[item_id]],
                 "model_label": names[predicted],
                 "self_confidence": float(quality.self_confidence_N[index]),

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from activelora.campaign.campaign import Campaign, stop_reason
-from activelora.campaign.labels import LabelSnapshot, label_snapshot, time_of
+from activelora.campaign.labels import LabelSnapshot, label_snapshot, shown_time, time_of
 from activelora.campaign.records import Item, Label, vote_rows
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.campaign.store import open_store
 from activelora.errors import ActiveLoRAError, ConfigError, LabelError, ProblemsError
+from activelora.formats.workbook import workbook_bytes
 from activelora.kinds.registry import make_task
 from activelora.labeling.counting import count_answers, parse_answer
 from activelora.labeling.files import FilesSource, inbox_uri
@@ -23,7 +24,7 @@ from activelora.labeling.worksheet import csv_bytes
 from activelora.pool.access import find_items
 from activelora.tasks.task import Task
 
-Format = Literal["csv", "jsonl"]
+Format = Literal["csv", "jsonl", "xlsx"]
 MAX_PROBLEMS = 20
 """Largest number of bad lines of a file that are shown."""
 
@@ -66,7 +67,7 @@ def export_labels(campaign: View, before_round: int, kind: Format) -> bytes:
     Args:
         campaign: The campaign.
         before_round: Labels that earlier rounds brought.
-        kind: ``csv`` or ``jsonl``.
+        kind: ``csv``, ``jsonl`` or ``xlsx``.
     """
     task = make_task(campaign.config.task)
     seen = snapshot_of(campaign)
@@ -82,7 +83,7 @@ def export_labels(campaign: View, before_round: int, kind: Format) -> bytes:
         choices = ["\n".join(row["choices"])] * task.kind.needs_choices
         cells.append([row["item_id"], row["source_id"] or "", *fields, *choices])
         cells[-1] += [str(row[name]) for name in LABEL_COLUMNS]
-    return csv_bytes(header, cells)
+    return workbook_bytes(header, cells) if kind == "xlsx" else csv_bytes(header, cells)
 
 
 LABEL_COLUMNS = ("label", "annotator", "labeled_at", "source", "num_votes")
@@ -112,7 +113,7 @@ def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[d
                 "choices": list(item.choices),
                 "label": written_label(task, label, item),
                 "annotator": "; ".join(vote["annotator"] for vote in own),
-                "labeled_at": latest["labeled_at"],
+                "labeled_at": shown_time(latest),
                 "source": (own or votes[item_id])[0]["source"],
                 "num_votes": len(votes[item_id]),
             }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from activelora.campaign.records import Item, Label
 from activelora.errors import LabelError
 from activelora.tasks.task import Task
+from activelora.tasks.written import LabelNumbers, read_label, whole_number
 
 SKIP, UNDO, QUIT, HELP = "s", "u", "q", "?"
 COMMANDS = (SKIP, UNDO, QUIT, HELP)
@@ -26,25 +27,35 @@ class Menu:
         item: The item.
         names: The labels or choices as shown; empty where any text or number may be typed.
         keys: A key for each, or empty: then names are typed.
+        numbers: What a typed number means that is no key and no name: the campaign's ``data.label_numbers``.
     """
 
     task: Task
     item: Item
     names: tuple[str, ...]
     keys: tuple[str, ...]
+    numbers: LabelNumbers = None
 
     @classmethod
-    def of(cls, task: Task, item: Item) -> Menu:
+    def of(cls, task: Task, item: Item, numbers: LabelNumbers = None) -> Menu:
         """Return the menu of an item.
 
         Labels that are single characters are their own keys; choices have their letters; yes and no are y and n;
-        others are numbered from 1. Where a label's name is the key of another one, or there are too many, names are
-        typed: nothing may be mistaken.
+        others are numbered, from 0 where the campaign's files number labels from 0, else from 1: a number means the
+        same label on the keyboard and in a worksheet. Where a label's name is the key of another one, or there are too
+        many, names are typed: nothing may be mistaken.
+
+        Args:
+            task: The task.
+            item: The item.
+            numbers: The campaign's ``data.label_numbers``.
         """
         if not task.kind.lists_labels:
             return cls(task, item, (), ())
-        names = tuple(item.choices) if task.kind.needs_choices else tuple(task.label_names)
-        return cls(task, item, names, _keys(names, by_letter=task.kind.needs_choices))
+        if task.kind.needs_choices:
+            return cls(task, item, tuple(item.choices), _letters(item.choices))
+        names = tuple(task.label_names)
+        return cls(task, item, names, _keys(names, "0" * (numbers == "zero_based") + _POSITIONS), numbers)
 
     @property
     def is_typed(self) -> bool:
@@ -73,12 +84,26 @@ class Menu:
         names = [name.strip().casefold() for name in self.names]
         if names.count(folded) == 1:
             return names.index(folded)
+        if (label := self._by_worksheet(text)) is not None:
+            return label
         found = [index for index, name in enumerate(names) if folded and name.startswith(folded)]
         if self.is_typed and len(found) == 1:
             return found[0]
         if self.is_typed and found:
             raise LabelError(f"{text[:60]!r} begins {len(found)} labels: type more of it")
         raise LabelError(f"{text[:60]!r} is no label here")
+
+    def _by_worksheet(self, text: str) -> int | None:
+        """Return which label a worksheet's cell of this text would be, for what is neither a key nor a name."""
+        is_letter = self.task.kind.needs_choices and self.is_typed and len(text) == 1
+        if whole_number(text) is None and not is_letter:
+            return None
+        several = self.task.kind.takes_several
+        try:
+            label = int(read_label(self.task, [text] if several else text, self.item, self.numbers))
+        except LabelError:
+            return None
+        return label.bit_length() - 1 if several else label
 
     def _set(self, text: str) -> int:
         parts = [part.strip() for part in re.split(r"[;|]", text)]
@@ -92,16 +117,23 @@ class Menu:
         return sum({1 << self._index(part) for part in parts})
 
 
-def _keys(names: Sequence[str], *, by_letter: bool) -> tuple[str, ...]:
-    folded = [name.strip().casefold() for name in names]
-    if by_letter:
-        letters = tuple("abcdefghijklmnopqrstuvwxyz"[: len(names)])
-        return _unmistakable(letters if not set(letters) & set(COMMANDS) else _POSITIONS[: len(names)], folded)
+def _letters(choices: Sequence[str]) -> tuple[str, ...]:
+    """Return the letters of an item's choices; none where one is a command: other keys are others' letters."""
+    letters = tuple("abcdefghijklmnopqrstuvwxyz"[: len(choices)])
+    return () if set(letters) & set(COMMANDS) else _unmistakable(letters, _folded(choices))
+
+
+def _keys(names: Sequence[str], positions: str) -> tuple[str, ...]:
+    folded = _folded(names)
     if len(set(folded)) == len(folded) and all(len(name) == 1 and name not in COMMANDS for name in folded):
         return tuple(folded)
     if sorted(folded) == ["no", "yes"]:
         return tuple(name[0] for name in folded)
-    return _unmistakable(_POSITIONS[: len(names)], folded)
+    return _unmistakable(positions[: len(names)], folded)
+
+
+def _folded(names: Sequence[str]) -> list[str]:
+    return [name.strip().casefold() for name in names]
 
 
 def _unmistakable(keys: Sequence[str], folded: Sequence[str]) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class Request:
         passed: Answers that passed an item over in an earlier round and sent it back to the pool, as
             :attr:`Collected.passed`: they do not answer for it again.
         gold: Gold questions of this round and earlier ones: see :mod:`activelora.labeling.gold`.
+        told: What earlier rounds rejected and listed when they ended, as :meth:`Rejected.identity`.
         seen: What was seen of the campaign when the request was made; None where it was made otherwise.
     """
 
@@ -82,6 +83,7 @@ class Request:
     items: Mapping[str, Item]
     passed: Set[tuple[str, ...]] = frozenset()
     gold: Mapping[str, GoldQuestion] = field(default_factory=dict)
+    told: Set[tuple[str, ...]] = frozenset()
     seen: Snapshot | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -138,6 +140,11 @@ class Rejected:
     line: int | None
     item_id: str
     reason: str
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells it from others, as text."""
+        return (self.file, "" if self.line is None else str(self.line), self.item_id, self.reason)
 
 
 class Remark(Rejected):
@@ -255,11 +262,16 @@ def _request(seen: Snapshot, round_: int, rows: list[Record]) -> Request:
     gold = gold_questions(campaign, round_)
     items = PoolItems(seen, [*reasons, *earlier, *known], {item_id: one.item for item_id, one in gold.items()})
     passed, task = _passed(seen, round_), make_task(campaign.config.task)
-    return Request(campaign, round_, task, reasons, earlier, known, items, passed, gold, seen)
+    told = _noted(seen, round_, REJECTED)
+    return Request(campaign, round_, task, reasons, earlier, known, items, passed, gold, told, seen)
 
 
 PASSED = "passed.json"
 """The file of await_labels with :attr:`Collected.passed`, where ``labeling.skipped`` is ``return``."""
+
+
+REJECTED = "rejected.json"
+"""The file of await_labels with the answers that it could not use, each as :meth:`Rejected.identity`."""
 
 
 def withheld_items(campaign: View, before_round: int) -> frozenset[str]:
@@ -275,10 +287,13 @@ def withheld_items(campaign: View, before_round: int) -> frozenset[str]:
 
 
 def _passed(seen: Snapshot, before_round: int) -> frozenset[tuple[str, ...]]:
-    if seen.config.labeling.skipped != "return":
-        return frozenset()
-    manifests = [one for one in label_manifests(seen, before_round) if PASSED in one.files]
-    return frozenset(tuple(row) for one in manifests for row in seen.json(one, PASSED))
+    return _noted(seen, before_round, PASSED) if seen.config.labeling.skipped == "return" else frozenset()
+
+
+def _noted(seen: Snapshot, before_round: int, name: str) -> frozenset[tuple[str, ...]]:
+    """Return the rows of a file of await_labels, of all earlier rounds that have one."""
+    manifests = [one for one in label_manifests(seen, before_round) if name in one.files]
+    return frozenset(tuple(row) for one in manifests for row in seen.json(one, name))
 
 
 def _selection(seen: Snapshot, round_: int) -> list[Record]:

@@ -58,7 +58,7 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
         now: The time; None is the clock's.
     """
     config = request.campaign.config.labeling
-    text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round}"
+    text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round} are there"
     others = [f"{collected.count(state)} {state}" for state in STATES[2:] if collected.count(state)]
     text += f" ({', '.join(others)})" if others else ""
     if collected.corrections:

@@ -10,17 +10,18 @@ MARK = "config.json"
 """What a model's folder is known by."""
 
 
-def arrive(target: Path, make: Callable[[Path], Path]) -> bool:
+def arrive(target: Path, make: Callable[[Path], Path], mark: str = MARK) -> bool:
     """Let a model's folder be made beside its place and then put there, unless it is there already.
 
     Args:
         target: The place.
         make: Is given an empty folder, and returns the model's folder in it.
+        mark: The file that the folder is known by.
 
     Returns:
         Whether it was made now. Another process may still have been faster: its folder is then left as it is.
     """
-    if (target / MARK).exists():
+    if (target / mark).exists():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".partial-") as scratch:
@@ -28,6 +29,6 @@ def arrive(target: Path, make: Callable[[Path], Path]) -> bool:
         try:
             made.rename(target)
         except OSError:
-            if not (target / MARK).exists():
+            if not (target / mark).exists():
                 raise
     return True

@@ -72,6 +72,15 @@ def load_base(config: ModelConfig) -> BaseModel:
     return _load(config, moves=True)
 
 
+def load_own_base(config: ModelConfig) -> BaseModel:
+    """Load a base model that nothing else in the process uses: several adapted models may then be open at once.
+
+    Raises:
+        ModelError: It cannot be loaded, or its settings do not fit this machine.
+    """
+    return _load(config, moves=True)
+
+
 def load_to_shard(config: ModelConfig) -> BaseModel:
     """Load a base model into main memory, from where FSDP takes each process's part to its device.
 

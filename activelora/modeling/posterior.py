@@ -53,6 +53,9 @@ class AdapterMethod:
         settings: The type of its own settings, a :class:`~activelora.config.Section` whose fields have defaults and
             descriptions: the section ``adapter.NAME``, which :meth:`own_settings` returns.
         gradient_lengths: Whether what it saves is one plain LoRA adapter, whose gradients strategies can ask for.
+        plain: Whether its prediction without sampling is that of the plain LoRA adapters in its folder, averaged where
+            there are several: peft alone can make it.
+        mergeable: Whether that one adapter, added into the base model's weights, stands for the posterior.
         adapts_head: Whether ``adapter.targets`` may name the output head.
         parallel: Ways of training in several processes whose result is that of one: ``ddp`` where nothing is random
             but LoRA's dropout and a penalty is the same in all; ``fsdp`` where besides one adapter is trained.
@@ -68,6 +71,8 @@ class AdapterMethod:
     parallel: tuple[Parallelism, ...] = ()
     settings: type[Section] | None = None
     gradient_lengths: bool = False
+    plain: bool = False
+    mergeable: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that are no section."""

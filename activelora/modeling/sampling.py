@@ -46,8 +46,8 @@ class SampledPosterior:
     def predict(
         self, engine: Engine, items: Sequence[Item], num_samples: int, with_embeddings: bool, description: str
     ) -> Prediction:
-        """Run the engine once a sample. See :class:`~activelora.modeling.posterior.Posterior`."""
-        numbers: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
+        """Run the engine once a different sample. See :class:`~activelora.modeling.posterior.Posterior`."""
+        numbers = sample_numbers(self.sampler, num_samples)
         if with_embeddings:
             return Prediction(*engine.log_probs_and_embeddings(items, self.sampler, numbers, description))
         return Prediction(engine.log_probs(items, self.sampler, numbers, description))
@@ -59,6 +59,11 @@ class NoAdapter:
     def activate(self, sample: int | None) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
+
+
+def sample_numbers(sampler: Sampler, num_samples: int) -> list[int | None]:
+    """Return the samples to put into effect: K, or the one prediction without sampling for K = 0 and the base model."""
+    return [None] if num_samples == 0 or isinstance(sampler, NoAdapter) else list(range(num_samples))
 
 
 class MergedSamples:

@@ -12,15 +12,17 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from activelora.campaign.campaign import Campaign
+from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label, items_of, label_of
+from activelora.campaign.refreshes import PoolParts, pool_now, pool_of
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.tombstones import deleted_items
 from activelora.errors import DataError
@@ -29,6 +31,16 @@ SHARDS = "shards"
 """The detail of select_batch with the pool shard of each selected item, by position; earlier versions had none."""
 HOLDOUT = "holdout.parquet"
 CALIBRATION = "calibration.parquet"
+KNOWN = "gold/known.parquet"
+"""Labels that items of the pool had before anybody was asked, where they are to be trained on."""
+
+
+class Known(NamedTuple):
+    """A label that an item had before anybody was asked, and the file and line that it stands in."""
+
+    item_id: str
+    label: Label
+    origin: str | None
 
 
 def items_name(shard: int) -> str:
@@ -41,16 +53,32 @@ def gold_name(shard: int) -> str:
     return f"gold/labels-{shard:05d}.parquet"
 
 
-def num_shards(campaign: Campaign) -> int:
-    """Return how many shards the pool has."""
-    return int(_manifest(campaign).details["num_shards"])
+def num_shards(campaign: View) -> int:
+    """Return how many shards the pool has now, those of its refreshes included."""
+    return pool_now(campaign).num_shards
 
 
-def shard_items(campaign: Campaign, shard: int) -> list[Item]:
-    """Return the items of one pool shard, in their stored order, without those that were deleted."""
-    deleted = deleted_items(campaign.store)
-    items = items_of(campaign.read_table(_manifest(campaign), items_name(shard)))
+def shard_items(campaign: View, shard: int, parts: PoolParts | None = None) -> list[Item]:
+    """Return the items of one pool shard, in their stored order, without those that were deleted.
+
+    Args:
+        campaign: The campaign.
+        shard: Number of the shard.
+        parts: The pool that it is of; None looks which there is.
+    """
+    seen = snapshot_of(campaign)
+    deleted = deleted_items(seen.store)
+    manifest = (parts or pool_now(seen)).manifest_of(shard)
+    items = items_of(seen.campaign.read_table(manifest, items_name(shard)))
     return [item for item in items if item.item_id not in deleted]
+
+
+def read_pool(campaign: View, attempt: Attempt, round_: int) -> PoolParts:
+    """Return the pool that a round sees, and record that an attempt reads it: see :func:`pool_of`."""
+    parts = pool_of(campaign, round_)
+    for manifest in parts.manifests:
+        attempt.reads(manifest)
+    return parts
 
 
 def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
@@ -180,6 +208,37 @@ def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) 
     return found
 
 
+def known_labels(campaign: View) -> list[Known]:
+    """Return the labels that pool items had before anybody was asked, by item id, without deleted items.
+
+    Other than gold labels they are no secret: they are trained on.
+    """
+    seen = snapshot_of(campaign)
+    return _known_in(seen, _manifest(seen))
+
+
+def arrived_labels(campaign: View, round_: int) -> list[Known]:
+    """Return the labels that items had which refreshes brought, of those refreshes that a round is the first to see.
+
+    By refresh and item id, without deleted items. They become labels with those that the round asks for.
+
+    Args:
+        campaign: The campaign.
+        round_: The round, which has been evaluated.
+    """
+    seen = snapshot_of(campaign)
+    num_before = len(pool_of(seen, round_ - 1).refreshes) if round_ else 0
+    return [one for manifest in pool_of(seen, round_).refreshes[num_before:] for one in _known_in(seen, manifest)]
+
+
+def _known_in(seen: Snapshot, manifest: Manifest) -> list[Known]:
+    if KNOWN not in manifest.files:
+        return []
+    rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()
+    found = [Known(row["item_id"], label_of(row), row["origin"]) for row in rows]
+    return [one for one in found if one.item_id not in seen.deleted]
+
+
 def _manifest(campaign: View) -> Manifest:
     return campaign.require(Unit("ingest_pool"))
 
@@ -203,14 +262,14 @@ def _rows_of(
     num_left = len(wanted)
     if num_left == 0:
         return
-    manifest = _manifest(seen)
+    parts = pool_now(seen)
     known = asked_shards(seen) if shard is None else dict.fromkeys(ids, shard)
     first = sorted({known[item_id] for item_id in ids if item_id in known})
-    others = (number for number in range(int(manifest.details["num_shards"])) if number not in first)
+    others = (number for number in range(parts.num_shards) if number not in first)
     for number in chain(first, others):
         if num_left == 0:
             return
-        table = seen.campaign.read_table(manifest, name_of(number))
+        table = seen.campaign.read_table(parts.manifest_of(number), name_of(number))
         rows = table.filter(pc.is_in(table["item_id"], value_set=wanted))
         num_left -= len(rows)
         yield rows

@@ -49,7 +49,7 @@ def is_columnar(config: CampaignConfig, task: Task, labels: LabelUse, least_byte
     source = config.data.pool
     if source.path.startswith(("hf://", "builtin:")) or task.kind.needs_choices:
         return False
-    if not task.kind.draws_by_label and labels != "ignored":
+    if (not task.kind.draws_by_label and labels != "ignored") or config.known_labels == "holdout":
         return False
     num_bytes = 0
     for file in find_files(source, config.data.folder):
@@ -232,8 +232,11 @@ def _limited(config: CampaignConfig, census: ColumnCensus, indices: Indices) -> 
     limit = config.data.pool.limit
     if limit is None:
         return indices
-    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
-    return np.sort(census.smallest(indices, census.keys(seed, indices), limit))
+    seed, is_labeled = derive_seed(config.seed, "ingest_pool", "limit", "pool"), census.labels_P[indices] >= 0
+    labeled, others = indices[is_labeled], indices[~is_labeled]
+    labeled = census.smallest(labeled, census.keys(seed, labeled), limit)
+    others = census.smallest(others, census.keys(seed, others), limit - len(labeled))
+    return np.sort(np.concatenate([labeled, others]))
 
 
 def _stratified(config: CampaignConfig, census: ColumnCensus, indices: Indices, size: int, name: str) -> Indices:

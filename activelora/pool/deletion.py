@@ -9,11 +9,12 @@ from dataclasses import replace
 import pyarrow as pa
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.manifest import Manifest, Unit
+from activelora.campaign.manifest import Manifest
 from activelora.campaign.records import Item, items_of, table_bytes, table_from
+from activelora.campaign.refreshes import pool_now
 from activelora.campaign.tombstones import allow_content, deleted_items
 from activelora.errors import ConfigError, StoreError
-from activelora.pool.access import gold_name, items_name
+from activelora.pool.access import KNOWN, gold_name, items_name
 from activelora.pool.tables import item_table
 
 MAX_TRIES = 5
@@ -25,10 +26,10 @@ def find_item(campaign: Campaign, name: str) -> Item:
     Raises:
         ConfigError: There is none, or several.
     """
-    manifest = campaign.require(Unit("ingest_pool"))
+    parts = pool_now(campaign)
     found: dict[str, Item] = {}
-    for shard in range(int(manifest.details["num_shards"])):
-        for item in items_of(campaign.read_table(manifest, items_name(shard))):
+    for shard in range(parts.num_shards):
+        for item in items_of(campaign.read_table(parts.manifest_of(shard), items_name(shard))):
             if item.item_id == name or item.source_id == name or (len(name) >= 6 and item.item_id.startswith(name)):
                 found[item.item_id] = item
     if len(found) != 1:
@@ -49,13 +50,16 @@ def blank_deleted(campaign: Campaign) -> int:
     Raises:
         StoreError: Others keep changing the same files.
     """
-    manifest = campaign.require(Unit("ingest_pool"))
-    names = [items_name(shard) for shard in range(int(manifest.details["num_shards"]))]
+    parts = pool_now(campaign)
+    shards = [(parts.manifest_of(shard), shard) for shard in range(parts.num_shards)]
     # Labels first: until its text is blank, an item is found by the user's own id.
-    names = [name for shard in range(len(names)) if (name := gold_name(shard)) in manifest.files] + names
+    files = [(manifest, KNOWN) for manifest in parts.manifests if KNOWN in manifest.files]
+    files += [(manifest, name) for manifest, shard in shards if (name := gold_name(shard)) in manifest.files]
+    files += [(manifest, items_name(shard)) for manifest, shard in shards]
     changed: set[str] = set()
     for _ in range(MAX_TRIES):
-        now = {name for name in names if _blank(campaign, manifest, name, deleted_items(campaign.store))}
+        deleted = deleted_items(campaign.store)
+        now = {manifest.files[name].key for manifest, name in files if _blank(campaign, manifest, name, deleted)}
         if not now:
             return len(changed)
         changed |= now

@@ -127,10 +127,16 @@ def _refuse_several_splits(location: str, names: list[str]) -> None:
         raise DataError(f"the folder holds several splits: {', '.join(splits)}", where=location, remedy=remedy)
 
 
+def fixed_part(location: str) -> str:
+    """Return what of a path comes before the first sign of a pattern."""
+    return location[: min((location.find(sign) for sign in "*?[" if sign in location), default=len(location))]
+
+
 def _constants(location: str, name: str) -> dict[str, str | None]:
     """Return the columns that the folders of a file name, below the location that was asked for."""
-    fixed = location[: min((location.find(sign) for sign in "*?[" if sign in location), default=len(location))]
-    pairs = [part.partition("=") for part in name[len(fixed) :].split("/")[:-1] if "=" in part.strip("=")]
+    pairs = [
+        part.partition("=") for part in name[len(fixed_part(location)) :].split("/")[:-1] if "=" in part.strip("=")
+    ]
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, _, value in pairs}
 
 

@@ -26,6 +26,8 @@ class DataSummary:
         longest_chars: Length of the longest item, fields and choices together.
         sample: The first item of the pool's source.
         warnings: What is allowed but looks wrong, in words.
+        num_known: Pool items that have a label already and are trained on.
+        known_labels: Label name to number of these items.
         label_numbers: `number = label` to rows of all sources in which a number was read so.
     """
 
@@ -40,6 +42,8 @@ class DataSummary:
     sample: Item
     warnings: tuple[str, ...]
     label_numbers: dict[str, int] = field(default_factory=dict)
+    known_labels: dict[str, int] = field(default_factory=dict)
+    num_known: int = 0
 
 
 def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
@@ -70,4 +74,6 @@ def inspect_data(config: CampaignConfig, task: Task) -> DataSummary:
         sample=sample,
         warnings=survey.warnings,
         label_numbers=dict(numbers),
+        known_labels=task.label_counts(survey.known.counts()),
+        num_known=len(survey.known),
     )

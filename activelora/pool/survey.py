@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Generator, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from activelora.campaign.records import Item, Label
@@ -21,6 +21,7 @@ from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
 from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
+from activelora.pool.known_labels import KnownLabels, known_in
 from activelora.pool.label_readings import LabelReadings
 from activelora.pool.readers import read_rows
 from activelora.pool.split import draw, nothing_left, stratified, too_few
@@ -44,6 +45,7 @@ class Survey:
         labeled: Census of the source that holdout and calibration come from; the pool's, if none is given.
         num_overlap: Items taken out of the pool because a given holdout has them too.
         warnings: What is allowed but looks wrong, in words.
+        known: What the pool's items are labelled with that have a label already and are to be trained on.
     """
 
     pool_ids: Set[str]
@@ -53,6 +55,7 @@ class Survey:
     labeled: Census | ColumnCensus
     num_overlap: int
     warnings: tuple[str, ...]
+    known: KnownLabels = field(default_factory=KnownLabels)
 
     @property
     def num_duplicates(self) -> int:
@@ -95,7 +98,29 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
         problem = "; ".join([error.problem, *known])
         raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
-    return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings)
+    known = _known(config, task, pool, pool_ids)
+    return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings, known)
+
+
+def _known(config: CampaignConfig, task: Task, pool: Census | ColumnCensus, pool_ids: Set[str]) -> KnownLabels:
+    """Return the known labels to train on.
+
+    Raises:
+        ProblemsError: They stand in a column of their own, and something is wrong with it.
+    """
+    column = config.known_labels_column
+    if config.known_labels != "train" or column is None:
+        return KnownLabels()
+    if column == config.data.columns.label:
+        return known_in(pool, pool_ids)
+    columns = config.data.columns.model_copy(update={"label": column})
+    data, problems = config.data.model_copy(update={"columns": columns}), Problems()
+    census = _census(config.model_copy(update={"data": data}), task, "pool", problems, "optional")
+    if not problems and not census.labeled(census):
+        problem = f"no row of the pool has a label in column `{column}`"
+        problems.add(DataError(problem, where="data.known_labels_column", remedy="Correct the name, or leave it out."))
+    problems.refuse()
+    return known_in(census, pool_ids)
 
 
 def _split(
@@ -165,13 +190,15 @@ def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
     """Return how a source's gold labels are used.
 
     The oracle needs a label of every pool item, and rows without are left out. Another label source reads the pool's
-    labels only to draw a holdout from the items that have one; with a holdout given it never looks at them.
+    labels to draw a holdout from the items that have one, or because they are known labels; else it never looks at
+    them.
     """
     if name == "holdout":
         return "required"
     if config.labeling.source == "oracle":
         return "or_left_out"
-    return "optional" if config.data.holdout is None else "ignored"
+    is_known = config.known_labels_column is not None and config.known_labels_column == config.data.columns.label
+    return "optional" if config.data.holdout is None or is_known else "ignored"
 
 
 def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
@@ -209,10 +236,12 @@ def _pool_census(config: CampaignConfig, task: Task, columnar_bytes: int) -> tup
     return _census(config, task, "pool", problems), problems
 
 
-def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Problems) -> Census:
-    column = config.data.columns.label
+def _census(
+    config: CampaignConfig, task: Task, name: SourceName, problems: Problems, use: LabelUse | None = None
+) -> Census:
+    column, use = config.data.columns.label, use or label_use(config, name)
     census = Census(task, problems, config.data.contradictions == "drop", config.data.label_numbers)
-    rows = _rows(config, task, name, label_use(config, name), problems, census.readings)
+    rows = _rows(config, task, name, use, problems, census.readings)
     try:
         for item, label, row in track(rows, f"reading the {name}", None):
             census.add(item, label, row)
@@ -222,20 +251,27 @@ def _census(config: CampaignConfig, task: Task, name: SourceName, problems: Prob
         raise
     except ActiveLoRAError as error:  # a source that is not there: the other one is still read
         problems.add(error)
-    census.settle(needs_label=label_use(config, name) in ("required", "or_left_out"))
+    census.settle(needs_label=use in ("required", "or_left_out"))
     return census
 
 
-def _limited(config: CampaignConfig, name: SourceName, ids: Collection[str]) -> Collection[str]:
+def _limited(config: CampaignConfig, name: SourceName, census: Census, ids: Collection[str]) -> Collection[str]:
+    """Return as many items as the source's ``limit`` allows, drawn at random: those with a label before the others."""
     limit = _source(config, name).limit
-    return ids if limit is None else draw(ids, limit, derive_seed(config.seed, "ingest_pool", "limit", name))
+    if limit is None:
+        return ids
+    seed, labeled = derive_seed(config.seed, "ingest_pool", "limit", name), census.labeled(ids)
+    chosen = draw(labeled, limit, seed)
+    return [*chosen, *draw((one for one in ids if one not in labeled), limit - len(chosen), seed)]
 
 
 def _split_pool(config: CampaignConfig, task: Task, pool: Census) -> tuple[Ids, Ids, Ids]:
     """Return the ids of pool, holdout and calibration, the latter two drawn from the pool's labelled items."""
     data = config.data
-    ids = _limited(config, "pool", list(pool))
+    ids = _limited(config, "pool", pool, list(pool))
     labels = pool.labeled(ids)
+    if config.known_labels == "holdout":
+        return _hold_out_known(config, task, ids, labels)
     needed = data.holdout_size + data.calibration_size
     if needed > len(labels) or needed >= len(ids):
         raise too_few(config, len(ids), len(labels))
@@ -245,9 +281,25 @@ def _split_pool(config: CampaignConfig, task: Task, pool: Census) -> tuple[Ids, 
     return frozenset(ids) - holdout - calibration, holdout, calibration
 
 
+def _hold_out_known(
+    config: CampaignConfig, task: Task, ids: Collection[str], labels: Mapping[str, Label]
+) -> tuple[Ids, Ids, Ids]:
+    """Return the ids of pool, holdout and calibration where all labelled items measure the result."""
+    if config.data.calibration_size >= len(labels) or len(labels) >= len(ids):
+        raise DataError(
+            f"{len(labels)} of the pool's {len(ids)} different items have a label: as the holdout, with a calibration "
+            f"split of {config.data.calibration_size}, they leave no holdout or no pool",
+            where="data.known_labels: holdout",
+            remedy="Give more rows with a label, or without one, or lower `data.calibration_size`.",
+        )
+    calibration = _draw_calibration(config, task, labels)
+    held_out = frozenset(labels)
+    return frozenset(ids) - held_out, held_out - calibration, calibration
+
+
 def _split_holdout(config: CampaignConfig, task: Task, labeled: Census) -> tuple[Ids, Ids]:
     """Return the ids of holdout and calibration from the given holdout source."""
-    labels = labeled.labeled(_limited(config, "holdout", list(labeled)))
+    labels = labeled.labeled(_limited(config, "holdout", labeled, list(labeled)))
     size = config.data.calibration_size
     if size >= len(labels):
         raise DataError(
@@ -276,7 +328,7 @@ def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tup
     left = [item_id for item_id in pool if item_id not in held_out]
     if not left:
         raise nothing_left(config, len(pool))
-    return frozenset(_limited(config, "pool", left)), len(pool) - len(left)
+    return frozenset(_limited(config, "pool", pool, left)), len(pool) - len(left)
 
 
 def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus) -> Iterator[str]:

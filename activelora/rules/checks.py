@@ -18,6 +18,8 @@ from activelora.config.messages import explain, find_secrets
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
+from activelora.rules.growth import growth
+from activelora.rules.known_labels import known_labels
 from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
 from activelora.rules.outside import mlflow_names, s3_uris
@@ -42,7 +44,9 @@ RULES: tuple[Rule, ...] = (
     campaign.class_floor,
     campaign.budget,
     campaign.split,
+    growth,
     campaign.labels,
+    known_labels,
     campaign.steps,
     campaign.plateau,
     campaign.gates,

@@ -31,17 +31,19 @@ def prompt(config: CampaignConfig) -> Iterator[Conflict]:
             raise
         yield Conflict(key, error.problem, error.remedy)
         return
-    label = config.data.columns.label
-    if label is None or config.task.allow_label_in_prompt:
+    if config.task.allow_label_in_prompt:
         return
-    for name in columns:
-        if name == label or label.startswith(f"{name}."):
-            yield Conflict(
-                "task.prompt",
-                f"names {{{name}}}, which holds the gold label (data.columns.label `{label}`): the model would be told "
-                "the answer, and in use there is none to tell",
-                "Take it out of the prompt, or set task.allow_label_in_prompt: true where that is meant.",
-            )
+    data = config.data
+    golds = {"data.columns.label": data.columns.label, "data.known_labels_column": data.known_labels_column}
+    for key, label in golds.items():
+        for name in columns if label is not None else ():
+            if name == label or str(label).startswith(f"{name}."):
+                yield Conflict(
+                    "task.prompt",
+                    f"names {{{name}}}, which holds the gold label ({key} `{label}`): the model would be told "
+                    "the answer, and in use there is none to tell",
+                    "Take it out of the prompt, or set task.allow_label_in_prompt: true where that is meant.",
+                )
 
 
 def refusal(task: TaskConfig) -> str | None:

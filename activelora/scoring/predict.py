@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item
+from activelora.config import CampaignConfig
 from activelora.errors import ModelError
 from activelora.modeling import lora
-from activelora.modeling.base import load_base
+from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import AdapterMethod, Posterior, Prediction, Setting
-from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler
+from activelora.modeling.sampling import NoAdapter, SampledPosterior, Sampler, sample_numbers
 from activelora.modeling.trunk_states import trunk_state_cache
 from activelora.registry import call, wrong_result
 from activelora.scoring.batch_size import batch_tokens
@@ -57,19 +58,34 @@ class Predictor:
             campaign: The campaign.
             round_: 0 for the base model; else the round's train_adapter must be done.
         """
-        config = campaign.config
-        base = load_base(config.model)
+        seed = campaign.seed("mask", round_)
+        with _adapter(campaign, round_) as folder, cls.of(campaign.config, folder, seed) as predictor:
+            yield predictor
+
+    @classmethod
+    @contextmanager
+    def of(
+        cls, config: CampaignConfig, adapter: Path | None, mask_seed: int, base: BaseModel | None = None
+    ) -> Iterator[Predictor]:
+        """Load a model from its settings and its adapter, wherever they came from.
+
+        Args:
+            config: The settings; of them, those of task, model, adapter, scoring and the cache of trunk states.
+            adapter: The folder that the adapter method wrote; None for the base model alone.
+            mask_seed: Seed of the posterior's samples.
+            base: The base model; None is the one that the steps of a process share.
+        """
+        base = base or load_base(config.model)
         encoder = Encoder(base.tokenizer, config.task, length_limit(base.model.config))
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         trunk_cache = trunk_state_cache(config.resources.trunk_cache_gb)
         tokens = batch_tokens(config.scoring, base)
-        if round_ == 0:
+        if adapter is None:
             engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
-            setting = Setting(base, encoder, config, campaign.seed("mask", round_))
             method = get_method(config.adapter.method)
-            with _posterior(campaign, round_, setting, method) as posterior:
+            with method.load(adapter, Setting(base, encoder, config, mask_seed)) as posterior:
                 engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
                 yield cls(engine, posterior, method)
         if encoder.num_cut:
@@ -133,8 +149,8 @@ class Predictor:
             num_samples: K. 0 is the model without dropout, in one sample.
             description: Text of the progress display.
         """
-        samples: list[int | None] = [None] if num_samples == 0 else list(range(num_samples))
         sampler = self._sampler()
+        samples = sample_numbers(sampler, num_samples)
         return self._blaming("activate", lambda: rescore(self._engine, items, answers, sampler, samples, description))
 
     def encode_text(self, text: str) -> tuple[int, ...]:
@@ -179,14 +195,14 @@ class Predictor:
 
 
 @contextmanager
-def _posterior(campaign: Campaign, round_: int, setting: Setting, method: AdapterMethod) -> Iterator[Posterior]:
-    """Load what the round's training wrote."""
+def _adapter(campaign: Campaign, round_: int) -> Iterator[Path | None]:
+    """Fetch what the round's training wrote; None for round 0, which has no adapter."""
+    if round_ == 0:
+        yield None
+        return
     manifest = campaign.require(Unit("train_adapter", round_))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        method.load(campaign.download_folder(manifest, "adapter", Path(folder)), setting) as posterior,
-    ):
-        yield posterior
+    with tempfile.TemporaryDirectory() as folder:
+        yield campaign.download_folder(manifest, "adapter", Path(folder))
 
 
 def _check(method: AdapterMethod, found: object, num_rows: int, with_embeddings: bool) -> None:

@@ -241,6 +241,8 @@ _JUDGE: Mapping[str, type | tuple[type, ...]] = {
     "evaluate_scaled": dict,
     "fit_temperature": Real,
     "predictions": pa.Table,
+    "conformal": tuple,
+    "outcomes": (tuple, NoneType),
 }
 """What another package's task and judge must return."""
 LABELS_OR_NONE = (tuple, list, NoneType)

@@ -16,6 +16,8 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Else the uv.lock of whatever folder this runs in becomes a part of the model, and replaces its own requirements.
+    "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +15,19 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import Model
 
 CHAMPION_ALIAS = "champion"
 _PROMOTED_TAG = "activelora.promoted"
 _MODEL_TAG = "activelora.model_id"
 _TAGGED_METRICS = ("accuracy", "ece", "rmse", "interval_coverage")
-_EXTERNAL = "mlflow.model.isExternal"
+WriteModel = Callable[[Path, "Model"], None]
+"""Writes a model of MLflow's into a folder that is not there yet."""
 
 
-def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation: Manifest) -> ModelVersion:
+def find_or_create_version(
+    client: MlflowClient, name: str, run: Run, evaluation: Manifest, write: WriteModel
+) -> ModelVersion:
     """Return the version of a round's adapter in the registered model, created if there is none.
 
     Of two that were created at once, the one with the lower number stays.
@@ -31,10 +37,11 @@ def find_or_create_version(client: MlflowClient, name: str, run: Run, evaluation
         name: Registered model.
         run: The round's run; its artifacts hold the adapter.
         evaluation: The round's evaluate_adapter manifest.
+        write: Writes the model, where there is no version yet.
     """
     _ensure_registered_model(client, name)
     if not _versions(client, name, run):
-        model = _create_external_model(client, name, run)
+        model = _create_model(client, name, run, write)
         metrics = evaluation.metrics
         client.create_model_version(
             name,
@@ -95,23 +102,29 @@ def _ensure_registered_model(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _create_external_model(client: MlflowClient, name: str, run: Run) -> LoggedModel:
-    """Do as ``mlflow.create_external_model`` does, but on this client: that one uses the process's tracking URI."""
+def _create_model(client: MlflowClient, name: str, run: Run, write: WriteModel) -> LoggedModel:
+    """Do as ``mlflow.pyfunc.log_model`` does, but on this client: that one uses the process's tracking URI."""
     from mlflow.models import Model
 
     model = client.create_logged_model(
-        run.info.experiment_id, name=_logged_model_name(name), source_run_id=run.info.run_id, tags={_EXTERNAL: "true"}
+        run.info.experiment_id, name=_logged_model_name(name), source_run_id=run.info.run_id
     )
     spec = Model(
         artifact_path=model.artifact_location,
         model_uuid=model.model_id,
         model_id=model.model_id,
         run_id=run.info.run_id,
-        metadata={_EXTERNAL: True, "adapter": f"runs:/{run.info.run_id}/adapter"},
+        metadata={"adapter": f"runs:/{run.info.run_id}/adapter"},
     )
-    with tempfile.TemporaryDirectory() as folder:
-        spec.save(str(Path(folder) / "MLmodel"))
-        client.log_model_artifacts(model.model_id, folder)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            write(folder, spec)
+            client.log_model_artifacts(model.model_id, str(folder))
+    except BaseException:
+        with suppress(Exception):  # else a model that is never ready stays in sight
+            client.delete_logged_model(model.model_id)
+        raise
     return client.finalize_logged_model(model.model_id, "READY")
 
 

@@ -12,10 +12,11 @@ import logging
 import os
 import tempfile
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from activelora.campaign.amendments import amendments_in_words
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.frozen import CAMPAIGN_KEY, read_frozen
 from activelora.campaign.history import RoundRecord, read_history
@@ -35,6 +36,8 @@ from activelora.tracking.mlflow_location import (
     ui_command,
     without_credentials,
 )
+from activelora.tracking.mlflow_model import write_model
+from activelora.tracking.mlflow_moved import follow_move
 from activelora.tracking.mlflow_registry import find_or_create_version, promote
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
 
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["sync", "tracking_uri", "ui_command"]
 
+STOP_TAG = "activelora.stop_reason"
+MAX_TAG = 5000
+"""Characters that a tag's value may have."""
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
 _REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "INVALID_STATE", "BAD_REQUEST"})
 """MLflow's codes for what would be refused the next time too."""
@@ -68,6 +74,7 @@ def sync(campaign: View, *, again: bool = False) -> bool:
             logger.info("not tracked in MLflow: set `tracking.uri` or MLFLOW_TRACKING_URI to a server")
         return False
     prepare_environment()
+    follow_move(seen.campaign)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -160,7 +167,7 @@ class _Sync:
         if best is not None and best.round in children and self.unfit_model is None:
             promote(self.client, self._register(children[best.round], best))
         if self.seen.stop_reason and parent.info.status != "FINISHED":
-            self.client.set_tag(parent.info.run_id, "activelora.stop_reason", self.seen.stop_reason)
+            self.client.set_tag(parent.info.run_id, STOP_TAG, self.seen.stop_reason)
             ends = [_end_ms(record) for record in records]
             end = max(ends, default=milliseconds(self.document["created_at"]))
             self.client.set_terminated(parent.info.run_id, "FINISHED", end_time=end)
@@ -176,15 +183,40 @@ class _Sync:
         tags = {
             CAMPAIGN_TAG: self.key,
             "activelora.uri": self.campaign.store.uri,
-            "activelora.config_digest": config_digest(config),
             "activelora.version": self.document["code_version"],
             "mlflow.source.name": "activelora",
+            **self._tags_of_settings(),
+        }
+        start_ms = milliseconds(self.document["created_at"])
+        run = find_or_create_run(self.client, self.experiment_id, NewRun(self.key, config.name, start_ms, tags))
+        return self._gone_on(run) if self.campaign.amendments else run
+
+    def _tags_of_settings(self) -> dict[str, str]:
+        """Return the tags that an amendment changes."""
+        config = self.campaign.config
+        tags = {
+            "activelora.config_digest": config_digest(config),
             "mlflow.note.content": f"ActiveLoRA campaign `{config.name}`: {config.task.kind}, {config.model.base}, "
             f"{config.acquisition.strategy}, at most {config.label_budget} labels. "
             "Metrics have step = round; there is a child run for each round.",
         }
-        start_ms = milliseconds(self.document["created_at"])
-        return find_or_create_run(self.client, self.experiment_id, NewRun(self.key, config.name, start_ms, tags))
+        if self.campaign.amendments:
+            tags["activelora.amendments"] = "; ".join(amendments_in_words(self.campaign.amendments))[:MAX_TAG]
+        return tags
+
+    def _gone_on(self, run: Run) -> Run:
+        """Bring the campaign's run up to its newest amendment: it runs again, unless it has ended again."""
+        run_id, tags, before = run.info.run_id, self._tags_of_settings(), run.data.tags
+        for name, value in tags.items():
+            if before.get(name) != value:
+                self.client.set_tag(run_id, name, value)
+        known = before.get(STOP_TAG)
+        if known is None or known == self.seen.stop_reason:
+            return run
+        if self.seen.stop_reason is None:
+            self.client.delete_tag(run_id, STOP_TAG)
+        self.client.update_run(run_id, status="RUNNING")
+        return self.client.get_run(run_id)
 
     def _child_run(self, parent: Run, record: RoundRecord) -> Run:
         tags = {
@@ -203,6 +235,8 @@ class _Sync:
 
     def _write_parent(self, parent: Run, records: list[RoundRecord]) -> None:
         run_id, tags = parent.info.run_id, parent.data.tags
+        if tags.get("activelora.uri") != self.campaign.store.uri:  # its folder was moved
+            self.client.set_tag(run_id, "activelora.uri", self.campaign.store.uri)
         if "activelora.params" not in tags:
             self._log_params(run_id)
             self.client.set_tag(run_id, "activelora.params", "written")
@@ -229,7 +263,7 @@ class _Sync:
         from mlflow.entities import Param
 
         # As stored: MLflow refuses to change a parameter, and the caller's settings may differ in what is changeable.
-        stored = read_frozen(self.campaign.store).parsed()
+        stored = read_frozen(self.campaign.store).original()
         params = [Param(key, value) for key, value in content.flat_parameters(stored).items()]
         for start in range(0, len(params), _PARAMS_PER_CALL):
             self.client.log_batch(run_id, params=params[start : start + _PARAMS_PER_CALL], synchronous=True)
@@ -255,7 +289,10 @@ class _Sync:
                         continue  # without the tag: once the name is corrected, this is done again
                     self._register(child, manifest)
             self.client.set_tag(run_id, f"activelora.{manifest.step}", manifest.digest)
-        if (record.labels or self.seen.stop_reason) and child.info.status != "FINISHED":
+        has_ended = bool(record.labels or self.seen.stop_reason)
+        if not has_ended and child.info.status == "FINISHED":  # the campaign had ended here, and goes on
+            self.client.update_run(run_id, status="RUNNING")
+        elif has_ended and child.info.status != "FINISHED":
             self.client.set_terminated(run_id, "FINISHED", end_time=_end_ms(record))
 
     def _upload(self, run_id: str, manifest: Manifest) -> None:
@@ -264,7 +301,8 @@ class _Sync:
             self.client.log_artifacts(run_id, folder, content.artifact_folder(manifest.step) or None)
 
     def _register(self, child: Run, evaluation: Manifest) -> Any:
-        return find_or_create_version(self.client, self.model_name, child, evaluation)
+        write = partial(write_model, self.campaign, evaluation.round)
+        return find_or_create_version(self.client, self.model_name, child, evaluation, write)
 
 
 def _reason(error: Exception) -> str:

@@ -86,7 +86,11 @@ def reliability_diagram(evaluation: Mapping[str, Any], title: str = "Reliability
 
 @styled
 def learning_curve(
-    curves: Mapping[str, Sequence[CurvePoint]], confidence_level: float, headline: Headline = ACCURACY
+    curves: Mapping[str, Sequence[CurvePoint]],
+    confidence_level: float,
+    headline: Headline = ACCURACY,
+    *,
+    is_tall: bool = False,
 ) -> Figure:
     """Draw the headline metric and a second one over the number of labels, with interval bands.
 
@@ -94,11 +98,12 @@ def learning_curve(
         curves: Name → points in the order of their labels; the first is the campaign, others are for comparison.
         confidence_level: Confidence level of the intervals, in (0, 1), for the legend.
         headline: Which metrics; accuracy and ECE, unless the task is judged by others.
+        is_tall: One panel below the other, for narrow screens.
     """
     from matplotlib.ticker import MaxNLocator
 
-    figure = new_figure(8.4, 3.7)
-    panels = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    figure = new_figure(4.2, 6.2) if is_tall else new_figure(8.4, 3.7)
+    panels = figure.subplots(2, 1) if is_tall else figure.subplots(1, 2, width_ratios=[1.25, 1])
     for axes, (metric, title) in zip(panels, ((headline.metric, headline.title), headline.second), strict=True):
         for (name, points), (color, marker, line) in zip(curves.items(), _CURVE_STYLES, strict=False):
             _draw_curve(axes, points, metric, name, (color, marker, line))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.history import evaluated, read_history
-from activelora.campaign.ledger import next_plan
+from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.errors import ActiveLoRAError
 
@@ -81,7 +81,7 @@ def _values(campaign: View) -> dict[str, float]:
         found = done[-1].metrics  # which there are depends on the kind of task
         numbers |= {f"activelora_{name}": found[name] for name in ("accuracy", "ece", "rmse") if name in found}
     since = 0.0
-    if plan.status == "work" and plan.units[0].step == "await_labels" and (asked := records[-1].selection):
+    if waits_for_people(seen, plan) and (asked := records[-1].selection):
         since = datetime.fromisoformat(asked.finished_at).timestamp()
     numbers["activelora_waiting_since_timestamp_seconds"] = since
     numbers["activelora_finished"] = int(seen.stop_reason is not None)

@@ -44,9 +44,11 @@ def publish(campaign: View) -> None:
 
 def rewrite_report(campaign: View) -> str:
     """Write the report alone, of the newest state as well, and return its URI."""
+    from activelora.tracking.mlflow_moved import follow_move
     from activelora.tracking.report import write_report
 
     seen = snapshot_of(campaign)
+    follow_move(seen.campaign)
     for _ in range(MAX_TRIES):
         uri = write_report(seen)
         now = Snapshot(seen.campaign)
@@ -106,7 +108,8 @@ def _write(seen: Snapshot, *, again: bool) -> bool:
 
 def _state(seen: Snapshot) -> str:
     """Return a digest of everything that report and MLflow derive from."""
-    state = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
+    state: list[object] = [sorted(map(str, seen.done)), seen.stop_reason, sorted(seen.deleted)]
+    state += [len(seen.amendments)] if seen.amendments else []
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 

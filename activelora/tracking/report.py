@@ -8,22 +8,26 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
-from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, read_history
-from activelora.campaign.labels import label_records, resolve_for
-from activelora.campaign.ledger import next_plan
-from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Label
+from activelora.campaign.history import RoundRecord, area_under_learning_curve, evaluated, num_known, read_history
+from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
-from activelora.config.file import config_digest
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
 from activelora.kinds.registry import headline_of, make_task
+from activelora.pool.growth import growth_of
+from activelora.tracking import report_verdict as verdict
 from activelora.tracking import report_words as words
 from activelora.tracking.annotators import annotators_of
 from activelora.tracking.plots import CurvePoint
+from activelora.tracking.report_classes import classes_of
+from activelora.tracking.report_costs import costs_of
+from activelora.tracking.report_mistakes import confident_mistakes
+from activelora.tracking.report_provenance import provenance_of, source_files_of
+from activelora.tracking.report_selections import MAX_ITEMS, selections_of
+from activelora.tracking.report_state import state_of
 
 REPORT_KEY = "report.html"
-MAX_CURVE_ROUNDS, MAX_SELECTED_ROUNDS, MAX_ITEMS, MAX_CLASSES, MAX_TEXT = 30, 8, 6, 30, 260
+MAX_CURVE_ROUNDS = 30
 
 
 def write_report(campaign: View, comparisons: Mapping[str, View] | None = None) -> str:
@@ -44,9 +48,14 @@ def render_report(campaign: View, comparisons: Mapping[str, View]) -> str:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"percent": words.percent, "number": words.number, "duration": words.duration}
-    template = resources.files("activelora.tracking").joinpath("report.html").read_text(encoding="utf-8")
     seen = snapshot_of(campaign)
-    return environment.from_string(template).render(_Report(seen, read_history(seen)).view(comparisons))
+    view = _Report(seen, read_history(seen)).view(comparisons)
+    template = _part("report.html").replace("STYLE", _part("report.css"))
+    return environment.from_string(template).render(view)
+
+
+def _part(name: str) -> str:
+    return resources.files("activelora.tracking").joinpath(name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -55,11 +64,15 @@ class _Report:
     records: list[RoundRecord]
 
     @cached_property
+    def champion_round(self) -> int | None:
+        best = champion(self.campaign)
+        return None if best is None else best.round
+
+    @cached_property
     def headline(self) -> RoundRecord | None:
         """The round that the page speaks of: the champion's, else the last one evaluated."""
-        best = champion(self.campaign)
         done = evaluated(self.records)
-        chosen = [record for record in done if best is not None and record.round == best.round] or done[-1:]
+        chosen = [record for record in done if record.round == self.champion_round] or done[-1:]
         return chosen[0] if chosen else None
 
     @cached_property
@@ -71,60 +84,60 @@ class _Report:
 
     def view(self, comparisons: Mapping[str, View]) -> dict[str, Any]:
         """Return everything that the template shows."""
-        config, done = self.campaign.config, evaluated(self.records)
+        config, done, headline = self.campaign.config, evaluated(self.records), self.headline
         task, judged_by = make_task(config.task), headline_of(config.task)
+        known = num_known(self.records)
         zero_shot = done[0] if done and done[0].round == 0 else None
+        has_champion = self.champion_round is not None
+        gain = verdict.gain_over(self.campaign, zero_shot, headline)
         return {
             "config": config,
             "ingest": self.campaign.manifest(Unit("ingest_pool")),
             "budget": config.label_budget,
-            "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels),
+            "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels) - known,
+            "num_known": known,
             "label_names": task.label_names if task.kind.lists_labels else (),
-            "state": self._state(),
+            "state": state_of(self.campaign, self.records, has_champion=has_champion),
             "as_of": max((record.finished_at for record in self.records), default=None),
-            "headline": self.headline,
+            "headline": headline,
             "zero_shot": zero_shot,
-            "summary": words.summary(self.headline, zero_shot, config.evaluation.confidence_level, judged_by),
+            "summary": verdict.summary(headline, zero_shot, config.evaluation.confidence_level, judged_by, gain),
+            "losses": verdict.losses(self.records, judged_by),
+            "standing": verdict.standing(headline, has_champion, config),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
             "task": task,
             "judged_by": judged_by,
             "show": words.percent if judged_by.is_share else words.significant,
             "evaluation": self.evaluation,
+            "alone": words.alone(self.evaluation) if self.evaluation else None,
             "classes": self._classes(),
+            "mistakes": self._mistakes(),
             "rounds": self._shown_rounds(),
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
+            "growth": growth_of(self.campaign),
+            "drift": done[-1].drift if done else [],
             "plots": self._plots(comparisons),
             "annotators": annotators_of(self.campaign, self.records),
-            "selections": self._selections(),
+            "costs": costs_of(config, self.records),
+            "selections": selections_of(self.campaign, self.records),
             "max_items": MAX_ITEMS,
-            "provenance": self._provenance(),
+            "provenance": provenance_of(self.campaign, self.records, headline),
+            "sources": source_files_of(self.campaign),
         }
 
-    def _state(self) -> dict[str, str]:
-        if reason := self.campaign.stop_reason:
-            return {"kind": "finished", "name": "Finished", "text": f"The campaign ended: {reason}."}
-        plan = next_plan(self.campaign)
-        if plan.status == "stop":
-            return {"kind": "finished", "name": "Finished", "text": f"The campaign is about to end: {plan.reason}."}
-        if plan.units and plan.units[0].step == "await_labels":
-            wanted = int(self.campaign.require(Unit("select_batch", plan.round)).metrics["num_selected"])
-            text = f"It waits for people: {wanted} items of round {plan.round} are to be labelled."
-            return {"kind": "waiting", "name": "Waiting for labels", "text": text}
-        text = f"Next step: {', '.join(str(unit) for unit in plan.units[:3])}."
-        return {"kind": "running", "name": "In progress", "text": text}
-
     def _classes(self) -> dict[str, Any] | None:
-        if self.evaluation is None or not self.evaluation["per_class"]:
+        num_rounds = 0 if self.headline is None else self.headline.round
+        return classes_of(self.campaign, self.evaluation, num_rounds, self.records)
+
+    def _mistakes(self) -> dict[str, Any] | None:
+        evaluation = None if self.headline is None else self.headline.evaluation
+        if evaluation is None or verdict.PREDICTIONS not in evaluation.files:
             return None
-        rows = self.evaluation["per_class"]
-        if len(rows) > MAX_CLASSES:
-            worst_first = sorted(rows, key=lambda row: (row["accuracy"] is None, row["accuracy"]))
-            return {"rows": worst_first[:MAX_CLASSES], "num_hidden": len(rows) - MAX_CLASSES}
-        return {"rows": rows, "num_hidden": 0}
+        return confident_mistakes(self.campaign, self.campaign.table(evaluation, verdict.PREDICTIONS))
 
     def _shown_rounds(self) -> list[dict[str, Any]]:
         shown = self.records
@@ -155,63 +168,11 @@ class _Report:
         figures = plots.evaluation_figures(self.evaluation)
         if len(own) > 1:
             level = self.campaign.config.evaluation.confidence_level
-            figures["learning_curve"] = plots.learning_curve(curves, level, headline_of(self.campaign.config.task))
+            headline = headline_of(self.campaign.config.task)
+            figures["learning_curve"] = plots.learning_curve(curves, level, headline)
+            figures["learning_curve_tall"] = plots.learning_curve(curves, level, headline, is_tall=True)
         # matplotlib escapes the label names in its SVG.
         return {name: Markup(to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
-
-    def _selections(self) -> dict[str, Any]:
-        rounds = [(record, record.selection) for record in self.records if record.selection is not None]
-        shown = rounds[-MAX_SELECTED_ROUNDS:]
-        given = label_records(self.campaign, sum(record.labels is not None for record in self.records))
-        return {
-            "rounds": [self._selection(record, selection, given) for record, selection in reversed(shown)],
-            "num_hidden": len(rounds) - len(shown),
-        }
-
-    def _selection(
-        self, record: RoundRecord, selection: Manifest, records: list[list[dict[str, Any]]]
-    ) -> dict[str, Any]:
-        from activelora.pool import access
-
-        rows = self.campaign.table(selection, "selection.parquet").to_pylist()
-        given = self._given_labels(records[: record.round + 1]) if record.labels is not None else {}
-        items = access.find_items(self.campaign, [row["item_id"] for row in rows[:MAX_ITEMS]])
-        task = make_task(self.campaign.config.task)
-        shown = []
-        for row in rows[:MAX_ITEMS]:
-            item, label = items[row["item_id"]], given.get(row["item_id"])
-            shown.append(
-                {
-                    "text": words.cut(" · ".join(item.fields.values()), MAX_TEXT),
-                    "reason": row["reason"],
-                    "label": None if label is None else words.cut(task.label_name(label, item), 60),
-                }
-            )
-        return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
-
-    def _given_labels(self, records: list[list[dict[str, Any]]]) -> dict[str, Label]:
-        """Return the labels that the last of some rounds brought."""
-        labels = resolve_for(self.campaign.config.labeling, records).labels
-        return {record["item_id"]: labels[record["item_id"]] for record in records[-1]}
-
-    def _provenance(self) -> list[tuple[str, str]]:
-        config, store = self.campaign.config, self.campaign.store
-        versions = sorted({version for record in self.records for version in record.code_versions})
-        rows = [
-            ("Campaign folder", store.uri),
-            ("Configuration digest", config_digest(config)),
-            ("Base model", config.model.base + (f" @ {config.model.revision}" if config.model.revision else "")),
-            ("Seed", str(config.seed)),
-            ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
-        ]
-        if self.headline and self.headline.training:
-            for name, adapter in sorted(self.headline.training.files.items()):
-                if name.endswith("/adapter_model.safetensors"):
-                    member = name.removeprefix("adapter").removesuffix("adapter_model.safetensors").strip("/")
-                    called = f"Adapter of round {self.headline.round}{f', {member}' if member else ''}"
-                    rows.append((called, f"{store.uri}/{adapter.key}"))
-                    rows.append((f"Adapter sha256{f', {member}' if member else ''}", adapter.sha256))
-        return rows
 
 
 def _curve(records: list[RoundRecord]) -> list[CurvePoint]:

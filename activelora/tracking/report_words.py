@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from activelora.campaign.history import RoundRecord
 from activelora.evaluation.forecast import Forecast
-from activelora.evaluation.headline import Headline
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),
@@ -18,8 +17,8 @@ _ECE_WORDS = (
 
 
 def percent(value: float | None) -> str:
-    """Return a share as people read it: 0.874 → ``87.4 %``."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    """Return a share as people read it: 0.874 → ``87.4 %``, which no line breaks apart."""
+    return "–" if value is None else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -46,35 +45,35 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def summary(best: RoundRecord | None, zero_shot: RoundRecord | None, level: float, headline: Headline) -> str:
-    """Return the result in one or two sentences.
+def joined(parts: Sequence[str]) -> str:
+    """Return a list as people write it: ``a, b and c``."""
+    *most, last = parts or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
-    Args:
-        best: The round that the report is about.
-        zero_shot: Round 0, if it was measured.
-        level: Confidence level of the intervals, in (0, 1).
-        headline: The metric that is reported.
-    """
-    if best is None:
-        return "Nothing has been measured yet."
-    show = percent if headline.is_share else significant
-    metrics, name = best.metrics, headline.metric
-    value, num = show(metrics[name]), int(metrics["num_holdout"])
-    said = f"answers {value} of {num} unseen items correctly"
-    if not headline.is_share:
-        said = f"is off by {value} ({headline.title}) on {num} unseen items"
-    how_good = f"{said} ({level:.0%} interval {show(metrics[f'{name}_low'])} to {show(metrics[f'{name}_high'])})"
-    if best.round == 0:
-        return f"Before any training, the base model {how_good}."
-    text = f"With {best.num_labels} labels, the model {how_good}."
-    if zero_shot is None:
-        return text
-    before = zero_shot.metrics[name]
-    if not headline.is_share:
-        return f"{text} Before training it was {show(before)}."
-    gain = 100 * (metrics[name] - before)
-    text += f" Before training it was {show(before)}: {'a gain' if gain >= 0 else 'a loss'} of {abs(gain):.0f} "
-    return text + ("point." if round(abs(gain)) == 1 else "points.")
+
+def size(num_bytes: int | None) -> str:
+    """Return a file's size: ``1.4 MB``."""
+    if num_bytes is None:
+        return ""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if num_bytes >= scale:
+            return f"{num_bytes / scale:.1f} {unit}"
+    return f"{num_bytes} bytes"
+
+
+_HESITATION = re.compile(r"(?:^|; )(the model hesitates between .+)$", re.DOTALL)
+_SCORE = re.compile(r"^([a-z][a-z _-]*?) (-?[0-9][0-9.e+-]*)(.*)$", re.DOTALL)
+
+
+def words_first(reason: str) -> tuple[str, str]:
+    """Split a strategy's reason into what anybody understands, and the numbers behind it."""
+    if found := _HESITATION.search(reason):
+        sentence, rest = found[1], reason[: found.start()]
+    elif found := _SCORE.match(reason):
+        sentence, rest = f"chosen for its {found[1]}", reason
+    else:
+        sentence, rest = reason, ""
+    return sentence[:1].upper() + sentence[1:], rest
 
 
 def forecast(found: Forecast) -> str:
@@ -110,6 +109,36 @@ def coverage(evaluation: Mapping[str, Any]) -> str:
         f"If it answers only the {100 * share:.0f} % of items that it is most sure about and leaves the rest to "
         f"people, {percent(risk)} of its answers are wrong, instead of {percent(curve['risk'][-1])}."
     )
+
+
+def alone(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which share of the traffic the model may answer alone at which error, and its prediction sets, in words.
+
+    Args:
+        evaluation: ``evaluation.json``; those of older versions have neither.
+    """
+    found, sets = evaluation.get("abstention"), evaluation.get("conformal")
+    missing = evaluation.get("no_thresholds", {}).get("abstention", "")
+    points = [] if found is None else [point for point in found["offered"] if point["threshold"] is not None]
+    return {
+        "sentence": f"{found['words']}." if found else "",
+        "missing": "" if found or not missing else f"Not told yet: {missing}.",
+        "points": points,
+        "sets": _sets(sets) if sets else "",
+    }
+
+
+def _sets(document: Mapping[str, Any]) -> str:
+    on_holdout, wanted = document["holdout"], percent(1 - document["alpha"])
+    low, high = on_holdout["coverage_interval"]
+    text = (
+        f"hold the right one in at least {wanted} of cases, by {document['num_items']} calibration items; on the "
+        f"holdout in {percent(on_holdout['coverage'])} (interval {percent(low)} to {percent(high)})."
+    )
+    if "set_size" in on_holdout:
+        single, mean = percent(on_holdout["single_share"]), number(on_holdout["set_size"], 2)
+        return f"Prediction sets {text} They have {mean} labels on average; {single} have one."
+    return f"Prediction intervals {text} They are {significant(on_holdout['interval_width'])} wide."
 
 
 def _spread(evaluation: Mapping[str, Any]) -> str:

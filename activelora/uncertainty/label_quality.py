@@ -14,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activelora.errors import DataError
+from activelora.intervals import wilson_interval
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+TRUSTED = 0.6
+"""Share of the labels that the model must surely agree with, where it is as sure as about one that it doubts."""
+FEWEST = 20
+"""That share is taken of at least this number of its surest answers."""
 ROUNDING = 1e-12
 """The mean of equal probabilities can be rounded above them by less than this."""
 
@@ -129,6 +134,31 @@ def prune_by_noise_rate(labels_N: IntArray, probs_NC: FloatArray, joint_CC: Floa
                 marked_N[own[np.argsort(-margin, kind="stable")[: num_C[true]]]] = True
     marked_N &= probs_NC[np.arange(len(labels_N)), labels_N] < probs_NC.max(axis=1)
     return marked_N
+
+
+def earned_doubts(labels_N: IntArray, probs_NC: FloatArray) -> NDArray[np.bool_]:
+    """Mark the items where a doubt of the model's is worth a person's time.
+
+    Confident learning takes the model for right where it is sure, and a model with few labels is often sure and wrong:
+    it would accuse correct labels. So the model must, out of sample, agree with more labels than one answer for all
+    would; and of the labels where it is as sure as about the item, or surer, it must agree with :data:`TRUSTED`. Both
+    hold where the lower end of the share's 95 % interval says so.
+
+    Args:
+        labels_N: Given labels.
+        probs_NC: Out-of-sample probabilities of the C labels.
+    """
+    agrees_N = probs_NC.argmax(axis=1) == labels_N
+    most_frequent = np.bincount(labels_N).max() / len(labels_N)
+    if wilson_interval(int(agrees_N.sum()), len(labels_N), 0.95)[0] <= most_frequent:
+        return np.zeros(len(labels_N), dtype=bool)
+    sure_N = probs_NC.max(axis=1)
+    ordered_N = np.argsort(-sure_N, kind="stable")
+    num_as_sure_N = np.searchsorted(-sure_N[ordered_N], -sure_N, side="right")
+    num_as_sure_N = np.maximum(num_as_sure_N, min(FEWEST, len(labels_N)))
+    num_agreed_N = np.cumsum(agrees_N[ordered_N])[num_as_sure_N - 1]
+    shares = zip(num_agreed_N.tolist(), num_as_sure_N.tolist(), strict=True)
+    return np.array([wilson_interval(agreed, total, 0.95)[0] >= TRUSTED for agreed, total in shares])
 
 
 def _whole(expected_C: FloatArray, total: int) -> IntArray:

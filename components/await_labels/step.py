@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from activelora.campaign.campaign import Attempt, stop_campaign
+from activelora.campaign.campaign import stop_campaign
 from activelora.campaign.labels import label_records, resolve_for
-from activelora.campaign.ledger import label_manifests
+from activelora.campaign.ledger import is_known_round
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
@@ -20,10 +20,12 @@ from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.deadlines import deadlines_of
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
-from activelora.labeling.request import PASSED, Collected, Record, Request, State, make_request
+from activelora.labeling.request import PASSED, REJECTED, Collected, Record, Request, State, make_request
 from activelora.labeling.wait_status import STATES, describe_wait, note_look, rejected_key, rejected_uri
 from activelora.labeling.waiting import Clock, Decision, decide
 from activelora.labeling.worksheet import rejected_csv
+from activelora.pool.access import arrived_labels
+from components.await_labels.known import known_records, record_inputs, take_known
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ def run(
     campaign: View, round_: int, clock: Clock | None = None, on_wait: Callable[[], None] | None = None
 ) -> Manifest | None:
     """Publish the batch, collect labels, and finish the round's labelling if there are enough or time is up.
+
+    Where the round's labels are those that the pool brought, it takes them, and nobody is asked.
 
     Items that stay without a label go back to the pool, but for those passed over or left to an adjudicator. Nothing is
     held while people work: after ``labeling.wait_minutes`` of polling (none by default) the wait is left to the next
@@ -51,6 +55,8 @@ def run(
     if done := campaign.manifest(unit):
         return done
     clock = clock or Clock()
+    if is_known_round(seen, round_):
+        return take_known(seen)
     config = campaign.config.labeling
     source, request = get_source(config.source), make_request(seen, round_)
     asking.published(source, request)
@@ -67,7 +73,7 @@ def run(
         reminded = _remind(request, collected, now, reminded)
         left = (leave_at - clock.now()).total_seconds()
         if left <= 0 or seen.stop_reason:
-            logger.info("waiting for %s", describe_wait(request, collected, now))
+            logger.info("waiting: %s", describe_wait(request, collected, now))
             return None
         if on_wait is not None:
             on_wait()
@@ -104,14 +110,18 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     """
     campaign = request.campaign
     attempt = campaign.attempt(Unit("await_labels", request.round))
-    _record_inputs(attempt)
+    record_inputs(attempt)
+    seen = snapshot_of(request.seen or campaign)
+    arrived = arrived_labels(seen, request.round)
     records = [*collected.records, *collected.corrections]
-    attempt.write_table("labels.parquet", vote_table(records))
+    attempt.write_table("labels.parquet", vote_table([*records, *known_records(seen, arrived, request.round)]))
     late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
     states = {**collected.states, **late}
     attempt.write_json("states.json", states)
     if campaign.config.labeling.skipped == "return":
         attempt.write_json(PASSED, collected.passed)
+    if collected.rejected:
+        attempt.write_json(REJECTED, sorted(one.identity for one in collected.rejected))
     if collected.num_rounded:
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known, campaign.config.labeling)
@@ -121,7 +131,8 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         attempt.write_json(AGREEMENT_FILE, agreement.as_json())
     manifest = attempt.commit(
         {
-            "num_labeled": collected.num_labeled,
+            "num_labeled": collected.num_labeled + len(arrived),
+            **({"num_known": len(arrived)} if arrived else {}),
             "num_requested": len(request.reasons),
             "num_late": len(late),
             "num_corrected": len(corrected),
@@ -163,12 +174,3 @@ def _decision_details(request: Request, decision: Decision, now: datetime) -> di
 def _earlier_votes(request: Request, record: Record) -> Sequence[Record]:
     """Return the votes of earlier rounds on an item: a disputed correction records them again beside the new ones."""
     return request.known[record["item_id"]].current
-
-
-def _record_inputs(attempt: Attempt) -> None:
-    campaign, round_ = attempt.campaign, attempt.unit.round
-    attempt.reads(campaign.require(Unit("ingest_pool")))
-    for past in range(round_ + 1):
-        attempt.reads(campaign.require(Unit("select_batch", past)))
-    for manifest in label_manifests(campaign, round_):
-        attempt.reads(manifest)

@@ -9,22 +9,25 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
+from activelora.campaign.refreshes import SEEN, PoolParts, pool_now
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
-from activelora.errors import DIVERGED, DataError, ModelError
-from activelora.evaluation import evaluation
+from activelora.errors import DataError
+from activelora.evaluation import evaluation, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
-from activelora.evaluation.exploration_check import live_check
-from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.exploration_check import LiveCheck, live_check
+from activelora.evaluation.gates import base_of, champion, gate_failures
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
+from activelora.evaluation.thresholds import Split
 from activelora.kinds.registry import make_task
 from activelora.pool import access
 from activelora.registry import call
+from activelora.scoring import averaged
 from activelora.seeding import item_draw
 from activelora.tasks.task import Kind, Task
 from activelora.uncertainty import label_prior
@@ -47,11 +50,13 @@ def run(campaign: View, round_: int) -> Manifest:
         return done
     begin = time.monotonic()
     attempt = campaign.attempt(unit)
-    attempt.reads(campaign.require(Unit("ingest_pool")))
+    parts = pool_now(seen)  # the pool that the round sees from now on
+    for manifest in parts.manifests:
+        attempt.reads(manifest)
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     task = make_task(campaign.config.task)
-    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task)
+    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task, parts)
     document = measured.document
     metrics = call(task.kind, "evaluate", _metrics, task.kind, document)
     attempt.write_json("evaluation.json", document)
@@ -64,8 +69,24 @@ def run(campaign: View, round_: int) -> Manifest:
             attempt.reads(source)
         metrics |= check.metrics()
         details["live_check"] = check.details()
+    if parts.refreshes:
+        details[SEEN] = len(parts.refreshes)
+        metrics |= _drift(seen, attempt, parts, check, details)
     metrics |= {"num_holdout": float(measured.predictions.num_rows), "seconds": time.monotonic() - begin}
     return attempt.commit(metrics=metrics, details=details)
+
+
+def _drift(
+    seen: Snapshot, attempt: Attempt, parts: PoolParts, check: LiveCheck | None, details: dict[str, Any]
+) -> dict[str, float]:
+    """Return metrics of how a pool that grows has changed, and say in the details whether the holdout stands for it."""
+    gap, found = None, parts.refreshes[-1].details[DRIFT]
+    if check is not None:
+        gap, sources = holdout_gap(seen, check)
+        for source in sources:
+            attempt.reads(source)
+    details[DRIFT] = drift_details(found, gap)
+    return drift_metrics(found, gap)
 
 
 class _Measured(NamedTuple):
@@ -73,20 +94,25 @@ class _Measured(NamedTuple):
     predictions: pa.Table
 
 
-def _measure(campaign: Campaign, round_: int, task: Task) -> _Measured:
+def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _Measured:
     """Measure answers that have a distribution."""
     items, labels_N = access.holdout(campaign)
     _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
-    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items)
+    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items, parts)
     settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
-    document |= {"temperature": None, "scaled": None}
+    document |= {"temperature": None, "scaled": None} | thresholds.nothing()
     if calibration_NC is not None:
-        fitted = judge.fit_temperature(calibration_NC, calibration_labels_N)
-        document["temperature"] = {"value": fitted, "num_calibration": len(calibration_labels_N)}
+        split = Split([item.item_id for item in calibration_items], calibration_NC, calibration_labels_N)
+        holdout = Split([item.item_id for item in items], log_probs_NC, labels_N)
+        wanted = thresholds.wanted(campaign.config.evaluation, campaign.seed)
+        parts = thresholds.halves(judge, split, wanted)
+        fitted = judge.fit_temperature(parts.for_temperature.log_probs_NC, parts.for_temperature.labels_N)
+        document["temperature"] = {"value": fitted, "num_calibration": len(parts.for_temperature.labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
+        document |= thresholds.measure(judge, fitted, parts, holdout, wanted, settings)
     return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
 
@@ -95,7 +121,8 @@ def _measure_texts(campaign: Campaign, round_: int, task: Task) -> _Measured:
     items, texts = access.holdout_texts(campaign)
     _refuse_empty(campaign, items)
     document, predictions = written.measure(campaign, round_, task, items, texts, _settings(campaign))
-    return _Measured(document | {"label_prior": None, "temperature": None, "scaled": None}, predictions)
+    empty = {"label_prior": None, "temperature": None, "scaled": None}
+    return _Measured(document | empty | thresholds.nothing(thresholds.WRITTEN), predictions)
 
 
 def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
@@ -108,7 +135,7 @@ def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
 
 
 def _predict(
-    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item]
+    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item], parts: PoolParts
 ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """Return log-probabilities of holdout and calibration items, prior-corrected where asked, and the prior."""
     from activelora.scoring.predict import Predictor
@@ -116,31 +143,15 @@ def _predict(
     with Predictor.load(campaign, round_) as predictor:
         prior_C = None
         if _corrects_prior(campaign, round_):
-            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign)))
+            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign, parts)))
         mixed_NC = []
         for group in (items, calibration_items) if calibration_items else (items,):
-            log_probs_NKC = _log_probs(campaign, predictor, group)
-            if prior_C is not None:
-                log_probs_NKC = label_prior.correct(log_probs_NKC, label_prior.fitted(prior_C, log_probs_NKC.shape[-1]))
-            mixed_NC.append(_mean_over_samples(log_probs_NKC))
+            mixed_NC.append(averaged.over_samples(_log_probs(campaign, predictor, group), prior_C))
     return mixed_NC[0], mixed_NC[1] if calibration_items else None, prior_C
 
 
 def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:
-    log_probs_NKC = predictor.log_probs(items, num_samples=campaign.config.evaluation.num_samples)
-    if (bad := np.isnan(log_probs_NKC.reshape(len(items), -1)).any(axis=1)).any():
-        raise ModelError(
-            f"the model's probabilities are not numbers for {int(bad.sum())} of {len(items)} items, "
-            f"first {items[int(bad.argmax())].item_id}",
-            where=campaign.store.uri,
-            remedy=DIVERGED,
-        )
-    return log_probs_NKC
-
-
-def _mean_over_samples(log_probs_NKC: FloatArray) -> FloatArray:
-    total_NC = np.logaddexp.reduce(log_probs_NKC, axis=1)
-    return np.asarray(total_NC - np.log(log_probs_NKC.shape[1]), dtype=np.float64)
+    return averaged.log_probs(predictor, items, campaign.config.evaluation.num_samples, where=campaign.store.uri)
 
 
 def _corrects_prior(campaign: Campaign, round_: int) -> bool:
@@ -150,12 +161,12 @@ def _corrects_prior(campaign: Campaign, round_: int) -> bool:
     return is_corrected and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
 
 
-def _prior_items(campaign: Campaign) -> list[Item]:
-    """Draw at most 200 items of the pool, the same ones in every round and however it is sharded."""
+def _prior_items(campaign: Campaign, parts: PoolParts) -> list[Item]:
+    """Draw at most 200 items of the pool that the round sees, the same ones however it is sharded."""
     seed = campaign.seed("label_prior")
     drawn: list[Item] = []
-    for shard in range(access.num_shards(campaign)):
-        drawn += access.shard_items(campaign, shard)
+    for shard in range(parts.num_shards):
+        drawn += access.shard_items(campaign, shard, parts)
         drawn = sorted(drawn, key=lambda item: item_draw(seed, item.item_id))[:NUM_PRIOR_ITEMS]
     return sorted(drawn, key=lambda item: item.item_id)
 
@@ -174,7 +185,7 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
 def _metrics(kind: Kind, document: dict[str, Any]) -> dict[str, float]:
     """Return an evaluation's numbers; a judge of another package may have left some out, or what is no JSON in."""
     json.dumps(document)
-    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document)
+    metrics = evaluation.flat_metrics(document) | _scaled_metrics(document) | thresholds.flat_metrics(document)
     if kind.headline.metric not in metrics:
         raise KeyError(kind.headline.metric)
     return metrics
@@ -192,7 +203,10 @@ def _gates(seen: Snapshot, attempt: Attempt, metrics: dict[str, float], headline
     present = champion(seen, before_round=round_)
     if present is not None:
         attempt.reads(present)
-    reasons = gate_failures(seen.config.evaluation.gates, round_, metrics, present, headline)
+    base = base_of(seen) if round_ and seen.config.evaluation.gates.improve_on_base else None
+    if base is not None and base is not present:
+        attempt.reads(base)
+    reasons = gate_failures(seen.config.evaluation.gates, round_, metrics, present, headline, base)
     passed = not reasons
     return {
         "gates": {"passed": passed, "reasons": reasons},

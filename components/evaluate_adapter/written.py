@@ -11,6 +11,7 @@ from activelora.campaign.records import Item
 from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.moved import find_names
 from activelora.registry import wrong_result
+from activelora.scoring import averaged
 from activelora.tasks.task import Task
 
 
@@ -31,10 +32,8 @@ def measure(
 
     num_samples = campaign.config.evaluation.num_samples
     with Predictor.load(campaign, round_) as predictor:
-        answers = predictor.write_answers(items, "answering the holdout")
-        scores, _ = predictor.rescore(items, answers, num_samples)
+        written, scores = averaged.written(predictor, items, num_samples, "answering the holdout")
         gold_scores, _ = predictor.rescore(items, [predictor.encode_text(text) for text in texts], num_samples)
-        written = [predictor.decode_text(ids) for ids in answers]
     found = task.kind.written_judge_of(task).evaluate(items, texts, written, scores, gold_scores, settings)
     if len(found) != 2 or not isinstance(found[0], dict) or not isinstance(found[1], pa.Table):
         raise wrong_result(task.kind, "evaluate", found, " that is no document and table")

@@ -1,10 +1,11 @@
-"""ingest_pool: take pool, holdout and calibration split into the campaign, once."""
+"""ingest_pool: take pool, holdout and calibration split into the campaign, once; and what comes to the pool later."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,27 +16,34 @@ from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import CampaignConfig
 from activelora.kinds.registry import make_task
 from activelora.pool import access
+from activelora.pool.arrivals import FILES, source_files, versions_of
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
+from activelora.pool.source_digests import source_digests
 from activelora.pool.survey import Survey, label_use, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 from activelora.tasks.task import Task
+from components.ingest_pool.refresh import refresh
 
 logger = logging.getLogger(__name__)
 
 
-def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
+def run(campaign: View, columnar_bytes: int = LEAST_BYTES, *, number: int = 0) -> Manifest:
     """Read all data once to check it and draw the splits, then again to write it, a shard at a time.
 
     Args:
         campaign: The campaign.
         columnar_bytes: Size of a pool, in bytes, from which on it is read by columns, with the same result.
+        number: Number of the refresh; 0 is the first reading. A refresh takes in what is new in the pool's source.
     """
+    if number > 0:
+        return refresh(snapshot_of(campaign), number)
     unit, campaign = Unit("ingest_pool"), snapshot_of(campaign).campaign
     if done := campaign.manifest(unit):
         return done
     config = campaign.config
     task = make_task(config.task)
+    files = _files(config)
     survey = survey_data(config, task, columnar_bytes)
     for warning in survey.warnings:
         logger.warning("%s", warning)
@@ -48,6 +56,8 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
     _write_labeled(attempt, access.HOLDOUT, held_out, survey.holdout_ids, survey)
     if survey.calibration_ids:
         _write_labeled(attempt, access.CALIBRATION, held_out, survey.calibration_ids, survey)
+    if survey.known:
+        attempt.write_table(access.KNOWN, survey.known.table())
     return attempt.commit(
         metrics=_metrics(survey),
         details={
@@ -55,9 +65,19 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES) -> Manifest:
             "has_gold": _keeps_gold(config),
             "holdout_labels": task.label_counts(survey.labeled.label_counts(survey.holdout_ids)),
             "calibration_labels": task.label_counts(survey.labeled.label_counts(survey.calibration_ids)),
+            **({"known_labels": task.label_counts(survey.known.counts())} if survey.known else {}),
             "warnings": list(survey.warnings),
+            **files,
+            "sources": source_digests(config),
         },
     )
+
+
+def _files(config: CampaignConfig) -> dict[str, Any]:
+    """Return the versions of the pool's files, before they are read, where later refreshes will ask for them."""
+    if config.data.pool.refresh == "never":
+        return {}
+    return {FILES: versions_of(config, source_files(config))}
 
 
 def _write_pool(attempt: Attempt, config: CampaignConfig, task: Task, survey: Survey) -> tuple[int, list[Item]]:
@@ -113,5 +133,6 @@ def _metrics(survey: Survey) -> dict[str, float]:
         "num_duplicates": survey.num_duplicates,
         "num_overlap": survey.num_overlap,
         "num_left_out": survey.num_left_out,
+        **({"num_known": len(survey.known)} if survey.known else {}),
     }
     return {name: float(count) for name, count in counts.items()}

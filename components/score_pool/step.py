@@ -16,6 +16,7 @@ from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item, Label
+from activelora.campaign.refreshes import pool_now, pool_of
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.kinds.registry import make_task
 from activelora.pool.access import gold_labels, shard_items
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 def run(campaign: View, round_: int, shard: int) -> Manifest:
     """Score the unlabelled items of one shard with the round's model.
 
-    Round 0 is the base model: its scores are STAR's base uncertainty in every later round. Where the strategy needs
-    embeddings, the labelled items get theirs too, with the same model.
+    Round 0 is the base model: its scores are STAR's base uncertainty in every later round. A shard that a refresh of
+    the pool has brought gets them first, when it is scored for the first time. Where the strategy needs embeddings, the
+    labelled items get theirs too, with the same model.
 
     Args:
         campaign: The campaign.
@@ -42,16 +44,21 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
+    needs_scores = get_strategy(campaign.config.acquisition.strategy).needs_scores
+    if needs_scores and round_ > 0 and shard >= pool_of(seen, 0).num_shards:
+        run(seen, 0, shard)
     begin = time.monotonic()
     attempt = campaign.attempt(unit)
-    attempt.reads(campaign.require(Unit("ingest_pool")))
+    parts = pool_now(seen)
+    attempt.reads(parts.manifests[0])
+    attempt.reads(parts.manifest_of(shard))
     labeled = label_snapshot(seen, round_).labels
     needs = needs_of(campaign.config.acquisition)
-    all_items = shard_items(campaign, shard)
+    all_items = shard_items(seen, shard, parts)
     items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
-    if items and get_strategy(campaign.config.acquisition.strategy).needs_scores:
+    if items and needs_scores:
         table, num_samples, staged = _table(attempt, items, all_items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:

@@ -16,15 +16,23 @@ from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, 
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.history import SCORED, Scored
 from activelora.campaign.labels import label_snapshot
-from activelora.campaign.ledger import batch_size, label_manifests, planned_rounds, step_units
+from activelora.campaign.ledger import (
+    batch_size,
+    is_known_round,
+    label_manifests,
+    num_known,
+    planned_rounds,
+    step_units,
+)
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.kinds.registry import make_task
 from activelora.labeling.request import withheld_items
-from activelora.pool.access import SHARDS
+from activelora.pool.access import SHARDS, arrived_labels, read_pool
 from activelora.registry import call
+from components.select_batch.drift import ScoreDrift
 
 
 def run(campaign: View, round_: int) -> Manifest:
@@ -59,21 +67,22 @@ def run(campaign: View, round_: int) -> Manifest:
         follower=followers[0] if followers else None,
         settings=own_settings(strategy, config),
     )
-    picks = exploration.select(strategy, pool, batch_size(seen, round_), context)
+    is_known = is_known_round(seen, round_)
+    picks = [] if is_known else exploration.select(strategy, pool, batch_size(seen, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
-    if pool.mean_probs_NC.shape[1]:
+    if pool.mean_probs_NC.shape[1] and not is_known:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
     details = {
         "strategy": strategy.name,
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
-        **_details(strategy, context),
+        **({"num_known": num_known(seen)} if is_known else _details(strategy, context)),
         SCORED: Scored.of(scores.manifests).document(),
         SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}
-    return attempt.commit(metrics, details)
+    return attempt.commit({**metrics, **scores.drift.metrics()}, details)
 
 
 def _details(strategy: Strategy, context: SelectionContext) -> Mapping[str, object]:
@@ -94,17 +103,22 @@ class _Scores:
 
     def __init__(self, seen: Snapshot, attempt: Attempt, round_: int) -> None:
         self._campaign = seen.campaign
-        num_shards = int(attempt.reads(seen.require(Unit("ingest_pool"))).details["num_shards"])
-        self.manifests = seen.require_all(step_units("score_pool", round_, num_shards))
+        self.drift = ScoreDrift()
+        self.parts = parts = read_pool(seen, attempt, attempt.unit.round)
+        if parts.refreshes:
+            attempt.reads(seen.require(Unit("evaluate_adapter", attempt.unit.round)))
+        self.manifests = seen.require_all(step_units("score_pool", round_, parts.num_shards))
         for manifest in self.manifests:
             attempt.reads(manifest)
         self._ids: list[pa.ChunkedArray] = []
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield each shard's table, read when it is asked for."""
-        for manifest in self.manifests:
+        for shard, manifest in enumerate(self.manifests):
             table = self._campaign.read_table(manifest, "scores.parquet")
             self._ids.append(table["item_id"])
+            if self.parts.refreshes:
+                self.drift.add(table, is_new=shard >= self.parts.num_first_shards)
             yield table
 
     def shards(self, item_ids: list[str]) -> list[int]:
@@ -128,7 +142,12 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
     return scored_pool(
         scores.tables(),
         base_tables,
-        excluded={*label_snapshot(seen, round_).labels, *withheld_items(seen, round_), *seen.deleted},
+        excluded={
+            *label_snapshot(seen, round_).labels,
+            *withheld_items(seen, round_),
+            *(one.item_id for one in arrived_labels(seen, round_)),
+            *seen.deleted,
+        },
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
     )

@@ -14,7 +14,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DataError
 from activelora.modeling.methods.registry import get_method
-from activelora.pool.access import find_items
+from activelora.pool.access import find_items, read_pool
 
 if TYPE_CHECKING:
     from activelora.modeling.base import BaseModel
@@ -60,7 +60,7 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
     begin = time.monotonic()
     seen = Snapshot(campaign)
     attempt = campaign.attempt(Unit("train_adapter", round_))
-    attempt.reads(campaign.require(Unit("ingest_pool")))
+    read_pool(seen, attempt, round_ - 1)
     for manifest in label_manifests(seen, round_):
         attempt.reads(manifest)
     snapshot = label_snapshot(seen, round_)

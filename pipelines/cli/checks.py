@@ -12,6 +12,7 @@ from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ModelError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
 from pipelines.cli.label_values import label_hint
+from pipelines.cli.trust_facts import calibration_fact, posterior_facts
 
 _NUMBERS_SHOWN = 12
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def check_campaign(
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
+    findings.facts += posterior_facts(config)
     if problems.run(_check_task, config):
         problems.run(_check_data, config, findings)
         # Its layers take seconds to look at, which nobody should wait for who has to correct a column's name.
@@ -172,15 +174,31 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     rest = f" and {more} more labels" if more > 0 else ""
     left_out = f"{data.num_duplicates} duplicates, {data.num_overlap} in the holdout, {data.num_left_out} by limit"
     findings.facts += [
-        ("pool", f"{data.num_pool} items to choose from"),
+        ("pool", f"{data.num_pool - data.num_known} items to choose from"),
+        ("known labels", _known_labels(config, data)),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
-        ("calibration", f"{data.num_calibration} items"),
+        calibration_fact(config, data.num_calibration),
         *_numbers_read(data),
         ("left out", left_out),
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
     _check_target(config, data.num_holdout, findings)
     _check_budget(config, data)
+
+
+def _known_labels(config: CampaignConfig, data: DataSummary) -> str:
+    """Say in one line what happens to how many labels that the pool has."""
+    use = config.known_labels
+    if use == "holdout":
+        return f"{data.num_holdout + data.num_calibration} items of the pool have a label, and are the holdout"
+    if use == "ignore":
+        by = "the oracle answers with them" if config.labeling.source == "oracle" else "data.known_labels: ignore"
+        return f"none is used ({by})"
+    if not data.num_known:
+        return "no item of the pool has a label"
+    shown = ", ".join(f"{name} {count}" for name, count in list(data.known_labels.items())[:_NUMBERS_SHOWN])
+    items = "1 item of the pool has a label" if data.num_known == 1 else f"{data.num_known} items of the pool have one"
+    return f"{items}: round 1 trains on them, and they cost no budget" + (f" ({shown})" if shown else "")
 
 
 def _numbers_read(data: DataSummary) -> list[tuple[str, str]]:
@@ -212,15 +230,18 @@ def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) 
 
 
 def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
-    if config.label_budget > data.num_pool:
+    if config.label_budget > data.num_pool - data.num_known:
         left_out = "".join(f"; {text}" for text in data.warnings if text.startswith("data.pool:"))
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
+        known = f", {data.num_known} labelled already (data.known_labels)" if data.num_known else ""
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{left_out}",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items"
+            f"{known}{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",
-            remedy="Ask for fewer labels, or give more unlabelled items.",
+            remedy="Ask for fewer labels, or give more unlabelled items"
+            + (", or set data.known_labels: ignore to ask for those again." if data.num_known else "."),
         )
 
 

@@ -94,7 +94,7 @@ class Labelling:
 
     def _ask(self, item: Item, num_left: int) -> Label | Command | None:
         """Show an item until there is an answer: a label, None to pass it over, or undo or quit."""
-        menu = Menu.of(self.request.task, item)
+        menu = Menu.of(self.request.task, item, self.request.campaign.config.data.label_numbers)
         self._show(menu, num_left)
         self.keyboard.forget()
         while True:

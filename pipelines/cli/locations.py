@@ -13,9 +13,36 @@ if TYPE_CHECKING:
 CAMPAIGNS_FOLDER = "campaigns"
 
 
-def default_uri(config: CampaignConfig) -> str:
-    """Return where a campaign lives if nobody says otherwise: ``./campaigns/<name>``."""
-    return str(Path(CAMPAIGNS_FOLDER) / config.name)
+def default_uri(config: CampaignConfig, file: Path) -> str:
+    """Return where a campaign lives if nobody says otherwise: ``campaigns/<name>`` beside its file.
+
+    Until version 0.2 that was below the folder that a command was called in: a campaign that is there, and not beside
+    its file, is used, and that is said.
+
+    Args:
+        config: The campaign's settings.
+        file: Its file.
+    """
+    from activelora.campaign.frozen import CAMPAIGN_KEY
+
+    return str(beside(file, Path(CAMPAIGNS_FOLDER) / config.name, CAMPAIGN_KEY))
+
+
+def beside(file: Path, place: Path, content: str) -> Path:
+    """Return a relative place as seen from a file; as seen from here, where only that place has the content.
+
+    Args:
+        file: The file that names what is kept there.
+        place: The place.
+        content: What is in it if it is in use.
+    """
+    found = file.parent / place
+    if found.resolve() != place.resolve() and (place / content).exists() and not (found / content).exists():
+        from pipelines.cli.console import warn
+
+        warn(f"{place.resolve()} is used, from before such folders were put beside their file: move it to {found}")
+        return place
+    return found
 
 
 def is_campaign_file(uri_or_file: str) -> bool:
@@ -35,7 +62,8 @@ def open_campaign(uri_or_file: str, *, to_read: bool = False) -> Campaign:
     if is_campaign_file(uri_or_file):
         from activelora.config.file import read_file
 
-        uri_or_file = default_uri(read_file(Path(uri_or_file)))
+        file = Path(uri_or_file)
+        uri_or_file = default_uri(read_file(file), file)
     return Campaign.open(uri_or_file, to_read=to_read)
 
 

@@ -20,11 +20,16 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    export,
+    extend,
+    ingest,
     init,
     label,
     labels,
     model,
+    predict,
     run_tick,
+    serve,
     status_report,
     stop,
     submit_schedule,
@@ -62,7 +67,11 @@ app.command("status")(status_report.status)
 app.command("forecast")(status_report.forecast)
 app.command("report")(status_report.report)
 app.command("stop")(stop.stop)
+app.command("ingest")(ingest.ingest)
+app.command("extend")(extend.extend)
 app.command("label")(label.label)
+app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")
@@ -73,6 +82,7 @@ app.command("schedule")(submit_schedule.schedule)
 app.command("unschedule")(submit_schedule.unschedule)
 app.command("upgrade")(submit_schedule.upgrade)
 app.command("delete-item")(delete_item.delete_item)
+app.command("serve")(serve.serve)
 app.command("wake")(wake.wake)
 app.command("doctor")(doctor.doctor)
 app.command("list")(catalogue.list_command)

@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from activelora.campaign.history import RoundRecord, evaluated, read_history
-from activelora.campaign.ledger import next_plan
+from activelora.campaign.amendments import amendments_in_words
+from activelora.campaign.history import RoundRecord, evaluated, num_known, read_history
+from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
 from activelora.kinds.registry import headline_of
+from activelora.pool.growth import growth_of
 
 
 def status_document(campaign: View) -> dict[str, Any]:
     """Return name, URI, status and rounds of a campaign, ready for JSON."""
     seen = snapshot_of(campaign)
     plan, records, reason = next_plan(seen), read_history(seen), seen.stop_reason
-    waits = plan.status == "work" and plan.units[0].step == "await_labels"
+    waits = waits_for_people(seen, plan)
     wait = wait_of(seen, plan.round) if waits else None
+    done = evaluated(records)
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
     return {
         "name": campaign.config.name,
@@ -31,9 +34,14 @@ def status_document(campaign: View) -> dict[str, Any]:
         "due": [str(unit) for unit in plan.units],
         "logs": _logs(seen, plan.units) if status == "running" else [],
         "label_budget": campaign.config.label_budget,
+        "num_asked": sum(int(one.selection.metrics["num_selected"]) for one in records if one.selection),
+        "num_known": num_known(records),
+        "amendments": amendments_in_words(seen.amendments),
         "forecast": forecast(seen, headline_of(campaign.config.task)).document(),
         "rounds": [_round(seen, record) for record in records],
-        "live_check": done[-1].live_check if (done := evaluated(records)) else [],
+        "pool": growth_of(seen).document(),
+        "drift": done[-1].drift if done else [],
+        "live_check": done[-1].live_check if done else [],
     }
 
 
@@ -100,11 +108,15 @@ def _round(campaign: Snapshot, record: RoundRecord) -> dict[str, Any]:
 
 
 def _state(campaign: Snapshot, record: RoundRecord) -> str:
+    known = int(record.labels.metrics.get("num_known", 0)) if record.labels else 0
+    if known and record.round == 0:
+        return f"{known} labels were known before"
     if record.labels is not None:
         num_corrected = int(record.labels.metrics.get("num_corrected", 0))
         corrected = f", {num_corrected} corrected" if num_corrected else ""
-        return f"{int(record.labels.metrics['num_labeled'])} labels collected{corrected}"
-    if record.selection is not None:
+        brought = f", {known} came with the pool" if known else ""
+        return f"{int(record.labels.metrics['num_labeled']) - known} labels collected{corrected}{brought}"
+    if record.selection is not None and "num_known" not in record.selection.details:
         return "waits for labels"
     if campaign.stop_reason and record.evaluation is not None:
         return "last"

@@ -12,7 +12,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.modeling import builtin
 from components.image import Images
 
-Kind = Literal["tick", "campaign"]
+Kind = Literal["tick", "campaign", "predict"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,36 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
 
     Args:
         config: The campaign's settings; its name, resources and rounds matter.
-        kind: ``tick``, or ``campaign`` for the loop.
+        kind: ``tick``, ``campaign`` for the loop, or ``predict`` for a table.
         images: Images that the pods run.
     """
     from pipelines.graphs.accelerators import parameters_of
-    from pipelines.graphs.compile import compile_text, version_name
+    from pipelines.graphs.compile import compile_predict, compile_text, version_name
 
     name = f"{config.name}-{kind}"
-    text = compile_text(config.resources, config.stopping.max_rounds, images, loop=kind == "campaign")
+    parameters = parameters_of(config.resources)
+    if kind == "predict":
+        text = compile_predict(config.resources, images)
+        parameters = {key: value for key, value in parameters.items() if key.startswith("score_")}
+    else:
+        text = compile_text(config.resources, config.max_round, images, loop=kind == "campaign")
     words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
-    return Package(name, version_name(name, text), words, text, parameters_of(config.resources))
+    return Package(name, version_name(name, text), words, text, parameters)
+
+
+def check_pods_reach_table(table: str, out: str) -> None:
+    """Refuse a table or a folder for its answers that pods cannot reach.
+
+    Raises:
+        ProblemsError: Both, if need be.
+    """
+    problems: list[ActiveLoRAError] = []
+    if not table.startswith("s3://"):
+        problems.append(_local("--predict", table, "Upload the table and name it as s3://bucket/path."))
+    if not out.startswith("s3://"):
+        problems.append(_local("--out", out, "Name an s3:// prefix for the parts."))
+    if problems:
+        raise ProblemsError(problems)
 
 
 def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import kfp_server_api as kfp
 
@@ -61,7 +62,14 @@ def experiment_name(campaign: str) -> str:
     return f"activelora-{campaign}"
 
 
-def submit(api: Api, campaign: str, campaign_uri: str, package: Package, service_account: str | None) -> str:
+def submit(
+    api: Api,
+    campaign: str,
+    campaign_uri: str,
+    package: Package,
+    service_account: str | None,
+    parameters: Mapping[str, Any] = {},
+) -> str:
     """Register the pipeline and start one run of it; return the run's id.
 
     Args:
@@ -70,6 +78,7 @@ def submit(api: Api, campaign: str, campaign_uri: str, package: Package, service
         campaign_uri: URI of the campaign.
         package: Package to run.
         service_account: Service account of the pods; None is Kubeflow's default.
+        parameters: More of the run's parameters.
     """
     registered = register(api, package)
     run = kfp.V2beta1Run(
@@ -77,7 +86,9 @@ def submit(api: Api, campaign: str, campaign_uri: str, package: Package, service
         description=campaign_uri,
         experiment_id=experiment_of(api, campaign),
         pipeline_version_reference=registered.reference,
-        runtime_config=kfp.V2beta1RuntimeConfig(parameters={"campaign_uri": campaign_uri, **package.parameters}),
+        runtime_config=kfp.V2beta1RuntimeConfig(
+            parameters={"campaign_uri": campaign_uri, **package.parameters, **parameters}
+        ),
         service_account=service_account,
     )
     return api.create_run(run)

@@ -17,6 +17,7 @@ from pipelines.graphs.accelerators import without_defaults
 from pipelines.graphs.campaign import campaign_pipeline
 from pipelines.graphs.canonical import canonical
 from pipelines.graphs.placement import Placement
+from pipelines.graphs.predict import predict_pipeline
 from pipelines.graphs.round import Graph
 from pipelines.graphs.tick import tick_pipeline
 from pipelines.graphs.train_job_spec import job_template, job_text
@@ -60,6 +61,13 @@ def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *,
     with tempfile.TemporaryDirectory() as folder:
         path = _compile(pipeline, Path(folder) / "pipeline.yaml", change=without_defaults)
         return path.read_text(encoding="utf-8")
+
+
+def compile_predict(resources: ResourcesConfig, images: Images) -> str:
+    """Return the YAML of the predict pipeline, as :func:`compile_text` does."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = predict_pipeline(Placement(resources, images))
+        return _compile(pipeline, Path(folder) / "pipeline.yaml", change=without_defaults).read_text(encoding="utf-8")
 
 
 def compile_manifest(

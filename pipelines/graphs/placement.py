@@ -20,6 +20,9 @@ from pipelines.graphs.accelerators import AcceleratorParameters
 from pipelines.graphs.pods import CACHE_PATH, CACHE_VARIABLES, CONFIG_KEYS, POD_LABELS, QUEUE_LABEL, priority_label
 from pipelines.graphs.train_job_spec import job_template
 
+_SAME_NEEDS = {"predict_table": "score_pool"}
+"""Pods that need the secrets of others, whom `resources.secret_env` names: both run the model over data."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -123,6 +126,7 @@ class Placement:
         for secret in self.resources.secrets:
             kubernetes.use_secret_as_env(task, secret_name=secret, secret_key_to_env={key: key for key in SECRET_KEYS})
         pod = task.component_spec.name.replace("-", "_")
+        pod = _SAME_NEEDS.get(pod, pod)
         for variable, source in sorted(self.resources.secret_env.items()):
             if pod in pods_of(variable, source):
                 names = {source.key or variable: variable}

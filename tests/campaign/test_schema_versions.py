@@ -264,3 +264,30 @@ def test_settings_change_with_the_schema_version():
     """A setting that comes, goes or is renamed after a release needs a new SCHEMA_VERSION and a migration."""
     pinned = json.loads((Path(__file__).parent / "settings.json").read_text())
     assert pinned == {"schema_version": SCHEMA_VERSION, "settings": sorted(set(keys_of(CampaignConfig)))}
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_an_older_campaign_keeps_its_whole_calibration_split_for_the_temperature(campaign, version):
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    del settings["evaluation"]["conformal"], settings["evaluation"]["abstention"]
+    rewrite(campaign, config=settings, schema_version=version)
+    opened = Campaign.create(campaign.store.uri, campaign.config).config.evaluation
+    assert (opened.conformal.method, opened.abstention.max_risk) == ("none", None)
+    today = campaign.config.evaluation
+    assert (today.conformal.method, today.abstention.max_risk) == ("lac", 0.05)
+
+
+@pytest.mark.parametrize(("method", "samples"), [("laplace", 32), ("blob", 10), ("c_lora", 10)])
+def test_an_older_campaign_is_evaluated_without_samples_as_it_was_and_its_file_need_not_say_so(
+    tmp_path, make_config, method, samples
+):
+    config = make_config(adapter={"method": method, "constraint": {"form": "none"}})
+    assert config.evaluation.num_samples == samples
+    campaign = Campaign.create(str(tmp_path / "campaign"), config)
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    settings["evaluation"]["num_samples"] = 0
+    rewrite(campaign, config=settings, schema_version=2)
+    assert Campaign.create(campaign.store.uri, config).config.evaluation.num_samples == 0
+    rewrite(campaign, config=settings, schema_version=3)
+    with pytest.raises(ConfigError, match="with other settings is there already"):
+        Campaign.create(campaign.store.uri, config)

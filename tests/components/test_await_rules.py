@@ -50,7 +50,7 @@ class TestAdjudication:
         request = make_request(campaign, 0)
         collected = get_source("files").collect(request)
         text = describe_wait(request, collected)
-        assert text.startswith("3 of 5 labels of round 0 (2 adjudication): ")
+        assert text.startswith("3 of 5 labels of round 0 are there (2 adjudication): ")
         assert "; answered so far: ann 5, bob 5; 2 items for eve to decide, see " in text
         assert text.endswith("labeling/round-0000/to_adjudicate.csv")
         lines = worksheet(campaign).splitlines()
@@ -75,7 +75,9 @@ class TestAdjudication:
         assert step.run(campaign, 1) is None
         assert {line.split(",")[0] for line in worksheet(campaign, 1).splitlines()[1:]} == set(ids[3:])
         answer(campaign, ids[3:], "number", "eve.csv", "eve")
-        assert "0 of 5 labels of round 1, late answers to 2 items of earlier rounds: " in describe(campaign, 1)
+        assert "0 of 5 labels of round 1 are there, late answers to 2 items of earlier rounds: " in describe(
+            campaign, 1
+        )
         for name in ("ann", "bob"):
             answer(campaign, second, "human", f"{name}-1.csv", name)
         manifest = step.run(campaign, 1)

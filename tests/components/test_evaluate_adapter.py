@@ -11,9 +11,10 @@ import pytest
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.errors import ModelError, StoreError
-from activelora.evaluation import temperature
+from activelora.evaluation import conformal, temperature
 from activelora.evaluation.calibration import ece
 from activelora.evaluation.classification_metrics import nll
+from activelora.evaluation.conformal import PredictionSets
 from activelora.pool import access
 from activelora.rules.file import checked_config
 from activelora.scoring.predict import Predictor
@@ -252,3 +253,42 @@ def test_a_diverged_adapter_is_refused_by_item(campaign: Campaign, tmp_path: Pat
         run(campaign, 2)
     assert campaign.manifest(Unit("evaluate_adapter", 2)) is None
     assert "begin another one (--campaign) with a lower `training.learning_rate`" in caught.value.remedy
+
+
+def test_half_of_the_calibration_split_sets_thresholds(tmp_path: Path, tiny_model_path: Path) -> None:
+    write_rows(tmp_path, 90, "classification")
+    data = {"folder": str(tmp_path), "pool": {"path": "pool.jsonl"}, "holdout_size": 12, "calibration_size": 41}
+    manifest = run(campaign := make_campaign(tmp_path, tiny_model_path, data=data), 0)
+    document = campaign.read_json(manifest, "evaluation.json")
+    assert document["temperature"]["num_calibration"] == 20
+    assert document["conformal"]["num_items"] == document["abstention"]["num_items"] == 21
+    found = conformal.from_document(document["conformal"])
+    assert isinstance(found, PredictionSets)
+    items, labels_N = access.holdout(campaign)
+    rows = campaign.read_table(manifest, "predictions.parquet").to_pylist()
+    probs_NC = temperature.scale(np.log([row["probs"] for row in rows]), document["temperature"]["value"])
+    sets_NC = found.sets(probs_NC, found.draws([item.item_id for item in items]))
+    assert manifest.metrics["conformal_coverage"] == sets_NC[np.arange(12), labels_N].mean()
+    assert manifest.metrics["conformal_set_size"] == sets_NC.sum(axis=1).mean()
+    assert manifest.metrics["alone_share"] == document["abstention"]["holdout"]["share"]
+    assert "at least 45 calibration rows are needed, and there are 21" in document["abstention"]["words"]
+
+
+def test_without_thresholds_the_reason_is_said(campaign: Campaign, folder: Path, tiny_model_path: Path) -> None:
+    document = campaign.read_json(run(campaign, 0), "evaluation.json")
+    assert document["conformal"] is document["abstention"] is None
+    assert document["no_thresholds"]["conformal"] == (
+        "thresholds need 9 calibration rows, half of the split, which has 8"
+    )
+    data = {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 12}
+    other = make_campaign(folder, tiny_model_path, "other", data=data)
+    document = other.read_json(run(other, 0), "evaluation.json")
+    assert "no calibration split" in document["no_thresholds"]["abstention"]
+
+
+def test_the_base_model_is_asked_once_whatever_the_samples(folder: Path, tiny_model_path: Path) -> None:
+    """It has no posterior."""
+    campaign = make_campaign(folder, tiny_model_path, evaluation={"bootstrap_samples": 100, "num_samples": 7})
+    items, _ = access.holdout(campaign)
+    with Predictor.load(campaign, 0) as predictor:
+        assert predictor.log_probs(items, 7).shape == (12, 1, 4)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -112,7 +114,7 @@ def test_a_finished_step_is_not_done_again(campaign, folder):
 
 
 def test_without_an_oracle_no_gold_label_is_kept(folder):
-    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, source="files"))
+    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, source="files", known_labels="ignore"))
     manifest = run(campaign)
     assert not [name for name in manifest.files if name.startswith("gold/")]
     with pytest.raises(DataError, match="without gold labels"):
@@ -149,3 +151,16 @@ def test_the_demo_source(folder):
     manifest = run(Campaign.create(str(folder / "campaign"), checked_config(document, where="demo")))
     assert manifest.metrics["num_pool"] == 680
     assert manifest.details["holdout_labels"] == dict.fromkeys(SERVICES.values(), 25)
+
+
+def test_the_manifest_names_the_files_that_the_data_came_from(folder):
+    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, holdout={"path": "holdout.jsonl"}))
+    found = run(campaign).details["sources"]
+    for one, name in zip(found, ("pool", "holdout"), strict=True):
+        content = (folder / f"{name}.jsonl").read_bytes()
+        assert one == {
+            "used_for": name,
+            "name": str(folder / f"{name}.jsonl"),
+            "num_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }

@@ -69,3 +69,43 @@ def test_many_items_are_drawn_in_chunks_with_the_same_result() -> None:
     slow = np.quantile(weights_BN @ values_N, [0.05, 0.95])
     interval = bootstrap.percentile_interval(bootstrap.mean_of(values_N), 60_000, num_resamples=80, level=0.9, seed=4)
     np.testing.assert_allclose(interval, slow)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_interval_of_ece_holds_the_ece_that_was_measured(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    confidence_N = random.uniform(0.4, 1.0, size=120)
+    correct_N = (random.random(120) < confidence_N).astype(float)  # perfectly calibrated: all of it is noise
+    statistic = bootstrap.confidence_ece_of(confidence_N, correct_N, 15)
+    measured = statistic(np.full((1, 120), 1 / 120))[0]
+    options = {"num_resamples": 400, "level": 0.95, "seed": 1}
+    low, high = bootstrap.centred_interval(statistic, 120, **options)
+    plain = bootstrap.percentile_interval(statistic, 120, **options)
+    assert 0 <= low <= measured <= high
+    assert high - low == pytest.approx(plain[1] - plain[0], abs=1e-9) or low == 0
+    assert high < plain[1]
+
+
+def test_the_centred_interval_is_that_of_a_loop() -> None:
+    random = np.random.default_rng(3)
+    confidence_N, correct_N = random.uniform(0.5, 1.0, size=40), (random.random(40) < 0.4).astype(float)
+    weights_BN, _ = resampled_rows(40, 300, seed=9)
+    statistic = bootstrap.confidence_ece_of(confidence_N, correct_N, 5)
+    slow = [float(statistic(weights_N[None])[0]) for weights_N in weights_BN]
+    measured = float(statistic(np.full((1, 40), 1 / 40))[0])
+    bias = sum(slow) / len(slow) - measured
+    expected = [np.quantile(slow, 0.05) - bias, np.quantile(slow, 0.95) - bias]
+    found = bootstrap.centred_interval(statistic, 40, num_resamples=300, level=0.9, seed=9)
+    np.testing.assert_allclose(found, expected)
+
+
+def test_of_plain_intervals_some_did_not_hold_the_ece() -> None:
+    missed = 0
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        confidence_N = random.uniform(0.4, 1.0, size=120)
+        correct_N = (random.random(120) < confidence_N).astype(float)
+        statistic = bootstrap.confidence_ece_of(confidence_N, correct_N, 15)
+        low, _ = bootstrap.percentile_interval(statistic, 120, num_resamples=400, level=0.95, seed=1)
+        missed += bool(low > statistic(np.full((1, 120), 1 / 120))[0])
+    assert missed > 0

@@ -10,7 +10,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.errors import ConfigError, DataError
 from activelora.labeling.diagnosis import assign_folds, diagnose
-from activelora.pool.access import gold_labels
+from activelora.pool.access import find_items, gold_labels
 from activelora.rules.file import checked_config
 from components.await_labels import step as await_labels
 from components.ingest_pool import step as ingest_pool
@@ -73,6 +73,8 @@ def test_what_is_written(diagnosed):
     confidences = [suspect["self_confidence"] for suspect in document["suspects"]]
     assert confidences == sorted(confidences)
     assert all(suspect["label"] != suspect["model_label"] for suspect in document["suspects"])
+    items = find_items(campaign, list(label_snapshot(campaign, 1).labels))
+    assert all(suspect["text"] == items[suspect["item_id"]].fields["text"] for suspect in document["suspects"])
     rows = [sum(value for value in row if value is not None) for row in document["confusion"]]
     assert rows == pytest.approx([1.0] * 3)
 

@@ -7,6 +7,7 @@ from activelora.config import TaskConfig
 from activelora.errors import LabelError
 from activelora.kinds.registry import make_task
 from activelora.labeling.keys import COMMANDS, Menu, visible, visible_line
+from activelora.tasks.written import read_label
 
 ITEM = Item("id", {"text": "t"}, ("red", "green", "blue"))
 
@@ -77,6 +78,39 @@ BAD = [
 def test_lines_that_mean_nothing(task, line):
     with pytest.raises(LabelError):
         menu(**task).read(line)
+
+
+NUMBERED = {
+    "few": {"labels": ["entity", "human", "number", "place", "time", "money"]},
+    "many": {"labels": [f"label {letter}" for letter in "abcdefghijklmnopqrstuvwxyzäöüßéèàçñ"]},
+    "numbers": {"labels": ["1", "2", "10"]},
+    "a set": {"kind": "multi_label", "prompt": "{text} {label}", "labels": ["a b", "c", "d"]},
+    "yes and no": {"kind": "yes_no"},
+    "many choices": {"kind": "multiple_choice", "prompt": "{text} {choices}", "answer": "letters"},
+}
+
+
+@pytest.mark.parametrize("numbers", [None, "zero_based", "one_based"])
+@pytest.mark.parametrize("case", NUMBERED)
+def test_a_number_on_the_keyboard_is_never_another_label_than_in_a_worksheet(case, numbers):
+    task = make_task(TaskConfig.model_validate({"prompt": "{text}", **NUMBERED[case]}))
+    item = Item("id", {"text": "t"}, tuple(f"choice {number}" for number in range(20)))
+    both = 0
+    found = Menu.of(task, item, numbers)
+    for text in (*map(str, range(40)), *"abcdefghijklmnoprtvwxyz"):
+        try:
+            typed, written = found.read(text), read_label(task, text, item, numbers)
+        except LabelError:
+            continue
+        assert typed == written, text
+        both += 1
+    assert both or (numbers is None and case in ("few", "many", "a set"))
+
+
+def test_keys_are_numbered_as_the_files_of_the_campaign():
+    task = make_task(TaskConfig.model_validate({"prompt": "{text}", "labels": ["entity", "human", "number"]}))
+    assert Menu.of(task, ITEM, "zero_based").keys == ("0", "1", "2")
+    assert Menu.of(task, ITEM, "one_based").keys == Menu.of(task, ITEM).keys == ("1", "2", "3")
 
 
 def test_nothing_can_steer_a_terminal():

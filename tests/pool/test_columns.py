@@ -193,6 +193,20 @@ def test_the_step_writes_the_same_bytes(tmp_path, make_config, data, source):
     assert (first.metrics, first.details) == (second.metrics, second.details)
 
 
+@pytest.mark.parametrize("columnar_bytes", [10**9, 0])
+@pytest.mark.parametrize("limit", [10, 30, 60])
+def test_a_limit_leaves_out_no_item_with_a_label_before_those_without(tmp_path, make_config, limit, columnar_bytes):
+    mixed = [row if number % 5 == 0 else row | {"label": None} for number, row in enumerate(rows(90))]
+    write(tmp_path, pool=mixed)
+    config = make_config(source="files", pool={"path": "pool.jsonl", "limit": limit}, holdout_size=4)
+    survey = survey_data(config, columnar_bytes)
+    assert isinstance(survey.pool, ColumnCensus) == (columnar_bytes == 0)
+    pool, holdout, calibration = splits(survey)
+    kept = pool | holdout | calibration
+    assert len(kept) == limit
+    assert len(survey.pool.labeled(kept)) == min(limit, 18)
+
+
 @pytest.mark.parametrize(("ending", "write_as"), [("csv", csv_text), ("parquet", parquet)])
 def test_other_formats(tmp_path, make_config, ending, write_as):
     (tmp_path / f"pool.{ending}").write_bytes(write_as(rows(60) + rows(9)))
@@ -256,7 +270,11 @@ def test_all_types_of_text_are_read_by_columns(tmp_path, make_config, kind, writ
     ending = "parquet" if write_as is tables.parquet else "arrow"
     (tmp_path / f"pool.{ending}").write_bytes(write_as(tables.table(rows(60), kind)))
     write(tmp_path, holdout=rows(30, 80))
-    whole = {"source": "files", "holdout": {"path": "holdout.jsonl"}}  # whose own labels are not looked at
+    whole = {
+        "source": "files",
+        "holdout": {"path": "holdout.jsonl"},
+        "known_labels": "ignore",
+    }  # whose own labels are not looked at
     for data in ({}, whole):
         config = make_config(pool={"path": f"pool.{ending}"}, **data)
         fast = survey_data(config, 0)

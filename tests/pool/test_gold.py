@@ -42,4 +42,5 @@ def test_only_ingest_pool_writes_them():
         "activelora/pool/deletion.py",  # removes them with their items
         "activelora/labeling/conformance/trial.py",  # makes a small pool for the checks of label sources
         "components/ingest_pool/step.py",
+        "components/ingest_pool/refresh.py",
     }

@@ -16,8 +16,9 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.records import ITEM_SCHEMA, LABEL_SCHEMA, LABELED_ITEM_SCHEMA, SELECTION_SCHEMA
 from activelora.config import CampaignConfig
 from activelora.evaluation import evaluation
-from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.gates import base_of, champion, gate_failures
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.judges import CHOICE_SCHEMA
 from activelora.rules.file import checked_config
 
 LABELS = ("ec2", "sagemaker", "glue", "iam", "rds", "redshift", "cognito-idp", "s3")
@@ -49,7 +50,7 @@ def item_rows(num: int, kind: str) -> list[dict]:
     rows = []
     for index in range(num):
         text = f"{verbs[index % 4]} the {kind} resources number {index}. You must have permission to do so."
-        if kind == "pool" and index == 3:
+        if index == 3:
             text = HOSTILE
         item_id = hashlib.sha256(f"{kind}{index}".encode()).hexdigest()[:16]
         rows.append({"item_id": item_id, "source_id": None, "fields": [("text", text)], "choices": None})
@@ -75,9 +76,26 @@ def write_training(campaign: Campaign, round_: int) -> None:
     attempt.commit(metrics=metrics, details={})
 
 
+def predictions(probs_NC: np.ndarray, labels_N: np.ndarray) -> pa.Table:
+    rows = zip(item_rows(NUM_HOLDOUT, "holdout"), labels_N.tolist(), probs_NC.tolist(), strict=True)
+    return pa.Table.from_pylist(
+        [
+            {
+                "item_id": item["item_id"],
+                "label": label,
+                "predicted": int(np.argmax(probs)),
+                "confidence": max(probs),
+                "probs": probs,
+            }
+            for item, label, probs in rows
+        ],
+        schema=CHOICE_SCHEMA,
+    )
+
+
 def write_evaluation(campaign: Campaign, round_: int, skill: float) -> None:
     """Fabricate predictions that are right more often the larger the skill, and over-confident."""
-    rng = np.random.default_rng(round_)
+    rng = np.random.default_rng(0)  # the same luck in every round, as of the same items
     labels_N = np.random.default_rng(0).integers(8, size=NUM_HOLDOUT)
     logits_NC = rng.normal(size=(NUM_HOLDOUT, 8))
     logits_NC[np.arange(NUM_HOLDOUT), labels_N] += skill
@@ -88,9 +106,11 @@ def write_evaluation(campaign: Campaign, round_: int, skill: float) -> None:
     document |= {"label_prior": None, "temperature": None, "scaled": None}
     metrics = evaluation.flat_metrics(document) | {"num_holdout": NUM_HOLDOUT, "seconds": 12.0}
     present = champion(campaign, before_round=round_)
-    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present, ACCURACY)
+    base = base_of(campaign) if round_ else None
+    reasons = gate_failures(campaign.config.evaluation.gates, round_, metrics, present, ACCURACY, base)
     attempt = campaign.attempt(Unit("evaluate_adapter", round_))
     attempt.write_json("evaluation.json", document)
+    attempt.write_table("predictions.parquet", predictions(probs_NC, labels_N))
     best = round_ if not reasons else (present.round if present else None)
     details = {"gates": {"passed": not reasons, "reasons": reasons}, "champion_round": best}
     attempt.commit(metrics=metrics, details=details)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from activelora.config import GatesConfig
-from activelora.evaluation.gates import champion, gate_failures
+from activelora.evaluation.gates import base_of, champion, gate_failures
 from activelora.evaluation.headline import ACCURACY
+from activelora.kinds.registry import get_kind
 from tests.tracking.conftest import Builder, write_evaluation
 
 METRICS = {"accuracy": 0.7, "ece": 0.1}
@@ -19,6 +20,25 @@ def test_each_gate_gives_its_reason() -> None:
     reasons = gate_failures(gates, 1, METRICS, None, ACCURACY)
     assert reasons == ["accuracy 0.700 is below the gate's 0.800", "ECE 0.100 is above the gate's 0.050"]
     assert gate_failures(GatesConfig(min_accuracy=0.7, max_ece=0.1), 1, METRICS, None, ACCURACY) == []
+
+
+@pytest.mark.parametrize(("accuracy", "passes"), [(0.4, False), (0.69, False), (0.7, True), (0.9, True)])
+def test_no_champion_is_worse_than_the_base(build_campaign: Builder, accuracy: float, passes: bool) -> None:
+    base = base_of(build_campaign(1)).model_copy(update={"metrics": METRICS})
+    reasons = gate_failures(GatesConfig(), 1, {"accuracy": accuracy, "ece": 0.1}, None, ACCURACY, base)
+    assert reasons == (
+        [] if passes else [f"accuracy {accuracy:.3f} is below the 0.700 of the base model, before any training"]
+    )
+    assert not gate_failures(GatesConfig(improve_on_base=False), 1, {"accuracy": accuracy}, None, ACCURACY, base)
+
+
+def test_no_error_of_a_champion_is_larger_than_the_base_s(build_campaign: Builder) -> None:
+    headline = get_kind("regression").headline
+    base = base_of(build_campaign(1)).model_copy(update={"metrics": {"rmse": 0.5}})
+    assert gate_failures(GatesConfig(), 1, {"rmse": 0.6}, None, headline, base) == [
+        "RMSE 0.6 is above the 0.5 of the base model, before any training"
+    ]
+    assert not gate_failures(GatesConfig(), 1, {"rmse": 0.4}, None, headline, base)
 
 
 def test_champion_is_the_latest_round_that_passed(build_campaign: Builder) -> None:

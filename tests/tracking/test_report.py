@@ -9,7 +9,7 @@ import pytest
 from activelora.campaign.campaign import Campaign, stop_campaign
 from activelora.campaign.manifest import Unit
 from activelora.evaluation import evaluation
-from activelora.tracking import report, report_words
+from activelora.tracking import report_selections, report_words
 from activelora.tracking.report import render_report, write_report
 from tests.tracking.conftest import HOSTILE, Builder, add_rounds, make_config, write_pool
 
@@ -73,7 +73,7 @@ def test_a_stopped_campaign_says_why(build_campaign: Builder) -> None:
 def test_long_campaigns_are_limited_and_say_so(build_campaign: Builder) -> None:
     campaign = build_campaign(10, finished=False, stopping={"max_rounds": 10})
     page = render_report(campaign, {})
-    assert page.count("<details") == report.MAX_SELECTED_ROUNDS
+    assert page.count("<details") == report_selections.MAX_SELECTED_ROUNDS
     assert "2 earlier ones are in the campaign folder" in page
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from activelora.errors import DataError
+from activelora.intervals import wilson_interval
 from activelora.uncertainty.label_quality import (
     assess_labels,
     confident_joint,
+    earned_doubts,
     noise_joint,
     prune_by_noise_rate,
 )
@@ -154,3 +156,37 @@ def test_what_is_not_a_number_is_refused_by_its_place():
         assess_labels(np.array([0, 1]), probs_NC)
     with pytest.raises(DataError, match="do not fit"):
         assess_labels(np.array([0]), probs_NC)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("accuracy", [0.25, 0.4, 0.6])
+def test_a_weak_and_conceited_model_accuses_no_correct_label(accuracy, seed):
+    random = np.random.default_rng(seed)
+    labels_N = random.integers(4, size=150)  # all of them correct
+    other_N = (labels_N + random.integers(1, 4, size=150)) % 4
+    predicted_N = np.where(random.random(150) < accuracy, labels_N, other_N)
+    sure_N = random.uniform(0.6, 1.0, size=150)
+    probs_NC = np.repeat(((1 - sure_N) / 3)[:, None], 4, axis=1)
+    probs_NC[np.arange(150), predicted_N] = sure_N
+    suspect_N = assess_labels(labels_N, probs_NC).suspect_N
+    assert suspect_N.sum() > 10, "confident learning alone accuses"
+    assert (suspect_N & earned_doubts(labels_N, probs_NC)).sum() <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_model_that_knows_something_keeps_its_doubts(seed):
+    given_N, true_N, probs_NC = simulate(seed, noise=0.1, skill=4.0)
+    suspect_N, wrong_N = assess_labels(given_N, probs_NC).suspect_N, given_N != true_N
+    kept_N = suspect_N & earned_doubts(given_N, probs_NC)
+    assert kept_N.sum() >= 0.9 * suspect_N.sum()
+    assert (kept_N & wrong_N).sum() > 0.8 * wrong_N.sum()
+
+
+def test_the_share_of_agreement_is_that_of_answers_as_sure_or_surer():
+    given_N, _, probs_NC = simulate(3, num_items=120)
+    sure_N, agrees_N = probs_NC.max(axis=1), probs_NC.argmax(axis=1) == given_N
+    surest = sorted(sure_N, reverse=True)[19]
+    as_sure = [agrees_N[sure_N >= min(surest, sure)] for sure in sure_N]
+    slow = [wilson_interval(int(some.sum()), len(some), 0.95)[0] >= 0.6 for some in as_sure]
+    assert sum(slow) > 0
+    assert earned_doubts(given_N, probs_NC).tolist() == slow

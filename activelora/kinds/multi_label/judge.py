@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.records import Item
-from activelora.evaluation import multi_label_evaluation, temperature
+from activelora.evaluation import conformal, multi_label_evaluation, temperature
+from activelora.evaluation.abstention import Outcomes
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
+from activelora.evaluation.conformal import ConformalSettings, Covered, Said
 from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.kinds.multi_label.task import MultiLabel
 
@@ -65,6 +67,21 @@ class SetJudge:
             "probs": list(yes_NC),
         }
         return pa.table(columns, schema=SET_SCHEMA)
+
+    def conformal(self, calibration: Said, holdout: Said, fitted: float, settings: ConformalSettings) -> Covered:
+        """Make sets that hold all labels of an item, by the least probable of them: one threshold, and no draw."""
+        has_NC = multi_label_evaluation.bits(calibration.labels_N, len(self._names))
+        found = conformal.fit_label_sets(_yes(calibration.log_probs_NC, fitted), has_NC, settings.alpha)
+        sets_NC = found.sets(_yes(holdout.log_probs_NC, fitted))
+        has_not_NC = multi_label_evaluation.bits(holdout.labels_N, len(self._names)) == 0
+        covered_N = (sets_NC | has_not_NC).all(axis=1)
+        return Covered(found, covered_N.astype(np.float64), sets_NC.sum(axis=1).astype(np.float64))
+
+    def outcomes(self, log_probs_NC: FloatArray, labels_N: IntArray, fitted: float) -> Outcomes:
+        """Return the probability of all decisions about an item at once, and whether all of them are right."""
+        yes_NC, true_NC = _yes(log_probs_NC, fitted), multi_label_evaluation.bits(labels_N, len(self._names))
+        is_right_N = ((yes_NC > 0.5) == (true_NC > 0)).all(axis=1)
+        return Outcomes(np.maximum(yes_NC, 1.0 - yes_NC).prod(axis=1), is_right_N.astype(np.float64))
 
     def _named(self, has_C: Iterable[object]) -> list[str]:
         return [name for name, has in zip(self._names, has_C, strict=True) if has]

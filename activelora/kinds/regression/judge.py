@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.records import Item
-from activelora.evaluation import regression_evaluation, regression_metrics, temperature
+from activelora.evaluation import conformal, regression_evaluation, regression_metrics, temperature
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
+from activelora.evaluation.conformal import ConformalSettings, Covered, Said
 from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.kinds.regression.task import Regression
 
@@ -72,3 +73,18 @@ class NumberJudge:
             "probs": list(probs_NC),
         }
         return pa.table(columns, schema=NUMBER_SCHEMA)
+
+    def conformal(self, calibration: Said, holdout: Said, fitted: float, settings: ConformalSettings) -> Covered:
+        """Make intervals around the expected value, by its distance from the right number."""
+        predicted_N, true_N = self._expected(calibration.log_probs_NC, fitted), self._values_C[calibration.labels_N]
+        found = conformal.fit_intervals(predicted_N, true_N, settings.alpha, self._values_C)
+        low_N, high_N = found.intervals(self._expected(holdout.log_probs_NC, fitted))
+        covered_N = regression_metrics.covered(low_N, high_N, self._values_C[holdout.labels_N])
+        return Covered(found, covered_N, high_N - low_N)
+
+    def outcomes(self, log_probs_NC: FloatArray, labels_N: IntArray, fitted: float) -> None:
+        """Return nothing: a number is near or far, not right or wrong."""
+        return
+
+    def _expected(self, log_probs_NC: FloatArray, fitted: float) -> FloatArray:
+        return regression_metrics.expected_values(temperature.scale(log_probs_NC, fitted), self._values_C)

@@ -86,7 +86,7 @@ class Draws:
         drawn = {}
         for name, rho_RI in self._rhos.items():
             generator = torch.Generator().manual_seed(derive_seed(self._seed, "sample", sample, name))
-            noise_RI = torch.randn(rho_RI.shape, generator=generator) * rho_RI.cpu().square()
+            noise_RI = torch.randn(rho_RI.shape, generator=generator, dtype=torch.float32) * rho_RI.cpu().square()
             drawn[name] = self._means[name] + noise_RI.to(self._means[name])
         return drawn
 

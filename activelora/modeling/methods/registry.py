@@ -21,6 +21,8 @@ _METHODS = (
         same_samples=rules.needs_dropout,
         parallel=("ddp", "fsdp"),
         gradient_lengths=True,
+        plain=True,
+        mergeable=True,
     ),
     AdapterMethod(
         name="ensemble",
@@ -29,6 +31,7 @@ _METHODS = (
         conflicts=rules.ensemble,
         options=("ensemble",),
         settings=EnsembleConfig,
+        plain=True,
         parallel=("ddp",),
     ),
     AdapterMethod(
@@ -38,6 +41,8 @@ _METHODS = (
         conflicts=rules.weight_samples,
         options=("blob",),
         settings=BlobConfig,
+        plain=True,
+        mergeable=True,
     ),
     AdapterMethod(
         name="laplace",
@@ -46,6 +51,7 @@ _METHODS = (
         conflicts=rules.laplace,
         options=("laplace",),
         settings=LaplaceConfig,
+        plain=True,
     ),
     AdapterMethod(
         name="c_lora",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli.commands.run_tick import DataOption, SetOption
+from pipelines.cli.locations import CAMPAIGNS_FOLDER, beside
 
 if TYPE_CHECKING:
     from pipelines.comparisons.grid import Cell, Grid
@@ -28,7 +29,8 @@ def compare(
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Seeds, each a campaign a method.")] = "0,1,2",
     data: DataOption = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Campaigns and results. Default: comparisons/<name>.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Results. Default: comparisons/<name> beside the file."),
     ] = None,
     target: Annotated[
         float | None, typer.Option(help="Accuracy to count labels to. Default: what random acquisition ends with.")
@@ -48,7 +50,7 @@ def compare(
 
     methods = _list(strategies, "--strategies"), _list(adapters, "--adapters")
     grid = Grid(file, methods[0], methods[1], _numbers(seeds), tuple(settings), data)
-    folder = out if out is not None else Path(OUT_FOLDER) / file.stem
+    folder = out if out is not None else beside(file, Path(OUT_FOLDER) / file.stem, CAMPAIGNS_FOLDER)
     cells = grid.cells(folder)
     if not all((cell.folder / "campaign.json").exists() for cell in cells):
         check_cells(cells)

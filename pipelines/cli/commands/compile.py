@@ -38,15 +38,15 @@ def compile_command(
     from components.image import images
     from pipelines.graphs.compile import compile_manifest, compile_pipelines
 
-    resources, stopping, name = ResourcesConfig(), StoppingConfig(), "activelora"
+    resources, last_round, name = ResourcesConfig(), StoppingConfig().max_rounds, "activelora"
     if file is not None:
         config = load_with_settings(file, [])
-        resources, stopping, name = config.resources, config.stopping, config.name
+        resources, last_round, name = config.resources, config.max_round, config.name
     if kubernetes is not None:
         for kind in ("tick", "campaign"):
             path = compile_manifest(
                 resources,
-                stopping.max_rounds,
+                last_round,
                 out / f"{kind}.k8s.yaml",
                 images(registry, tag),
                 loop=kind == "campaign",
@@ -55,5 +55,5 @@ def compile_command(
             )
             typer.echo(path)
         return
-    for path in compile_pipelines(resources, stopping.max_rounds, out, images(registry, tag)):
+    for path in compile_pipelines(resources, last_round, out, images(registry, tag)):
         typer.echo(path)

@@ -36,27 +36,33 @@ def diagnose(
         f"estimated share of wrong labels {document['error_rate']:.3f}; "
         f"the model agrees with {document['agreement']:.3f} of the labels out of sample"
     )
-    if document["agreement"] <= document["most_frequent"]:
-        warn("out of sample the model does no better than one answer for all, so its doubts mean little")
+    if num := document["num_not_believed"]:
+        warn(
+            f"{num} more doubts of the model are left out: where it is as sure as there, it disagrees too often to "
+            f"accuse a label (one answer for all would agree with {document['most_frequent']:.3f} of them)"
+        )
     typer.echo(f"written:   {campaign.store.uri}/{found.key}")
+    if not document["suspects"]:
+        return
     typer.echo(f"worksheet: {campaign.store.uri}/{found.worksheet_key}")
     typer.echo("Fill in its column `label` (and `annotator`), then `activelora labels import`: a new answer corrects.")
 
 
 def _print_suspects(document: dict[str, Any]) -> None:
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    from pipelines.cli.console import stdout
+    """Print each suspect with its text below: nobody can judge a label by an item's id."""
+    from activelora.labeling.keys import visible_line
 
     shown = document["suspects"][:NUM_SHOWN]
-    id_column = Column("item", min_width=max((len(one["item_id"]) for one in shown), default=0))
-    table = Table(id_column, "label", "model says", "P(label)", "P(model's)", "labelled", title="suspect labels")
+    if shown:
+        typer.echo("suspect labels, the most doubtful first:")
     for one in shown:
         times = "once" if one["times_labeled"] == 1 else f"{one['times_labeled']} times"
-        numbers = [f"{one[name]:.3f}" for name in ("self_confidence", "model_confidence")]
-        table.add_row(*(Text(cell) for cell in (one["item_id"], one["label"], one["model_label"], *numbers, times)))
-    stdout().print(table)
+        label, other = visible_line(one["label"]), visible_line(one["model_label"])
+        typer.echo(
+            f"  {one['item_id']}  labelled {label} ({times}), P {one['self_confidence']:.3f}; "
+            f"the model says {other}, P {one['model_confidence']:.3f}"
+        )
+        typer.echo(f"      {visible_line(one['text'])}")
     if (num_left := len(document["suspects"]) - NUM_SHOWN) > 0:
         typer.echo(f"and {num_left} more")
 

@@ -33,10 +33,11 @@ def label(
     from pipelines.cli.label_session import Labelling
 
     campaign = open_campaign(uri_or_file)
+    _refuse_ended(campaign)
     name = check_annotator(annotator if annotator is not None else _user())
     request = asked_now(campaign)
     if not request.reasons:
-        typer.echo(_nothing(campaign, request))
+        typer.echo(_nothing(request))
         return
     request = asked_of(request, name)
     session = Session(campaign.store, name, request.task)
@@ -46,14 +47,23 @@ def label(
     finally:
         typer.echo(f"\n{session.num_stored} answers stored for {name}")
     typer.echo(ending)
+    _refuse_ended(campaign)  # somebody may have stopped it meanwhile
     typer.echo(f"`activelora tick {campaign.store.uri}` goes on with the campaign")
 
 
-def _nothing(campaign: Campaign, request: Request) -> str:
+def _refuse_ended(campaign: Campaign) -> None:
+    """Refuse a campaign that has ended: no round would collect the answers."""
     from activelora.campaign.campaign import stop_reason
 
     if reason := stop_reason(campaign):
-        return f"the campaign has ended: {reason}"
+        raise ConfigError(
+            f"the campaign has ended, so no round would collect an answer: {reason}",
+            where=campaign.store.uri,
+            remedy="`activelora extend` lets it go on.",
+        )
+
+
+def _nothing(request: Request) -> str:
     return f"no labels are asked for now: round {request.round} has not selected its batch (activelora tick goes on)"
 
 

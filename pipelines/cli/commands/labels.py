@@ -26,6 +26,7 @@ class Format(StrEnum):
 
     csv = "csv"
     jsonl = "jsonl"
+    xlsx = "xlsx"
 
 
 @app.command("export")
@@ -52,7 +53,7 @@ def export_command(
     from activelora.labeling.contributions import export_contributions
     from activelora.labeling.exchange import export_labels
 
-    kind = kind or _format_of(out)
+    kind = _format_of(out, kind)
     campaign = Snapshot(open_campaign(uri_or_file, to_read=True))
     before = collected_round(campaign, round_)
     folder, slash, name = out.rpartition("/")
@@ -67,19 +68,25 @@ def export_command(
     typer.echo(f"{len(snapshot.labels)} labels of {before} rounds, digest {snapshot.digest[:12]}: {out}")
 
 
-def _format_of(out: str) -> Format:
-    """Return the format that a file's ending means.
+def _format_of(out: str, wanted: Format | None) -> Format:
+    """Return the format to write: what is wanted, else what the file's ending means.
 
     Raises:
-        ConfigError: It means another one, in which labels are not written.
+        ConfigError: The ending means another one than is wanted, or one in which labels are not written.
     """
+    from activelora.formats.reader import format_of_name
+    from activelora.formats.unpack import ENDINGS
+
     ending = PurePosixPath(out).suffix.removeprefix(".").lower()
-    if ending not in ("", *Format):
-        written = " and ".join(f".{one}" for one in Format)
+    if wanted is not None and f".{ending}" not in ENDINGS and format_of_name(out) in (None, wanted.value):
+        return wanted
+    if wanted is not None or ending not in ("", *Format):
+        written = ", ".join(f".{one}" for one in Format)
+        what = f"{wanted} is not what a file ending in .{ending} holds" if wanted else f"not as .{ending}"
         raise ConfigError(
-            f"labels are written as {written}, not as .{ending}",
+            f"labels are written as {written}; {what}",
             where=f"--out {out}",
-            remedy=f"End it in one of these, or say which it is to be: --format {Format.csv}.",
+            remedy="End it in one of these; --format says what a file of another ending is to hold.",
         )
     return Format(ending or Format.csv)
 
@@ -170,13 +177,15 @@ def blame_command(
 
 
 def _row(task: Task, item: Item, entry: Entry) -> dict[str, Any]:
+    from activelora.campaign.labels import shown_time
+
     record = entry.record
     return {
         "item_id": item.item_id,
         "source_id": item.source_id,
         "label": task.label_name(record["label"], item),
         "annotator": record["annotator"],
-        "labeled_at": record["labeled_at"],
+        "labeled_at": shown_time(record),
         "source": record["source"],
         "origin": record.get("origin"),
         "asked_in": record["round"],
@@ -199,7 +208,8 @@ def _print_lines(rows: list[dict[str, Any]]) -> None:
         status = "in force" if row["replaced_in"] is None else f"until round {row['replaced_in']}"
         source = row["source"] if row["origin"] is None else f"{row['source']}: {row['origin']}"
         names = "  ".join(row[name].ljust(width) for name, width in widths.items())
-        line = f"  round {row['collected_in']}  {names}  {row['labeled_at'][:19]}  {source}  {effect}, {status}"
+        time = row["labeled_at"][:19] or "no time"
+        line = f"  round {row['collected_in']}  {names}  {time}  {source}  {effect}, {status}"
         typer.echo(_printable(line))
 
 

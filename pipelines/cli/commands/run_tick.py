@@ -41,7 +41,8 @@ DataOption = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where t
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The campaign file.")],
     campaign: Annotated[
-        str | None, typer.Option(metavar="URI", help="Folder or s3:// prefix. Default: campaigns/<name>.")
+        str | None,
+        typer.Option(metavar="URI", help="Folder or s3://. Default: campaigns/<name> beside the file."),
     ] = None,
     data: DataOption = None,
     settings: SetOption = [],  # noqa: B006 - typer copies it
@@ -57,7 +58,7 @@ def run(
 
     _check_runner(engine, runner)
     config = load_with_settings(file, settings, data)
-    opened = create_campaign(default_uri(config) if campaign is None else campaign, config)
+    opened = create_campaign(default_uri(config, file) if campaign is None else campaign, config)
     tell(opened, run_with(engine, opened, runner))
 
 
@@ -75,7 +76,7 @@ def tick(
     _check_runner(engine, runner)
     if is_campaign_file(uri_or_file):
         config = load_with_settings(Path(uri_or_file), [])
-        opened = create_campaign(default_uri(config), config)
+        opened = create_campaign(default_uri(config, Path(uri_or_file)), config)
     else:
         opened = open_campaign(uri_or_file)
     tell(opened, _tick_with(engine, opened, runner))

@@ -33,6 +33,13 @@ def status(
         typer.echo(json.dumps(found, indent=1))
         return
     print_rounds(campaign, found)
+    if found["num_known"]:
+        asked = f"{found['num_asked']} of at most {found['label_budget']} were asked for"
+        typer.echo(f"labels: {found['num_known']} were known before, {asked}")
+    for sentence in found["amendments"]:
+        typer.echo(sentence)
+    for sentence in (*found["pool"]["sentences"], *found["drift"]):
+        typer.echo(sentence)
     for sentence in found["live_check"]:
         typer.echo(sentence)
     if found["status"] == "running":

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activelora.errors import ConfigError
 from pipelines.cli.locations import is_campaign_file
+from pipelines.cli.models import (
+    MaxRiskOption,
+    MinConfidenceOption,
+    PrefixOption,
+    ProbabilitiesOption,
+    RoundOption,
+    SamplesOption,
+)
 
 if TYPE_CHECKING:
     from activelora.config import CampaignConfig
+    from activelora.prediction.parts import PartsRequest
     from pipelines.cluster.api import Api
     from pipelines.cluster.transport import Transport
     from pipelines.deploy.packages import Kind, Package
@@ -41,11 +52,44 @@ def submit(
     registry: RegistryOption = None,
     tag: TagOption = None,
     dry_run: DryOption = False,
+    predict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INPUT", help="Instead: answer this table (s3://) with the campaign's model, by many pods."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="URI", help="With --predict: the s3:// folder of the answers.")
+    ] = None,
+    round_: RoundOption = None,
+    samples: SamplesOption = None,
+    min_confidence: MinConfidenceOption = None,
+    max_risk: MaxRiskOption = None,
+    probabilities: ProbabilitiesOption = False,
+    prefix: PrefixOption = "",
 ) -> None:
-    """Start a run on Kubeflow: one tick, or with --loop the whole campaign. A new campaign is created first."""
+    """Start a run on Kubeflow: one tick, or with --loop the whole campaign. A new campaign is created first.
+
+    With --predict the campaign's champion answers a table, in parts that many pods write into one folder. What is there
+    is not done again: submit the same once more after a failure.
+    """
     from pipelines.deploy.submission import submit as start
 
     api, transport = _connect(endpoint, namespace, dry_run)
+    if predict is not None:
+        request = _request(uri_or_file, predict, out, round_)
+        request = replace(
+            request,
+            samples=samples,
+            min_confidence=min_confidence,
+            max_risk=max_risk,
+            probabilities=probabilities,
+            prefix=prefix,
+        )
+        _submit_predict(api, transport, uri_or_file, request, registry, tag, dry_run=dry_run)
+        return
+    if out is not None:
+        raise ConfigError("--out belongs to --predict", where="--out", remedy="Leave it out, or say --predict INPUT.")
     config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
@@ -53,6 +97,54 @@ def submit(
         _show_train_job(config, uri, registry, tag)
     else:
         typer.echo(f"run {run_id} of {package.version}")
+        typer.echo(f"{api.endpoint}/#/runs/details/{run_id}")
+
+
+def _request(campaign_uri: str, table: str, out: str | None, round_: int | None) -> PartsRequest:
+    """Return what the pods are told: the round is fixed now, whatever becomes champion meanwhile.
+
+    Raises:
+        ActiveLoRAError: Pods cannot reach something, or the campaign has no such model.
+    """
+    from activelora.campaign.campaign import Campaign
+    from activelora.prediction.inputs import TableSource
+    from activelora.prediction.parts import PartsRequest
+    from activelora.prediction.sources import champion_round, evaluated_round
+    from pipelines.deploy.packages import check_pods_reach_table
+
+    if is_campaign_file(campaign_uri):
+        raise ConfigError(
+            "a table is answered by a campaign that is there",
+            where=campaign_uri,
+            remedy="Name the campaign's s3:// URI instead of its file.",
+        )
+    if out is None:
+        raise ConfigError("nobody said where the answers go", where="--out", remedy="Write --out s3://bucket/folder.")
+    check_pods_reach_table(table, out)
+    TableSource(table)
+    campaign = Campaign.open(campaign_uri, to_read=True)
+    number = champion_round(campaign) if round_ is None else evaluated_round(campaign, round_)
+    return PartsRequest(table, out.rstrip("/"), number, campaign.config.resources.parallel_shards)
+
+
+def _submit_predict(
+    api: Api,
+    transport: Transport,
+    campaign_uri: str,
+    request: PartsRequest,
+    registry: str | None,
+    tag: str | None,
+    *,
+    dry_run: bool,
+) -> None:
+    from pipelines.deploy.submission import submit as start
+
+    config, uri = _campaign_at(campaign_uri, None, creates=not dry_run)
+    package = _package(config, "predict", registry, tag)
+    parameters = {"request": request.text(), "workers": list(range(request.num_parts))}
+    run_id = start(api, config.name, uri, package, config.resources.service_account, parameters)
+    if not _show_plan(transport, dry_run):
+        typer.echo(f"run {run_id} of {package.version}: round {request.round} answers into {request.out}")
         typer.echo(f"{api.endpoint}/#/runs/details/{run_id}")
 
 
@@ -150,7 +242,6 @@ def upgrade(
 
 def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
-    from activelora.errors import ConfigError
     from activelora.rules.file import load_with_settings
     from pipelines.cli.commands.run_tick import create_campaign
     from pipelines.deploy.packages import check_pods_reach, publish_model
@@ -168,7 +259,7 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
     check_pods_reach(config, campaign)
     publish_model(config, _say, dry=not creates)
     if creates:
-        create_campaign(campaign, config, runs_here=False)
+        config = create_campaign(campaign, config, runs_here=False).config  # with its amendments
     return config, campaign.rstrip("/")
 
 

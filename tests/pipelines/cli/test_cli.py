@@ -290,7 +290,7 @@ def test_run_status_and_report(run, campaign_file, place):
     assert (uri / "report.html").exists()
 
 
-def test_a_person_ends_a_campaign_for_good(run, campaign_file, place):
+def test_a_person_ends_a_campaign(run, campaign_file, place):
     file = campaign_file(labeling={"source": "files"}, acquisition={"batch_size": 4, "strategy": "random"})
     assert run("tick", file)[0] == 0
     uri = place / "campaigns" / "tiny"
@@ -299,7 +299,7 @@ def test_a_person_ends_a_campaign_for_good(run, campaign_file, place):
     code, out, err = run("stop", uri, "--reason", "the project <ended>")
     assert code == 0, err
     assert "finished: stopped by hand: the project <ended>" in out
-    assert "cannot be taken back" in out
+    assert f"`activelora extend {Campaign.open(str(uri)).store.uri} --resume` lets it go on" in out
     assert "stopped by hand: the project &lt;ended&gt;" in (uri / "report.html").read_text()
     assert json.loads(run("status", uri, "--json")[1])["status"] == "finished"
     assert "finished: stopped by hand" in run("run", file)[1]

@@ -12,6 +12,7 @@ import yaml
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Unit
+from pipelines.cli.commands.diagnose import _print_suspects
 from pipelines.cli.main import main
 from tests.labeling.conftest import make_campaign
 from tests.pipelines.engines.test_inline import fill_in
@@ -46,9 +47,17 @@ def campaign(place, monkeypatch):
 def test_diagnose_writes_a_ranking_and_a_worksheet(campaign, run):
     code, out, _ = run("diagnose", "tiny.yaml", "--folds", 2)
     assert code == 0
-    assert "of 4 labels are suspect; estimated share of wrong labels" in out
+    assert "0 of 4 labels are suspect; estimated share of wrong labels" in out
     assert campaign.store.exists("diagnostics/round-0001.json")
-    assert f"worksheet: {campaign.store.uri}/diagnostics/round-0001/to_relabel.csv" in out
+    assert "worksheet:" not in out, "four labels train no model that may accuse any of them"
+
+
+def test_suspects_are_shown_with_their_texts(capsys):
+    suspect = {"item_id": "i1", "label": "fire", "model_label": "water", "self_confidence": 0.01, "times_labeled": 1}
+    _print_suspects({"suspects": [{**suspect, "model_confidence": 0.9, "text": "Who \x1b[2J wrote\nthe play?"}]})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "  i1  labelled fire (once), P 0.010; the model says water, P 0.900"
+    assert lines[2].strip() == "Who \\x1b[2J wrote\\nthe play?"
 
 
 def test_an_item_is_corrected_and_the_next_adapter_is_trained_on_it(campaign, run):
@@ -109,14 +118,35 @@ def test_export_as_csv_by_default(campaign, run, options):
 
 
 @pytest.mark.parametrize("annotator", [[], ["--annotator", "bob"]])
-@pytest.mark.parametrize("name", ["x.xlsx", "labels.json", "s3://bucket/labels.parquet"])
+@pytest.mark.parametrize("name", ["x.ods", "labels.json", "labels.csv.gz", "s3://bucket/labels.parquet"])
 def test_an_ending_that_is_not_written_is_refused(campaign, run, name, annotator):
     code, out, err = run("labels", "export", "tiny.yaml", "--out", name, *annotator)
     assert (code, out) == (1, "")
     ending = name.rpartition(".")[2]
-    said = f"--out {name}: labels are written as .csv and .jsonl, not as .{ending}. End it in one of these, or say"
+    said = f"--out {name}: labels are written as .csv, .jsonl, .xlsx; not as .{ending}. End it in one of these"
     assert said in " ".join(err.split())
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("l.xlsx", "csv"), ("l.csv", "xlsx"), ("l.csv.gz", "csv"), ("l.jsonl", "csv")]
+)
+def test_a_format_that_the_ending_contradicts_is_refused(campaign, run, name, kind):
+    code, _, err = run("labels", "export", "tiny.yaml", "--out", name, "--format", kind)
+    assert code == 1
+    assert f"{kind} is not what a file ending in .{name.rpartition('.')[2]} holds" in " ".join(err.split())
+    assert not Path(name).exists()
+
+
+@pytest.mark.parametrize("annotator", [[], ["--annotator", "unknown"]])
+def test_a_workbook_is_one(campaign, run, annotator):
+    import openpyxl
+
+    assert run("labels", "export", "tiny.yaml", "--out", "labels.xlsx", *annotator)[0] == 0
+    assert run("labels", "export", "tiny.yaml", "--out", "labels.csv", *annotator)[0] == 0
+    rows = [[cell or "" for cell in row] for row in openpyxl.load_workbook("labels.xlsx").active.values]
+    with Path("labels.csv").open(encoding="utf-8", newline="") as file:
+        assert rows == [[cell.replace("\x1b", "") for cell in row] for row in csv.reader(file)]
 
 
 def test_what_cannot_be(campaign, run):

@@ -1,0 +1,43 @@
+"""A table as an Excel workbook."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable, Sequence
+
+from activelora.errors import DataError
+
+MAX_ROWS, MAX_CELL_CHARS = 1_048_576, 32_767
+"""What a sheet can hold."""
+
+
+def workbook_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """Return a workbook of one sheet. Every cell is text: none is taken for a formula, a number or a date.
+
+    Characters that no workbook can hold are left out.
+
+    Raises:
+        DataError: There are more rows, or a longer text, than a sheet can hold.
+    """
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("labels")
+    for number, row in enumerate(itertools.chain([header], rows), 1):
+        if number > MAX_ROWS:
+            raise DataError(f"there are more rows than a sheet of Excel holds: {MAX_ROWS:,}", remedy="Write .csv.")
+        cells = []
+        for text in row:
+            if len(text) > MAX_CELL_CHARS:
+                problem = f"a text of row {number} is longer than a cell of Excel holds: {MAX_CELL_CHARS:,} characters"
+                raise DataError(problem, remedy="Write .csv.")
+            cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text.encode(errors="replace").decode()))
+            cell.data_type = "s"
+            cells.append(cell)
+        sheet.append(cells)
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()

@@ -1,0 +1,1 @@
+"""A round's model in use: as a folder of its own, loaded, and answering rows of any table."""
