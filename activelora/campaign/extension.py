@@ -56,7 +56,13 @@ GROWS: Mapping[str, Growth] = {
 
 
 def extend(
-    campaign: Campaign, *, rounds: int = 0, labels: int = 0, settings: Mapping[str, Any] | None = None, resume: bool
+    campaign: Campaign,
+    *,
+    rounds: int = 0,
+    labels: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    resume: bool,
+    judge: Callable[[CampaignConfig], None] = lambda config: None,
 ) -> Campaign:
     """Let a campaign go on that has ended, and return it as it is from now on.
 
@@ -69,6 +75,7 @@ def extend(
         labels: Labels more than the budget had.
         settings: Dotted key → new value, of :data:`GROWS`.
         resume: Whether an end that a person wished may be lifted.
+        judge: A function that raises an error if the campaign must not become what it would be.
 
     Raises:
         ConfigError: It has not ended, or was stopped by hand; a setting does not grow; it would end again at once; or
@@ -87,6 +94,7 @@ def extend(
     )
     extended = replace(campaign, config=_amended(campaign, amendment), amendments=(*campaign.amendments, amendment))
     _refuse_to_end_at_once(extended)
+    judge(extended.config)
     if campaign.schema_version < SCHEMA_VERSION:
         mark_schema(campaign.store)  # first: an older version that does not know amendments goes no further
     document = amendment.document(SCHEMA_VERSION, uuid.uuid4().hex)

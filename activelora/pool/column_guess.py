@@ -96,7 +96,7 @@ def find_columns(profile: Profile, named: Named) -> Columns:
         raise ProblemsError([_missing(*one, profile) for one in missing], hint=listed(profile))
     columns = profile.columns
     choices = _choices(profile) if named.choices is None else columns[named.choices]
-    apart = {name for name in (named.label, choices and choices.name) if name is not None}
+    apart = {name for name in (named.label, choices.name if choices else None) if name is not None}
     texts: Guess | None = Guess(tuple(columns[name] for name in named.texts), "as --text says")
     if not named.texts:
         texts = _guess_text(profile, apart)

@@ -117,7 +117,8 @@ def counted(column: Column, names: Sequence[str], most: int = 12) -> str:
         most: Labels that are named.
     """
     counts: dict[str, int] = {}
-    for value, count in (column.parts if column.num_several or column.is_lists else column.values or {}).items():
+    values = column.parts if column.num_several or column.is_lists else column.values
+    for value, count in (values or {}).items():
         counts[plain_name(value)] = counts.get(plain_name(value), 0) + count
     shown = ", ".join(f"{name} {counts.get(plain_name(name), 0)}" for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

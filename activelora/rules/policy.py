@@ -119,6 +119,20 @@ def broken_rules(config: CampaignConfig, paths: Sequence[Path]) -> list[ActiveLo
     return problems
 
 
+def keep_policies(config: CampaignConfig, paths: Sequence[Path]) -> None:
+    """Refuse settings that break a policy.
+
+    Args:
+        config: The campaign's settings.
+        paths: The campaign file, where there is one.
+
+    Raises:
+        ProblemsError: They do.
+    """
+    if problems := broken_rules(config, paths):
+        raise ProblemsError(problems)
+
+
 def _broken(policy: Policy, file: Path, config: CampaignConfig) -> Iterator[ConfigError]:
     name = f"{policy.title} ({file})" if policy.title else str(file)
     for rule in policy.rules:

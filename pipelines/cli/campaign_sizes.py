@@ -18,6 +18,8 @@ _LEAST_ASKED = 8
 """Fewer items without a label than this are not worth a campaign."""
 _LEAST_TO_CALIBRATE = 80
 _LEAST_CALIBRATION = 20
+_TO_ANSWER_ALONE = 90
+"""Labelled items from which on half of them can show that at most 5 % of answers are wrong, at 90 % confidence."""
 _MAX_HOLDOUT, _MAX_CALIBRATION, _MAX_BATCH = 500, 200, 25
 _NUM_ROUNDS = 4
 _COVERAGE = 0.9
@@ -68,7 +70,7 @@ class Sizes:
         least = round(1 / (1 - _COVERAGE)) - 1
         return (
             f"for the temperature, and half of them for prediction sets, which need 1/α − 1 = {least} or more for "
-            f"{_COVERAGE:.0%} coverage"
+            f"{_COVERAGE:.0%} coverage; {_TO_ANSWER_ALONE} or more tell when the model may answer alone"
         )
 
 
@@ -90,7 +92,7 @@ def sizes_for(texts: Texts, kind: Kind) -> Sizes:
     is_simulation = labelled >= _ALL * items or items - labelled < _LEAST_ASKED
     calibrates = kind.has_temperature and labelled >= _LEAST_TO_CALIBRATE
     if is_simulation:
-        holdout, calibration = labelled // 5, labelled // 10
+        holdout, calibration = labelled // 5, min(labelled // 5, max(labelled // 10, _TO_ANSWER_ALONE))
     else:
         holdout, calibration = labelled * 2 // 5, labelled * 3 // 10
     holdout = min(_MAX_HOLDOUT, holdout if calibrates or is_simulation else labelled // 2)

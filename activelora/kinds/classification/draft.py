@@ -12,7 +12,7 @@ def fits(table: Table) -> str | None:
         return None
     if table.label.is_lists:
         return f"`{table.label.name}` holds lists of one label each"
-    return f"`{table.label.name}` holds {table.label.num_values} different values that come again and again"
+    return f"`{table.label.name}` holds {len(_names(table))} labels that come again and again"
 
 
 def lines(table: Table) -> list[Line]:

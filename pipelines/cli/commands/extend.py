@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.cli.commands.status_report import UriOrFileArgument
-from pipelines.cli.locations import open_campaign
+from pipelines.cli.locations import is_campaign_file, open_campaign
 
 
 def extend(
@@ -27,13 +29,16 @@ def extend(
     """
     from activelora.campaign.amendments import amendments_in_words
     from activelora.campaign.extension import extend as extended_by
+    from activelora.rules.policy import keep_policies
     from activelora.tracking.publish import publish
     from components.plan.step import close_if_due
 
     campaign = open_campaign(uri_or_file)
     wanted = _parsed(settings)
     close_if_due(campaign)
-    extended = extended_by(campaign, rounds=rounds, labels=labels, settings=wanted, resume=resume)
+    files = [Path(uri_or_file)] if is_campaign_file(uri_or_file) else []
+    judge = partial(keep_policies, paths=files)
+    extended = extended_by(campaign, rounds=rounds, labels=labels, settings=wanted, resume=resume, judge=judge)
     publish(extended)
     config = extended.config
     typer.echo(amendments_in_words(extended.amendments)[-1])

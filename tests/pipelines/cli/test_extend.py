@@ -362,3 +362,17 @@ def test_mlflow_says_that_it_runs_again(build_campaign, empty_database, monkeypa
         assert parent.info.status == "FINISHED"
         assert parent.data.tags["activelora.stop_reason"] == "stopped by hand: enough"
         assert set(children.values()) == {"FINISHED"}
+
+
+def test_an_extension_keeps_the_policy(build_campaign, run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    campaign = build_campaign(tracking__enabled=False)
+    (tmp_path / "rules.yaml").write_text("rules: [{setting: label_budget, at_most: 100, words: Ask your boss.}]\n")
+    monkeypatch.setenv("ACTIVELORA_POLICY", "rules.yaml")
+    before = contents(campaign)
+    code, _, err = run("extend", campaign.store.uri, "--rounds", 3, "--labels", 100)
+    assert code == 1
+    assert "must be at most 100, and it is 160. Ask your boss." in " ".join(err.split())
+    assert contents(campaign) == before
+    code, _, err = run("extend", campaign.store.uri, "--rounds", 1, "--labels", 20)
+    assert code == 0, err
