@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from activelora.config.steps import StepName
 
-_ENDS = ("_low", "_high", "_scaled")
+_ENDS = ("_low", "_high")
 _CALIBRATION = frozenset(
     {"ece", "aece", "classwise_ece", "nll", "brier", "temperature", "interval_coverage", "interval_width", "aurc"}
 )
@@ -13,14 +13,16 @@ _AUTOMATIC = ("conformal_", "alone_")
 _LABELS = frozenset({"num_labels", "num_holdout"})
 _STEPS: dict[StepName, str] = {
     "train_adapter": "training",
-    "evaluate_adapter": "quality",
+    "evaluate_adapter": "answers",
     "select_batch": "selection",
     "await_labels": "labels",
 }
 
 
 def grouped(step: StepName, name: str) -> str:
-    """Return a metric's name with its group: ``quality/accuracy``, ``calibration/ece_low``, ``seconds/train_adapter``.
+    """Return a metric's name with its group: ``answers/accuracy``, ``intervals/ece_low``, ``seconds/train_adapter``.
+
+    MLflow shows groups by their names: what matters most comes first. The ends of intervals are a group of their own.
 
     Args:
         step: The step whose manifest it stands in.
@@ -28,11 +30,11 @@ def grouped(step: StepName, name: str) -> str:
     """
     if name == "seconds":
         return f"seconds/{step}"
-    plain = name
-    while plain.endswith(_ENDS):
-        plain = plain.rpartition("_")[0]
+    plain = name.removesuffix("_scaled")
     if step != "evaluate_adapter":
         group = _STEPS.get(step, step)
+    elif name.endswith(_ENDS):
+        group = "intervals"
     elif plain in _CALIBRATION:
         group = "calibration"
     elif plain.startswith(_AUTOMATIC):
@@ -40,5 +42,5 @@ def grouped(step: StepName, name: str) -> str:
     elif plain.startswith(_EXPLORATION):
         group = "random draws"
     else:
-        group = "labels" if plain in _LABELS else "quality"
+        group = "labels" if plain in _LABELS else "answers"
     return f"{group}/{name}"

@@ -82,10 +82,10 @@ def check_whole(campaign: Campaign, num_rounds: int) -> None:
     parent, children = runs_of(campaign)
     evaluations = [campaign.require(Unit("evaluate_adapter", round_)) for round_ in range(num_rounds + 1)]
     curve = [(round_, manifest.metrics["accuracy"]) for round_, manifest in enumerate(evaluations)]
-    assert sorted(points(campaign, parent, "quality/accuracy")) == curve
+    assert sorted(points(campaign, parent, "answers/accuracy")) == curve
     assert [run.data.tags["mlflow.runName"] for run in children] == [f"round {r}" for r in range(num_rounds + 1)]
     for run, point in zip(children, curve, strict=True):
-        assert points(campaign, run, "quality/accuracy") == [point]
+        assert points(campaign, run, "answers/accuracy") == [point]
     assert parent.info.status == children[-1].info.status == "FINISHED"
     assert paths(campaign, children[1], "adapter") == [
         "adapter/adapter_config.json",
@@ -119,7 +119,7 @@ def test_everything_is_there_once_however_often_it_is_synced(build_campaign: Bui
     assert paths(campaign, children[1], "selection") == ["selection/selection.parquet"]
     assert points(campaign, children[1], "seconds/train_adapter") == [(1, 21.5)]
     manifest = campaign.require(Unit("evaluate_adapter", 0))
-    (point,) = client_of(campaign).get_metric_history(children[0].info.run_id, "quality/accuracy")
+    (point,) = client_of(campaign).get_metric_history(children[0].info.run_id, "answers/accuracy")
     assert point.timestamp == pytest.approx(time.time() * 1000, abs=600_000)
     assert manifest.finished_at.startswith(time.strftime("%Y-", time.gmtime(point.timestamp / 1000)))
     assert not Path("mlruns").exists()
@@ -151,7 +151,7 @@ def test_rounds_are_added_as_they_come(tracked: Builder) -> None:
     write_evaluation(campaign, 1, skill=2.0)
     assert sync(campaign)
     parent, _ = runs_of(campaign)
-    assert sorted(step for step, _ in points(campaign, parent, "quality/accuracy")) == [0, 1]
+    assert sorted(step for step, _ in points(campaign, parent, "answers/accuracy")) == [0, 1]
 
 
 def test_a_campaign_that_has_not_begun_has_a_run(build_campaign: Builder, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_doubled_run_is_removed_and_the_older_one_completed(tracked: Builder) 
     new_parent, new_children = runs_of(campaign)
     assert new_parent.info.run_id != parent.info.run_id
     assert new_children[0].info.run_id == children[0].info.run_id
-    assert points(campaign, new_parent, "quality/accuracy") == points(campaign, parent, "quality/accuracy")
+    assert points(campaign, new_parent, "answers/accuracy") == points(campaign, parent, "answers/accuracy")
     assert new_parent.data.params == parent.data.params
 
 
@@ -234,7 +234,7 @@ def test_a_model_s_name_that_mlflow_refuses_costs_the_registry_alone_and_can_be_
     assert "no sync can succeed" in warning
     parent, children = runs_of(campaign)
     assert [run.info.status for run in (parent, *children)] == ["FINISHED"] * 4
-    assert len(points(campaign, parent, "quality/accuracy")) == 3
+    assert len(points(campaign, parent, "answers/accuracy")) == 3
     assert sync(campaign)
     check_whole(campaign, 2)
     assert client_of(campaign).get_model_version_by_alias(campaign.config.name, "champion").tags["round"] == "2"
@@ -384,10 +384,13 @@ def test_the_address_is_that_of_the_campaign_s_curves(tracked: Builder, monkeypa
 
 def test_metrics_are_grouped() -> None:
     names = {
-        ("evaluate_adapter", "accuracy_low"): "quality/accuracy_low",
+        ("evaluate_adapter", "accuracy_low"): "intervals/accuracy_low",
         ("evaluate_adapter", "ece_scaled"): "calibration/ece_scaled",
-        ("evaluate_adapter", "alone_share_high"): "automatic/alone_share_high",
-        ("evaluate_adapter", "pool_accuracy_low"): "random draws/pool_accuracy_low",
+        ("evaluate_adapter", "alone_share_high"): "intervals/alone_share_high",
+        ("evaluate_adapter", "pool_accuracy_low"): "intervals/pool_accuracy_low",
+        ("evaluate_adapter", "accuracy"): "answers/accuracy",
+        ("evaluate_adapter", "alone_share"): "automatic/alone_share",
+        ("evaluate_adapter", "pool_accuracy"): "random draws/pool_accuracy",
         ("evaluate_adapter", "num_holdout"): "labels/num_holdout",
         ("await_labels", "num_late"): "labels/num_late",
         ("train_adapter", "final_loss"): "training/final_loss",

@@ -18,11 +18,11 @@ def demo(
 
     About ten minutes on two cores. Interrupt it whenever you like: the same command goes on.
     """
-    from activelora.tracking.mlflow_location import ui_command
     from pipelines.cli.demo import print_curves, run_demo
+    from pipelines.cli.status_document import mlflow_words
 
     result = run_demo(campaign, rounds, compares_random=compare_random)
     print_curves(result)
     typer.echo(f"report: {result.report_uri}")
-    if command := ui_command(result.campaign):
-        typer.echo(f"MLflow: {command}")
+    for line in mlflow_words(result.campaign):
+        typer.echo(f"MLflow: {line}")
