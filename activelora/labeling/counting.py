@@ -118,7 +118,7 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
     if answer.skipped:
         return Vote(answer, None)
-    item, text = request.judged_item(answer.item_id), _text(answer)
+    item, text = request.judged_item(answer.item_id), text_of(answer)
     if request.task.kind.writes and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
@@ -191,10 +191,10 @@ def _answer_of(record: Record) -> Answer:
 
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
-    return sum(task.is_rounded(_text(vote.answer)) for vote in votes)
+    return sum(task.is_rounded(text_of(vote.answer)) for vote in votes)
 
 
-def _text(answer: Answer) -> str:
+def text_of(answer: Answer) -> str:
     """Return a label as the text that a task parses."""
     return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
 

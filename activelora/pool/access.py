@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,14 +31,6 @@ HOLDOUT = "holdout.parquet"
 CALIBRATION = "calibration.parquet"
 KNOWN = "gold/known.parquet"
 """Labels that items of the pool had before anybody was asked, where they are to be trained on."""
-
-
-class Known(NamedTuple):
-    """A label that an item had before anybody was asked, and the file and line that it stands in."""
-
-    item_id: str
-    label: Label
-    origin: str | None
 
 
 def items_name(shard: int) -> str:
@@ -64,6 +55,28 @@ def shard_items(campaign: Campaign, shard: int) -> list[Item]:
     return [item for item in items if item.item_id not in deleted]
 
 
+def present_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
+    """Return those of the items that are in the pool, as :func:`find_items` does."""
+    found: dict[str, Item] = {}
+    for table in _rows_of(snapshot_of(campaign), ids, items_name):
+        found |= {item.item_id: item for item in items_of(table)}
+    return found
+
+
+def items_by_own_id(campaign: View, own_ids: Collection[str]) -> dict[str, Item]:
+    """Return pool items by the user's own ids, as far as there are any. All shards are read."""
+    seen, wanted = snapshot_of(campaign), pa.array(sorted(own_ids), type=pa.string())
+    if not len(wanted):
+        return {}
+    manifest = _manifest(seen)
+    found: dict[str, Item] = {}
+    for shard in range(int(manifest.details["num_shards"])):
+        table = seen.campaign.read_table(manifest, items_name(shard))
+        rows = items_of(table.filter(pc.is_in(table["source_id"], value_set=wanted)))
+        found |= {str(item.source_id): item for item in rows}
+    return found
+
+
 def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
     """Return pool items by id, deleted ones without their text. One shard of text is held at a time.
 
@@ -72,9 +85,7 @@ def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
     Raises:
         DataError: An id is not in the pool.
     """
-    found: dict[str, Item] = {}
-    for table in _rows_of(snapshot_of(campaign), ids, items_name):
-        found |= {item.item_id: item for item in items_of(table)}
+    found = present_items(campaign, ids)
     _refuse_unknown(campaign, ids, found)
     return found
 
@@ -191,7 +202,7 @@ def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) 
     return found
 
 
-def known_labels(campaign: View) -> list[Known]:
+def known_labels(campaign: View) -> dict[str, Label]:
     """Return the labels that pool items had before anybody was asked, by item id, without deleted items.
 
     Other than gold labels they are no secret: they are trained on.
@@ -199,10 +210,9 @@ def known_labels(campaign: View) -> list[Known]:
     seen = snapshot_of(campaign)
     manifest = _manifest(seen)
     if KNOWN not in manifest.files:
-        return []
+        return {}
     rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()
-    found = [Known(row["item_id"], label_of(row), row["origin"]) for row in rows]
-    return [one for one in found if one.item_id not in seen.deleted]
+    return {row["item_id"]: label_of(row) for row in rows if row["item_id"] not in seen.deleted}
 
 
 def _manifest(campaign: View) -> Manifest:

@@ -14,21 +14,21 @@ ANNOTATOR = "(known)"
 
 
 def take_known(seen: Snapshot) -> Manifest:
-    """Write the known labels as round 0's, each with the file that it stands in and the time of the ingest."""
+    """Write the known labels as round 0's, each with the source that it stands in and the time of the ingest."""
     attempt = seen.campaign.attempt(Unit("await_labels", 0))
     record_inputs(attempt)
     ingest, known = seen.require(Unit("ingest_pool")), known_labels(seen)
     records = [
         {
-            "item_id": one.item_id,
-            "label": one.label,
+            "item_id": item_id,
+            "label": label,
             "annotator": ANNOTATOR,
             "source": KNOWN_SOURCE,
             "labeled_at": ingest.started_at,
             "round": 0,
-            "origin": one.origin or seen.config.data.pool.path,
+            "origin": seen.config.data.pool.path,
         }
-        for one in known
+        for item_id, label in known.items()
     ]
     attempt.write_table("labels.parquet", vote_table(records))
     attempt.write_json("states.json", {})

@@ -29,6 +29,7 @@ from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.kinds.registry import make_task
+from activelora.labeling.imports import imported
 from activelora.labeling.request import withheld_items
 from activelora.pool.access import SHARDS
 from activelora.registry import call
@@ -136,7 +137,7 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
     return scored_pool(
         scores.tables(),
         base_tables,
-        excluded={*label_snapshot(seen, round_).labels, *withheld_items(seen, round_), *seen.deleted},
+        excluded={*label_snapshot(seen, round_).labels, *withheld_items(seen, round_), *imported(seen), *seen.deleted},
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
     )
