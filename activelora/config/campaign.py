@@ -74,7 +74,7 @@ class DataConfig(Section):
     `holdout`: they measure the result. `ignore`: they are asked for like the others. None is `train`, and `ignore` with
     the `oracle`, which answers with these labels."""
     known_labels_column: str | None = None
-    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one than that."""
+    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one."""
     long_texts: Literal["refuse", "cut"] = "refuse"
     """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
     left out, and that is said."""

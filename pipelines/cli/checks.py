@@ -228,7 +228,8 @@ def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
         known = f" of which {data.num_known} have a label already (data.known_labels)" if data.num_known else ""
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{known}{left_out}",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items"
+            f"{known}{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",

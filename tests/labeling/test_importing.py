@@ -175,10 +175,8 @@ def test_what_a_labelling_tool_has_exported_is_brought_in_with_its_annotators(he
 
 
 def test_a_tie_there_is_no_label_here(here, tmp_path):
-    sheet = (
-        "text,label,annotator\nquestion pool 5?,human,ann\nquestion pool 5?,entity,bob\nquestion pool 6?,entity,bob\n"
-    )
-    (tmp_path / "t.csv").write_text(sheet)
+    said = ["5?,human,ann", "5?,entity,bob", "6?,entity,bob"]
+    (tmp_path / "t.csv").write_text("\n".join(["text,label,annotator", *(f"question pool {one}" for one in said)]))
     found = import_from(here, str(tmp_path / "t.csv"))
     assert (found.num_labels, found.num_disputed) == (1, 1)
 
