@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.label_history import history
@@ -279,3 +280,32 @@ def test_rows_that_contradict_each_other_are_told(tmp_path):
     twice = [*rows(), {"text": "question 0?", "label": "number"}]
     with pytest.raises(ProblemsError, match="the same item is labelled `number` here and `entity` at"):
         with_known(tmp_path, rows=twice)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "8 items of the pool have one: round 1 trains on them, and they cost no budget"),
+        ({"data.known_labels": "holdout", "data.holdout_size": 1}, "18 items of the pool have a label, and are the"),
+        ({"data.known_labels": "ignore"}, "none is used (data.known_labels: ignore)"),
+        ({"stopping.label_budget": 23}, "larger than the pool of 30 items of which 8 have a label already"),
+    ],
+)
+def test_check_says_in_one_line_what_becomes_of_how_many(
+    tmp_path, tiny_model_path, capsys, monkeypatch, settings, said
+):
+    from pipelines.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(tmp_path, tiny_model_path, labeling={"source": "files"}, acquisition={"strategy": "random"})
+    document = config.model_dump(mode="json", exclude_unset=True)
+    del document["data"]["known_labels"]
+    pool = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
+    blank = [row if index < 18 else {**row, "label": ""} for index, row in enumerate(pool)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in blank))
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(document))
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    code = main(["check", "campaign.yaml", "--set", "acquisition.batch_size=2", *options])
+    shown = capsys.readouterr()
+    assert said in " ".join((shown.out + shown.err).split())
+    assert code == ("stopping.label_budget" in settings)

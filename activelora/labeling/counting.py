@@ -118,13 +118,11 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
         return reject(f"this campaign has asked for no item `{answer.item_id[:60]}`{_mangled(answer.item_id)}")
     if answer.skipped:
         return Vote(answer, None)
-    item, text = request.judged_item(answer.item_id), text_of(answer)
+    item, text = request.judged_item(answer.item_id), _text(answer)
     if request.task.kind.writes and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
-        is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
-        raw = answer.label if is_integer else text
-        return Vote(answer, read_label(request.task, raw, item, request.campaign.config.data.label_numbers))
+        return Vote(answer, read_label(request.task, raw_of(answer), item, request.campaign.config.data.label_numbers))
     except LabelError as error:
         if text.casefold() == SKIP:
             return Vote(answer, None)
@@ -191,10 +189,17 @@ def _answer_of(record: Record) -> Answer:
 
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
-    return sum(task.is_rounded(text_of(vote.answer)) for vote in votes)
+    return sum(task.is_rounded(_text(vote.answer)) for vote in votes)
 
 
-def text_of(answer: Answer) -> str:
+def raw_of(answer: Answer) -> int | str:
+    """Return a label as a task reads it: a whole number, or text."""
+    if isinstance(answer.label, int) and not isinstance(answer.label, bool):
+        return answer.label
+    return _text(answer)
+
+
+def _text(answer: Answer) -> str:
     """Return a label as the text that a task parses."""
     return json.dumps(answer.label) if isinstance(answer.label, list) else unsafe_cell(str(answer.label).strip())
 

@@ -18,7 +18,7 @@ from activelora.errors import LabelError, ProblemsError
 from activelora.formats.problems import Problems
 from activelora.formats.reader import read_table
 from activelora.kinds.registry import make_task
-from activelora.labeling.counting import text_of
+from activelora.labeling.counting import raw_of
 from activelora.labeling.exchange import label_rows
 from activelora.labeling.inbox import ANONYMOUS, Answer, parse_file
 from activelora.labeling.request import Rejected, Remark
@@ -109,8 +109,7 @@ def of_file(uri: str, config: CampaignConfig) -> tuple[list[Foreign], list[str]]
 
 
 def _of_answer(uri: str, answer: Answer) -> Foreign:
-    is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
-    written = answer.label if is_integer else text_of(answer)
+    written = raw_of(answer)
     return Foreign(f"{uri}:{answer.line}", answer.item_id, None, written, None, answer.annotator, answer.labeled_at)
 
 

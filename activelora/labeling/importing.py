@@ -59,7 +59,7 @@ def import_from(campaign: Campaign, source: str) -> Brought:
 
     Raises:
         ConfigError: The campaign has ended, or its pool was not taken in.
-        LabelError: None of the items is in this pool, or the file is not there or has no label.
+        LabelError: The pool has none of the items, the file is not there, or no label is in it.
         ProblemsError: Every label that is none here.
     """
     if reason := stop_reason(campaign):
