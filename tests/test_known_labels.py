@@ -81,6 +81,7 @@ def test_a_campaign_begins_with_the_labels_that_are_there(tmp_path, tiny_model_p
     assert [one["num_labels"] for one in document["rounds"]] == [0, 8]
     report = (tmp_path / "campaign" / "report.html").read_text()
     assert "8 more were known before" in report
+    assert "0 items selected" not in report
     fill_in(campaign, 1, 4)
     assert run_campaign(campaign).round == 2
     fill_in(campaign, 2, 4)
