@@ -286,9 +286,9 @@ def test_rows_that_contradict_each_other_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "8 items of the pool have one: round 1 trains on them, and they cost no budget"),
+        ({}, "8 items of the pool have a label: round 1 trains on them, and they cost no budget"),
         ({"data.known_labels": "holdout", "data.holdout_size": 1}, "18 items of the pool have a label, and are the"),
-        ({"data.known_labels": "ignore"}, "none is used (data.known_labels: ignore)"),
+        ({"data.known_labels": "ignore"}, "no label of the pool is used (data.known_labels: ignore)"),
         ({"stopping.label_budget": 23}, "larger than the pool of 30 items of which 8 have a label already"),
     ],
 )
