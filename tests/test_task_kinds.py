@@ -116,7 +116,7 @@ def test_regression(tmp_path, tiny_model_path, acquisition):
 
 
 def test_regression_from_files_rounds_and_counts(tmp_path, tiny_model_path):
-    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.jsonl"}}}
+    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.jsonl"}, "known_labels": "ignore"}}
     file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 13, **changes)
     campaign, rows = answer_by_files(file, tmp_path, ["3", "7.4", "12.0", " 0 "])
     assert rows[0]["allowed_labels"] == "a number from 0 to 12 | skip"
@@ -207,7 +207,7 @@ def test_multi_label(tmp_path, tiny_model_path, acquisition):
 
 
 def test_multi_label_from_files_and_csv(tmp_path, tiny_model_path):
-    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.csv"}}}
+    changes = {"labeling": {"source": "files"}, "data": {"pool": {"path": "pool.csv"}, "known_labels": "ignore"}}
     file = write_campaign(tmp_path, tiny_model_path, TOPICS, topics_of, **changes)
     lines = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
     table = "".join(f"{row['text']},{'|'.join(row['gold']) or '[]'}\n" for row in lines)
@@ -232,6 +232,7 @@ def text_of(index):
 
 
 NO_CALIBRATION = {"pool": {"path": "pool.jsonl"}, "calibration_size": 0}
+BY_PEOPLE = {**NO_CALIBRATION, "known_labels": "ignore"}
 BY_ENTROPY = {"strategy": "star", "measure": "token_entropy"}
 
 
@@ -270,7 +271,7 @@ def test_training_on_texts_makes_them_more_probable(tmp_path, tiny_model_path):
 
 
 def test_generation_from_files(tmp_path, tiny_model_path):
-    changes = {"labeling": {"source": "files"}, "data": NO_CALIBRATION, "acquisition": BY_ENTROPY}
+    changes = {"labeling": {"source": "files"}, "data": BY_PEOPLE, "acquisition": BY_ENTROPY}
     file = write_campaign(tmp_path, tiny_model_path, WRITING, text_of, **changes)
     written = ["first\n#### 1", "'=2 + 2", "7", "water"]
     campaign, rows = answer_by_files(file, tmp_path, written)
@@ -283,7 +284,7 @@ def test_generation_from_files(tmp_path, tiny_model_path):
 
 
 def test_annotators_pass_a_text_over(tmp_path, tiny_model_path):
-    changes = {"labeling": {"source": "files"}, "data": NO_CALIBRATION, "acquisition": BY_ENTROPY}
+    changes = {"labeling": {"source": "files"}, "data": BY_PEOPLE, "acquisition": BY_ENTROPY}
     file = write_campaign(tmp_path, tiny_model_path, WRITING, text_of, **changes)
     campaign, _ = answer_by_files(file, tmp_path, ["7", "skip", "Skip", "8"])
     assert campaign.require(Unit("await_labels", 0)).details["states"]["skipped"] == 2

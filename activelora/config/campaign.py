@@ -50,8 +50,8 @@ class ColumnsConfig(Section):
     """Keeps your own id beside each item. Items are identified by a hash of their content either way."""
     label: str | None = "label"
     """Gold labels, where there are any: the label's name, or for choices the letter, the text or the number from 0; for
-    numbers of labels see `data.label_numbers`. -1 is no label. The pool's are kept apart and only the `oracle` label
-    source reads them."""
+    numbers of labels see `data.label_numbers`. -1 is no label. What becomes of the pool's says `data.known_labels`; the
+    `oracle` answers with them."""
     choices: str = "choices"
     """Choices of a multiple-choice item: a list of texts (in CSV: a JSON list)."""
 
@@ -83,7 +83,7 @@ class DataConfig(Section):
     `holdout`: they measure the result. `ignore`: they are asked for like the others. None is `train`, and `ignore` with
     the `oracle`, which answers with these labels."""
     known_labels_column: str | None = None
-    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one than that."""
+    """The column of the known labels; None is `columns.label`. `train` with the `oracle` needs another one."""
     long_texts: Literal["refuse", "cut"] = "refuse"
     """Texts of more than 1,048,576 characters. `refuse`: an error that names the row. `cut`: what comes after them is
     left out, and that is said."""

@@ -26,8 +26,8 @@ MAX_CHARS = 2000
 LEAST_TEXTS = 20
 """Of fewer, on one side, nothing is said."""
 MAX_P, MIN_AUC, MIN_SHARE = 0.001, 0.6, 0.05
-"""A difference is worth a warning from here: it is no accident (each round asks anew, so seldom is not enough), it can be
-seen, and it is of more than a few items."""
+"""A difference is worth a warning from here: it is no accident (each round asks anew, so seldom is not enough), it can
+be seen, and it is of more than a few items."""
 FloatArray = NDArray[np.float64]
 
 

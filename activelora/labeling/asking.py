@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from activelora.campaign.records import vote_table
+from activelora.labeling.imports import with_imported
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.source import Source
 from activelora.registry import call, origin_of, wrong_result
@@ -20,7 +21,7 @@ def published(source: Source, request: Request) -> None:
 
 
 def collected(source: Source, request: Request) -> Collected:
-    """Return what is known now: see :meth:`Source.collect`.
+    """Return what is known now: see :meth:`Source.collect`; with labels that were imported.
 
     Raises:
         ActiveLoRAError: The source is another package's and raises, or returns something else.
@@ -28,7 +29,7 @@ def collected(source: Source, request: Request) -> Collected:
     found = call(source, "collect", source.collect, request, gives=Collected)
     if origin_of(source):
         _check(source, request, found)
-    return found
+    return with_imported(request, found)
 
 
 def instructions(source: Source, request: Request) -> str:

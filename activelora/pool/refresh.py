@@ -93,7 +93,7 @@ def find_refresh(seen: Snapshot, parts: PoolParts, task: Task, arrivals: Arrival
     taken = {name: files[name] for name in newcomers.taken}
     left_out = len(fresh) - len(ids)
     drift = scan.drift(read_items(config, task, taken), ids) if ids else None
-    known = KnownLabels(labels, newcomers.origins) if _are_known(config) else KnownLabels()
+    known = KnownLabels(labels) if _are_known(config) else KnownLabels()
     return Refresh(ids, labels, known, taken, newcomers, left_out, scan.num_vanished, drift)
 
 

@@ -166,7 +166,8 @@ class _Report:
         return {name: Markup(to_svg(figure)) for name, figure in figures.items()}  # noqa: S704
 
     def _selections(self) -> dict[str, Any]:
-        rounds = [(record, record.selection) for record in self.records if record.selection is not None]
+        selected = ((record, record.selection) for record in self.records)
+        rounds = [(record, one) for record, one in selected if one is not None and "num_known" not in one.details]
         shown = rounds[-MAX_SELECTED_ROUNDS:]
         given = label_records(self.campaign, sum(record.labels is not None for record in self.records))
         return {

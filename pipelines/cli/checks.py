@@ -168,7 +168,7 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     left_out = f"{data.num_duplicates} duplicates, {data.num_overlap} in the holdout, {data.num_left_out} by limit"
     findings.facts += [
         ("pool", f"{data.num_pool - data.num_known} items to choose from"),
-        ("known labels", _known_labels(config, data)),
+        ("known", _known_labels(config, data)),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
         ("calibration", f"{data.num_calibration} items"),
         *_numbers_read(data),
@@ -186,11 +186,13 @@ def _known_labels(config: CampaignConfig, data: DataSummary) -> str:
         return f"{data.num_holdout + data.num_calibration} items of the pool have a label, and are the holdout"
     if use == "ignore":
         by = "the oracle answers with them" if config.labeling.source == "oracle" else "data.known_labels: ignore"
-        return f"none is used ({by})"
+        return f"no label of the pool is used ({by})"
     if not data.num_known:
         return "no item of the pool has a label"
     shown = ", ".join(f"{name} {count}" for name, count in list(data.known_labels.items())[:_NUMBERS_SHOWN])
-    items = "1 item of the pool has a label" if data.num_known == 1 else f"{data.num_known} items of the pool have one"
+    items = (
+        "1 item of the pool has a label" if data.num_known == 1 else f"{data.num_known} items of the pool have a label"
+    )
     return f"{items}: round 1 trains on them, and they cost no budget" + (f" ({shown})" if shown else "")
 
 
@@ -228,7 +230,8 @@ def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
         known = f" of which {data.num_known} have a label already (data.known_labels)" if data.num_known else ""
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{known}{left_out}",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items"
+            f"{known}{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",

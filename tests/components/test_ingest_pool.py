@@ -112,7 +112,7 @@ def test_a_finished_step_is_not_done_again(campaign, folder):
 
 
 def test_without_an_oracle_no_gold_label_is_kept(folder):
-    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, source="files"))
+    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, source="files", known_labels="ignore"))
     manifest = run(campaign)
     assert not [name for name in manifest.files if name.startswith("gold/")]
     with pytest.raises(DataError, match="without gold labels"):

@@ -41,12 +41,13 @@ def make_campaign(folder, *, uri=None, num_items=20, batch=5, labeling=None, tas
             "pool": {"path": "pool.jsonl"},
             "holdout": {"path": "holdout.jsonl"},
             "shard_rows": 7,
-            "known_labels": "ignore",  # the rows' labels are for the tests to answer with
         },
         "acquisition": {"strategy": "random", "batch_size": batch},
         "labeling": labeling or {"source": "files"},
         **sections,
     }
+    # The rows' labels are for the tests to answer with.
+    document["data"] = {"known_labels": "ignore", **document["data"]}
     campaign = Campaign.create(uri or str(folder / "campaign"), checked_config(document, where="test"))
     ingest_pool.run(campaign)
     return campaign

@@ -256,7 +256,11 @@ def test_all_types_of_text_are_read_by_columns(tmp_path, make_config, kind, writ
     ending = "parquet" if write_as is tables.parquet else "arrow"
     (tmp_path / f"pool.{ending}").write_bytes(write_as(tables.table(rows(60), kind)))
     write(tmp_path, holdout=rows(30, 80))
-    whole = {"source": "files", "holdout": {"path": "holdout.jsonl"}}  # whose own labels are not looked at
+    whole = {
+        "source": "files",
+        "holdout": {"path": "holdout.jsonl"},
+        "known_labels": "ignore",
+    }  # whose own labels are not looked at
     for data in ({}, whole):
         config = make_config(pool={"path": f"pool.{ending}"}, **data)
         fast = survey_data(config, 0)

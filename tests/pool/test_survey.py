@@ -81,10 +81,10 @@ def test_without_an_oracle_the_holdout_comes_from_the_labelled_rows(tmp_path, ma
     assert set(survey.labeled.labeled(survey.holdout_ids)) == survey.holdout_ids
 
 
-def test_without_an_oracle_and_with_a_holdout_pool_labels_are_never_read(tmp_path, make_config):
+def test_ignored_labels_are_never_read_where_a_holdout_is_given(tmp_path, make_config):
     contradictory = [{"text": "same", "label": "nonsense"}, {"text": "same", "label": 1}, {"text": "other"}]
     write(tmp_path, pool=contradictory, holdout=rows(9))
-    survey = survey_data(make_config(source="files", holdout={"path": "holdout.jsonl"}))
+    survey = survey_data(make_config(source="files", holdout={"path": "holdout.jsonl"}, known_labels="ignore"))
     assert len(survey.pool_ids) == 2
     assert [survey.pool.label(item_id) for item_id in survey.pool] == [None, None]
 

@@ -19,7 +19,7 @@ from pipelines.cli.main import main
 from tests.pipelines.cli.test_malformed import GOOD, LABELS, NOWHERE, SECRET, Wrong, complaint, jsonl, place, write
 
 __all__ = ["place"]
-PEOPLE = {"labeling.source": "files", "acquisition.strategy": "random"}
+PEOPLE = {"labeling.source": "files", "data.known_labels": "ignore", "acquisition.strategy": "random"}
 
 
 @pytest.fixture
