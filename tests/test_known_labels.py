@@ -292,9 +292,7 @@ def test_rows_that_contradict_each_other_are_told(tmp_path):
         ({"stopping.label_budget": 23}, "larger than the pool of 30 items of which 8 have a label already"),
     ],
 )
-def test_check_says_in_one_line_what_becomes_of_how_many(
-    tmp_path, tiny_model_path, capsys, monkeypatch, settings, said
-):
+def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, capsys, monkeypatch, settings, said):
     from pipelines.cli.main import main
 
     monkeypatch.chdir(tmp_path)

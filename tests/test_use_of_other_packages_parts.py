@@ -196,7 +196,12 @@ def campaign(name, kind="classification", labeling=None, **adapter):
     config = checked_config({
         "name": "wrong",
         "task": task,
-        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout": {"path": "holdout.jsonl"}},
+        "data": {
+            "folder": str(folder),
+            "pool": {"path": "pool.jsonl"},
+            "holdout": {"path": "holdout.jsonl"},
+            "known_labels": "ignore",
+        },
         "model": {"base": model},
         "acquisition": {"strategy": "random", "batch_size": 4},
         "adapter": {"rank": 2, **adapter},

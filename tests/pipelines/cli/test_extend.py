@@ -363,3 +363,23 @@ def test_mlflow_says_that_it_runs_again(build_campaign, empty_database, monkeypa
         assert parent.info.status == "FINISHED"
         assert parent.data.tags["activelora.stop_reason"] == "stopped by hand: enough"
         assert set(children.values()) == {"FINISHED"}
+
+
+def test_in_s3_too_one_extension_counts(s3_uri):
+    campaign = Campaign.create(s3_uri, make_config())
+    for step in ("ingest_pool", "evaluate_adapter"):
+        finish_step(campaign, step)
+    stop_campaign(campaign, "stopped by hand: pause", by_hand=True)
+    opened = [Campaign.open(s3_uri) for _ in range(4)]
+
+    def race(number):
+        try:
+            return extend(opened[number], rounds=number + 1, resume=True)
+        except ConfigError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(race, range(4)))
+    (won,) = (one for one in found if isinstance(one, Campaign))
+    assert Campaign.open(s3_uri).config == won.config
+    assert stop_reason(Campaign.open(s3_uri)) is None
