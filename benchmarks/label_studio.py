@@ -111,7 +111,7 @@ def _campaign(folder: Path, url: str, num_tasks: int) -> Campaign:
     document = {
         "name": "benchmark",
         "task": {"prompt": "{text}", "labels": ["human", "number"]},
-        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 5},
+        "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 5, "known_labels": "ignore"},
         "acquisition": {"strategy": "random", "batch_size": num_tasks},
         "labeling": {"source": "label_studio", "annotators_per_item": 5, "label_studio": {"url": url}},
     }

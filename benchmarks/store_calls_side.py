@@ -59,12 +59,11 @@ def build(folder: Path, num_shards: int, num_rounds: int) -> None:
 
 
 def _config(folder: Path, num_shards: int) -> Any:
-    rows = [
-        json.dumps({"text": f"question {index}?", "label": LABELS[index % 3]})
-        for index in range(num_shards * ROWS_PER_SHARD + NUM_HOLDOUT)
-    ]
-    (folder / "pool.jsonl").write_text("\n".join(rows[NUM_HOLDOUT:]) + "\n", encoding="utf-8")
-    (folder / "holdout.jsonl").write_text("\n".join(rows[:NUM_HOLDOUT]) + "\n", encoding="utf-8")
+    rows = [{"text": f"question {index}?"} for index in range(num_shards * ROWS_PER_SHARD + NUM_HOLDOUT)]
+    held_out = [{**row, "label": LABELS[index % 3]} for index, row in enumerate(rows[:NUM_HOLDOUT])]
+    for name, written in (("pool", rows[NUM_HOLDOUT:]), ("holdout", held_out)):
+        lines = "".join(f"{json.dumps(row)}\n" for row in written)
+        (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
     document = {
         "name": "store-calls",
         "task": {"prompt": "{text}", "labels": LABELS},

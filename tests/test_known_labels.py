@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from activelora.campaign.campaign import Campaign, stop_reason
 from activelora.campaign.label_history import history
@@ -71,7 +72,7 @@ def test_a_campaign_begins_with_the_labels_that_are_there(tmp_path, tiny_model_p
     assert not chosen & set(known)
     for record in label_snapshot(campaign, 1).records.to_pylist():
         assert (record["source"], record["round"]) == ("known", 0)
-        assert record["origin"].startswith("pool.jsonl:")
+        assert record["origin"] == "pool.jsonl"
         assert begin < datetime.fromisoformat(record["labeled_at"]) < datetime.now(UTC)
 
     document = status_document(campaign)
@@ -80,6 +81,7 @@ def test_a_campaign_begins_with_the_labels_that_are_there(tmp_path, tiny_model_p
     assert [one["num_labels"] for one in document["rounds"]] == [0, 8]
     report = (tmp_path / "campaign" / "report.html").read_text()
     assert "8 more were known before" in report
+    assert "0 items selected" not in report
     fill_in(campaign, 1, 4)
     assert run_campaign(campaign).round == 2
     fill_in(campaign, 2, 4)
@@ -224,7 +226,7 @@ def test_a_deleted_item_s_known_label_is_not_trained_on(tmp_path):
     from activelora.pool.access import known_labels
 
     campaign = with_known(tmp_path)
-    first = known_labels(campaign)[0].item_id
+    first = min(known_labels(campaign))
     delete_item(campaign, first, "asked to")
     select(campaign)
     assert await_labels.run(campaign, 0).metrics["num_labeled"] == NUM_KNOWN - 1
@@ -237,8 +239,8 @@ def test_a_deleted_item_s_text_for_a_label_is_gone(tmp_path):
 
     texts = [{"text": f"question {index}?", "label": f"answer {index}" if index < 3 else None} for index in range(20)]
     campaign = with_known(tmp_path, task={"kind": "generation", "prompt": "{text}"}, rows=texts)
-    (found,) = (one for one in known_labels(campaign) if one.label == "answer 1")
-    delete_item(campaign, found.item_id, "asked to")
+    (found,) = (item_id for item_id, label in known_labels(campaign).items() if label == "answer 1")
+    delete_item(campaign, found, "asked to")
     manifest = campaign.require(Unit("ingest_pool"))
     assert "answer 1" not in campaign.read_table(manifest, KNOWN)["text"].to_pylist()
 
@@ -279,3 +281,30 @@ def test_rows_that_contradict_each_other_are_told(tmp_path):
     twice = [*rows(), {"text": "question 0?", "label": "number"}]
     with pytest.raises(ProblemsError, match="the same item is labelled `number` here and `entity` at"):
         with_known(tmp_path, rows=twice)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "8 items of the pool have a label: round 1 trains on them, and they cost no budget"),
+        ({"data.known_labels": "holdout", "data.holdout_size": 1}, "18 items of the pool have a label, and are the"),
+        ({"data.known_labels": "ignore"}, "no label of the pool is used (data.known_labels: ignore)"),
+        ({"stopping.label_budget": 23}, "larger than the pool of 30 items of which 8 have a label already"),
+    ],
+)
+def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, capsys, monkeypatch, settings, said):
+    from pipelines.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(tmp_path, tiny_model_path, labeling={"source": "files"}, acquisition={"strategy": "random"})
+    document = config.model_dump(mode="json", exclude_unset=True)
+    del document["data"]["known_labels"]
+    pool = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
+    blank = [row if index < 18 else {**row, "label": ""} for index, row in enumerate(pool)]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in blank))
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(document))
+    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    code = main(["check", "campaign.yaml", "--set", "acquisition.batch_size=2", *options])
+    shown = capsys.readouterr()
+    assert said in " ".join((shown.out + shown.err).split())
+    assert code == ("stopping.label_budget" in settings)

@@ -52,8 +52,8 @@ class ColumnsConfig(Section):
     """Keeps your own id beside each item. Items are identified by a hash of their content either way."""
     label: str | None = "label"
     """Gold labels, where there are any: the label's name, or for choices the letter, the text or the number from 0; for
-    numbers of labels see `data.label_numbers`. -1 is no label. The pool's are kept apart and only the `oracle` label
-    source reads them."""
+    numbers of labels see `data.label_numbers`. -1 is no label. What becomes of the pool's says `data.known_labels`; the
+    `oracle` answers with them."""
     choices: str = "choices"
     """Choices of a multiple-choice item: a list of texts (in CSV: a JSON list)."""
 

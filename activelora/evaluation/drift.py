@@ -24,7 +24,7 @@ NUM_PERMUTATIONS = 1999
 MAX_CHARS = 2000
 """More of a text is not looked at."""
 LEAST_TEXTS = 20
-"""Of fewer, on one side, nothing is said."""
+"""Fewest texts of a side that anything is said of."""
 MAX_P, MIN_AUC, MIN_SHARE = 0.001, 0.6, 0.05
 """A difference is worth a warning from here: it is no accident (each round asks anew, so seldom is not enough), it can
 be seen, and it is of more than a few items."""

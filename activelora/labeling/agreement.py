@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, Literal
 
-from activelora.campaign.records import Label
+from activelora.campaign.records import SETTLED_SOURCES, Label
 from activelora.labeling.request import Ballot, Collected, Request
 
 AGREEMENT_FILE = "agreement.json"
@@ -126,7 +126,8 @@ def round_agreement(request: Request, collected: Collected, labels: Mapping[str,
         collected: What came.
         labels: The labels that count, this round's included.
     """
-    ballots = collected.ballots or [Ballot(one["item_id"], one["annotator"], one["label"]) for one in collected.records]
+    votes = [one for one in collected.records if one["source"] not in SETTLED_SOURCES]
+    ballots = collected.ballots or [Ballot(one["item_id"], one["annotator"], one["label"]) for one in votes]
     adjudicators = request.campaign.config.labeling.adjudicators
     own = [one for one in ballots if one.item_id in request.reasons and one.annotator not in adjudicators]
     asked = [one for one in ballots if one.item_id in request.gold and one.label is not None]

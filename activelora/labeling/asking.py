@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from activelora.campaign.records import vote_table
+from activelora.labeling.imports import with_imported
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.source import Source
 from activelora.registry import call, origin_of, wrong_result
@@ -21,7 +22,7 @@ def published(source: Source, request: Request) -> None:
 
 
 def collected(source: Source, request: Request) -> Collected:
-    """Return what is known now: see :meth:`Source.collect`.
+    """Return what is known now: see :meth:`Source.collect`; with labels that were imported.
 
     Answers that an earlier round rejected and listed are not told of again, unless this round asks for their item.
 
@@ -32,7 +33,7 @@ def collected(source: Source, request: Request) -> Collected:
     if origin_of(source):
         _check(source, request, found)
     new = [one for one in found.rejected if one.identity not in request.rejected or one.item_id in request.reasons]
-    return replace(found, rejected=new)
+    return with_imported(request, replace(found, rejected=new))
 
 
 def instructions(source: Source, request: Request) -> str:

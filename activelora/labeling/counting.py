@@ -122,9 +122,7 @@ def parse_answer(request: Request, answer: Answer) -> Vote | Rejected:
     if request.task.kind.writes and text.casefold() == SKIP:
         return Vote(answer, None)
     try:
-        is_integer = isinstance(answer.label, int) and not isinstance(answer.label, bool)
-        raw = answer.label if is_integer else text
-        return Vote(answer, read_label(request.task, raw, item, request.campaign.config.data.label_numbers))
+        return Vote(answer, read_label(request.task, raw_of(answer), item, request.campaign.config.data.label_numbers))
     except LabelError as error:
         if text.casefold() == SKIP:
             return Vote(answer, None)
@@ -192,6 +190,13 @@ def _answer_of(record: Record) -> Answer:
 
 def _num_rounded(task: Task, votes: Iterable[Vote]) -> int:
     return sum(task.is_rounded(_text(vote.answer)) for vote in votes)
+
+
+def raw_of(answer: Answer) -> int | str:
+    """Return a label as a task reads it: a whole number, or text."""
+    if isinstance(answer.label, int) and not isinstance(answer.label, bool):
+        return answer.label
+    return _text(answer)
 
 
 def _text(answer: Answer) -> str:

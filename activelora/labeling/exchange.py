@@ -71,9 +71,7 @@ def export_labels(campaign: View, before_round: int, kind: Format) -> bytes:
     """
     task = make_task(campaign.config.task)
     seen = snapshot_of(campaign)
-    snapshot = label_snapshot(seen, before_round)
-    items = find_items(seen, list(snapshot.labels))
-    rows = _rows(task, snapshot, items)
+    rows = label_rows(seen, label_snapshot(seen, before_round))
     if kind == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     header = ["item_id", "source_id", *task.columns, *["choices"] * task.kind.needs_choices, *LABEL_COLUMNS]
@@ -97,7 +95,9 @@ def written_label(task: Task, label: Label, item: Item) -> str:
     return name.partition(".")[0] if task.kind.needs_choices else name
 
 
-def _rows(task: Task, snapshot: LabelSnapshot, items: dict[str, Item]) -> list[dict[str, Any]]:
+def label_rows(campaign: View, snapshot: LabelSnapshot) -> list[dict[str, Any]]:
+    """Return the labels of a snapshot ready for JSON, one an item, by item id: see :func:`export_labels`."""
+    task, items = make_task(campaign.config.task), find_items(campaign, list(snapshot.labels))
     votes: dict[str, list[dict[str, Any]]] = {}
     for record in vote_rows(snapshot.records):
         votes.setdefault(record["item_id"], []).append(record)

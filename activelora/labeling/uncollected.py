@@ -7,6 +7,7 @@ from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling import asking
 from activelora.labeling.counting import count_answers
 from activelora.labeling.files import FilesSource
+from activelora.labeling.imports import with_imported
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import Collected, Request, make_request, open_request
 
@@ -16,9 +17,10 @@ _IN_THE_CAMPAIGN = ("files", "terminal")
 
 
 def num_uncollected(campaign: View) -> int:
-    """Return about how many items have a new label that no round has collected. Looks into the label source.
+    """Return about how many items have a new label that no round has collected, imported ones too.
 
-    While no round waits, answers that lie elsewhere than in the inbox or the campaign are not looked for.
+    Looks into the label source. While no round waits, answers that lie elsewhere than in the inbox or the campaign are
+    not looked for.
 
     Raises:
         ActiveLoRAError: The label source cannot be asked.
@@ -30,10 +32,12 @@ def num_uncollected(campaign: View) -> int:
     if waits_for_people(seen, plan):
         request = make_request(seen, plan.round)
         return _num_new(request, asking.collected(get_source(source), request))
-    if source not in _IN_THE_CAMPAIGN or plan.units[0].step == "ingest_pool":
+    if plan.units[0].step == "ingest_pool":
         return 0
-    request = open_request(seen)
-    return _num_new(request, count_answers(request, *FilesSource().read(seen.campaign)))
+    request, answers = open_request(seen), Collected([], {}, [])
+    if source in _IN_THE_CAMPAIGN:
+        answers = count_answers(request, *FilesSource().read(seen.campaign))
+    return _num_new(request, with_imported(request, answers))
 
 
 def _num_new(request: Request, collected: Collected) -> int:

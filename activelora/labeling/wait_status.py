@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from activelora.campaign.records import IMPORTED_SOURCE
 from activelora.campaign.snapshot import Snapshot
 from activelora.labeling import asking
 from activelora.labeling.adjudication import adjudication_uri
 from activelora.labeling.deadlines import Deadlines, deadlines_of, shown
+from activelora.labeling.imports import num_imported
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
@@ -63,6 +65,8 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
     text += f" ({', '.join(others)})" if others else ""
     if collected.corrections:
         text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
+    if num := num_imported(collected):
+        text += f", imported labels of {_items(num)}"
     if num_late := _num_late(request, collected):
         text += f", late answers to {_items(num_late)} of earlier rounds"
     if instructions := asking.instructions(get_source(config.source), request):
@@ -91,6 +95,7 @@ def wait_document(request: Request, collected: Collected, now: datetime | None =
         "answered": dict(sorted(collected.answered.items())),
         "adjudicators": list(config.adjudicators),
         "num_late": _num_late(request, collected),
+        "num_imported": num_imported(collected),
         "to_adjudicate": len(collected.disputes),
         "num_rejected": len(collected.rejected),
         "deadline": _iso(deadlines.deadline),
@@ -134,7 +139,8 @@ def _iso(moment: datetime | None) -> str | None:
 
 def _num_late(request: Request, collected: Collected) -> int:
     """Return how many items of earlier rounds would get their label now."""
-    return len({record["item_id"] for record in collected.closed().records} - set(request.reasons))
+    records = (one for one in collected.closed().records if one["source"] != IMPORTED_SOURCE)
+    return len({record["item_id"] for record in records} - set(request.reasons))
 
 
 def _items(count: int) -> str:

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,14 +32,6 @@ HOLDOUT = "holdout.parquet"
 CALIBRATION = "calibration.parquet"
 KNOWN = "gold/known.parquet"
 """Labels that items of the pool had before anybody was asked, where they are to be trained on."""
-
-
-class Known(NamedTuple):
-    """A label that an item had before anybody was asked, and the file and line that it stands in."""
-
-    item_id: str
-    label: Label
-    origin: str | None
 
 
 def items_name(shard: int) -> str:
@@ -81,6 +72,27 @@ def read_pool(campaign: View, attempt: Attempt, round_: int) -> PoolParts:
     return parts
 
 
+def present_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
+    """Return those of the items that are in the pool, as :func:`find_items` does."""
+    found: dict[str, Item] = {}
+    for table in _rows_of(snapshot_of(campaign), ids, items_name):
+        found |= {item.item_id: item for item in items_of(table)}
+    return found
+
+
+def items_by_own_id(campaign: View, own_ids: Collection[str]) -> dict[str, Item]:
+    """Return pool items by the user's own ids, as far as there are any. All shards are read."""
+    seen, wanted = snapshot_of(campaign), pa.array(sorted(own_ids), type=pa.string())
+    if not len(wanted):
+        return {}
+    parts, found = pool_now(seen), dict[str, Item]()
+    for shard in range(parts.num_shards):
+        table = seen.campaign.read_table(parts.manifest_of(shard), items_name(shard))
+        rows = items_of(table.filter(pc.is_in(table["source_id"], value_set=wanted)))
+        found |= {str(item.source_id): item for item in rows}
+    return found
+
+
 def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
     """Return pool items by id, deleted ones without their text. One shard of text is held at a time.
 
@@ -89,9 +101,7 @@ def find_items(campaign: View, ids: Collection[str]) -> dict[str, Item]:
     Raises:
         DataError: An id is not in the pool.
     """
-    found: dict[str, Item] = {}
-    for table in _rows_of(snapshot_of(campaign), ids, items_name):
-        found |= {item.item_id: item for item in items_of(table)}
+    found = present_items(campaign, ids)
     _refuse_unknown(campaign, ids, found)
     return found
 
@@ -208,7 +218,7 @@ def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) 
     return found
 
 
-def known_labels(campaign: View) -> list[Known]:
+def known_labels(campaign: View) -> dict[str, Label]:
     """Return the labels that pool items had before anybody was asked, by item id, without deleted items.
 
     Other than gold labels they are no secret: they are trained on.
@@ -217,7 +227,7 @@ def known_labels(campaign: View) -> list[Known]:
     return _known_in(seen, _manifest(seen))
 
 
-def arrived_labels(campaign: View, round_: int) -> list[Known]:
+def arrived_labels(campaign: View, round_: int) -> dict[str, Label]:
     """Return the labels that items had which refreshes brought, of those refreshes that a round is the first to see.
 
     By refresh and item id, without deleted items. They become labels with those that the round asks for.
@@ -228,15 +238,17 @@ def arrived_labels(campaign: View, round_: int) -> list[Known]:
     """
     seen = snapshot_of(campaign)
     num_before = len(pool_of(seen, round_ - 1).refreshes) if round_ else 0
-    return [one for manifest in pool_of(seen, round_).refreshes[num_before:] for one in _known_in(seen, manifest)]
+    found: dict[str, Label] = {}
+    for manifest in pool_of(seen, round_).refreshes[num_before:]:
+        found |= _known_in(seen, manifest)
+    return found
 
 
-def _known_in(seen: Snapshot, manifest: Manifest) -> list[Known]:
+def _known_in(seen: Snapshot, manifest: Manifest) -> dict[str, Label]:
     if KNOWN not in manifest.files:
-        return []
+        return {}
     rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()
-    found = [Known(row["item_id"], label_of(row), row["origin"]) for row in rows]
-    return [one for one in found if one.item_id not in seen.deleted]
+    return {row["item_id"]: label_of(row) for row in rows if row["item_id"] not in seen.deleted}
 
 
 def _manifest(campaign: View) -> Manifest:

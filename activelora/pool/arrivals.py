@@ -12,6 +12,7 @@ from activelora.config import CampaignConfig
 from activelora.errors import ConfigError, DataError
 from activelora.pool.files import SourceFile, find_files, fixed_part, locate
 
+BLOCK_BYTES = 1 << 20
 FILES = "files"
 """The detail of ingest_pool with the version of each file that was taken in, by name."""
 GONE = "gone"
@@ -117,9 +118,11 @@ def versions_of(config: CampaignConfig, files: Mapping[str, SourceFile]) -> dict
 
 def _version(file: SourceFile) -> str | None:
     try:
+        digest = hashlib.sha256()
         with file.open() as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            return f"{opened.tell()}-{digest[:32]}"
+            while block := opened.read(BLOCK_BYTES):
+                digest.update(block)
+            return f"{opened.tell()}-{digest.hexdigest()[:32]}"
     except DataError:
         return None
 

@@ -65,7 +65,6 @@ class Census:
         self._lines = array("q")
         self._file_numbers = array("q")
         self._files: dict[str, int] = {}
-        self._file_names: list[str] = []
         self._own_ids: dict[bytes, int] = {}
         self.num_rows = 0
         self.num_duplicates = 0
@@ -172,12 +171,6 @@ class Census:
             remedy = "Make the ids unique, or leave out `data.columns.id`."
             self._problems.add(DataError(problem, where=row.where, remedy=remedy))
 
-    def first_row(self, item_id: str) -> str:
-        """Return where an item was first met: file and line."""
-        return self._where(self._indices[item_id])
-
     def _where(self, index: int) -> str:
-        if len(self._file_names) < len(self._files):
-            self._file_names = list(self._files)
-        file = self._file_names[self._file_numbers[index]]
+        file = list(self._files)[self._file_numbers[index]]
         return f"{file}:{self._lines[index]}"

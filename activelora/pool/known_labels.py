@@ -1,22 +1,20 @@
-"""Labels that the pool's items have already: which, and where they stand."""
+"""Labels that the pool's items have already."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from activelora.campaign.records import GOLD_SCHEMA, Label, label_cells
+from activelora.campaign.records import Label
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus, IdSet
 from activelora.pool.columns import id_texts
-
-KNOWN_SCHEMA = pa.schema([*GOLD_SCHEMA, pa.field("origin", pa.string())])
+from activelora.pool.tables import gold_table
 
 
 @dataclass(frozen=True)
@@ -25,11 +23,9 @@ class KnownLabels:
 
     Attributes:
         labels: Item id → label.
-        origins: Item id → file and line that the item was first met in; of large pools none.
     """
 
     labels: Mapping[str, Label] = field(default_factory=dict)
-    origins: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return how many items have one."""
@@ -42,12 +38,8 @@ class KnownLabels:
         return {label: counts[label] for label in ordered}
 
     def table(self) -> pa.Table:
-        """Return them in :data:`KNOWN_SCHEMA`, by item id."""
-        rows = [
-            {"item_id": item_id, **label_cells(self.labels[item_id]), "origin": self.origins.get(item_id)}
-            for item_id in sorted(self.labels)
-        ]
-        return pa.Table.from_pylist(rows, schema=KNOWN_SCHEMA)
+        """Return them by item id."""
+        return gold_table({item_id: self.labels[item_id] for item_id in sorted(self.labels)})
 
 
 def known_in(census: Census | ColumnCensus, ids: Set[str]) -> KnownLabels:
@@ -59,8 +51,7 @@ def known_in(census: Census | ColumnCensus, ids: Set[str]) -> KnownLabels:
     """
     if isinstance(census, ColumnCensus):
         return KnownLabels(_labeled(census, ids) if isinstance(ids, IdSet) else census.labeled(ids))
-    labels = census.labeled(item_id for item_id in ids if item_id in census)
-    return KnownLabels(labels, {item_id: _without_folder(census.first_row(item_id)) for item_id in labels})
+    return KnownLabels(census.labeled(item_id for item_id in ids if item_id in census))
 
 
 def _labeled(census: ColumnCensus, ids: IdSet) -> dict[str, Label]:
@@ -68,8 +59,3 @@ def _labeled(census: ColumnCensus, ids: IdSet) -> dict[str, Label]:
     indices = np.flatnonzero(ids.is_in_P & (census.labels_P >= 0))
     texts = id_texts(census.ids_PB[indices]).to_pylist()
     return dict(zip(texts, census.labels_P[indices].tolist(), strict=True))
-
-
-def _without_folder(where: str) -> str:
-    """Return file and line without the folder, which differs from machine to machine."""
-    return PurePosixPath(where).name

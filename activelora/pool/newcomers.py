@@ -28,7 +28,6 @@ class Newcomers:
 
     Attributes:
         labels: Gold label of each item, by id; None where it has none.
-        origins: Item id to the file and line of the row that its label is of.
         num_rows: Rows of the files that were taken.
         taken: Names of the files that were taken, in order.
         problems: Why the others were not, in words.
@@ -36,7 +35,6 @@ class Newcomers:
     """
 
     labels: dict[str, Label | None] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
     num_rows: int = 0
     taken: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -67,8 +65,6 @@ def survey_files(config: CampaignConfig, task: Task, files: Mapping[str, SourceF
         for item_id in census:
             if found.labels.get(item_id) is None:
                 found.labels[item_id] = census.label(item_id)
-                if found.labels[item_id] is not None:
-                    found.origins[item_id] = f"{name}:{census.place(item_id).rpartition(':')[2]}"
         found.num_rows += census.num_rows
         found.taken.append(name)
         found.notes += [f"{name}: {note}" for note in problems.notes]

@@ -93,7 +93,7 @@ def find_refresh(seen: Snapshot, parts: PoolParts, task: Task, arrivals: Arrival
     taken = {name: files[name] for name in newcomers.taken}
     left_out = len(fresh) - len(ids)
     drift = scan.drift(read_items(config, task, taken), ids) if ids else None
-    known = KnownLabels(labels, newcomers.origins) if _are_known(config) else KnownLabels()
+    known = KnownLabels(labels) if _are_known(config) else KnownLabels()
     return Refresh(ids, labels, known, taken, newcomers, left_out, scan.num_vanished, drift)
 
 
@@ -188,9 +188,9 @@ class _Scan:
         num_before = sum(int(manifest.metrics["num_new"]) for manifest in self._parts.refreshes)
         share = len(ids) / (len(ids) + num_before)
         drawn = frozenset(draw(ids, min(len(ids), max(1, round(NUM_COMPARED * share))), self._seed))
-        kept = frozenset(draw(later_ids, NUM_COMPARED - len(drawn), self._seed))
+        before = frozenset(draw(later_ids, NUM_COMPARED - len(drawn), self._seed))
         found = {item.item_id: item for item in items if item.item_id in drawn}
-        found |= {item.item_id: item for item in self._later if item.item_id in kept}
+        found |= {item.item_id: item for item in self._later if item.item_id in before}
         old = sorted(self._old, key=lambda item: (item_draw(self._seed, item.item_id), item.item_id))[:NUM_COMPARED]
         later = [found[item_id] for item_id in sorted(found)]
         return compare_texts(_texts(old), _texts(later), self._seed)

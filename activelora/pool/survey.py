@@ -98,8 +98,8 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
         problem = "; ".join([error.problem, *known])
         raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
-    known = _known(config, task, pool, pool_ids)
-    return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings, known)
+    labels = _known(config, task, pool, pool_ids)
+    return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings, labels)
 
 
 def _known(config: CampaignConfig, task: Task, pool: Census | ColumnCensus, pool_ids: Set[str]) -> KnownLabels:

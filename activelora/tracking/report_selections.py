@@ -19,7 +19,8 @@ MAX_SELECTED_ROUNDS, MAX_ITEMS, MAX_TEXT = 8, 6, 260
 
 def selections_of(campaign: Snapshot, records: Sequence[RoundRecord]) -> dict[str, Any]:
     """Return the last rounds' items, newest first, and how many earlier rounds are left out."""
-    rounds = [(record, record.selection) for record in records if record.selection is not None]
+    selected = ((record, record.selection) for record in records)
+    rounds = [(record, one) for record, one in selected if one is not None and "num_known" not in one.details]
     shown = rounds[-MAX_SELECTED_ROUNDS:]
     given = label_records(campaign, sum(record.labels is not None for record in records))
     return {

@@ -12,12 +12,13 @@ from activelora.campaign.campaign import stop_campaign
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.ledger import is_known_round
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import Label, vote_table
+from activelora.campaign.records import SETTLED_SOURCES, Label, vote_table
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.labeling import asking
 from activelora.labeling.adjudication import write_adjudication
 from activelora.labeling.agreement import AGREEMENT_FILE, round_agreement
 from activelora.labeling.deadlines import deadlines_of
+from activelora.labeling.imports import num_imported
 from activelora.labeling.registry import get_source
 from activelora.labeling.reminder import remind_if_due
 from activelora.labeling.request import PASSED, REJECTED, Collected, Record, Request, State, make_request
@@ -112,8 +113,9 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     attempt = campaign.attempt(Unit("await_labels", request.round))
     record_inputs(attempt)
     seen = snapshot_of(request.seen or campaign)
-    arrived = arrived_labels(seen, request.round)
     records = [*collected.records, *collected.corrections]
+    answered = {record["item_id"] for record in records}
+    arrived = {key: label for key, label in arrived_labels(seen, request.round).items() if key not in answered}
     attempt.write_table("labels.parquet", vote_table([*records, *known_records(seen, arrived, request.round)]))
     late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
     states = {**collected.states, **late}
@@ -126,6 +128,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
         logger.warning("%d labels lay between two steps of task.step and were rounded", collected.num_rounded)
     corrected = collected.corrected(request.known, campaign.config.labeling)
     votes = [one for one in records if one["item_id"] not in request.known or one not in _earlier_votes(request, one)]
+    votes = [one for one in votes if one["source"] not in SETTLED_SOURCES]
     agreement = round_agreement(request, collected, _labels_now(request, records))
     if agreement is not None:
         attempt.write_json(AGREEMENT_FILE, agreement.as_json())
@@ -138,6 +141,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
             "num_corrected": len(corrected),
             "num_confirmed": len({record["item_id"] for record in collected.corrections} - corrected),
             "num_votes": len(votes),
+            **({"num_imported": num} if (num := num_imported(collected)) else {}),
             **({"num_rounded": collected.num_rounded} if collected.num_rounded else {}),
             "num_rejected_lines": len(collected.rejected),
             **(agreement.metrics if agreement is not None else {}),

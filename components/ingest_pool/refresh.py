@@ -73,10 +73,12 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
             shard += 1
         if found.known:
             attempt.write_table(access.KNOWN, found.known.table())
+        is_whole = still_as(config, found, arrivals.versions)
     except KeyError:
-        return _drop(attempt)
-    if not still_as(config, found, arrivals.versions):
-        return _drop(attempt)
+        is_whole = False
+    if not is_whole:
+        _drop(attempt)
+        return None
     for problem in found.newcomers.problems:
         logger.warning("not taken into the pool: %s", problem)
     for note in (*arrivals.notes, *found.newcomers.notes):

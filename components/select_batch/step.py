@@ -29,6 +29,7 @@ from activelora.campaign.records import SELECTION_SCHEMA
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.exploration_check import PREDICTION_SCHEMA, PREDICTIONS
 from activelora.kinds.registry import make_task
+from activelora.labeling.imports import imported
 from activelora.labeling.request import withheld_items
 from activelora.pool.access import SHARDS, arrived_labels, read_pool
 from activelora.registry import call
@@ -145,7 +146,8 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
         excluded={
             *label_snapshot(seen, round_).labels,
             *withheld_items(seen, round_),
-            *(one.item_id for one in arrived_labels(seen, round_)),
+            *imported(seen),
+            *arrived_labels(seen, round_),
             *seen.deleted,
         },
         label_names=make_task(campaign.config.task).label_names,

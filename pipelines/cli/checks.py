@@ -175,7 +175,7 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
     left_out = f"{data.num_duplicates} duplicates, {data.num_overlap} in the holdout, {data.num_left_out} by limit"
     findings.facts += [
         ("pool", f"{data.num_pool - data.num_known} items to choose from"),
-        ("known labels", _known_labels(config, data)),
+        ("known", _known_labels(config, data)),
         ("holdout", f"{data.num_holdout} items" + (f" ({labels}{rest})" if labels else "")),
         calibration_fact(config, data.num_calibration),
         *_numbers_read(data),
@@ -193,11 +193,13 @@ def _known_labels(config: CampaignConfig, data: DataSummary) -> str:
         return f"{data.num_holdout + data.num_calibration} items of the pool have a label, and are the holdout"
     if use == "ignore":
         by = "the oracle answers with them" if config.labeling.source == "oracle" else "data.known_labels: ignore"
-        return f"none is used ({by})"
+        return f"no label of the pool is used ({by})"
     if not data.num_known:
         return "no item of the pool has a label"
     shown = ", ".join(f"{name} {count}" for name, count in list(data.known_labels.items())[:_NUMBERS_SHOWN])
-    items = "1 item of the pool has a label" if data.num_known == 1 else f"{data.num_known} items of the pool have one"
+    items = (
+        "1 item of the pool has a label" if data.num_known == 1 else f"{data.num_known} items of the pool have a label"
+    )
     return f"{items}: round 1 trains on them, and they cost no budget" + (f" ({shown})" if shown else "")
 
 

@@ -95,10 +95,29 @@ def _format_of(out: str, wanted: Format | None) -> Format:
 def import_command(
     uri_or_file: UriOrFileArgument,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A table with item_id and label, or an export of a labelling tool.")
-    ],
+        str | None,
+        typer.Argument(metavar="[FILE]", help="A table with item_id and label, or an export of a labelling tool."),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URI|FILE", help="Instead: bring in labels of another campaign or tool."),
+    ] = None,
 ) -> None:
-    """Check a file of answers and put it into the inbox: new labels and corrections. All of it, or nothing."""
+    """Check a file of answers and put it into the inbox: new labels and corrections. All of it, or nothing.
+
+    With --from, labels that another campaign or tool gave to items of this pool, asked for here or not: they are
+    matched by content, else by your own ids, cost no budget, and are kept with who gave them and when.
+    """
+    if (file is None) == (source is None):
+        raise ConfigError(
+            "nothing is named to import" if file is None else "both FILE and --from are given",
+            where="labels import",
+            remedy="Name a file of answers to this campaign, or another campaign or a tool's file with --from.",
+        )
+    if source is not None:
+        _bring_in(uri_or_file, source)
+        return
+    assert file is not None  # noqa: S101 - one of the two is given
     from activelora.labeling.exchange import import_labels
     from pipelines.cli.console import warn
 
@@ -117,6 +136,24 @@ def import_command(
     else:
         typer.echo(f"round {found.round} collects them when it has its labels; the training after it is the first to")
         typer.echo("use them. `activelora tick` looks into the inbox.")
+
+
+def _bring_in(uri_or_file: str, source: str) -> None:
+    from activelora.labeling.importing import import_from
+    from pipelines.cli.console import warn
+
+    if source.endswith((".yaml", ".yml")):
+        source = open_campaign(source, to_read=True).store.uri
+    found = import_from(open_campaign(uri_or_file), source)
+    for remark in found.remarks:
+        warn(remark)
+    typer.echo(
+        f"labels of {found.num_labels} items are brought in; {found.num_labeled} items have one here already, "
+        f"{found.num_elsewhere} are not in this pool"
+        + (f", {found.num_disputed} are in dispute there" if found.num_disputed else "")
+    )
+    if found.num_labels:
+        typer.echo(f"round {found.round} takes them with its own; the training after it is the first to use them")
 
 
 @app.command("diff")

@@ -94,6 +94,7 @@ SCENES = {
     "files-1130-2125": Scene("f7d52e2", ("await_labels", 1, None), {"labeling": PEOPLE}),
     "oracle-1130-2125": Scene("f7d52e2", ("await_labels", 0, None)),
     "numbers-1201-2300": Scene("7356ed6", ("await_labels", 1, None), {"labeling": PEOPLE}),
+    "labelled-1202-0252": Scene("135734b", ("ingest_pool", 0, None), {"labeling": PEOPLE}),
 }
 
 

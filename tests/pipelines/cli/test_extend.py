@@ -240,7 +240,7 @@ def test_a_file_may_say_what_the_campaign_began_with_or_what_it_is_now(ended):
         opened = Campaign.create(ended.store.uri, file)
         assert opened.config.stopping.max_rounds == 3
         assert opened.amendments
-    with pytest.raises(ConfigError, match="stopping.max_rounds: 3 there, 4 asked"):
+    with pytest.raises(ConfigError, match=r"stopping\.max_rounds: 3 there, 4 asked"):
         Campaign.create(ended.store.uri, make_config(stopping={"max_rounds": 4}))
 
 
@@ -257,9 +257,10 @@ def test_killed_between_two_writes_nothing_is_lost(ended, monkeypatch, killed_af
             raise KeyboardInterrupt
         return done
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(type(campaign.store), "create", killed)
-        extend(campaign, rounds=1, resume=False)
+        with pytest.raises(KeyboardInterrupt):
+            extend(campaign, rounds=1, resume=False)
     opened = Campaign.open(ended.store.uri)
     if killed_after == "schema":
         assert stop_reason(opened) == "all 2 planned rounds are done (8 labels)"
@@ -376,3 +377,23 @@ def test_an_extension_keeps_the_policy(build_campaign, run, monkeypatch, tmp_pat
     assert contents(campaign) == before
     code, _, err = run("extend", campaign.store.uri, "--rounds", 1, "--labels", 20)
     assert code == 0, err
+
+
+def test_in_s3_too_one_extension_counts(s3_uri):
+    campaign = Campaign.create(s3_uri, make_config())
+    for step in ("ingest_pool", "evaluate_adapter"):
+        finish_step(campaign, step)
+    stop_campaign(campaign, "stopped by hand: pause", by_hand=True)
+    opened = [Campaign.open(s3_uri) for _ in range(4)]
+
+    def race(number):
+        try:
+            return extend(opened[number], rounds=number + 1, resume=True)
+        except ConfigError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(race, range(4)))
+    (won,) = (one for one in found if isinstance(one, Campaign))
+    assert Campaign.open(s3_uri).config == won.config
+    assert stop_reason(Campaign.open(s3_uri)) is None

@@ -12,9 +12,10 @@ import yaml
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Unit
+from components.await_labels import step as await_labels
 from pipelines.cli.commands.diagnose import _print_suspects
 from pipelines.cli.main import main
-from tests.labeling.conftest import make_campaign
+from tests.labeling.conftest import csv_of, make_campaign, put, select
 from tests.pipelines.engines.test_inline import fill_in
 from tests.pipelines.tiny import tiny_config
 
@@ -184,3 +185,17 @@ def test_a_campaign_without_labels_says_so(tmp_path, run):
         "there are no labels: no round has collected any yet, or their items were deleted\n",
     )
     assert run("labels", "blame", campaign.store.uri, "--json")[1] == "[]\n"
+
+
+def test_labels_of_another_campaign_are_brought_in(tmp_path, run):
+    gold = [{"text": f"question {index}?", "label": "human"} for index in range(20)]
+    there, here = (make_campaign(tmp_path / name, rows=gold, batch=5) for name in ("there", "here"))
+    ids = select(there)
+    put(there, "ann.csv", csv_of(*((one, "human", "ann") for one in ids)))
+    await_labels.run(there, 0)
+    code, out, err = run("labels", "import", here.store.uri, "--from", there.store.uri)
+    assert code == 0, err
+    assert "labels of 5 items are brought in; 0 items have one here already, 0 are not in this pool" in out
+    assert "round 0 takes them with its own" in out
+    assert "nothing is named to import" in run("labels", "import", here.store.uri)[2]
+    assert "both FILE and --from" in run("labels", "import", here.store.uri, "x.csv", "--from", "y.csv")[2]

@@ -6,9 +6,15 @@ import sys
 import pytest
 
 from activelora.campaign.campaign import stop_campaign, stop_reason
+from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Unit
+from activelora.labeling.importing import import_from
+from activelora.labeling.uncollected import num_uncollected
+from activelora.pool.access import find_items
 from components.await_labels import step as await_labels
 from tests.labeling.conftest import csv_of, make_campaign, put, select
+
+MEASURED = {"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": 9.0}
 
 
 @pytest.fixture
@@ -49,16 +55,30 @@ def test_answers_that_lie_there_while_a_round_trains_are_told_too(waiting, run):
     assert "1 item has an answer that no round has collected" in " ".join(err.split())
 
 
-def test_a_source_that_cannot_be_asked_does_not_keep_a_campaign_from_ending(tmp_path, run, monkeypatch):
+def test_a_source_that_cannot_be_asked_is_told_with_the_way_out(tmp_path, run, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
     studio = {"source": "label_studio", "label_studio": {"url": "http://127.0.0.1:9"}}
     campaign = make_campaign(tmp_path, batch=4, tracking={"enabled": False}, labeling=studio)
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit(MEASURED)
     select(campaign)
     code, _, err = run("stop", campaign.store.uri, "--reason", "enough")
     assert code == 1
-    assert "whether answers would be lost cannot be told" in err
-    assert run("stop", campaign.store.uri, "--reason", "enough", "--discard-answers")[0] == 0
+    assert "whether answers would be lost cannot be told" in " ".join(err.split())
+    assert "Add --discard-answers to end it all the same" in " ".join(err.split())
+    assert stop_reason(campaign) is None
+
+
+def test_answers_to_a_round_that_waits_and_imported_labels_are_counted(waiting, tmp_path):
+    campaign, ids = waiting
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit(MEASURED)
+    assert next_plan(campaign).units == (Unit("await_labels", 0),)
+    assert num_uncollected(campaign) == 0
+    put(campaign, "answers.csv", csv_of(*((one, "human", "ann") for one in ids[:2])))
+    others = set(range(20)) - {int(item.fields["text"].split()[2][:-1]) for item in find_items(campaign, ids).values()}
+    (tmp_path / "more.csv").write_text(f"text,label\nquestion pool {min(others)}?,human\n")
+    import_from(campaign, str(tmp_path / "more.csv"))
+    assert num_uncollected(campaign) == 3
 
 
 def test_nobody_labels_for_a_campaign_that_has_ended(waiting, run, monkeypatch):

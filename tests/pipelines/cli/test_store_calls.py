@@ -28,7 +28,7 @@ METRICS = {
     "num_holdout": 9.0,
     "seconds": 1.0,
 }
-LISTINGS = ("schema-", "amendments/", "rounds/", "deleted/items/")
+LISTINGS = ("schema-", "pool/refresh-", "amendments/", "rounds/", "deleted/items/", "labeling/imports/")
 _SHEETS = ("to_label.csv", "to_label.jsonl", "rejected.csv", "to_adjudicate.csv")
 EXIST = {
     "status": ["pool/manifest.json"],

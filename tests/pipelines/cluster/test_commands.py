@@ -114,7 +114,7 @@ def s3_file(tmp_path, s3_uri):
     rows = [{"text": f"word {number}", "label": "ab"[number % 2]} for number in range(60)]
     content = "".join(json.dumps(row) + "\n" for row in rows)
     open_store(s3_uri).write("data/pool.jsonl", content.encode())
-    data = {"pool": {"path": f"{s3_uri}/data/pool.jsonl"}, "holdout_size": 20}
+    data = {"pool": {"path": f"{s3_uri}/data/pool.jsonl"}, "holdout_size": 20, "known_labels": "ignore"}
     small = {"acquisition": {"batch_size": 4}, "stopping": {"max_rounds": 2}}
     path = tmp_path / "s3.yaml"
     path.write_text(yaml.safe_dump({**DOCUMENT, **small, "data": data}))

@@ -15,6 +15,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.campaign.refreshes import pool_of
 from activelora.campaign.snapshot import Snapshot
+from activelora.labeling.worksheet import folder_of
 from activelora.pool import access
 from components.entry import run_at, run_unit
 from components.plan.step import Due, due
@@ -187,10 +188,10 @@ def test_labels_that_arrive_with_rows_are_trained_on_from_the_next_round_on(tmp_
     assert campaign.require(Unit("await_labels", 0)).metrics["num_labeled"] == 12
     put(tmp_path, "second.jsonl", [*lines(40, 43), {"text": "nobody knows"}])
     assert tick(campaign).status == "waiting"
-    sheet = Path(campaign.store.uri) / "rounds" / "0001" / "await_labels" / "to_label.csv"
+    sheet = Path(campaign.store.uri) / folder_of(1) / "to_label.csv"
     asked = {line.split(",")[0] for line in sheet.read_text(encoding="utf-8").splitlines()[1:]}
     assert len(asked) == 4
-    known = {one.item_id for one in access.arrived_labels(campaign, 1)}
+    known = access.arrived_labels(campaign, 1).keys()
     assert len(known) == 3
     assert not asked & known
     answer(campaign, sorted(asked))
