@@ -308,3 +308,15 @@ def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, 
     shown = capsys.readouterr()
     assert said in " ".join((shown.out + shown.err).split())
     assert code == 0
+
+
+def test_where_every_item_is_labelled_the_campaign_trains_once_and_ends(tmp_path):
+    campaign = with_known(tmp_path, rows=rows(12, 12))
+    measured = {"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": 9.0}
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit(measured)
+    assert select(campaign) == []
+    await_labels.run(campaign, 0)
+    assert next_plan(campaign).units == (Unit("train_adapter", 1),)
+    campaign.attempt(Unit("train_adapter", 1)).commit()
+    campaign.attempt(Unit("evaluate_adapter", 1)).commit(measured)
+    assert next_plan(campaign).reason == "every one of the pool's 12 items is labelled"
