@@ -289,7 +289,7 @@ def test_rows_that_contradict_each_other_are_told(tmp_path):
         ({}, "8 items of the pool have a label: round 1 trains on them, and they cost no budget"),
         ({"data.known_labels": "holdout", "data.holdout_size": 1}, "18 items of the pool have a label, and are the"),
         ({"data.known_labels": "ignore"}, "no label of the pool is used (data.known_labels: ignore)"),
-        ({"stopping.label_budget": 23}, "larger than the pool of 30 items of which 8 have a label already"),
+        ({"stopping.label_budget": 23}, "of a label budget of 23 only 22 are left to ask for"),
     ],
 )
 def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, capsys, monkeypatch, settings, said):
@@ -307,4 +307,16 @@ def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, 
     code = main(["check", "campaign.yaml", "--set", "acquisition.batch_size=2", *options])
     shown = capsys.readouterr()
     assert said in " ".join((shown.out + shown.err).split())
-    assert code == ("stopping.label_budget" in settings)
+    assert code == 0
+
+
+def test_where_every_item_is_labelled_the_campaign_trains_once_and_ends(tmp_path):
+    campaign = with_known(tmp_path, rows=rows(12, 12))
+    measured = {"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": 9.0}
+    campaign.attempt(Unit("evaluate_adapter", 0)).commit(measured)
+    assert select(campaign) == []
+    await_labels.run(campaign, 0)
+    assert next_plan(campaign).units == (Unit("train_adapter", 1),)
+    campaign.attempt(Unit("train_adapter", 1)).commit()
+    campaign.attempt(Unit("evaluate_adapter", 1)).commit(measured)
+    assert next_plan(campaign).reason == "every one of the pool's 12 items is labelled"

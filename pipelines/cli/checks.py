@@ -183,7 +183,7 @@ def _check_data(config: CampaignConfig, findings: Findings) -> None:
         ("budget", f"{config.label_budget} labels in {config.stopping.max_rounds} rounds"),
     ]
     _check_target(config, data.num_holdout, findings)
-    _check_budget(config, data)
+    _check_budget(config, data, findings)
 
 
 def _known_labels(config: CampaignConfig, data: DataSummary) -> str:
@@ -231,19 +231,23 @@ def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) 
             )
 
 
-def _check_budget(config: CampaignConfig, data: DataSummary) -> None:
-    if config.label_budget > data.num_pool - data.num_known:
+def _check_budget(config: CampaignConfig, data: DataSummary, findings: Findings) -> None:
+    left = data.num_pool - data.num_known
+    if config.label_budget > data.num_pool:
         left_out = "".join(f"; {text}" for text in data.warnings if text.startswith("data.pool:"))
         batch, rounds = config.acquisition.batch_size, config.stopping.max_rounds
-        known = f", {data.num_known} labelled already (data.known_labels)" if data.num_known else ""
         raise ConfigError(
-            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items"
-            f"{known}{left_out}",
+            f"the label budget of {config.label_budget} is larger than the pool of {data.num_pool} items{left_out}",
             where="stopping.label_budget"
             if config.stopping.label_budget
             else f"stopping.max_rounds {rounds} × acquisition.batch_size {batch}",
-            remedy="Ask for fewer labels, or give more unlabelled items"
-            + (", or set data.known_labels: ignore to ask for those again." if data.num_known else "."),
+            remedy="Ask for fewer labels, or give more unlabelled items.",
+        )
+    if config.label_budget > left:
+        what = f"only {left} are left to ask for" if left else "nothing is left to ask for"
+        findings.warnings.append(
+            f"{data.num_known} of the pool's {data.num_pool} items have a label already, so that of a label budget of "
+            f"{config.label_budget} {what}; data.known_labels: ignore asks for all of them"
         )
 
 

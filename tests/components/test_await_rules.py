@@ -275,6 +275,7 @@ def test_what_is_waited_for_as_json(tmp_path):
         "answered": {"ann": 5, "bob": 5},
         "adjudicators": ["eve"],
         "num_late": 0,
+        "num_imported": 0,
         "to_adjudicate": 2,
         "num_rejected": 1,
         "deadline": deadlines.end.isoformat(),

@@ -19,7 +19,9 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.migrations import SCHEMA_VERSION
 from activelora.errors import ConfigError, StoreError
 from components.plan.step import close_if_due
+from pipelines.engines.inline import run_campaign
 from tests.pipelines.conftest import finish_step, make_config
+from tests.pipelines.tiny import tiny_config
 from tests.tracking import conftest as tracking
 
 build_campaign = tracking.build_campaign
@@ -397,3 +399,15 @@ def test_in_s3_too_one_extension_counts(s3_uri):
     (won,) = (one for one in found if isinstance(one, Campaign))
     assert Campaign.open(s3_uri).config == won.config
     assert stop_reason(Campaign.open(s3_uri)) is None
+
+
+def test_a_real_campaign_runs_on_to_its_next_end(tmp_path, tiny_model_path):
+    random = {"batch_size": 4, "strategy": "random"}
+    config = tiny_config(tmp_path, tiny_model_path, acquisition=random, stopping={"max_rounds": 1})
+    campaign = Campaign.create(str(tmp_path / "campaign"), config)
+    assert run_campaign(campaign).reason == "all 1 planned rounds are done (4 labels)"
+    extended = extend(campaign, rounds=1, resume=False)
+    result = run_campaign(extended)
+    assert result.reason == "all 2 planned rounds are done (8 labels)"
+    assert extended.require(Unit("train_adapter", 2)).metrics["num_labels"] == 8
+    assert run_campaign(campaign).status == "finished", "who opened it before does nothing more"
