@@ -108,11 +108,11 @@ def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _
         split = Split([item.item_id for item in calibration_items], calibration_NC, calibration_labels_N)
         holdout = Split([item.item_id for item in items], log_probs_NC, labels_N)
         wanted = thresholds.wanted(campaign.config.evaluation, campaign.seed)
-        parts = thresholds.halves(judge, split, wanted)
-        fitted = judge.fit_temperature(parts.for_temperature.log_probs_NC, parts.for_temperature.labels_N)
-        document["temperature"] = {"value": fitted, "num_calibration": len(parts.for_temperature.labels_N)}
+        halves = thresholds.halves(judge, split, wanted)
+        fitted = judge.fit_temperature(halves.for_temperature.log_probs_NC, halves.for_temperature.labels_N)
+        document["temperature"] = {"value": fitted, "num_calibration": len(halves.for_temperature.labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
-        document |= call(task.kind, "conformal", thresholds.measure, judge, fitted, parts, holdout, wanted, settings)
+        document |= call(task.kind, "conformal", thresholds.measure, judge, fitted, halves, holdout, wanted, settings)
     return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
 
 

@@ -22,9 +22,9 @@ from activelora.prediction.serving.measured import Measured
 from activelora.prediction.serving.refusal import bad, busy
 
 logger = logging.getLogger(__name__)
-COMPANY_SHARE = 0.05
+GATHERING_SHARE = 0.05
 """Share of the last batch's time that others are waited for."""
-COMPANY_SECONDS = 0.025
+GATHERING_SECONDS = 0.025
 """The most that others are waited for."""
 Rows = Sequence[Mapping[str, Any]]
 """Rows of a request: column to value."""
@@ -136,7 +136,7 @@ class Batcher:
         self._coming: _Coming | None = None
         self._has_ended = False
         self._last_rows = 0
-        self._company_until = 0.0
+        self._gathers_until = 0.0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
 
@@ -204,7 +204,7 @@ class Batcher:
                     self._coming.before.set_result(before)
                     self._coming = None
                 elif self._waiting:
-                    left = self._company_until - time.monotonic()
+                    left = self._gathers_until - time.monotonic()
                     if self._num_rows < self._last_rows and left > 0 and not self._is_closed:
                         self._arrival.wait(left)
                     else:
@@ -256,7 +256,7 @@ class Batcher:
         num_rows, seconds = sum(len(asked.rows) for asked in batch), time.monotonic() - began
         self._measured.batch(num_rows, seconds)
         self._last_rows = min(num_rows, self._limits.batch_rows)
-        self._company_until = began + seconds + min(seconds * COMPANY_SHARE, COMPANY_SECONDS)
+        self._gathers_until = began + seconds + min(seconds * GATHERING_SHARE, GATHERING_SECONDS)
         for asked, own in zip(batch, found, strict=True):
             self._measured.wait_seconds.observe(began - asked.since)
             try:

@@ -86,7 +86,7 @@ def wanted_outputs(document: Mapping[str, Any]) -> list[str] | None:
     for name in names:
         if name not in OUTPUTS:
             raise bad(f"`outputs` names {shown(name)}; there are: {', '.join(OUTPUTS)}")
-    return names or None
+    return [str(name) for name in names] or None
 
 
 def response(

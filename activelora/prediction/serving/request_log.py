@@ -48,7 +48,7 @@ class RequestLog:
     """Writes rows of requests.
 
     Args:
-        store: Where to.
+        store: The folder or prefix that the files go to.
         columns: The columns that are kept, as far as a row has them.
         id_column: The column of the row's own id, which a pool must have where its campaign names one: rows without
             get one; None where it names none.
@@ -91,19 +91,19 @@ class RequestLog:
         Args:
             rows: Rows as they were asked.
         """
-        kept = [
+        sampled = [
             {name: row[name] for name in self._columns if name in row}
             for row in rows
             if self._random.random() < self._share
         ]
-        if not kept:
+        if not sampled:
             return
         with self._change:
             room = max(self._pace.buffer_rows - len(self._buffer), 0)
-            self._buffer.extend(kept[:room])
+            self._buffer.extend(sampled[:room])
             if len(self._buffer) >= self._pace.part_rows:
                 self._change.notify()
-        if lost := len(kept) - room:
+        if lost := len(sampled) - room:
             self._measured.unlogged_rows.inc(max(lost, 0))
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class Serving:
         num_samples: Posterior samples to average; None are as many as the evaluation used.
         thresholds: What is asked of answers that stand alone, where a request does not say.
         poll_seconds: Time between two looks for a new champion; 0 never looks.
-        log_uri: Where requests are written for the pool; None writes none.
+        log_uri: The folder or prefix that requests are written to, for a pool; None writes none.
         log_share: Share of the rows that are written, in [0, 1].
         is_insecure: Whether others than programs of this machine may ask without a token.
     """
@@ -49,8 +49,8 @@ def run(source: Source, listening: Listening, limits: Limits, serving: Serving) 
     """Serve a model until SIGINT or SIGTERM.
 
     Args:
-        source: Where the model comes from.
-        listening: Where to listen.
+        source: The model: a campaign, a folder or a registered one.
+        listening: The address, and its certificate.
         limits: What clients may ask for.
         serving: How it is served.
 

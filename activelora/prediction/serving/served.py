@@ -122,7 +122,7 @@ class ServedModel:
 
 
 def _document(answer: Answer, *, probabilities: bool) -> dict[str, Any]:
-    document = {
+    document: dict[str, Any] = {
         "label": answer.label,
         "probability": answer.probability,
         "uncertainty": answer.uncertainty,

@@ -80,7 +80,7 @@ def serve(service: Service, listening: Listening, listener: socket.socket) -> No
 
     Args:
         service: What the paths work with.
-        listening: Where the server listens.
+        listening: The address, and its certificate.
         listener: What :meth:`Listening.bind` returned.
     """
     longest_seconds = service.limits.answer_seconds + service.limits.body_seconds + _MARGIN_SECONDS
@@ -136,7 +136,7 @@ class _Server(uvicorn.Server):
         end for half a minute.
         """
         for connection in list(self.server_state.connections):
-            cycle, transport = connection.cycle, connection.transport
+            cycle, transport = getattr(connection, "cycle", None), connection.transport
             if (cycle is None or cycle.response_complete) and transport.get_extra_info("ssl_object") is not None:
                 transport.abort()
         await super().shutdown(sockets)
