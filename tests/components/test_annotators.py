@@ -19,7 +19,8 @@ from activelora.labeling.request import make_request
 from activelora.labeling.waiting import Clock
 from activelora.pool.access import holdout
 from activelora.tracking.annotators import annotators_of
-from activelora.tracking.report import _Report, render_report
+from activelora.tracking.report import render_report
+from activelora.tracking.report_selections import selections_of
 from components.await_labels import step
 from tests.labeling.conftest import LABELS, csv_of, labels_of, make_campaign, put, select
 
@@ -216,7 +217,7 @@ def test_the_report_says_what_was_trained_on_and_nothing_of_deleted_items(tmp_pa
 
 def selections(campaign):
     """The report's rows about round 0."""
-    return _Report(Snapshot(campaign), read_history(campaign))._selections()["rounds"][-1]["rows"]
+    return selections_of(Snapshot(campaign), read_history(campaign))["rounds"][-1]["rows"]
 
 
 def test_adjudicators_see_no_gold_questions(tmp_path):

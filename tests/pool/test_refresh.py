@@ -26,7 +26,7 @@ from tests.pool.conftest import rows as numbered_rows
 
 
 def make_config(folder: Path | str, source: str = "oracle", **data: object) -> Any:
-    pool = {"path": "pool", "refresh": "each_round", **data.pop("pool", {})}  # type: ignore[dict-item]
+    pool = {"path": "pool", "refresh": "each_round", **data.pop("pool", {})}
     section = {"folder": str(folder), "pool": pool, "holdout_size": 6, "shard_rows": 10, **data}
     document = {"name": "test", "task": TASK, "data": section, "labeling": {"source": source}}
     return checked_config({**document, "acquisition": {"batch_size": 1}}, where="test.yaml")
@@ -288,9 +288,10 @@ def test_a_pool_that_never_looks_takes_in_by_command_what_it_had_not_noted(folde
 
 def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_refresh(campaign, folder, monkeypatch):
     from activelora.pool import refresh as module
+    from activelora.pool.newcomers import survey_files
 
     put(folder, second=rows(50, 40), moving=rows(60, 50))
-    survey, times = module.survey_files, []
+    survey, times = survey_files, []
 
     def changes(*arguments: Any) -> Any:
         found = survey(*arguments)

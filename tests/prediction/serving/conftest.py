@@ -15,7 +15,7 @@ def client_of():
             service = make_service(model, limits, **options)
             client = open_ones.enter_context(TestClient(app_of(service), base_url="http://localhost"))
             open_ones.callback(service.batcher.close)
-            client.service = service
+            vars(client)["service"] = service
             return client
 
         yield make

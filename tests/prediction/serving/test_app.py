@@ -227,7 +227,7 @@ def test_the_document_of_the_paths_names_the_columns(client_of):
 
 def test_a_server_that_stops_is_not_ready_but_answers(client_of):
     client = client_of(StandIn())
-    client.service.is_stopping = True
+    vars(client)["service"].is_stopping = True
     assert client.get("/v2/health/live").status_code == 200
     for path in ("/v2/health/ready", "/v2/models/tiny/ready"):
         answer = client.get(path)
@@ -248,9 +248,9 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(client_of):
 
 def test_too_many_requests_at_a_time_are_refused(client_of):
     client = client_of(limits=Limits(num_requests=3))
-    client.service.num_requests = 3
+    vars(client)["service"].num_requests = 3
     answer = client.post("/predict", json={"rows": [{"text": "a"}]})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    client.service.num_requests = 2
+    vars(client)["service"].num_requests = 2
     assert client.post("/predict", json={"rows": [{"text": "a"}]}).status_code == 200
-    assert client.service.num_requests == 2
+    assert vars(client)["service"].num_requests == 2

@@ -50,7 +50,7 @@ def client_of():
             held.callback(batcher.close)
             service = Service(batcher, Limits(), measured, Guard(None, is_local=False))
             client = held.enter_context(TestClient(make_app(service)))
-            client.batcher = batcher
+            vars(client)["batcher"] = batcher
             return client
 
         yield make
@@ -93,7 +93,7 @@ def test_many_clients_at_once_get_their_own_answers(classified, client_of):
     found = [None] * len(rows)
 
     def ask(number):
-        found[number] = client.batcher.ask([rows[number]], Wish()).result(30).answers[0]
+        found[number] = vars(client)["batcher"].ask([rows[number]], Wish()).result(30).answers[0]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(rows))]
     for thread in threads:
