@@ -1,8 +1,8 @@
 """One thread runs the model. Rows that wait are answered together, in the order in which their requests came.
 
 While the model works, requests gather, and the next batch is all of them: one client has the latency of its own rows,
-and many share what a batch saves. Those whose answers have just left ask again soon: where fewer rows wait than
-were answered last, the model waits for them, a small share of the time that the last batch took.
+and many share what a batch saves. Those whose answers have just left ask again soon: the model waits for as many rows
+as it has just answered, beside those that wait already, for a small share of the time that the last batch took.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Batcher:
         self._arrival = threading.Condition()
         self._coming: _Coming | None = None
         self._has_ended = False
-        self._last_rows = 0
+        self._expected_rows = 0
         self._gathers_until = 0.0
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -205,7 +205,7 @@ class Batcher:
                     self._coming = None
                 elif self._waiting:
                     left = self._gathers_until - time.monotonic()
-                    if self._num_rows < self._last_rows and left > 0 and not self._is_closed:
+                    if self._num_rows < self._expected_rows and left > 0 and not self._is_closed:
                         self._arrival.wait(left)
                     else:
                         batch = self._take()
@@ -255,7 +255,7 @@ class Batcher:
             return
         num_rows, seconds = sum(len(asked.rows) for asked in batch), time.monotonic() - began
         self._measured.batch(num_rows, seconds)
-        self._last_rows = min(num_rows, self._limits.batch_rows)
+        self._expected_rows = min(self._num_rows + num_rows, self._limits.batch_rows)
         self._gathers_until = began + seconds + min(seconds * GATHERING_SHARE, GATHERING_SECONDS)
         for asked, own in zip(batch, found, strict=True):
             self._measured.wait_seconds.observe(began - asked.since)

@@ -70,17 +70,17 @@ def test_what_gathers_is_answered_together_in_its_order(batcher_of, model):
 def test_clients_that_ask_again_are_answered_together_again(batcher_of, model):
     """Without a wait, a client that came late once would be answered alone, and the others without it, for ever."""
     batcher = batcher_of()
-    model.seconds = 0.2
+    model.seconds = 0.4
 
     def client(number):
-        for turn in range(6):
+        for turn in range(5):
             batcher.ask(rows(f"{number} {turn}"), Wish()).result(10)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(client, range(8)))
     sizes = [len(batch) for batch in model.batches]
-    assert sum(sizes) == 48
-    assert len(sizes) <= 10  # 12 in turns of one and seven
+    assert sum(sizes) == 40
+    assert len(sizes) <= 8  # 10 in turns of one and seven, or of four and four
 
 
 def test_one_client_never_waits_for_others(batcher_of, model):
