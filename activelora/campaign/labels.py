@@ -124,11 +124,11 @@ def _descending(label: Label) -> tuple[int, ...]:
 
 
 NO_TIME = "1970-01-01T00:00:00+00:00"
-"""What versions before 0.2 noted as the time of simulated labels."""
+"""What is noted as the time of simulated labels: a constant, so that equal campaigns have equal digests."""
 
 
 def shown_time(record: Record) -> str:
-    """Return when a label was given, for people; empty where it is not known."""
+    """Return when a label was given, for people; empty where nobody gave it."""
     return "" if record["labeled_at"] == NO_TIME else str(record["labeled_at"])
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from activelora.errors import DataError
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 MAX_ROWS, MAX_CELL_CHARS = 1_048_576, 32_767
 """What a sheet can hold."""
@@ -21,11 +25,23 @@ def workbook_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> byte
         DataError: There are more rows, or a longer text, than a sheet can hold.
     """
     from openpyxl import Workbook
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet("labels")
+    try:
+        _fill(sheet, header, rows)
+    except BaseException:
+        sheet.close()  # its own file is open
+        raise
+    content = io.BytesIO()
+    book.save(content)
+    return content.getvalue()
+
+
+def _fill(sheet: WriteOnlyWorksheet, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     for number, row in enumerate(itertools.chain([header], rows), 1):
         if number > MAX_ROWS:
             raise DataError(f"there are more rows than a sheet of Excel holds: {MAX_ROWS:,}", remedy="Write .csv.")
@@ -38,6 +54,3 @@ def workbook_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> byte
             cell.data_type = "s"
             cells.append(cell)
         sheet.append(cells)
-    content = io.BytesIO()
-    book.save(content)
-    return content.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 
-from activelora.campaign.manifest import Unit
+from activelora.campaign.labels import NO_TIME
 from activelora.campaign.records import Label
 from activelora.config.labeling import confusion_matrix
 from activelora.labeling.request import Collected, Record, Request
@@ -22,8 +22,6 @@ class OracleSource:
     With ``labeling.annotators_per_item`` n > 1 the annotators are oracle-1 to oracle-n, who make their mistakes
     independently. What they do not decide, the first of ``labeling.adjudicators`` answers with the gold label; where
     none is named, as many more annotators answer as it takes.
-
-    Labels are dated when the round asked for them, which every look finds the same.
     """
 
     name: str = "oracle"
@@ -38,8 +36,7 @@ class OracleSource:
         num_annotators = request.campaign.config.labeling.annotators_per_item
         if num_annotators == 1:
             answers = _answers(request, gold, request.campaign.seed("oracle"))
-            time = _time(request)
-            records = [_record(request, item_id, answers[item_id], "oracle", time) for item_id in request.reasons]
+            records = [_record(request, item_id, answers[item_id], "oracle") for item_id in request.reasons]
         else:
             records = _overlapping(request, gold, num_annotators)
         return Collected(records, dict.fromkeys(request.reasons, "labeled"), [])
@@ -91,9 +88,8 @@ def _overlapping(request: Request, gold: dict[str, Label], num_annotators: int) 
             votes[item_id][f"oracle-{number}"] = label
     for item_id in open_:
         votes[item_id][config.adjudicators[0]] = gold[item_id]
-    time = _time(request)
     return [
-        _record(request, item_id, label, annotator, time)
+        _record(request, item_id, label, annotator)
         for item_id, own in votes.items()
         for annotator, label in own.items()
     ]
@@ -116,16 +112,12 @@ def _noisy(request: Request, gold: dict[str, int], seed: int) -> dict[str, int]:
     return {item_id: answer(label, num_answers[item_id], item_id, rate, seed) for item_id, label in gold.items()}
 
 
-def _time(request: Request) -> str:
-    return request.campaign.require(Unit("select_batch", request.round)).finished_at
-
-
-def _record(request: Request, item_id: str, label: Label, annotator: str, time: str) -> Record:
+def _record(request: Request, item_id: str, label: Label, annotator: str) -> Record:
     return {
         "item_id": item_id,
         "label": label,
         "annotator": annotator,
         "source": "oracle",
-        "labeled_at": time,
+        "labeled_at": NO_TIME,
         "round": request.round,
     }

@@ -247,7 +247,9 @@ class SheetWriter:
         self._book.save(self._partial)
 
     def close(self) -> None:
-        """Close the workbook."""
+        """Close the workbook, whole or not."""
+        if not self._sheet.closed:
+            self._sheet.close()
         self._book.close()
 
     def _value(self, column: str, value: Any) -> Any:

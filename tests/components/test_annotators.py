@@ -137,7 +137,10 @@ def test_gold_questions_are_hidden_among_the_others_and_measure_each_annotator(t
     assert manifest.metrics["num_requested"] == 5
     assert manifest.metrics["gold_accuracy"] == pytest.approx(2 / 3)
     assert campaign.read_json(manifest, AGREEMENT_FILE)["annotators"]["ann"]["num_gold"] == 3
-    assert "66.7 % of 3" in render_report(campaign, {}).split("How far annotators agree")[1].split("</table>")[0]
+    assert (
+        "66.7\N{NO-BREAK SPACE}% of 3"
+        in render_report(campaign, {}).split("How far annotators agree")[1].split("</table>")[0]
+    )
 
 
 def test_a_round_does_not_wait_for_gold_questions(tmp_path):

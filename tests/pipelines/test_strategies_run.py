@@ -38,8 +38,10 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
         assert all("gradient length of the adapter" in row["reason"] for row in rows if row["score"] is not None)
     records = read_history(campaign)
     points = {(point.key, point.step): point.value for point in metrics_of(records[2], records)}
+    points = {(name.removeprefix("random draws/"), step): value for (name, step), value in points.items()}
     assert points["num_explored", 2] == 2
-    assert points["pool_accuracy_low", 2] <= points["pool_accuracy", 2] <= points["pool_accuracy_high", 2]
+    assert points["intervals/pool_accuracy_low", 2] <= points["pool_accuracy", 2]
+    assert points["pool_accuracy", 2] <= points["intervals/pool_accuracy_high", 2]
     assert points["pool_accuracy", 2] == pytest.approx(1 - points["exploration_error", 2])
     pool, strategy, _ = status_document(campaign)["live_check"]
     assert pool.startswith("Of 2 items drawn at random from the pool in round 1, the model of that moment answered ")

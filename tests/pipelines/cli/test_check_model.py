@@ -17,7 +17,11 @@ from tests.pipelines.tiny import tiny_config
 
 FOUR_BIT_RULES = {
     "resources": {"train": {"parallel": "fsdp", "num_processes": 2}},
-    "acquisition": {"strategy": "expected_gradient_length", "expected_gradient_length": {"gradient": "adapter"}},
+    "acquisition": {
+        "strategy": "expected_gradient_length",
+        "expected_gradient_length": {"gradient": "adapter"},
+        "batch_size": 4,
+    },
 }
 
 

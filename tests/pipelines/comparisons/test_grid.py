@@ -156,7 +156,7 @@ def test_a_campaign_that_fails_apart_is_named_with_its_log(file, tmp_path):
         (["--seeds", "0,x"], "--seeds 0,x: is not a list of whole numbers"),
         (["--set", "labeling.source=files"], "labeling.source: files: a comparison asks"),
         (["--strategies", "bald", "--set", "adapter.dropout=0"], "`adapter.dropout`"),
-        (["--set", "task.labels=[water, water bottle, red]"], "begin with the token"),
+        (["--set", "task.labels=[water, water bottle, red, fire]"], "begin with the token"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_written(run, file, tmp_path, arguments, words):

@@ -171,7 +171,7 @@ def test_also_where_labels_come_at_once_and_the_gates_pass(make_two, tmp_path):
     assert inline.tick(alone).status == "moved"
     run_graph(graph)
     moved = same(pair, tmp_path / "moved")
-    assert any("Next step: train_adapter round 1" in line for line in moved["report"])
+    assert any("The next steps: train_adapter round 1" in line for line in moved["report"])
     assert "labels/labels.parquet" in moved["mlflow"]["runs"]["round 0"]["files"]
     assert moved["mlflow"]["runs"]["round 0"]["status"] == "FINISHED"
 

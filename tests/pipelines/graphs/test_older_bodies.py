@@ -108,7 +108,7 @@ def test_an_older_pipeline_runs_a_campaign_as_the_inline_engine_does(run_body, t
         run_body("score_pool", campaign_uri=uri, round=0, shard=shard)
     run_body("select_batch", campaign_uri=uri, round=0)
     run_body("await_labels", campaign_uri=uri, round=0)
-    assert b"Next step: train_adapter round 1" in campaign.store.read("report.html")
+    assert b"The next steps: train_adapter round 1" in campaign.store.read("report.html")
     assert plan(False) == Due(1, work=True, train=True, evaluate=True)
     run_body("train_adapter", campaign_uri=uri, round=1)
     run_body("evaluate_adapter", campaign_uri=uri, round=1)
