@@ -59,7 +59,7 @@ def test_agreement_is_measured_shown_and_sent_to_mlflow(tmp_path):
     assert manifest.metrics["krippendorff_alpha"] == found["alpha"] == pytest.approx(0.0)
     page = render_report(campaign, {})
     assert "How far annotators agree" in page
-    assert "<td>cat</td>" in page
+    assert '<td data-name="Annotator">cat</td>' in page
 
 
 def test_adjudicators_saw_what_others_said_and_are_no_evidence(tmp_path):
