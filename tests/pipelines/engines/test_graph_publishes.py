@@ -73,7 +73,7 @@ def run_of(campaign: Campaign, client: MlflowClient, run: Run) -> dict[str, Any]
         "metrics": {
             name: [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
             for name in run.data.metrics
-            if not name.endswith("seconds")
+            if not name.startswith("seconds/")
         },
         "files": files(),
         "datasets": sorted(one.dataset.name for one in run.inputs.dataset_inputs),
