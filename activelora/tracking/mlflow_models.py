@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from activelora.errors import ModelError
 from activelora.tracking.mlflow_location import prepare_environment
 
-_SCHEME = "models:/"
+_SCHEME, _REGISTRY_VARIABLE = "models:/", "MLFLOW_REGISTRY_URI"
 
 
 def version_uri(uri: str) -> str:
@@ -22,7 +23,7 @@ def version_uri(uri: str) -> str:
     name, _, alias = uri.removeprefix(_SCHEME).rpartition("@")
     if not (name and alias):
         raise ModelError("names no model, or no alias", where=uri, remedy="Write models:/NAME@champion.")
-    prepare_environment()
+    _require_registry(uri)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -43,7 +44,7 @@ def fetch_model(uri: str, folder: Path) -> Path:
     Raises:
         ModelError: There is no such model, or the registry cannot be reached.
     """
-    prepare_environment()
+    _require_registry(uri)
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -51,6 +52,20 @@ def fetch_model(uri: str, folder: Path) -> Path:
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(folder)))
     except (MlflowException, OSError) as error:
         raise _failed(uri, error) from error
+
+
+def _require_registry(uri: str) -> None:
+    """Refuse to ask where no MLflow is named: it would make an empty database in the current folder, and ask that."""
+    prepare_environment()
+    import mlflow
+
+    is_here = any(Path(name).exists() for name in ("mlflow.db", "mlruns"))
+    if not (mlflow.is_tracking_uri_set() or os.environ.get(_REGISTRY_VARIABLE) or is_here):
+        raise ModelError(
+            "no MLflow is named that could have it",
+            where=uri,
+            remedy="Set MLFLOW_TRACKING_URI; `activelora status` prints what a campaign of its own has.",
+        )
 
 
 def _failed(uri: str, error: Exception) -> ModelError:

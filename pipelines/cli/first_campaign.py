@@ -72,7 +72,8 @@ class FirstCampaign:
         profile, texts, sizes = self.profile, self.texts, self.sizes
         yield f"{self.data}: {self.read_as}; {profile.num_rows:,} rows, {texts.num_items:,} different items"
         if texts.num_duplicates:
-            yield f"{texts.num_duplicates:,} rows repeat the text of another one, and count once"
+            rows = "1 row repeats" if texts.num_duplicates == 1 else f"{texts.num_duplicates:,} rows repeat"
+            yield f"{rows} the text of another one, and count once"
         label = self.columns.label.columns[0].name
         labelled = "all of them" if texts.num_labelled == texts.num_items else f"{texts.num_labelled:,} of them"
         yield f"{labelled} have a label in `{label}` ({self.columns.label.reason})"

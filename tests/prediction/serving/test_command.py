@@ -183,3 +183,14 @@ def test_a_model_that_is_not_there_is_said(tmp_path, refused, monkeypatch, empty
     said = refused("models:/nothing@champion", "--port", 0)
     assert "models:/nothing@champion: cannot be fetched from MLflow: " in said
     assert "names no model, or no alias" in refused("models:/@champion", "--port", 0)
+
+
+def test_where_no_mlflow_is_named_none_is_made(tmp_path, refused, monkeypatch):
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mlflow, "is_tracking_uri_set", lambda: False)
+    assert "Set MLFLOW_TRACKING_URI; `activelora status` prints what" in refused(
+        "models:/tickets@champion", "--port", 0
+    )
+    assert not list(tmp_path.iterdir())
