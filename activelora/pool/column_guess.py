@@ -151,6 +151,8 @@ def _missing(option: str, name: str, profile: Profile) -> ConfigError:
 
 def _unsure(what: str) -> ConfigError:
     remedy = f"Say it with --{what} COLUMN."
+    if what == "label":
+        remedy += " If no column holds labels yet, add one and label 10 or more rows, drawn at random, to measure with."
     return ConfigError(f"which column is the {what}, cannot be told for sure", where=f"--{what}", remedy=remedy)
 
 

@@ -37,6 +37,7 @@ class Sizes:
         calibration: Labelled items for temperature and prediction sets; 0 leaves them out.
         batch: Items a round.
         rounds: Rounds.
+        measures_share: Whether the result is a share of right answers.
     """
 
     is_simulation: bool
@@ -46,6 +47,7 @@ class Sizes:
     calibration: int
     batch: int
     rounds: int
+    measures_share: bool
 
     @property
     def known(self) -> int:
@@ -56,11 +58,10 @@ class Sizes:
     def holdout_reason(self) -> str:
         """Why the holdout has its size."""
         share = round(100 * self.holdout / self.labelled)
-        margin = 100 * (0.25 / self.holdout) ** 0.5 * 1.96
-        return (
-            f"{share} % of the {self.labelled:,} labelled items, drawn at random: they only measure, an accuracy to "
-            f"about ±{margin:.0f} points"
-        )
+        text = f"{share} % of the {self.labelled:,} labelled items, drawn at random: they only measure"
+        if not self.measures_share:
+            return text
+        return f"{text}, an accuracy to about ±{100 * (0.25 / self.holdout) ** 0.5 * 1.96:.0f} points"
 
     @property
     def calibration_reason(self) -> str:
@@ -100,4 +101,5 @@ def sizes_for(texts: Texts, kind: Kind) -> Sizes:
     left = (labelled if is_simulation else items) - holdout - calibration
     asked = left if is_simulation else items - labelled
     batch = max(1, min(_MAX_BATCH, asked // (2 * _NUM_ROUNDS)))
-    return Sizes(is_simulation, labelled, items, holdout, calibration, batch, min(_NUM_ROUNDS, asked // batch))
+    rounds = min(_NUM_ROUNDS, asked // batch)
+    return Sizes(is_simulation, labelled, items, holdout, calibration, batch, rounds, kind.headline.is_share)

@@ -111,6 +111,8 @@ def test_numbers_called_like_a_scale_are_one(place):
     task = made("mine", "in.csv").task
     assert (task.kind, task.minimum, task.maximum, task.step) == ("regression", 1, 5, 1)
     assert made("classes", "in.csv", "--kind", "classification").task.kind == "classification"
+    said = [(place / name / "campaign.yaml").read_text() for name in ("mine", "classes")]
+    assert ["an accuracy to about" in one for one in said] == [False, True]
 
 
 def test_choices_of_their_own_make_multiple_choice(place):
@@ -196,6 +198,7 @@ def test_columns_that_are_not_sure_are_listed(place, capfd):
     assert "which column is the label, cannot be told for sure" in err
     assert "team 60 filled, 4 different: billing 15, technical 15" in err
     assert "Say it with --text COLUMN." in err
+    assert "If no column holds labels yet, add one and label 10 or more rows" in err
     config = made("mine", "in.csv", "--text", "text", "--text", "comment", "--label", "topic")
     assert config.task.prompt == "Text: {text}\nComment: {comment}\nTopic ({labels}):\n"
 
