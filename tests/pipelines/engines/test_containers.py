@@ -154,7 +154,7 @@ def check_mlflow(address, campaign):
     experiment = client.get_experiment_by_name(campaign.config.tracking.experiment)
     runs = client.search_runs([experiment.experiment_id])
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    points = client.get_metric_history(parent.info.run_id, "accuracy")
+    points = client.get_metric_history(parent.info.run_id, "answers/accuracy")
     evaluations = [campaign.require(Unit("evaluate_adapter", round_)) for round_ in range(NUM_ROUNDS + 1)]
     assert [point.step for point in points] == list(range(NUM_ROUNDS + 1))
     assert [point.value for point in points] == [one.metrics["accuracy"] for one in evaluations]
