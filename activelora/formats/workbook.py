@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from activelora.errors import DataError
 
 if TYPE_CHECKING:
+    from openpyxl.cell import Cell
     from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 MAX_ROWS, MAX_CELL_CHARS = 1_048_576, 32_767
-"""What a sheet can hold."""
+"""What a sheet can hold: rows, its header among them, and characters in a cell."""
 
 
 def workbook_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
@@ -39,9 +40,6 @@ def workbook_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> byte
 
 
 def _fill(sheet: WriteOnlyWorksheet, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
     for number, row in enumerate(itertools.chain([header], rows), 1):
         if number > MAX_ROWS:
             raise DataError(f"there are more rows than a sheet of Excel holds: {MAX_ROWS:,}", remedy="Write .csv.")
@@ -50,7 +48,21 @@ def _fill(sheet: WriteOnlyWorksheet, header: Sequence[str], rows: Iterable[Seque
             if len(text) > MAX_CELL_CHARS:
                 problem = f"a text of row {number} is longer than a cell of Excel holds: {MAX_CELL_CHARS:,} characters"
                 raise DataError(problem, remedy="Write .csv.")
-            cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text.encode(errors="replace").decode()))
-            cell.data_type = "s"
-            cells.append(cell)
+            cells.append(text_cell(sheet, text))
         sheet.append(cells)
+
+
+def text_cell(sheet: WriteOnlyWorksheet, text: str, max_chars: int | None = None) -> Cell:
+    """Return a cell that is a text whatever it looks like, without the characters that no workbook can hold.
+
+    Args:
+        sheet: The sheet that it will be in.
+        text: The text.
+        max_chars: Characters after which it is cut; None cuts nothing.
+    """
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", text.encode(errors="replace").decode())[:max_chars])
+    cell.data_type = "s"  # a text that begins with = is no formula
+    return cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,7 +11,6 @@ from activelora.config import CampaignConfig
 from activelora.errors import ConfigError, DataError
 from activelora.pool.files import SourceFile, find_files, fixed_part, locate
 
-BLOCK_BYTES = 1 << 20
 FILES = "files"
 """The detail of ingest_pool with the version of each file that was taken in, by name."""
 GONE = "gone"
@@ -118,13 +116,10 @@ def versions_of(config: CampaignConfig, files: Mapping[str, SourceFile]) -> dict
 
 def _version(file: SourceFile) -> str | None:
     try:
-        digest = hashlib.sha256()
-        with file.open() as opened:
-            while block := opened.read(BLOCK_BYTES):
-                digest.update(block)
-            return f"{opened.tell()}-{digest.hexdigest()[:32]}"
+        sha256, num_bytes = file.digest()
     except DataError:
         return None
+    return f"{num_bytes}-{sha256[:32]}"
 
 
 def _taken(done: Iterable[Manifest]) -> dict[str, str]:

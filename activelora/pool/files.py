@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ _DATA_LIKE = (
 """Endings of files that may hold data, which are named where a folder is read without them."""
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAMED = 5
+_BLOCK_BYTES = 1 << 20
 _LOCK = "~$"
 
 
@@ -46,6 +48,19 @@ class SourceFile:
     format: Format | None
     open: Callable[[], BinaryIO]
     constants: Mapping[str, str | None] = field(default_factory=dict)
+
+    def digest(self) -> tuple[str, int]:
+        """Return the sha256 of its bytes, and how many there are. It is read whole, a block at a time.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        digest, num_bytes = hashlib.sha256(), 0
+        with self.open() as opened:
+            while block := opened.read(_BLOCK_BYTES):
+                digest.update(block)
+                num_bytes += len(block)
+        return digest.hexdigest(), num_bytes
 
 
 def locate(path: str, folder: str) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 from activelora.config import CampaignConfig, SourceConfig
 from activelora.pool.files import find_files
 from activelora.redacting import without_credentials
-
-CHUNK_BYTES = 1 << 20
 
 
 def source_digests(config: CampaignConfig) -> list[dict[str, Any]]:
@@ -38,9 +35,5 @@ def _files(source: SourceConfig, folder: str) -> Iterator[dict[str, Any]]:
         yield {"name": source.path, "num_bytes": None, "sha256": None}
         return
     for file in find_files(source, folder):
-        digest, num_bytes = hashlib.sha256(), 0
-        with file.open() as content:
-            while chunk := content.read(CHUNK_BYTES):
-                digest.update(chunk)
-                num_bytes += len(chunk)
-        yield {"name": without_credentials(file.name), "num_bytes": num_bytes, "sha256": digest.hexdigest()}
+        sha256, num_bytes = file.digest()
+        yield {"name": without_credentials(file.name), "num_bytes": num_bytes, "sha256": sha256}

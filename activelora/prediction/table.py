@@ -13,6 +13,7 @@ from activelora import __version__
 from activelora.errors import DataError, ProblemsError
 from activelora.formats.problems import missing_column
 from activelora.formats.row import Row, Wanted, find_column
+from activelora.formats.workbook import MAX_ROWS
 from activelora.kinds.registry import make_task
 from activelora.prediction import inputs
 from activelora.prediction.answers import Answer, answer_columns
@@ -23,7 +24,7 @@ from activelora.prediction.resuming import Progress, found_progress, locked, pub
 from activelora.prediction.review import NO_THRESHOLDS, Thresholds
 from activelora.prediction.rows import ItemMaker
 from activelora.prediction.targets import Target
-from activelora.prediction.writers import MAX_SHEET_ROWS, Writer, check_sheet_rows, open_writer
+from activelora.prediction.writers import Writer, check_sheet_rows, open_writer
 
 logger = logging.getLogger(__name__)
 _PREFIXES = ("model_", "answer_", "activelora_")
@@ -238,7 +239,7 @@ def _check_sheets(source: TableSource, items: ItemMaker, job: TableJob) -> None:
     """Count the rows where a workbook is written, which takes only so many."""
     sheets = [target for target in job.targets if target.format == "xlsx"]
     if sheets and not source.is_pipe:
-        rows = islice(source.rows(items.wanted, LostRows()), MAX_SHEET_ROWS)
+        rows = islice(source.rows(items.wanted, LostRows()), MAX_ROWS)
         check_sheet_rows(sum(1 for _ in rows), sheets[0].name)
 
 

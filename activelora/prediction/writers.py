@@ -20,12 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from activelora.errors import DataError
+from activelora.formats.workbook import MAX_CELL_CHARS, MAX_ROWS, text_cell
 from activelora.prediction.cells import as_cell, as_json, rounded, yes_no
 from activelora.prediction.targets import Target
 
-MAX_SHEET_ROWS = 1_048_576
-"""Rows of a sheet, its header among them."""
-MAX_CELL_CHARS = 32_767
 _MAX_SHEET_NUMBER = 10**15
 """Larger whole numbers lose digits in a spreadsheet."""
 Rows = Sequence[Mapping[str, Any]]
@@ -259,14 +257,7 @@ class SheetWriter:
         return value if isinstance(value, int | float) or value is None else as_cell(value)
 
     def _cell(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        from openpyxl.cell import WriteOnlyCell
-        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
-        cell = WriteOnlyCell(self._sheet, ILLEGAL_CHARACTERS_RE.sub("", value)[:MAX_CELL_CHARS])
-        cell.data_type = "s"  # a text that begins with = is no formula
-        return cell
+        return text_cell(self._sheet, value, MAX_CELL_CHARS) if isinstance(value, str) else value
 
 
 def check_sheet_rows(num_rows: int, name: str) -> None:
@@ -275,8 +266,8 @@ def check_sheet_rows(num_rows: int, name: str) -> None:
     Raises:
         DataError: There are more.
     """
-    if num_rows > MAX_SHEET_ROWS - 1:
-        problem = f"a sheet has at most {MAX_SHEET_ROWS - 1:,} rows below its header, and the input has more"
+    if num_rows > MAX_ROWS - 1:
+        problem = f"a sheet has at most {MAX_ROWS - 1:,} rows below its header, and the input has more"
         raise DataError(problem, where=name, remedy="Write .csv, .jsonl or .parquet.")
 
 

@@ -186,8 +186,8 @@ def test_a_workbook_s_rows_are_counted_first(
     from activelora.prediction import writers
 
     monkeypatch.setattr(LoadedModel, "load", None)
-    monkeypatch.setattr(writers, "MAX_SHEET_ROWS", 30)
-    monkeypatch.setattr(table, "MAX_SHEET_ROWS", 30)
+    monkeypatch.setattr(writers, "MAX_ROWS", 30)
+    monkeypatch.setattr(table, "MAX_ROWS", 30)
     assert main(["predict", classified.store.uri, str(write(tmp_path / "in.csv")), "--out", "out.xlsx"]) == 1
     assert "at most 29 rows" in capsys.readouterr().err
 
