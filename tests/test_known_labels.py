@@ -210,6 +210,90 @@ def test_what_is_left_of_the_labelled_rows_after_the_holdout_is_known(tmp_path):
     assert campaign.require(Unit("ingest_pool")).metrics["num_known"] == NUM_KNOWN - 4
 
 
+def studio(number, *votes):
+    """A task as Label Studio exports it, with the votes of annotators at a time."""
+    annotations = [
+        {
+            "completed_by": {"id": 1, "email": who},
+            "updated_at": f"2026-01-0{day}T10:00:00.000000Z",
+            "result": [{"from_name": "topic", "type": "choices", "value": {"choices": [label]}}],
+        }
+        for who, day, label in votes
+    ]
+    return {"id": number, "data": {"text": f"question {number}?"}, "annotations": annotations}
+
+
+EXPORTS = {  # tool: rows of a pool of which one item is labelled, and what is known of it
+    "Label Studio": (
+        lambda n: studio(n, *[("ann", 2, "human"), ("bob", 5, "human"), ("cy", 9, "entity")] * (n == 0)),
+        ("ann; bob", "2026-01-05T10:00:00+00:00"),
+    ),
+    "Prodigy": (
+        lambda n: {
+            "text": f"question {n}?",
+            "label": "human",
+            "answer": "accept" if n == 0 else "ignore",
+            "_annotator_id": "ann",
+            "_timestamp": 1767348000,
+        },
+        ("ann", "2026-01-02T10:00:00+00:00"),
+    ),
+    "doccano": (
+        lambda n: {"id": n, "text": f"question {n}?", "label": ["human"] * (n == 0), "Comments": [], "user": "ann"},
+        ("ann", None),
+    ),
+    "Argilla": (
+        lambda n: {
+            "id": str(n),
+            "fields": {"text": f"question {n}?"},
+            "responses": {"label": [{"value": "human", "user_id": "u-1"}] if n == 0 else []},
+        },
+        ("u-1", None),
+    ),
+    "a table": (lambda n: {"text": f"question {n}?", "label": "human" if n == 0 else None}, ("(known)", None)),
+}
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+def test_who_labelled_and_when_is_kept_of_an_export_that_is_the_pool(tmp_path, tool):
+    row, (annotator, time) = EXPORTS[tool]
+    campaign = with_known(tmp_path, rows=[row(number) for number in range(12)])
+    select(campaign)
+    await_labels.run(campaign, 0)
+    (record,) = label_snapshot(campaign, 1).records.to_pylist()
+    assert (record["annotator"], record["source"], record["label"]) == (annotator, "known", LABELS.index("human"))
+    assert record["labeled_at"] == (time or campaign.require(Unit("ingest_pool")).started_at)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 10**9])
+@pytest.mark.parametrize(("limit", "said"), [(None, ""), (9, ""), (6, ""), (4, "4 leaves out 2 of 6 labelled items")])
+def test_a_limit_leaves_out_labelled_rows_last_and_says_how_many(tmp_path, limit, said, num_bytes, monkeypatch):
+    monkeypatch.setattr(ingest_pool.run, "__defaults__", (num_bytes,))
+    campaign = with_known(tmp_path, data={"pool": {"path": "pool.jsonl", "limit": limit}})
+    manifest = campaign.require(Unit("ingest_pool"))
+    assert manifest.metrics["num_known"] == min(NUM_KNOWN, limit or NUM_KNOWN)
+    assert manifest.metrics["num_pool"] == (limit or NUM_ROWS)
+    warnings = [text for text in manifest.details["warnings"] if "limit" in text]
+    assert len(warnings) == bool(said)
+    assert said in "".join(warnings)
+
+
+@pytest.mark.parametrize("num_bytes", [0, 10**9])
+@pytest.mark.parametrize(("limit", "num_known"), [(8, 6), (5, 5)])
+def test_a_limit_keeps_labels_of_a_column_of_their_own_first(tmp_path, limit, num_known, num_bytes, monkeypatch):
+    monkeypatch.setattr(ingest_pool.run, "__defaults__", (num_bytes,))
+    labelled = [
+        {"text": f"question {index}?", "label": "human", "old": "entity" if index % 4 == 0 else " "}
+        for index in range(24)
+    ]
+    data = {"known_labels": "train", "known_labels_column": "old", "pool": {"path": "pool.jsonl", "limit": limit}}
+    campaign = with_known(tmp_path, labeling={"source": "oracle"}, rows=labelled, data=data)
+    manifest = campaign.require(Unit("ingest_pool"))
+    assert (manifest.metrics["num_known"], manifest.metrics["num_pool"]) == (num_known, limit)
+    said = any("5 leaves out 1 of 6 labelled items" in text for text in manifest.details["warnings"])
+    assert said == (num_known < 6)
+
+
 @pytest.mark.parametrize("num_bytes", [0, 10**9])
 def test_large_pools_know_the_same(tmp_path, num_bytes, monkeypatch):
     monkeypatch.setattr(ingest_pool.run, "__defaults__", (num_bytes,))
@@ -226,7 +310,7 @@ def test_a_deleted_item_s_known_label_is_not_trained_on(tmp_path):
     from activelora.pool.access import known_labels
 
     campaign = with_known(tmp_path)
-    first = min(known_labels(campaign))
+    first = min(known_labels(campaign).labels)
     delete_item(campaign, first, "asked to")
     select(campaign)
     assert await_labels.run(campaign, 0).metrics["num_labeled"] == NUM_KNOWN - 1
@@ -239,7 +323,7 @@ def test_a_deleted_item_s_text_for_a_label_is_gone(tmp_path):
 
     texts = [{"text": f"question {index}?", "label": f"answer {index}" if index < 3 else None} for index in range(20)]
     campaign = with_known(tmp_path, task={"kind": "generation", "prompt": "{text}"}, rows=texts)
-    (found,) = (item_id for item_id, label in known_labels(campaign).items() if label == "answer 1")
+    (found,) = (item_id for item_id, label in known_labels(campaign).labels.items() if label == "answer 1")
     delete_item(campaign, found, "asked to")
     manifest = campaign.require(Unit("ingest_pool"))
     assert "answer 1" not in campaign.read_table(manifest, KNOWN)["text"].to_pylist()

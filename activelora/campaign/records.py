@@ -23,6 +23,13 @@ ITEM_FIELDS = [
 ITEM_SCHEMA = pa.schema(ITEM_FIELDS)
 LABELED_ITEM_SCHEMA = pa.schema([*ITEM_FIELDS, *LABEL_FIELDS])
 GOLD_SCHEMA = pa.schema([pa.field("item_id", pa.string(), nullable=False), *LABEL_FIELDS])
+KNOWN_SCHEMA = pa.schema(
+    [
+        *GOLD_SCHEMA,
+        pa.field("annotator", pa.string()),  # who gave the label, as far as the pool tells
+        pa.field("labeled_at", pa.string()),  # when, likewise; ISO 8601
+    ]
+)
 SELECTION_SCHEMA = pa.schema(
     [
         pa.field("item_id", pa.string(), nullable=False),

@@ -25,6 +25,7 @@ from activelora.labeling.request import Rejected, Remark
 from activelora.labeling.worked import Known
 from activelora.pool.content import RowParser, item_id, wanted_columns
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.votes import Vote
 
 OWN_COLUMNS = ("annotator", "labeled_at")
 
@@ -127,15 +128,16 @@ def _of_table(uri: str, name: str, content: bytes, config: CampaignConfig) -> tu
             continue
         item, labels = parsed
         said = {key: str(row.values[key]).strip() for key in OWN_COLUMNS if row.values.get(key) not in (None, "")}
-        for label in labels if isinstance(labels, tuple) else (labels,):
+        votes = labels if isinstance(labels, tuple) else (Vote(labels),) if labels is not None else ()
+        for vote in votes:
             found.append(
                 Foreign(
                     f"{uri}:{row.line}",
                     item.item_id,
                     item.source_id,
-                    label=label,
-                    annotator=said.get("annotator", ANONYMOUS),
-                    labeled_at=_time(said.get("labeled_at")),
+                    label=vote.label,
+                    annotator=vote.annotator or said.get("annotator", ANONYMOUS),
+                    labeled_at=_time(vote.labeled_at or said.get("labeled_at")),
                 )
             )
     problems.refuse()

@@ -25,6 +25,7 @@ from activelora.campaign.refreshes import PoolParts, pool_now, pool_of
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.tombstones import deleted_items
 from activelora.errors import DataError
+from activelora.pool.known_labels import KnownLabels, known_of, merged
 
 SHARDS = "shards"
 """The detail of select_batch with the pool shard of each selected item, by position; earlier versions had none."""
@@ -218,8 +219,8 @@ def gold_labels(campaign: View, ids: Collection[str], shard: int | None = None) 
     return found
 
 
-def known_labels(campaign: View) -> dict[str, Label]:
-    """Return the labels that pool items had before anybody was asked, by item id, without deleted items.
+def known_labels(campaign: View) -> KnownLabels:
+    """Return the labels that pool items had before anybody was asked, without deleted items.
 
     Other than gold labels they are no secret: they are trained on.
     """
@@ -227,7 +228,7 @@ def known_labels(campaign: View) -> dict[str, Label]:
     return _known_in(seen, _manifest(seen))
 
 
-def arrived_labels(campaign: View, round_: int) -> dict[str, Label]:
+def arrived_labels(campaign: View, round_: int) -> KnownLabels:
     """Return the labels that items had which refreshes brought, of those refreshes that a round is the first to see.
 
     By refresh and item id, without deleted items. They become labels with those that the round asks for.
@@ -238,17 +239,13 @@ def arrived_labels(campaign: View, round_: int) -> dict[str, Label]:
     """
     seen = snapshot_of(campaign)
     num_before = len(pool_of(seen, round_ - 1).refreshes) if round_ else 0
-    found: dict[str, Label] = {}
-    for manifest in pool_of(seen, round_).refreshes[num_before:]:
-        found |= _known_in(seen, manifest)
-    return found
+    return merged(_known_in(seen, manifest) for manifest in pool_of(seen, round_).refreshes[num_before:])
 
 
-def _known_in(seen: Snapshot, manifest: Manifest) -> dict[str, Label]:
+def _known_in(seen: Snapshot, manifest: Manifest) -> KnownLabels:
     if KNOWN not in manifest.files:
-        return {}
-    rows = seen.campaign.read_table(manifest, KNOWN).to_pylist()
-    return {row["item_id"]: label_of(row) for row in rows if row["item_id"] not in seen.deleted}
+        return KnownLabels()
+    return known_of(seen.campaign.read_table(manifest, KNOWN)).without(seen.deleted)
 
 
 def _manifest(campaign: View) -> Manifest:

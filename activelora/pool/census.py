@@ -15,8 +15,8 @@ from activelora.campaign.records import Item, Label
 from activelora.errors import DataError
 from activelora.formats.problems import Problems
 from activelora.formats.row import Row
-from activelora.pool.content import Votes
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.votes import Provenance, Vote, Votes, provenance_of
 from activelora.tasks.task import Task
 from activelora.tasks.written import LabelNumbers
 
@@ -59,7 +59,7 @@ class Census:
         self._drops_contradictions = drops_contradictions
         self._dropped: set[str] = set()
         self._disputed: set[str] = set()
-        self._votes: dict[str, Counter[Label]] = {}
+        self._votes: dict[str, list[Vote]] = {}
         self._indices: dict[str, int] = {}
         self._labels: list[Label | None] = []
         self._lines = array("q")
@@ -94,19 +94,19 @@ class Census:
             needs_label: Leave out an item whose annotators disagree; else it has no label.
         """
         for item_id, votes in self._votes.items():
-            label = majority(votes)
+            label = majority(Counter(vote.label for vote in votes))
             self._labels[self._indices[item_id]] = label
             if label is None and votes:
                 self.readings.num_disputed += 1
                 self._disputed |= {item_id} if needs_label else set()
 
     def _vote(self, item: Item, label: Label | Votes | None) -> None:
-        votes = self._votes.setdefault(item.item_id, Counter())
+        votes = self._votes.setdefault(item.item_id, [])
         index = self._indices.get(item.item_id)
         if index is not None and (known := self._labels[index]) is not None:
-            votes[known] += 1  # of a plain row before
+            votes.append(Vote(known))  # of a plain row before
             self._labels[index] = None
-        votes.update(label if isinstance(label, tuple) else [] if label is None else [label])
+        votes += label if isinstance(label, tuple) else () if label is None else (Vote(label),)
 
     def __len__(self) -> int:
         """Return the number of different items."""
@@ -128,6 +128,11 @@ class Census:
     def label(self, item_id: str) -> Label | None:
         """Return an item's gold label, if it has one."""
         return self._labels[self._indices[item_id]]
+
+    def provenance(self, item_id: str) -> Provenance:
+        """Return who gave an item its label and when, as far as a labelling tool's export tells."""
+        label = self.label(item_id)
+        return Provenance() if label is None else provenance_of(self._votes.get(item_id, ()), label)
 
     def labeled(self, ids: Iterable[str]) -> dict[str, Label]:
         """Return the labels of those of the items that have one."""

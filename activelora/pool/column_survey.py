@@ -93,14 +93,19 @@ def gather(config: CampaignConfig, task: Task, labels: LabelUse, problems: Probl
     return None if is_contradicted or census.has_twofold_ids else census
 
 
-def split_pool(config: CampaignConfig, census: ColumnCensus) -> tuple[IdSet, Ids, Ids]:
-    """Return pool, holdout and calibration as :func:`activelora.pool.survey.survey_data` draws them from the pool.
+def split_pool(config: CampaignConfig, census: ColumnCensus, known: Collection[str] = ()) -> tuple[IdSet, Ids, Ids]:
+    """Return pool, holdout and calibration as :func:`activelora.pool.partition.split_items` draws them from the pool.
+
+    Args:
+        config: The campaign's settings.
+        census: The pool.
+        known: Items with a label in a column of their own, which ``limit`` leaves out last.
 
     Raises:
         DataError: There are too few items.
     """
     data = config.data
-    indices = _limited(config, census, np.flatnonzero(census.is_consistent_P))
+    indices = _limited(config, census, np.flatnonzero(census.is_consistent_P), known)
     labeled = indices[census.labels_P[indices] >= 0]
     if (needed := data.holdout_size + data.calibration_size) > len(labeled) or needed >= len(indices):
         raise too_few(config, len(indices), len(labeled))
@@ -113,8 +118,16 @@ def split_pool(config: CampaignConfig, census: ColumnCensus) -> tuple[IdSet, Ids
     return IdSet(census, is_in_P), _texts(census, holdout), _texts(census, calibration)
 
 
-def without_overlap(config: CampaignConfig, census: ColumnCensus, held_out: Collection[str]) -> tuple[IdSet, int]:
+def without_overlap(
+    config: CampaignConfig, census: ColumnCensus, held_out: Collection[str], known: Collection[str] = ()
+) -> tuple[IdSet, int]:
     """Return the pool without the items of a given holdout, and how many were taken out.
+
+    Args:
+        config: The campaign's settings.
+        census: The pool.
+        held_out: The holdout's items.
+        known: Items with a label in a column of their own, which ``limit`` leaves out last.
 
     Raises:
         DataError: Nothing is left.
@@ -125,7 +138,7 @@ def without_overlap(config: CampaignConfig, census: ColumnCensus, held_out: Coll
     if not is_left_P.any():
         raise nothing_left(config, len(census))
     is_in_P = np.zeros_like(is_left_P)
-    is_in_P[_limited(config, census, np.flatnonzero(is_left_P))] = True
+    is_in_P[_limited(config, census, np.flatnonzero(is_left_P), known)] = True
     return IdSet(census, is_in_P), num_overlap
 
 
@@ -228,15 +241,19 @@ def _changed(config: CampaignConfig) -> DataError:
     )
 
 
-def _limited(config: CampaignConfig, census: ColumnCensus, indices: Indices) -> Indices:
+def _limited(config: CampaignConfig, census: ColumnCensus, indices: Indices, known: Collection[str]) -> Indices:
     limit = config.data.pool.limit
     if limit is None:
         return indices
-    seed, is_labeled = derive_seed(config.seed, "ingest_pool", "limit", "pool"), census.labels_P[indices] >= 0
-    labeled, others = indices[is_labeled], indices[~is_labeled]
-    labeled = census.smallest(labeled, census.keys(seed, labeled), limit)
-    others = census.smallest(others, census.keys(seed, others), limit - len(labeled))
-    return np.sort(np.concatenate([labeled, others]))
+    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
+    is_known_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
+    is_known_P[list(census.find(known).values())] = True
+    left, chosen = indices, list[Indices]()
+    for is_first_P in (is_known_P, census.labels_P >= 0, np.ones_like(is_known_P)):
+        group = left[is_first_P[left]]
+        chosen.append(census.smallest(group, census.keys(seed, group), limit - sum(map(len, chosen))))
+        left = left[~is_first_P[left]]
+    return np.sort(np.concatenate(chosen))
 
 
 def _stratified(config: CampaignConfig, census: ColumnCensus, indices: Indices, size: int, name: str) -> Indices:

@@ -26,6 +26,7 @@ from activelora.formats.exports.tools import is_marked, read_export
 from activelora.formats.problems import Problems, missing_column
 from activelora.formats.row import Row, Wanted
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.votes import Vote, Votes
 from activelora.tasks.task import Task
 from activelora.tasks.written import is_no_label, read_label
 
@@ -65,10 +66,6 @@ def asked_of(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Asked:
     content = {*task.columns, *[columns.choices] * task.kind.needs_choices, *[columns.id] * (columns.id is not None)}
     wanted = () if columns.label is None or labels == "ignored" else (columns.label,)
     return Asked(frozenset(map(str, content)), wanted, frozenset(task.label_names), task.kind.takes_several)
-
-
-Votes = tuple[Label, ...]
-"""The labels that annotators gave an item, by a labelling tool's export."""
 
 
 class RowParser:
@@ -131,16 +128,16 @@ class RowParser:
 
     def _voted(self, row: Row, export: Export) -> tuple[Item, Votes] | None:
         item, column = self._item(row), str(self._columns.label)
-        labels = []
+        votes = []
         for one in export.annotations:
             label = self._label(replace(row, values={column: one.label}), item)
             self._readings.add(one.label, is_label=label is not None)
-            labels += [] if label is None else [label]
+            votes += [] if label is None else [Vote(label, one.annotator, one.labeled_at)]
         self._readings.add_export(export)
-        if not labels and self._needs_label:
+        if not votes and self._needs_label:
             self._readings.num_left_out += 1
             return None
-        return item, tuple(labels)
+        return item, tuple(votes)
 
     def _item(self, row: Row) -> Item:
         fields = {column: self._text(row, column) for column in self._task.columns}

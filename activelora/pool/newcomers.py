@@ -14,11 +14,13 @@ from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.formats.problems import Problems
 from activelora.pool.census import Census
-from activelora.pool.content import RowParser, wanted_columns
+from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
+from activelora.pool.known_labels import KnownLabels, known_in, merged
+from activelora.pool.label_use import label_use, with_known_column
 from activelora.pool.readers import rows_of_file
-from activelora.pool.survey import label_use
 from activelora.progress import track
+from activelora.quantities import quantity
 from activelora.tasks.task import Task
 
 
@@ -28,6 +30,7 @@ class Newcomers:
 
     Attributes:
         labels: Gold label of each item, by id; None where it has none.
+        known: Labels that are to be trained on.
         num_rows: Rows of the files that were taken.
         taken: Names of the files that were taken, in order.
         problems: Why the others were not, in words.
@@ -35,6 +38,7 @@ class Newcomers:
     """
 
     labels: dict[str, Label | None] = field(default_factory=dict)
+    known: KnownLabels = field(default_factory=KnownLabels)
     num_rows: int = 0
     taken: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -49,19 +53,25 @@ def survey_files(config: CampaignConfig, task: Task, files: Mapping[str, SourceF
         task: Its task.
         files: The files by name.
     """
-    found, dropped = Newcomers(), set[str]()
+    found, dropped, unsure = Newcomers(), set[str](), set[str]()
     for name in sorted(files):
         problems = Problems()
         try:
             census = _census(config, task, files[name], problems)
-            disputed = _disputed(found.labels, census)
-            if disputed and config.data.contradictions == "refuse":
-                problem = f"{len(disputed)} items are labelled otherwise in other new files, first {min(disputed)}"
+            known = _known(config, task, files[name], census)
+            disputed = _disputed(found.labels, {item_id: census.label(item_id) for item_id in census})
+            contradicted = _disputed(found.known.labels, known.labels)
+            if (several := disputed | contradicted) and config.data.contradictions == "refuse":
+                problem = (
+                    f"{quantity(len(several), 'item')} labelled otherwise in other new files, first {min(several)}"
+                )
                 raise DataError(problem, remedy="Keep one of the labels, or set `data.contradictions: drop`.")
         except ActiveLoRAError as error:
             found.problems.append(f"{name}: {_first(error)}")
             continue
         dropped |= disputed
+        unsure |= disputed | contradicted
+        found.known = merged([known, found.known])
         for item_id in census:
             if found.labels.get(item_id) is None:
                 found.labels[item_id] = census.label(item_id)
@@ -70,6 +80,7 @@ def survey_files(config: CampaignConfig, task: Task, files: Mapping[str, SourceF
         found.notes += [f"{name}: {note}" for note in problems.notes]
     for item_id in dropped:
         del found.labels[item_id]
+    found.known = found.known.without(unsure)
     return found
 
 
@@ -84,8 +95,10 @@ def read_items(config: CampaignConfig, task: Task, files: Mapping[str, SourceFil
                 yield parsed[0]
 
 
-def _census(config: CampaignConfig, task: Task, file: SourceFile, problems: Problems) -> Census:
-    use, columns = label_use(config, "pool"), config.data.columns
+def _census(
+    config: CampaignConfig, task: Task, file: SourceFile, problems: Problems, use: LabelUse | None = None
+) -> Census:
+    use, columns = use or label_use(config, "pool"), config.data.columns
     census = Census(task, problems, config.data.contradictions == "drop", config.data.label_numbers)
     parser = RowParser(task, columns, use, problems, census.readings, config.data.long_texts == "cut")
     for row in track(rows_of_file(file, wanted_columns(task, columns, use), problems), f"reading {file.name}", None):
@@ -96,12 +109,28 @@ def _census(config: CampaignConfig, task: Task, file: SourceFile, problems: Prob
     return census
 
 
-def _disputed(labels: Mapping[str, Label | None], census: Census) -> set[str]:
+def _known(config: CampaignConfig, task: Task, file: SourceFile, census: Census) -> KnownLabels:
+    """Return the labels of a file that are to be trained on.
+
+    Args:
+        config: The campaign's settings.
+        task: Its task.
+        file: The file.
+        census: What it holds, by the column of gold labels.
+    """
+    if config.known_labels != "train" or config.known_labels_column is None:
+        return KnownLabels()
+    if (other := with_known_column(config)) is not None:
+        census = _census(other, task, file, Problems(), "optional")
+    return known_in(census, frozenset(census))
+
+
+def _disputed(labels: Mapping[str, Label | None], others: Mapping[str, Label | None]) -> set[str]:
     """Return the items that have a label already, and another one in a further file."""
     return {
         item_id
-        for item_id in census
-        if None not in (known := {labels.get(item_id), census.label(item_id)}) and len(known) > 1
+        for item_id, label in others.items()
+        if None not in (known := {labels.get(item_id), label}) and len(known) > 1
     }
 
 

@@ -6,7 +6,7 @@ part: items are those of all new files together, ordered by their ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,7 +25,7 @@ from activelora.pool.files import SourceFile
 from activelora.pool.known_labels import KnownLabels
 from activelora.pool.newcomers import Newcomers, read_items, survey_files
 from activelora.pool.sorting import sorted_tables
-from activelora.pool.split import draw
+from activelora.pool.split import draw, draw_first
 from activelora.seeding import derive_seed, item_draw
 from activelora.tasks.task import Task
 
@@ -44,6 +44,7 @@ class Refresh:
         files: Files that were taken, by name.
         newcomers: All that these files hold.
         num_left_out: New items left out by ``data.pool.limit``.
+        num_lost: Those of them that have a label to train on.
         num_vanished: Items of the pool that no file of the source holds any more.
         drift: How the texts of all items that came later differ from those of the first reading; None of too few.
     """
@@ -54,6 +55,7 @@ class Refresh:
     files: Mapping[str, SourceFile]
     newcomers: Newcomers
     num_left_out: int
+    num_lost: int
     num_vanished: int
     drift: TwoSample | None
 
@@ -88,13 +90,14 @@ def find_refresh(seen: Snapshot, parts: PoolParts, task: Task, arrivals: Arrival
             del files[name]
     scan = _Scan(seen, parts, newcomers, _present(config, task, parts, arrivals, newcomers))
     fresh = [item_id for item_id in newcomers.labels if item_id not in scan.known]
-    ids = tuple(sorted(_limited(config, parts, fresh)))
+    ids = tuple(sorted(_limited(config, parts, fresh, newcomers.known.labels)))
     labels = {item_id: label for item_id in ids if (label := newcomers.labels[item_id]) is not None}
+    known = newcomers.known.of(ids)
+    num_lost = len(newcomers.known.of(fresh)) - len(known)
     taken = {name: files[name] for name in newcomers.taken}
     left_out = len(fresh) - len(ids)
     drift = scan.drift(read_items(config, task, taken), ids) if ids else None
-    known = KnownLabels(labels) if _are_known(config) else KnownLabels()
-    return Refresh(ids, labels, known, taken, newcomers, left_out, scan.num_vanished, drift)
+    return Refresh(ids, labels, known, taken, newcomers, left_out, num_lost, scan.num_vanished, drift)
 
 
 def still_as(config: CampaignConfig, refresh: Refresh, versions: Mapping[str, str]) -> bool:
@@ -114,17 +117,13 @@ def num_vanished(parts: PoolParts) -> int:
     return int(parts.refreshes[-1].metrics["num_vanished"]) if parts.refreshes else 0
 
 
-def _are_known(config: CampaignConfig) -> bool:
-    """Tell whether labels of rows that come later are known labels to train on: not those of a column of their own."""
-    return config.known_labels == "train" and config.known_labels_column == config.data.columns.label is not None
-
-
-def _limited(config: CampaignConfig, parts: PoolParts, ids: list[str]) -> list[str]:
-    """Return as many items as the limit of the whole pool leaves room for, drawn at random."""
+def _limited(config: CampaignConfig, parts: PoolParts, ids: list[str], known: Container[str]) -> list[str]:
+    """Return as many items as the limit of the whole pool leaves room for, drawn at random: labelled ones first."""
     limit = config.data.pool.limit
     if limit is None:
         return ids
-    return draw(ids, max(0, limit - parts.num_items), derive_seed(config.seed, "ingest_pool", "limit", "pool"))
+    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
+    return draw_first(ids, max(0, limit - parts.num_items), seed, known)
 
 
 def _present(

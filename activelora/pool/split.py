@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from activelora.config import CampaignConfig
 from activelora.errors import DataError
@@ -14,6 +14,22 @@ from activelora.seeding import item_draw
 def draw(ids: Iterable[str], size: int, seed: int) -> list[str]:
     """Return a uniform random subset of ``size`` ids (all, if there are fewer), ordered by their draw."""
     return heapq.nsmallest(size, ids, key=lambda item_id: (item_draw(seed, item_id), item_id))
+
+
+def draw_first(ids: Iterable[str], size: int, seed: int, *first: Container[str]) -> list[str]:
+    """Return a random subset as :func:`draw` does, of some items before all others.
+
+    Args:
+        ids: The items.
+        size: How many to draw.
+        seed: The draw's seed.
+        first: Items that are drawn first, then those that are drawn next, and so on.
+    """
+    left, chosen = list(ids), list[str]()
+    for group in first:
+        chosen += draw((one for one in left if one in group), size - len(chosen), seed)
+        left = [one for one in left if one not in group]
+    return chosen + draw(left, size - len(chosen), seed)
 
 
 def stratified(labels: Mapping[str, int], size: int, seed: int) -> frozenset[str]:

@@ -7,12 +7,11 @@ Every source is read once for its ids and labels (:mod:`activelora.pool.census`)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Generator, Iterator, Mapping, Set
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Generator, Iterator, Set
+from dataclasses import dataclass, field, replace
 
 from activelora.campaign.records import Item, Label
-from activelora.config import CampaignConfig, SourceConfig
+from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
 from activelora.formats.exports.export import passed_in_words
 from activelora.formats.problems import Problems
@@ -20,17 +19,15 @@ from activelora.formats.row import Row
 from activelora.pool import column_survey
 from activelora.pool.census import Census
 from activelora.pool.column_census import ColumnCensus
-from activelora.pool.content import LabelUse, RowParser, Votes, wanted_columns
-from activelora.pool.known_labels import KnownLabels, known_in
+from activelora.pool.content import LabelUse, RowParser, wanted_columns
+from activelora.pool.known_labels import KnownLabels, known_in, num_labeled_outside
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.label_use import SourceName, label_use, source_of, with_known_column
+from activelora.pool.partition import Ids, split_items
 from activelora.pool.readers import read_rows
-from activelora.pool.split import draw, nothing_left, stratified, too_few
+from activelora.pool.votes import Votes
 from activelora.progress import track
-from activelora.seeding import derive_seed
 from activelora.tasks.task import Task
-
-SourceName = Literal["pool", "holdout"]
-Ids = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
 
     A given holdout is split into holdout and calibration; its items are taken out of the pool. Without one, both are
     drawn from the pool's labelled items, stratified. ``limit`` applies to the pool after a given holdout's items are
-    gone, and before holdout and calibration are drawn from it.
+    gone, and before holdout and calibration are drawn from it; it leaves out labelled items last, and says how many.
 
     Args:
         config: The campaign's settings.
@@ -91,53 +88,58 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
         why = "; ".join(passed_in_words(pool.readings.passed))
         problems.add(DataError("no row of the pool has a label", where=config.data.pool.path, remedy=why))
     problems.refuse()
+    known = _known(config, task)
     try:
-        pool_ids, holdout_ids, calibration_ids, num_overlap = _split(config, task, pool, labeled)
+        pool_ids, holdout_ids, calibration_ids, num_overlap = split_items(
+            config, task, pool, labeled, () if known is None else known.labels
+        )
     except DataError as error:
-        known = [*pool.readings.warnings("data.pool"), *problems.notes]
-        problem = "; ".join([error.problem, *known])
+        said = [*pool.readings.warnings("data.pool"), *problems.notes]
+        problem = "; ".join([error.problem, *said])
         raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
-    labels = _known(config, task, pool, pool_ids)
-    return Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings, labels)
+    if known is None and config.known_labels == "train" and config.known_labels_column is not None:
+        trained = known_in(pool, pool_ids)
+    else:
+        trained = KnownLabels() if known is None else known.of(pool_ids)
+    survey = Survey(pool_ids, holdout_ids, calibration_ids, pool, labeled, num_overlap, warnings, trained)
+    return replace(survey, warnings=(*warnings, *_lost(config, survey, known)))
 
 
-def _known(config: CampaignConfig, task: Task, pool: Census | ColumnCensus, pool_ids: Set[str]) -> KnownLabels:
-    """Return the known labels to train on.
+def _known(config: CampaignConfig, task: Task) -> KnownLabels | None:
+    """Return what the pool's items are labelled with in the known labels' own column; None where there is none.
 
     Raises:
-        ProblemsError: They stand in a column of their own, and something is wrong with it.
+        ProblemsError: Something is wrong with that column.
     """
-    column = config.known_labels_column
-    if config.known_labels != "train" or column is None:
-        return KnownLabels()
-    if column == config.data.columns.label:
-        return known_in(pool, pool_ids)
-    columns = config.data.columns.model_copy(update={"label": column})
-    data, problems = config.data.model_copy(update={"columns": columns}), Problems()
-    census = _census(config.model_copy(update={"data": data}), task, "pool", problems, "optional")
-    if not problems and not census.labeled(census):
-        problem = f"no row of the pool has a label in column `{column}`"
+    if (other := with_known_column(config)) is None:
+        return None
+    problems = Problems()
+    census = _census(other, task, "pool", problems, "optional")
+    known = known_in(census, frozenset(census))
+    if not problems and not known:
+        problem = f"no row of the pool has a label in column `{config.known_labels_column}`"
         problems.add(DataError(problem, where="data.known_labels_column", remedy="Correct the name, or leave it out."))
     problems.refuse()
-    return known_in(census, pool_ids)
+    return known
 
 
-def _split(
-    config: CampaignConfig, task: Task, pool: Census | ColumnCensus, labeled: Census | ColumnCensus
-) -> tuple[Set[str], Ids, Ids, int]:
-    """Return the ids of pool, holdout and calibration, and how many items the pool lost to a given holdout."""
-    if isinstance(labeled, ColumnCensus):  # it is the pool's: a given holdout is read row by row
-        return *column_survey.split_pool(config, labeled), 0
-    if labeled is pool:
-        return *_split_pool(config, task, labeled), 0
-    holdout_ids, calibration_ids = _split_holdout(config, task, labeled)
-    held_out = holdout_ids | calibration_ids
-    if isinstance(pool, ColumnCensus):
-        left, num_overlap = column_survey.without_overlap(config, pool, held_out)
-        return left, holdout_ids, calibration_ids, num_overlap
-    pool_ids, num_overlap = _without_overlap(config, pool, held_out)
-    return pool_ids, holdout_ids, calibration_ids, num_overlap
+def _lost(config: CampaignConfig, survey: Survey, known: KnownLabels | None) -> Iterator[str]:
+    """Say how many labels ``data.pool.limit`` leaves out, where they would be used."""
+    if not survey.num_left_out or config.known_labels == "ignore":
+        return
+    held_out = survey.holdout_ids | survey.calibration_ids
+    num_used = len(survey.known) if config.known_labels == "train" else 0
+    if known is None:
+        num_lost = num_labeled_outside(survey.pool, survey.pool_ids, held_out)
+        num_used += len(survey.pool.labeled(held_out)) if survey.labeled is survey.pool else 0
+    else:
+        num_lost = len(known.without(held_out)) - len(survey.known)
+    if num_lost:
+        yield (
+            f"data.pool.limit: {config.data.pool.limit} leaves out {num_lost:,} of {num_lost + num_used:,} "
+            f"labelled items of the pool, drawn at random; raise it to use them all"
+        )
 
 
 def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[str], num_rows: int) -> Iterator[Item]:
@@ -164,7 +166,7 @@ def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[
     if left:
         raise DataError(
             f"{len(left)} items are gone: the data changed while it was read",
-            where=_source(config, name).path,
+            where=source_of(config, name).path,
             remedy="Run again when nothing writes to it.",
         )
 
@@ -186,27 +188,6 @@ def first_items(config: CampaignConfig, task: Task, num_items: int) -> list[Item
     return list(found.values())
 
 
-def label_use(config: CampaignConfig, name: SourceName) -> LabelUse:
-    """Return how a source's gold labels are used.
-
-    The oracle needs a label of every pool item, and rows without are left out. Another label source reads the pool's
-    labels to draw a holdout from the items that have one, or because they are known labels; else it never looks at
-    them.
-    """
-    if name == "holdout":
-        return "required"
-    if config.labeling.source == "oracle":
-        return "or_left_out"
-    is_known = config.known_labels_column is not None and config.known_labels_column == config.data.columns.label
-    return "optional" if config.data.holdout is None or is_known else "ignored"
-
-
-def _source(config: CampaignConfig, name: SourceName) -> SourceConfig:
-    source = config.data.pool if name == "pool" else config.data.holdout
-    assert source is not None, "callers ask for the holdout's source only where one is given"  # noqa: S101
-    return source
-
-
 def _rows(
     config: CampaignConfig,
     task: Task,
@@ -218,7 +199,7 @@ def _rows(
     columns = config.data.columns
     parser = RowParser(task, columns, labels, problems, readings, config.data.long_texts == "cut")
     wanted = wanted_columns(task, columns, labels)
-    for row in read_rows(_source(config, name), config.data.folder, wanted, problems):
+    for row in read_rows(source_of(config, name), config.data.folder, wanted, problems):
         if parsed := parser.parse(row):
             yield *parsed, row
 
@@ -253,82 +234,6 @@ def _census(
         problems.add(error)
     census.settle(needs_label=use in ("required", "or_left_out"))
     return census
-
-
-def _limited(config: CampaignConfig, name: SourceName, census: Census, ids: Collection[str]) -> Collection[str]:
-    """Return as many items as the source's ``limit`` allows, drawn at random: those with a label before the others."""
-    limit = _source(config, name).limit
-    if limit is None:
-        return ids
-    seed, labeled = derive_seed(config.seed, "ingest_pool", "limit", name), census.labeled(ids)
-    chosen = draw(labeled, limit, seed)
-    return [*chosen, *draw((one for one in ids if one not in labeled), limit - len(chosen), seed)]
-
-
-def _split_pool(config: CampaignConfig, task: Task, pool: Census) -> tuple[Ids, Ids, Ids]:
-    """Return the ids of pool, holdout and calibration, the latter two drawn from the pool's labelled items."""
-    data = config.data
-    ids = _limited(config, "pool", pool, list(pool))
-    labels = pool.labeled(ids)
-    if config.known_labels == "holdout":
-        return _hold_out_known(config, task, ids, labels)
-    needed = data.holdout_size + data.calibration_size
-    if needed > len(labels) or needed >= len(ids):
-        raise too_few(config, len(ids), len(labels))
-    holdout = _split_off(config, task, labels, data.holdout_size, "holdout")
-    rest = {item_id: label for item_id, label in labels.items() if item_id not in holdout}
-    calibration = _draw_calibration(config, task, rest)
-    return frozenset(ids) - holdout - calibration, holdout, calibration
-
-
-def _hold_out_known(
-    config: CampaignConfig, task: Task, ids: Collection[str], labels: Mapping[str, Label]
-) -> tuple[Ids, Ids, Ids]:
-    """Return the ids of pool, holdout and calibration where all labelled items measure the result."""
-    if config.data.calibration_size >= len(labels) or len(labels) >= len(ids):
-        raise DataError(
-            f"{len(labels)} of the pool's {len(ids)} different items have a label: as the holdout, with a calibration "
-            f"split of {config.data.calibration_size}, they leave no holdout or no pool",
-            where="data.known_labels: holdout",
-            remedy="Give more rows with a label, or without one, or lower `data.calibration_size`.",
-        )
-    calibration = _draw_calibration(config, task, labels)
-    held_out = frozenset(labels)
-    return frozenset(ids) - held_out, held_out - calibration, calibration
-
-
-def _split_holdout(config: CampaignConfig, task: Task, labeled: Census) -> tuple[Ids, Ids]:
-    """Return the ids of holdout and calibration from the given holdout source."""
-    labels = labeled.labeled(_limited(config, "holdout", labeled, list(labeled)))
-    size = config.data.calibration_size
-    if size >= len(labels):
-        raise DataError(
-            f"a calibration split of {size} leaves no holdout of its {len(labels)} different items",
-            where=_source(config, "holdout").path,
-            remedy="Lower `data.calibration_size` or give more labelled rows.",
-        )
-    calibration = _draw_calibration(config, task, labels)
-    return frozenset(labels) - calibration, calibration
-
-
-def _draw_calibration(config: CampaignConfig, task: Task, labels: Mapping[str, Any]) -> Ids:
-    return _split_off(config, task, labels, config.data.calibration_size, "calibration")
-
-
-def _split_off(config: CampaignConfig, task: Task, labels: Mapping[str, Any], size: int, name: str) -> Ids:
-    """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
-    seed = derive_seed(config.seed, "ingest_pool", name)
-    if task.kind.draws_by_label:
-        return stratified(labels, size, seed)
-    return frozenset(draw(labels, size, seed))
-
-
-def _without_overlap(config: CampaignConfig, pool: Census, held_out: Ids) -> tuple[Ids, int]:
-    """Return the pool's ids without those of a given holdout, and how many were taken out."""
-    left = [item_id for item_id in pool if item_id not in held_out]
-    if not left:
-        raise nothing_left(config, len(pool))
-    return frozenset(_limited(config, "pool", pool, left)), len(pool) - len(left)
 
 
 def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus) -> Iterator[str]:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from activelora.campaign.campaign import Attempt, utc_now
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.records import KNOWN_SOURCE, Label, vote_table
+from activelora.campaign.records import KNOWN_SOURCE, vote_table
 from activelora.campaign.refreshes import pool_of
 from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.request import Record
 from activelora.pool.access import arrived_labels, known_labels, read_pool
+from activelora.pool.known_labels import KnownLabels, merged
+from activelora.pool.votes import Provenance
 
 ANNOTATOR = "(known)"
 """Stands for nobody: no name that a person goes by."""
 
 
 def take_known(seen: Snapshot) -> Manifest:
-    """Write the known labels as round 0's, each with the source that it stands in and the time of the ingest."""
+    """Write the known labels as round 0's, each with its origin, and who and when where the pool tells."""
     attempt = seen.campaign.attempt(Unit("await_labels", 0))
     record_inputs(attempt)
-    known = {**known_labels(seen), **arrived_labels(seen, 0)}
+    known = merged([known_labels(seen), arrived_labels(seen, 0)])
     attempt.write_table("labels.parquet", vote_table(known_records(seen, known, 0)))
     attempt.write_json("states.json", {})
     counts = ("num_requested", "num_late", "num_corrected", "num_confirmed", "num_votes", "num_rejected_lines")
@@ -41,26 +41,27 @@ def take_known(seen: Snapshot) -> Manifest:
     )
 
 
-def known_records(seen: Snapshot, known: Mapping[str, Label], round_: int) -> list[Record]:
+def known_records(seen: Snapshot, known: KnownLabels, round_: int) -> list[Record]:
     """Return known labels as records of the round that takes them.
 
     Args:
         seen: The campaign.
-        known: The labels by item id.
+        known: The labels. Where nobody and no time is named, they are of nobody, and of the time of the ingest.
         round_: The round.
     """
+    nobody = Provenance()
     ingest = pool_of(seen, round_).manifests[-1] if round_ else seen.require(Unit("ingest_pool"))
     return [
         {
             "item_id": item_id,
             "label": label,
-            "annotator": ANNOTATOR,
+            "annotator": known.given.get(item_id, nobody).annotator or ANNOTATOR,
             "source": KNOWN_SOURCE,
-            "labeled_at": ingest.started_at,
+            "labeled_at": known.given.get(item_id, nobody).labeled_at or ingest.started_at,
             "round": round_,
             "origin": seen.config.data.pool.path,
         }
-        for item_id, label in known.items()
+        for item_id, label in known.labels.items()
     ]
 
 

@@ -115,7 +115,7 @@ def _commit(request: Request, collected: Collected, decision: Decision, now: dat
     seen = snapshot_of(request.seen or campaign)
     records = [*collected.records, *collected.corrections]
     answered = {record["item_id"] for record in records}
-    arrived = {key: label for key, label in arrived_labels(seen, request.round).items() if key not in answered}
+    arrived = arrived_labels(seen, request.round).without(answered)
     attempt.write_table("labels.parquet", vote_table([*records, *known_records(seen, arrived, request.round)]))
     late: dict[str, State] = {one["item_id"]: "late" for one in collected.records if one["round"] != request.round}
     states = {**collected.states, **late}

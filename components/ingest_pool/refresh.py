@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from activelora.campaign.campaign import Attempt
@@ -81,7 +82,8 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
         return None
     for problem in found.newcomers.problems:
         logger.warning("not taken into the pool: %s", problem)
-    for note in (*arrivals.notes, *found.newcomers.notes):
+    notes = [*arrivals.notes, *found.newcomers.notes, *_lost(found, config.data.pool.limit)]
+    for note in notes:
         logger.warning("%s", note)
     return attempt.commit(
         {**_metrics(parts, found), **({"num_known": float(len(found.known))} if found.known else {})},
@@ -92,10 +94,16 @@ def _take(seen: Snapshot, attempt: Attempt, parts: PoolParts, arrivals: Arrivals
             FILES: {name: arrivals.versions[name] for name in found.files},
             GONE: list(arrivals.gone),
             PROBLEMS: found.newcomers.problems,
-            "warnings": [*arrivals.notes, *found.newcomers.notes],
+            "warnings": notes,
             DRIFT: _drift(parts, found),
         },
     )
+
+
+def _lost(found: Refresh, limit: int | None) -> Iterator[str]:
+    if found.num_lost:
+        num = found.num_lost + len(found.known)
+        yield f"data.pool.limit: {limit} leaves out {found.num_lost:,} of {num:,} new labelled items; raise it"
 
 
 def _drop(attempt: Attempt) -> None:

@@ -19,8 +19,9 @@ from activelora.pool import access
 from activelora.pool.arrivals import FILES, source_files, versions_of
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
+from activelora.pool.label_use import label_use
 from activelora.pool.source_digests import source_digests
-from activelora.pool.survey import Survey, label_use, stream_items, survey_data
+from activelora.pool.survey import Survey, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 from activelora.tasks.task import Task
 from components.ingest_pool.refresh import refresh

@@ -147,7 +147,7 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
             *label_snapshot(seen, round_).labels,
             *withheld_items(seen, round_),
             *imported(seen),
-            *arrived_labels(seen, round_),
+            *arrived_labels(seen, round_).labels,
             *seen.deleted,
         },
         label_names=make_task(campaign.config.task).label_names,

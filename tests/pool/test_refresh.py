@@ -381,7 +381,7 @@ def test_labelled_rows_that_come_later_are_known_labels_too(folder, known):
     assert not any(name.startswith("gold/labels") for name in manifest.files)
     campaign.attempt(Unit("evaluate_adapter", 0)).commit()
     campaign.attempt(Unit("evaluate_adapter", 1)).commit({}, {"num_refreshes": 1})
-    found = access.arrived_labels(campaign, 1)
+    found = access.arrived_labels(campaign, 1).labels
     assert not access.arrived_labels(campaign, 0)
     if known != "train":
         assert not found
@@ -392,3 +392,35 @@ def test_labelled_rows_that_come_later_are_known_labels_too(folder, known):
     }
     delete_item(campaign, min(found), "asked to")
     assert len(access.arrived_labels(campaign, 1)) == 2
+
+
+def old(end: int, start: int, labelled: int, label: str = "sport") -> list[dict[str, Any]]:
+    """Rows of which those below a number have a known label in a column of their own."""
+    return [{**row, "old": label if start + n < labelled else ""} for n, row in enumerate(rows(end, start))]
+
+
+def with_known_column(folder: Path, **pool: object) -> Campaign:
+    put(folder, first=old(40, 0, 4))
+    known = {"known_labels": "train", "known_labels_column": "old", "contradictions": "drop"}
+    campaign = Campaign.create(str(folder / "campaign"), make_config(folder, pool=pool, **known))
+    step.run(campaign)
+    return campaign
+
+
+def test_known_labels_of_a_column_of_their_own_are_read_in_later_files_too(folder):
+    campaign = with_known_column(folder)
+    put(folder, second=old(50, 40, 43), third=[*old(60, 50, 52), *old(41, 40, 41, "politics")], fourth=rows(70, 60))
+    manifest = refresh(campaign)
+    assert (counts(manifest)["new"], manifest.metrics["num_known"]) == (30, 4)
+    found = access.known_labels(campaign).labels, access._known_in(Snapshot(campaign), manifest).labels
+    assert set(found[1].values()) == {TASK["labels"].index("sport")}
+    texts = {item.fields["text"] for item in access.find_items(campaign, list(found[1])).values()}
+    assert texts == {row["text"] for row in [*rows(43, 41), *rows(52, 50)]}, "of the contradicted one nothing is known"
+
+
+def test_the_limit_takes_known_labels_of_later_files_first_and_says_what_it_leaves_out(folder):
+    campaign = with_known_column(folder, limit=37)
+    put(folder, second=old(50, 40, 48))
+    manifest = refresh(campaign)
+    assert (counts(manifest)["new"], manifest.metrics["num_known"]) == (6, 6)
+    assert "data.pool.limit: 37 leaves out 2 of 8 new labelled items; raise it" in manifest.details["warnings"]

@@ -191,7 +191,7 @@ def test_labels_that_arrive_with_rows_are_trained_on_from_the_next_round_on(tmp_
     sheet = Path(campaign.store.uri) / folder_of(1) / "to_label.csv"
     asked = {line.split(",")[0] for line in sheet.read_text(encoding="utf-8").splitlines()[1:]}
     assert len(asked) == 4
-    known = access.arrived_labels(campaign, 1).keys()
+    known = access.arrived_labels(campaign, 1).labels.keys()
     assert len(known) == 3
     assert not asked & known
     answer(campaign, sorted(asked))
