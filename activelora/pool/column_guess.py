@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from activelora.errors import ConfigError, ProblemsError
 from activelora.pool.profile import EXPORTED_LABEL, Column, Profile, is_date
+from activelora.quantities import quantity
 from activelora.registry import closest
 
 _BEFORE = r"(?:.*[._ -])?"
@@ -130,7 +131,7 @@ def unfit_for_prompt(name: str) -> str | None:
 
 
 def id_column(profile: Profile, others: Iterable[str]) -> Column | None:
-    """Return the column of people's own ids: called so, filled in every row, and never twice the same."""
+    """Return the column of people's own ids: named like one, filled in every row, and never twice the same."""
     for column in profile.columns.values():
         is_filled = column.num_filled == profile.num_rows == sum((column.values or {}).values())
         if (
@@ -165,7 +166,7 @@ def _guess_text(profile: Profile, others: set[str]) -> Guess | None:
     candidates = [one for one in profile.columns.values() if one.name not in others and _is_text(one)]
     named = [one for one in candidates if _TEXTS.fullmatch(one.name)]
     if len(named) == 1:
-        return Guess((named[0],), f"called so, with texts of {named[0].mean_chars:.0f} characters on average")
+        return Guess((named[0],), f"by its name, with texts of {named[0].mean_chars:.0f} characters on average")
     long = [one for one in candidates if one.mean_chars >= _LONG_CHARS and not _LABELS.fullmatch(one.name)]
     if not named and len(long) == 1:
         return Guess((long[0],), f"no other column holds texts of {_LONG_CHARS} characters and more")
@@ -176,9 +177,9 @@ def _guess_label(profile: Profile, others: set[str]) -> Guess | None:
     candidates = [one for one in profile.columns.values() if one.name not in others and one.num_filled]
     named = [one for one in candidates if _LABELS.fullmatch(one.name)]
     if exact := [one for one in named if one.name.casefold() == EXPORTED_LABEL]:
-        return Guess((exact[0],), "called so")
+        return Guess((exact[0],), "by its name")
     if len(named) == 1:
-        return Guess((named[0],), f"called so, with {_num(named[0])}")
+        return Guess((named[0],), f"by its name, with {_num(named[0])}")
     few = [one for one in candidates if _is_class(one)]
     if not named and len(few) == 1:
         return Guess((few[0],), f"no other column holds a few values again and again: {_num(few[0])}")
@@ -186,7 +187,8 @@ def _guess_label(profile: Profile, others: set[str]) -> Guess | None:
 
 
 def _num(column: Column) -> str:
-    return f"{column.num_values} different values" if column.values is not None else "many different values"
+    what = "different value" if column.labels is column.values else "different label"
+    return f"many {what}s" if column.labels is None else quantity(len(column.labels), what)
 
 
 def _is_text(column: Column) -> bool:

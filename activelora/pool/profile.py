@@ -66,6 +66,12 @@ class Column:
         return self.num_chars / self.num_filled if self.num_filled else 0.0
 
     @property
+    def labels(self) -> Counter[str] | None:
+        """Its values as labels, to the rows that hold each: the single ones, where values combine them."""
+        is_combined = self.num_several and self.parts is not None and len(self.parts) < self.num_values
+        return self.parts if self.is_lists or is_combined else self.values
+
+    @property
     def num_values(self) -> int:
         """How many different values it has; one more than can be counted where there are more."""
         return MAX_VALUES + 1 if self.values is None else len(self.values)

@@ -1,4 +1,4 @@
-"""A campaign for a table: what is asked, of how many rows, and the file that says so with its reasons."""
+"""A campaign for a table: what is asked, and of how many rows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.errors import ActiveLoRAError, ConfigError, DataError, ProblemsError
+from activelora.quantities import quantity
 from pipelines.cli.campaign_sizes import Sizes, sizes_for
-from pipelines.cli.yaml_lines import comment, setting
 
 if TYPE_CHECKING:
     from activelora.config import SourceConfig
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 _CHARS_PER_TOKEN = 3
 """Without a tokenizer: few, so that a text is rather taken for too long."""
-_PROMPT_TOKENS = 40
-"""Tokens of the prompt's own words, about."""
-_DEFAULT_LIMIT, _MAX_LIMIT = 512, 2048
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,15 @@ class FirstCampaign:
     @property
     def warnings(self) -> list[str]:
         """What a person should look at."""
+        from activelora.kinds.registry import get_kind
+        from activelora.pool.label_spellings import spelling_hints
+
         found = list(self.profile.notes)
         if self.texts.num_empty:
-            rows = "1 row has" if self.texts.num_empty == 1 else f"{self.texts.num_empty} rows have"
+            rows = quantity(self.texts.num_empty, "row has", "rows have")
             found.append(f"{rows} no text at all: `activelora check` names them; take them out of the file")
+        if get_kind(self.draft.kind).lists_labels:
+            found += [f"label: {hint}" for hint in spelling_hints(self.columns.label.columns[0].labels or {})]
         if self.profile.has_more:
             found.append(f"only the first {self.profile.num_rows:,} rows were looked at")
         return found
@@ -70,9 +72,10 @@ class FirstCampaign:
     def facts(self) -> Iterator[str]:
         """Yield what was found, a sentence each."""
         profile, texts, sizes = self.profile, self.texts, self.sizes
-        yield f"{self.data}: {self.read_as}; {profile.num_rows:,} rows, {texts.num_items:,} different items"
+        items = quantity(texts.num_items, "different item")
+        yield f"{self.data}: {self.read_as}; {quantity(profile.num_rows, 'row')}, {items}"
         if texts.num_duplicates:
-            rows = "1 row repeats" if texts.num_duplicates == 1 else f"{texts.num_duplicates:,} rows repeat"
+            rows = quantity(texts.num_duplicates, "row repeats", "rows repeat")
             yield f"{rows} the text of another one, and count once"
         label = self.columns.label.columns[0].name
         labelled = "all of them" if texts.num_labelled == texts.num_items else f"{texts.num_labelled:,} of them"
@@ -90,7 +93,8 @@ class FirstCampaign:
             yield "labels: from the table itself, which is a simulation: nobody is asked"
         else:
             asked = sizes.items - sizes.labelled
-            yield f"labels: by people, for the best of {asked:,} items; {sizes.known:,} known ones are learned first"
+            known = quantity(sizes.known, "known one is", "known ones are")
+            yield f"labels: by people, for the best of {quantity(asked, 'item')}; {known} learned first"
 
 
 def first_campaign(name: str, data: str, named: Named, kind: str | None = None) -> FirstCampaign:
@@ -164,106 +168,6 @@ def _profile(source: SourceConfig, folder: str, question: str, texts: Sequence[s
         raise DataError(error.problem, where=error.where or source.path, remedy=remedy) from None
 
 
-def campaign_text(made: FirstCampaign) -> str:
-    """Return the campaign file."""
-    return "\n".join(_file(made)) + "\n"
-
-
-def _file(made: FirstCampaign) -> Iterator[str]:
-    sizes = made.sizes
-    yield "# yaml-language-server: $schema=campaign.schema.json"
-    yield from comment("Made by `activelora init --data`. What it found, and what follows from it:")
-    for fact in made.facts():
-        yield from comment(f"- {fact}.", after="  ")
-    for warning in made.warnings:
-        yield from comment(f"- Look at this: {warning}.", after="  ")
-    yield from comment("Every setting is described in the schema beside this file; `activelora check` finds mistakes.")
-    yield f"name: {made.name}"
-    yield "seed: 0"
-    yield ""
-    yield "task:"
-    yield from setting("kind", made.draft.kind, made.draft.reason, 2)
-    for line in made.draft.lines:
-        yield from setting(line.key, line.value, line.reason, 2)
-    yield from setting(
-        "chat_template", "never", "shorter prompts, so faster; `auto` for large instruction-tuned models", 2
-    )
-    if (limit := _limit(made.tokens)) != _DEFAULT_LIMIT:
-        why = f"99 of 100 items have up to {made.tokens[1]} tokens; longer ones are cut. More is slower"
-        yield from setting("max_prompt_tokens", limit, why, 2)
-    yield ""
-    yield "data:"
-    yield "  pool:"
-    yield from setting("path", made.data, "relative to this file; also a folder, a glob or s3://...", 4)
-    yield "  columns:"
-    if made.own_id is not None:
-        yield from setting("id", made.own_id, "your own ids are kept: each row has another one", 4)
-    yield from setting("label", made.label, made.columns.label.reason, 4)
-    if made.columns.choices is not None:
-        yield from setting("choices", made.columns.choices.name, "a list of texts in every row", 4)
-    yield from setting("holdout_size", sizes.holdout, sizes.holdout_reason, 2)
-    yield from setting("calibration_size", sizes.calibration, sizes.calibration_reason, 2)
-    if made.texts.num_contradicted:
-        num = made.texts.num_contradicted
-        why = f"{num} texts stand in several rows with different labels: `drop` leaves them out, `refuse` names them"
-        yield from setting("contradictions", "drop", why, 2)
-    if not sizes.is_simulation and has_known_labels():
-        why = f"the {sizes.known} labelled rows that are left are the first ones to be trained on; or holdout, ignore"
-        yield from setting("known_labels", "train", why, 2)
-    yield ""
-    yield "model:"
-    why = "built in, fetched once (93 MB); or a local folder, or a Hugging Face hub id"
-    yield from setting("base", "smollm2-135m-instruct", why, 2)
-    yield ""
-    yield "adapter:"
-    yield "  rank: 8"
-    yield from setting("last_layers", 10, "adapts the top layers only: about three times as fast on a CPU", 2)
-    yield ""
-    yield "training:"
-    yield "  epochs: 5"
-    yield "  min_steps: 20"
-    yield "  learning_rate: 0.002"
-    yield ""
-    yield "acquisition:"
-    for key, value, why in _acquisition(made):
-        yield from setting(key, value, why, 2)
-    yield ""
-    yield "labeling:"
-    if sizes.is_simulation:
-        why = "the table's own labels answer: a simulation of people, to see what fewer labels would have done"
-        yield from setting("source", "oracle", why, 2)
-        yield from comment("With rows that have no label yet, people answer:", 2)
-        yield from comment("source: files", 2)
-    else:
-        why = "people fill in worksheets (CSV), or answer with the keyboard: `activelora label`; also label_studio"
-        yield from setting("source", "files", why, 2)
-        yield from comment("deadline_hours: 72", 2)
-        yield from comment("on_deadline: proceed", 2)
-    yield ""
-    yield "stopping:"
-    num = sizes.batch * sizes.rounds
-    yield from setting("max_rounds", sizes.rounds, f"× {sizes.batch} a round: {num} labels in all", 2)
-
-
-def _acquisition(made: FirstCampaign) -> Iterator[tuple[str, object, str]]:
-    from activelora.config import AcquisitionConfig
-    from activelora.kinds.registry import get_kind
-
-    kind = get_kind(made.draft.kind)
-    yield "strategy", "star", "`activelora list strategies` names the others; `random` is the control"
-    default = AcquisitionConfig().measure
-    if default not in kind.measures:
-        yield "measure", kind.measures[0], "what star goes by; `activelora list measures` names the others"
-    yield "batch_size", made.sizes.batch, "items that a round asks for"
-
-
-def has_known_labels() -> bool:
-    """Tell whether campaigns can train on labels that the pool has already."""
-    from activelora.config.campaign import DataConfig
-
-    return "known_labels" in DataConfig.model_fields
-
-
 def tokenizer_counts() -> Callable[[str], list[int]] | None:
     """Return what gives a text's tokens, by the built-in model's tokenizer; None if that is not on this machine."""
     from activelora.modeling.builtin import builtin_path
@@ -295,12 +199,6 @@ def _tokens(texts: Texts, tokens: Callable[[str], list[int]] | None) -> tuple[in
         rate = sum(len(tokens(text)) for text in texts.sample) / num_chars
     middle, most, longest = (round(texts.quantile(share) * rate) for share in (0.5, 0.99, 1.0))
     return middle, most, longest, tokens is not None
-
-
-def _limit(tokens: tuple[int, int, int, bool]) -> int:
-    """Return `task.max_prompt_tokens`: the default, unless more than one in a hundred would be cut."""
-    needed = tokens[1] + _PROMPT_TOKENS
-    return _DEFAULT_LIMIT if needed <= _DEFAULT_LIMIT else min(_MAX_LIMIT, -(-needed // 128) * 128)
 
 
 def _context() -> int:

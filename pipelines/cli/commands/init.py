@@ -93,7 +93,8 @@ def _init_from(name: str, wanted: str, parameters: Sequence[str]) -> None:
 
 def _init_for(name: str, data: str, named: Named, kind: str | None) -> None:
     """Write a campaign for somebody's data, and say what was found."""
-    from pipelines.cli.first_campaign import campaign_text, first_campaign
+    from pipelines.cli.campaign_file import campaign_text
+    from pipelines.cli.first_campaign import first_campaign
 
     made = first_campaign(name, data, named, kind)
     with _made(name) as folder:
