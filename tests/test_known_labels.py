@@ -394,6 +394,31 @@ def test_check_says_in_one_line_what_becomes_of_them(tmp_path, tiny_model_path, 
     assert code == 0
 
 
+@pytest.mark.parametrize(("settings", "num"), [([], 20), (["data.pool.limit=8"], 8)])
+def test_check_says_that_nothing_is_left_to_ask_whatever_the_budget(tmp_path, capsys, monkeypatch, settings, num):
+    from pipelines.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    labelled = [{"text": f"question {n}?", "label": LABELS[n % 3]} for n in range(20)]
+    held = [{**row, "text": f"held {row['text']}"} for row in labelled]
+    for name, part in {"pool": labelled, "holdout": held}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    document = {
+        "name": "full",
+        "task": {"prompt": "{text}", "labels": LABELS},
+        "data": {"pool": {"path": "pool.jsonl"}, "holdout": {"path": "holdout.jsonl"}, "calibration_size": 0},
+        "model": {"base": "nobody/nothing"},
+        "labeling": {"source": "files"},
+        "acquisition": {"strategy": "random", "batch_size": 8},
+        "stopping": {"max_rounds": 9},
+    }
+    (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(document))
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert main(["check", "campaign.yaml", *options]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"nothing left to ask: one round trains on {num} labels, and the campaign ends" in shown
+
+
 def test_where_every_item_is_labelled_the_campaign_trains_once_and_ends(tmp_path):
     campaign = with_known(tmp_path, rows=rows(12, 12))
     measured = {"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": 9.0}

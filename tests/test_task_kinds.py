@@ -131,7 +131,7 @@ def test_regression_from_files_rounds_and_counts(tmp_path, tiny_model_path):
 def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_model_path):
     file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 12 + 0.5 * (i < 5))
     warnings = check_campaign(load_config(file)).warnings
-    assert any("5 labels of the pool lie between two steps of 1" in warning for warning in warnings)
+    assert any("5 labels of the pool between two steps of 1 were rounded" in warning for warning in warnings)
     file = write_campaign(tmp_path, tiny_model_path, NUMBERS, lambda i: i % 14)
     with pytest.raises(ProblemsError, match=r"pool.jsonl:14: column `gold`: 13 is outside task.minimum 0"):
         check_campaign(load_config(file))

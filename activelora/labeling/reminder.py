@@ -12,6 +12,7 @@ from activelora.labeling.deadlines import deadlines_of, shown
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.worksheet import folder_of
 from activelora.notices import WEBHOOK_VARIABLE, NoticeError, send
+from activelora.quantities import quantity
 from activelora.redacting import redact
 
 
@@ -67,7 +68,7 @@ def _document(request: Request, collected: Collected, now: datetime) -> dict[str
         f"{request.round}, until {until}"
     )
     if collected.disputes:
-        text += f"; {len(collected.disputes)} are for an adjudicator"
+        text += f"; {quantity(len(collected.disputes), 'is', 'are')} for an adjudicator"
     return {
         "text": text,
         "campaign": redact(campaign.store.uri),

@@ -15,6 +15,7 @@ from activelora.labeling.imports import num_imported
 from activelora.labeling.registry import get_source
 from activelora.labeling.request import Collected, Request, State, make_request
 from activelora.labeling.worksheet import folder_of
+from activelora.quantities import quantity
 
 STATES: tuple[State, ...] = get_args(State)
 
@@ -63,8 +64,8 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
     text = f"{collected.count('labeled')} of {len(request.reasons)} labels of round {request.round} are there"
     others = [f"{collected.count(state)} {state}" for state in STATES[2:] if collected.count(state)]
     text += f" ({', '.join(others)})" if others else ""
-    if collected.corrections:
-        text += f", new answers about {len({record['item_id'] for record in collected.corrections})} labelled items"
+    if num_corrected := len({record["item_id"] for record in collected.corrections}):
+        text += f", new answers about {quantity(num_corrected, 'labelled item')}"
     if num := num_imported(collected):
         text += f", imported labels of {_items(num)}"
     if num_late := _num_late(request, collected):
@@ -78,7 +79,9 @@ def describe_wait(request: Request, collected: Collected, now: datetime | None =
         names = " or ".join(config.adjudicators)
         text += f"; {_items(len(collected.disputes))} for {names} to decide, see {adjudication_uri(request)}"
     if collected.rejected:
-        text += f"; {len(collected.rejected)} answers were rejected, see {rejected_uri(request)}"
+        text += (
+            f"; {quantity(len(collected.rejected), 'answer was', 'answers were')} rejected, see {rejected_uri(request)}"
+        )
     return text + _describe_deadlines(request, now or datetime.now(UTC))
 
 

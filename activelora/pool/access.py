@@ -26,6 +26,7 @@ from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.campaign.tombstones import deleted_items
 from activelora.errors import DataError
 from activelora.pool.known_labels import KnownLabels, known_of, merged
+from activelora.quantities import quantity
 
 SHARDS = "shards"
 """The detail of select_batch with the pool shard of each selected item, by position; earlier versions had none."""
@@ -287,4 +288,6 @@ def _rows_of(
 def _refuse_unknown(campaign: View, ids: Collection[str], found: Collection[str]) -> None:
     if unknown := sorted(set(ids).difference(found)):
         shown = ", ".join(unknown[:5])
-        raise DataError(f"{len(unknown)} items are not in the pool: {shown}", where=campaign.store.uri)
+        raise DataError(
+            f"{quantity(len(unknown), 'item is', 'items are')} not in the pool: {shown}", where=campaign.store.uri
+        )

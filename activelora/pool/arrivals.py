@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from activelora.campaign.manifest import Manifest
@@ -107,18 +108,38 @@ def versions_of(config: CampaignConfig, files: Mapping[str, SourceFile]) -> dict
     """
     location = locate(config.data.pool.path, config.data.folder)
     if not location.startswith("s3://"):
-        found = {name: _version(file) for name, file in files.items()}
-        return {name: version for name, version in found.items() if version is not None}
+        return {name: _version(*digest) for name, digest in digests_of(files).items()}
     bucket, _, key = fixed_part(location).removeprefix("s3://").partition("/")
     listed = {f"s3://{bucket}/{one.key}": one.version for one in open_store(f"s3://{bucket}").list_versions(key)}
     return {name: listed[file.name] for name, file in files.items() if file.name in listed}
 
 
-def _version(file: SourceFile) -> str | None:
-    try:
-        sha256, num_bytes = file.digest()
-    except DataError:
-        return None
+def first_versions(config: CampaignConfig) -> tuple[dict[str, str], dict[str, tuple[str, int]]]:
+    """Return the versions of the pool's files, and the digests that were read for them: file → sha256 and size.
+
+    A file on disk is read once for both; one in S3 is not read, and has no digest here.
+
+    Args:
+        config: The campaign's settings.
+    """
+    files = source_files(config)
+    if locate(config.data.pool.path, config.data.folder).startswith("s3://"):
+        return versions_of(config, files), {}
+    digests = digests_of(files)
+    versions = {name: _version(*digest) for name, digest in digests.items()}
+    return versions, {files[name].name: digest for name, digest in digests.items()}
+
+
+def digests_of(files: Mapping[str, SourceFile]) -> dict[str, tuple[str, int]]:
+    """Return sha256 and size in bytes of files by name, without those that have gone meanwhile."""
+    found: dict[str, tuple[str, int]] = {}
+    for name, file in files.items():
+        with suppress(DataError):
+            found[name] = file.digest()
+    return found
+
+
+def _version(sha256: str, num_bytes: int) -> str:
     return f"{num_bytes}-{sha256[:32]}"
 
 

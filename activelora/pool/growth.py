@@ -8,6 +8,7 @@ from typing import Any
 
 from activelora.campaign.refreshes import pool_now
 from activelora.campaign.snapshot import INGEST, View, snapshot_of
+from activelora.quantities import quantity
 
 PROBLEMS = "problems"
 """The detail of a refresh with why files were not taken."""
@@ -41,11 +42,16 @@ class Growth:
         if not self.num_refreshes:
             return []
         times = "once" if self.num_refreshes == 1 else f"{self.num_refreshes} times"
-        said = [f"pool: {self.num_items} items, {self.num_new} of them new since the first reading; refreshed {times}"]
+        items = quantity(self.num_items, "item")
+        said = [f"pool: {items}, {self.num_new:,} of them new since the first reading; refreshed {times}"]
         if self.num_vanished:
-            said.append(f"pool: {self.num_vanished} items are in no file any more; they stay")
+            said.append(
+                f"pool: {quantity(self.num_vanished, 'item stays that is', 'items stay that are')} in no file any more"
+            )
         if self.num_left_out:
-            said.append(f"pool: {self.num_left_out} new items were left out by data.pool.limit")
+            said.append(
+                f"pool: {quantity(self.num_left_out, 'new item was', 'new items were')} left out by data.pool.limit"
+            )
         said += [f"pool: not taken: {problem}" for problem in self.problems]
         return said + [f"pool: {warning}" for warning in self.warnings]
 

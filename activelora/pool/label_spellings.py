@@ -62,7 +62,7 @@ def _alike(one: str, other: str, rows: Mapping[str, int]) -> str | None:
     if any(first in words and second in words for words in _SAME_WORDS):
         return "look like one label in two languages or words"
     few, many = sorted((rows[one], rows[other]))
-    if min(len(first), len(second)) < _LEAST_CHARS or few > _RARE * many or _digits(one) != _digits(other):
+    if min(len(first), len(second)) < _LEAST_CHARS or not 0 < few <= _RARE * many or _digits(one) != _digits(other):
         return None
     if first.endswith(second) or second.endswith(first):  # relevant, irrelevant
         return None

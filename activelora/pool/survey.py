@@ -27,6 +27,7 @@ from activelora.pool.partition import Ids, split_items
 from activelora.pool.readers import read_rows
 from activelora.pool.votes import Votes
 from activelora.progress import track
+from activelora.quantities import quantity
 from activelora.tasks.task import Task
 
 
@@ -165,7 +166,7 @@ def stream_items(config: CampaignConfig, task: Task, name: SourceName, ids: Set[
     problems.refuse()
     if left:
         raise DataError(
-            f"{len(left)} items are gone: the data changed while it was read",
+            f"{quantity(len(left), 'item is', 'items are')} gone: the data changed while it was read",
             where=source_of(config, name).path,
             remedy="Run again when nothing writes to it.",
         )
@@ -258,8 +259,8 @@ def _warnings(
     for source, census in {"pool": pool, "holdout": labeled}.items():
         if census.num_rounded and (source == "pool" or labeled is not pool):
             yield (
-                f"{census.num_rounded} labels of the {source} lie between two steps of {config.task.step:g} and were "
-                "rounded to the nearest"
+                f"{quantity(census.num_rounded, 'label')} of the {source} between two steps of {config.task.step:g} "
+                f"{'was' if census.num_rounded == 1 else 'were'} rounded to the nearest"
             )
     if missing := task.missing_labels(counts):
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""

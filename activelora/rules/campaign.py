@@ -14,6 +14,7 @@ from activelora.errors import ConfigError
 from activelora.evaluation.gates import GATES
 from activelora.kinds.registry import get_kind
 from activelora.modeling.methods.registry import METHODS
+from activelora.quantities import quantity
 from activelora.registry import Named, call, wrong_result
 from activelora.tasks.task import LABELS_OR_NONE
 from activelora.uncertainty.measures import facts_of
@@ -161,7 +162,7 @@ def budget(config: CampaignConfig) -> Iterator[Conflict]:
     if budget is not None and budget < batch_size:
         yield Conflict(
             "stopping.label_budget",
-            f"{budget} labels are fewer than one batch of acquisition.batch_size {batch_size}",
+            f"{quantity(budget, 'label is', 'labels are')} fewer than one batch of acquisition.batch_size {batch_size}",
             "Raise the budget or make the batches smaller.",
         )
 
@@ -183,16 +184,17 @@ def split(config: CampaignConfig) -> Iterator[Conflict]:
     if data.pool.limit is None:
         return
     left = data.pool.limit - split
+    there = quantity(max(left, 0), "item is", "items are")
     if left < config.acquisition.batch_size:
         yield Conflict(
             "data.pool.limit",
-            f"{max(left, 0)} items are left in {words}: fewer than one batch of {config.acquisition.batch_size}",
+            f"{there} left in {words}: fewer than one batch of {config.acquisition.batch_size}",
             "Raise the limit, or make the splits or the batches smaller.",
         )
     elif (budget := config.stopping.label_budget) is not None and budget > left:
         yield Conflict(
             "stopping.label_budget",
-            f"{budget} labels cannot be asked for where {left} items are left in {words}",
+            f"{quantity(budget, 'label')} cannot be asked for where {there} left in {words}",
             "Lower the budget or raise data.pool.limit.",
         )
 

@@ -12,6 +12,7 @@ from activelora.labeling.request import Record
 from activelora.pool.access import arrived_labels, known_labels, read_pool
 from activelora.pool.known_labels import KnownLabels, merged
 from activelora.pool.votes import Provenance
+from activelora.quantities import quantity
 
 ANNOTATOR = "(known)"
 """Stands for nobody: no name that a person goes by."""
@@ -25,7 +26,7 @@ def take_known(seen: Snapshot) -> Manifest:
     attempt.write_table("labels.parquet", vote_table(known_records(seen, known, 0)))
     attempt.write_json("states.json", {})
     counts = ("num_requested", "num_late", "num_corrected", "num_confirmed", "num_votes", "num_rejected_lines")
-    items = "1 item" if len(known) == 1 else f"{len(known)} items"
+    items = quantity(len(known), "item")
     return attempt.commit(
         {"num_labeled": len(known), "num_known": len(known), **dict.fromkeys(counts, 0)},
         {

@@ -16,11 +16,11 @@ from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import CampaignConfig
 from activelora.kinds.registry import make_task
 from activelora.pool import access
-from activelora.pool.arrivals import FILES, source_files, versions_of
+from activelora.pool.arrivals import FILES, first_versions
 from activelora.pool.column_census import IdSet
 from activelora.pool.column_survey import LEAST_BYTES, shards
 from activelora.pool.label_use import label_use
-from activelora.pool.source_digests import source_digests
+from activelora.pool.source_digests import Digests, source_digests
 from activelora.pool.survey import Survey, stream_items, survey_data
 from activelora.pool.tables import gold_table, item_table, labeled_table
 from activelora.tasks.task import Task
@@ -44,7 +44,7 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES, *, number: int = 0) -
         return done
     config = campaign.config
     task = make_task(config.task)
-    files = _files(config)
+    files, digests = _files(config)
     survey = survey_data(config, task, columnar_bytes)
     for warning in survey.warnings:
         logger.warning("%s", warning)
@@ -69,16 +69,20 @@ def run(campaign: View, columnar_bytes: int = LEAST_BYTES, *, number: int = 0) -
             **({"known_labels": task.label_counts(survey.known.counts())} if survey.known else {}),
             "warnings": list(survey.warnings),
             **files,
-            "sources": source_digests(config),
+            "sources": source_digests(config, digests),
         },
     )
 
 
-def _files(config: CampaignConfig) -> dict[str, Any]:
-    """Return the versions of the pool's files, before they are read, where later refreshes will ask for them."""
+def _files(config: CampaignConfig) -> tuple[dict[str, Any], Digests]:
+    """Return the versions of the pool's files, before they are read, where later refreshes will ask for them.
+
+    And the digests that were read for them.
+    """
     if config.data.pool.refresh == "never":
-        return {}
-    return {FILES: versions_of(config, source_files(config))}
+        return {}, {}
+    versions, digests = first_versions(config)
+    return {FILES: versions}, digests
 
 
 def _write_pool(attempt: Attempt, config: CampaignConfig, task: Task, survey: Survey) -> tuple[int, list[Item]]:

@@ -15,6 +15,7 @@ from activelora.labeling.answers import Session
 from activelora.labeling.keys import COMMANDS, HELP, QUIT, SKIP, UNDO, Menu, visible, visible_line
 from activelora.labeling.request import Collected, Request
 from activelora.labeling.source import Source
+from activelora.quantities import quantity
 from pipelines.cli.keyboard import ENTER, Keyboard
 
 LOOK_SECONDS = 5.0
@@ -65,7 +66,7 @@ class Labelling:
             item = self.request.items[left[0]]
             answer = self._ask(item, len(left))
             if answer is Command.QUIT:
-                return f"{len(left)} items are left: the same command goes on with them"
+                return f"{quantity(len(left), 'item is', 'items are')} left: the same command goes on"
             if answer is Command.UNDO:
                 self._undo()
             else:

@@ -80,8 +80,7 @@ def _in_words(key: str, column: Column, config: CampaignConfig) -> str:
         return f"{where} is empty"
     if values is None:
         return f"{where} holds more different values than are counted"
+    this = "this value" if len(values) == 1 else f"these {len(values)} values"
     listed = yaml_list(value for value, _ in values.most_common(_MAX_LISTED))
     more = f" (and {len(values) - _MAX_LISTED} more)" if len(values) > _MAX_LISTED else ""
-    return (
-        f"{where} holds these {len(values)} values, ready to copy, the most frequent first:\n  labels: {listed}{more}"
-    )
+    return f"{where} holds {this}, ready to copy, the most frequent first:\n  labels: {listed}{more}"

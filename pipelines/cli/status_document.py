@@ -15,6 +15,7 @@ from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
 from activelora.kinds.registry import headline_of
 from activelora.pool.growth import growth_of
+from activelora.quantities import quantity
 
 
 def status_document(campaign: View) -> dict[str, Any]:
@@ -122,12 +123,13 @@ def _round(campaign: Snapshot, record: RoundRecord) -> dict[str, Any]:
 def _state(campaign: Snapshot, record: RoundRecord) -> str:
     known = int(record.labels.metrics.get("num_known", 0)) if record.labels else 0
     if known and record.round == 0:
-        return f"{known} labels were known before"
+        return f"{quantity(known, 'label was', 'labels were')} known before"
     if record.labels is not None:
         num_corrected = int(record.labels.metrics.get("num_corrected", 0))
         corrected = f", {num_corrected} corrected" if num_corrected else ""
         brought = f", {known} came with the pool" if known else ""
-        return f"{int(record.labels.metrics['num_labeled']) - known} labels collected{corrected}{brought}"
+        num_collected = int(record.labels.metrics["num_labeled"]) - known
+        return f"{quantity(num_collected, 'label')} collected{corrected}{brought}"
     if record.selection is not None and "num_known" not in record.selection.details:
         return "waits for labels"
     if campaign.stop_reason and record.evaluation is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from activelora.config import CampaignConfig
 from activelora.config.trust import POSTERIOR_SAMPLES
+from activelora.quantities import quantity
 
 Fact = tuple[str, str]
 _ENSEMBLE = "ensemble"
@@ -40,5 +41,5 @@ def calibration_fact(config: CampaignConfig, num_items: int) -> Fact:
         uses.append((alone, abstention.fewest(wanted.max_risk, wanted.confidence)))
     served = " and ".join(text for text, fewest in uses if second >= fewest)
     lacking = "".join(f"; {text} need {2 * fewest} items" for text, fewest in uses if second < fewest)
-    halves = f"{num_items} items: {first} for the temperature, {second} for {served}"
-    return "calibration", (halves if second else f"{num_items} items for the temperature") + lacking
+    halves = f"{quantity(num_items, 'item')}: {first} for the temperature, {second} for {served}"
+    return "calibration", (halves if second else f"{quantity(num_items, 'item')} for the temperature") + lacking

@@ -101,9 +101,9 @@ def test_the_accessors_return_what_the_files_said(campaign):
     wanted = [items[30].item_id, items[0].item_id]
     assert access.find_items(campaign, wanted) == {id_: item for item in items if (id_ := item.item_id) in wanted}
     assert access.find_items(campaign, []) == {}
-    with pytest.raises(DataError, match="1 items are not in the pool: nobody"):
+    with pytest.raises(DataError, match="1 item is not in the pool: nobody"):
         access.find_items(campaign, ["nobody", items[0].item_id])
-    with pytest.raises(DataError, match="1 items are not in the pool: nobody"):
+    with pytest.raises(DataError, match="1 item is not in the pool: nobody"):
         access.gold_labels(campaign, ["nobody"])
 
 
@@ -164,3 +164,22 @@ def test_the_manifest_names_the_files_that_the_data_came_from(folder):
             "num_bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
+
+
+@pytest.mark.parametrize("refresh", ["never", "each_round"])
+def test_local_files_are_read_once_for_versions_and_digests(folder, monkeypatch, refresh):
+    from activelora.pool.files import SourceFile
+    from activelora.pool.source_digests import source_digests
+
+    read, digest = [], SourceFile.digest
+
+    def counted(file):
+        read.append(file.name)
+        return digest(file)
+
+    monkeypatch.setattr(SourceFile, "digest", counted)
+    config = make_config(folder, pool={"path": "pool.jsonl", "refresh": refresh}, holdout={"path": "holdout.jsonl"})
+    campaign = Campaign.create(str(folder / "campaign"), config)
+    manifest = run(campaign)
+    assert sorted(read) == [str(folder / "holdout.jsonl"), str(folder / "pool.jsonl")]
+    assert manifest.details["sources"] == source_digests(campaign.config)

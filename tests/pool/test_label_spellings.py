@@ -30,6 +30,7 @@ def test_labels_that_may_be_one_are_named(counts, said):
         {"level 1": 100, "level 2": 3},
         {"complaint": 120, "complant": 90},
         {"ham": 100, "spam": 2},
+        {"complaint": 120, "complant": 0},  # listed, and in no row
         {},
     ],
 )

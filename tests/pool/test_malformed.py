@@ -289,7 +289,7 @@ def test_data_that_change_between_the_two_readings_are_refused(tmp_path, make_co
     config = make_config()
     survey = survey_data(config)
     (tmp_path / "pool.jsonl").write_bytes(jsonl(rows(11)))
-    with pytest.raises(ActiveLoRAError, match="1 items are gone: the data changed"):
+    with pytest.raises(ActiveLoRAError, match="1 item is gone: the data changed"):
         list(stream_items(config, "pool", frozenset(survey.pool), 12))
 
 

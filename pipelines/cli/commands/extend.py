@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from activelora.quantities import quantity
 from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import is_campaign_file, open_campaign
 
@@ -42,7 +43,9 @@ def extend(
     publish(extended)
     config = extended.config
     typer.echo(amendments_in_words(extended.amendments)[-1])
-    typer.echo(f"now: at most {config.label_budget} labels in {config.stopping.max_rounds} rounds")
+    typer.echo(
+        f"now: at most {quantity(config.label_budget, 'label')} in {quantity(config.stopping.max_rounds, 'round')}"
+    )
     typer.echo(f"`activelora tick {extended.store.uri}` goes on with the campaign")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activelora.quantities import quantity
 from pipelines.cli.locations import open_campaign
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def _tell(seen: Snapshot, manifest: Manifest) -> None:
 
     num = {name: int(value) for name, value in manifest.metrics.items()}
     typer.echo(
-        f"{manifest.unit}: {num['num_new']} new items of {num['num_rows']} rows in {num['num_files']} files; "
-        f"{num['num_duplicates']} rows were there already"
+        f"{manifest.unit}: {quantity(num['num_new'], 'new item')} of {quantity(num['num_rows'], 'row')} in "
+        f"{quantity(num['num_files'], 'file')}; {quantity(num['num_duplicates'], 'row was', 'rows were')} there already"
     )
     for sentence in growth_of(seen).sentences:
         typer.echo(sentence)

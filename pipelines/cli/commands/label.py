@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from activelora.errors import ConfigError
+from activelora.quantities import quantity
 from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import open_campaign
 
@@ -45,7 +46,7 @@ def label(
     try:
         ending = Labelling(request, source, session, open_keyboard(lines=lines)).run(answered_by(request, name))
     finally:
-        typer.echo(f"\n{session.num_stored} answers stored for {name}")
+        typer.echo(f"\n{quantity(session.num_stored, 'answer')} stored for {name}")
     typer.echo(ending)
     _refuse_ended(campaign)  # somebody may have stopped it meanwhile
     typer.echo(f"`activelora tick {campaign.store.uri}` goes on with the campaign")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from activelora.errors import ConfigError
+from activelora.quantities import quantity
 from pipelines.cli.commands.status_report import UriOrFileArgument
 from pipelines.cli.locations import collected_round, open_campaign
 
@@ -65,7 +66,8 @@ def export_command(
     content = export_labels(campaign, before, kind.value)
     open_store(folder or slash or ".").write(name, content)
     snapshot = label_snapshot(campaign, before)
-    typer.echo(f"{len(snapshot.labels)} labels of {before} rounds, digest {snapshot.digest[:12]}: {out}")
+    num = f"{quantity(len(snapshot.labels), 'label')} of {quantity(before, 'round')}"
+    typer.echo(f"{num}, digest {snapshot.digest[:12]}: {out}")
 
 
 def _format_of(out: str, wanted: Format | None) -> Format:
@@ -127,9 +129,15 @@ def import_command(
     for remark in found.remarks:
         warn(remark)
     typer.echo(
-        f"{found.num_answers} answers are in the inbox as {found.key}: {found.num_labels} items get a label, "
-        f"{found.num_corrected} labels change, {found.num_confirmed} are confirmed"
-        + (f", {found.num_disputed} are in dispute and count no more" if found.num_disputed else "")
+        f"{quantity(found.num_answers, 'answer is', 'answers are')} in the inbox as {found.key}: "
+        f"{quantity(found.num_labels, 'item gets', 'items get')} a label, "
+        f"{quantity(found.num_corrected, 'label changes', 'labels change')}, "
+        f"{quantity(found.num_confirmed, 'is', 'are')} confirmed"
+        + (
+            f", {quantity(found.num_disputed, 'is in dispute and counts', 'are in dispute and count')} no more"
+            if found.num_disputed
+            else ""
+        )
     )
     if found.ended:
         warn(f"the campaign has ended ({found.ended}), so no round will collect them")
@@ -148,9 +156,10 @@ def _bring_in(uri_or_file: str, source: str) -> None:
     for remark in found.remarks:
         warn(remark)
     typer.echo(
-        f"labels of {found.num_labels} items are brought in; {found.num_labeled} items have one here already, "
-        f"{found.num_elsewhere} are not in this pool"
-        + (f", {found.num_disputed} are in dispute there" if found.num_disputed else "")
+        f"labels of {quantity(found.num_labels, 'item')} are brought in; "
+        f"{quantity(found.num_labeled, 'item has', 'items have')} one here already, "
+        f"{quantity(found.num_elsewhere, 'is', 'are')} not in this pool"
+        + (f", {quantity(found.num_disputed, 'is', 'are')} in dispute there" if found.num_disputed else "")
     )
     if found.num_labels:
         typer.echo(f"round {found.round} takes them with its own; the training after it is the first to use them")

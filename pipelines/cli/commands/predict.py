@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activelora.quantities import quantity
 from pipelines.cli.console import warn
 from pipelines.cli.models import (
     MaxRiskOption,
@@ -95,7 +96,7 @@ def _tell(summary: Summary, name: str, *, to_stderr: bool) -> None:
         warn(str(problem))
     if summary.lost:
         warn(f"rows that could not be read, and are not in the output: {summary.lost:,}")
-    text = f"{summary.rows:,} rows, {summary.review:,} of them for review: {name}"
+    text = f"{quantity(summary.rows, 'row')}, {summary.review:,} of them for review: {name}"
     if summary.unanswered:
         text = f"{text}; without an answer: {summary.unanswered:,}"
     typer.echo(text, err=to_stderr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activelora.quantities import quantity
 from pipelines.cli.locations import open_campaign
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _refuse_to_lose_answers(campaign: Campaign) -> None:
             f"whether answers would be lost cannot be told: {error}", where=campaign.store.uri, remedy=remedy
         ) from None
     if num:
-        items = "1 item has" if num == 1 else f"{num} items have"
+        items = quantity(num, "item has", "items have")
         raise ConfigError(
             f"{items} an answer that no round has collected, which would count for nothing",
             where=campaign.store.uri,

@@ -39,7 +39,7 @@ def test_new_rows_are_told_and_status_counts_them(campaign, tmp_path, run):
     assert run("ingest", uri)[0] == 0
     code, out, _ = run("status", uri)
     assert "pool: 95 items, 45 of them new since the first reading; refreshed 2 times" in out
-    assert "pool: 45 items are in no file any more; they stay" in out
+    assert "pool: 45 items stay that are in no file any more" in out
     found = json.loads(run("status", uri, "--json")[1])["pool"]
     assert (found["num_items"], found["num_new"], found["num_vanished"]) == (95, 45, 45)
 

@@ -78,7 +78,7 @@ def test_lines_label_skip_undo_quit_and_resume(place, by_lines):
     out = by_lines(place, "1\nnonsense\n2\nu\n3\ns\n?\nq\n")
     assert "2 answers stored" not in out
     assert "3 answers stored for ann" in out
-    assert "1 items are left: the same command goes on with them" in out
+    assert "1 item is left: the same command goes on" in out
     assert "'nonsense' is no label here" in out
     assert labelled(place) == ([0, 2], ["labeled", "labeled", "skipped", "waiting"])
     out = by_lines(place, "human\n")

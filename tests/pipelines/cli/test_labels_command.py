@@ -72,7 +72,7 @@ def test_an_item_is_corrected_and_the_next_adapter_is_trained_on_it(campaign, ru
         writer.writerow({**row, "label": "fire", "annotator": ODD_NAME})
     code, out, _ = run("labels", "import", "tiny.yaml", sheet)
     assert code == 0
-    assert "0 items get a label, 1 labels change, 0 are confirmed" in out
+    assert "0 items get a label, 1 label changes, 0 are confirmed" in out
     assert "round 1 collects them" in out
 
     digest = label_snapshot(campaign, 1).digest
