@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from activelora.code_version import code_version
 from activelora.prediction.serving import open_inference, simple_form
 from activelora.prediction.serving.batching import Batcher, Reply, Wish
+from activelora.prediction.serving.docs_page import HEADERS, docs_page
 from activelora.prediction.serving.documented import described
 from activelora.prediction.serving.front import Front
 from activelora.prediction.serving.guard import Guard
@@ -105,6 +106,7 @@ def make_app(service: Service) -> Front:
     app.add_exception_handler(Exception, _failed)
     _add_health(app, service)
     _add_models(app, service)
+    _add_docs(app, service)
     app.add_api_route("/predict", _predict(service), methods=["POST"], **described("predict", service.batcher.served))
     return Front(app, service)
 
@@ -116,6 +118,13 @@ def _predict(service: Service) -> Callable[[Request], Awaitable[Response]]:
         return _json(simple_form.response(reply))
 
     return predict
+
+
+def _add_docs(app: FastAPI, service: Service) -> None:
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        page = docs_page(app.openapi(), service.batcher.served.about)
+        return Response(page, headers=HEADERS, media_type="text/html")
 
 
 def _add_health(app: FastAPI, service: Service) -> None:

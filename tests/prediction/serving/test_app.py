@@ -1,6 +1,7 @@
 """What clients may send, what they get, and what they are told where they are wrong."""
 
 import json
+import re
 
 import pytest
 
@@ -177,7 +178,9 @@ def test_other_paths_and_models_are_not_there(client_of):
 @pytest.mark.parametrize(
     "given", [None, "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer ", "Bearer é"]
 )
-@pytest.mark.parametrize("path", ["/predict", "/metrics", "/v2", "/v2/models/tiny", "/openapi.json", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/predict", "/metrics", "/v2", "/v2/models/tiny", "/openapi.json", "/docs", "/nothing"]
+)
 def test_without_the_token_nothing_is_said(client_of, given, path):
     headers = {} if given is None else {"Authorization": given.encode()}
     answer = client_of(token=TOKEN).get(path, headers=headers)
@@ -223,6 +226,22 @@ def test_the_document_of_the_paths_names_the_columns(client_of):
     assert body["example"] == {"rows": [{"text": "..."}]}
     assert body["schema"]["properties"]["rows"]["items"]["required"] == ["text"]
     assert "/v2/models/{name}/infer" in paths
+
+
+def test_the_page_of_the_paths_needs_no_network_and_shows_the_columns(client_of):
+    reply = client_of().get("/docs")
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", reply.text), "nothing is loaded from elsewhere"
+    assert "&quot;text&quot;: &quot;...&quot;" in reply.text
+    for path in ("POST /predict", "POST /v2/models/{name}/infer", "GET /metrics", "GET /v2/health/ready"):
+        assert f"<code>{path}</code>" in reply.text
+
+
+def test_a_model_s_name_is_no_html(client_of):
+    model = StandIn()
+    model.about = {**model.about, "name": "<script>alert(1)</script>"}
+    assert "<script>alert" not in client_of(model).get("/docs").text
 
 
 def test_a_server_that_stops_is_not_ready_but_answers(client_of):
