@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,7 +57,8 @@ def _tell(seen: Snapshot, manifest: Manifest) -> None:
         f"{manifest.unit}: {num['num_new']} new items of {num['num_rows']} rows in {num['num_files']} files; "
         f"{num['num_duplicates']} rows were there already"
     )
-    for sentence in growth_of(seen).sentences:
+    growth = replace(growth_of(seen), problems=())  # told below, as errors
+    for sentence in growth.sentences:
         typer.echo(sentence)
     round_ = 0
     while Unit("evaluate_adapter", round_) in seen.done:
