@@ -90,6 +90,7 @@ def answer_table(bundle: Bundle, source: TableSource, job: TableJob, load: Load 
     Raises:
         DataError: The table lacks columns or has one twice, or the target cannot be written.
     """
+    _check_apart(job)
     for target in job.targets:
         target.check_free(overwrite=job.overwrite)
     lost = LostRows()
@@ -187,6 +188,16 @@ class _Work:
 def items_of(bundle: Bundle) -> ItemMaker:
     """Return what makes items of a model's rows, without the model."""
     return ItemMaker(bundle.config, make_task(bundle.config.task))
+
+
+def _check_apart(job: TableJob) -> None:
+    """Refuse two outputs of one name: rows of both would lie in one file."""
+    if job.review is None:
+        return
+    out, review = (None if one.path is None else one.path.resolve() for one in (job.out, job.review))
+    if out == review:
+        problem = "--out and --review-out name the same"
+        raise DataError(problem, where=job.review.name, remedy="Give the rows for review a name of their own.")
 
 
 def check_columns(row: Row, wanted: Wanted) -> None:

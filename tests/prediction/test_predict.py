@@ -136,6 +136,15 @@ def test_pipes(
     assert "30 rows, 0 of them for review: standard output" in told.err.decode()
 
 
+@pytest.mark.parametrize(("out", "look"), [("a.csv", "a.csv"), ("a.csv", "./a.csv"), ("-", "-")])
+def test_answers_and_rows_for_review_in_one_file_are_refused(
+    classified: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, look: str
+) -> None:
+    source = str(write(tmp_path / "in.csv"))
+    assert main(["predict", classified.store.uri, source, "--out", out, "--review-out", look]) != 0
+    assert "--out and --review-out name the same" in capsys.readouterr().err
+
+
 def test_what_is_to_be_reviewed_goes_into_a_file_of_its_own(
     classified: Campaign, said: list[dict[str, Any]], tmp_path: Path
 ) -> None:

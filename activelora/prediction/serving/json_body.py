@@ -85,8 +85,10 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise bad("the body is not UTF-8") from None
     except json.JSONDecodeError as error:
         raise bad(f"the body is no JSON: {error.msg}, at line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError) as error:
-        raise bad(f"the body is no JSON that is taken here: {error}") from None
+    except RecursionError:
+        raise bad("the body is no JSON that is taken here: lists or objects lie too deep in each other") from None
+    except ValueError as error:
+        raise bad(f"the body is no JSON that is taken here: {str(error).partition(';')[0]}") from None
     if not isinstance(found, dict):
         raise bad(f"the body is {kind_of(found)}, expected an object")
     return found
@@ -128,13 +130,13 @@ def check_rows(rows: list[Any], columns: tuple[str, ...], limits: Limits) -> Non
         RefusedError: They are too many, or one lacks a column.
     """
     check_number(len(rows), limits)
-    for index, row in enumerate(rows):
+    for index, row in enumerate(rows, 1):  # from 1, as the model's own messages do
         if not isinstance(row, dict):
-            raise bad(f"`rows[{index}]` is {kind_of(row)}, expected an object of columns and values")
+            raise bad(f"row:{index}: is {kind_of(row)}, expected an object of columns and values")
         for column in columns:
             if find_column(column, row) is None:
                 there = ", ".join(f"`{name[:80]}`" for name in list(row)[:20]) or "none"
-                raise bad(f"`rows[{index}]` has no column `{column}`; it has: {there}")
+                raise bad(f"row:{index}: there is no column `{column}`; it has: {there}")
 
 
 def check_number(num_rows: int, limits: Limits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,7 +58,8 @@ def _tell(seen: Snapshot, manifest: Manifest) -> None:
         f"{manifest.unit}: {quantity(num['num_new'], 'new item')} of {quantity(num['num_rows'], 'row')} in "
         f"{quantity(num['num_files'], 'file')}; {quantity(num['num_duplicates'], 'row was', 'rows were')} there already"
     )
-    for sentence in growth_of(seen).sentences:
+    growth = replace(growth_of(seen), problems=())  # told below, as errors
+    for sentence in growth.sentences:
         typer.echo(sentence)
     round_ = 0
     while Unit("evaluate_adapter", round_) in seen.done:

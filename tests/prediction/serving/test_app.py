@@ -65,10 +65,10 @@ def test_rows_are_answered_by_the_open_inference_protocol(client_of):
 
 
 WRONG = [
-    ({"rows": [{"txt": "a"}]}, 400, "`rows[0]` has no column `text`; it has: `txt`"),
-    ({"rows": [{"text": "a"}, {}]}, 400, "`rows[1]` has no column `text`; it has: none"),
+    ({"rows": [{"txt": "a"}]}, 400, "row:1: there is no column `text`; it has: `txt`"),
+    ({"rows": [{"text": "a"}, {}]}, 400, "row:2: there is no column `text`; it has: none"),
     ({"rows": [{"text": "a"}, {"text": ""}]}, 400, "row:2: the column `text` is empty"),
-    ({"rows": ["a"]}, 400, "`rows[0]` is a text, expected an object of columns and values"),
+    ({"rows": ["a"]}, 400, "row:1: is a text, expected an object of columns and values"),
     ({"rows": {"text": "a"}}, 400, "`rows` is an object, expected a list of objects"),
     ({"row": []}, 400, "the request has `row`, expected rows, min_confidence, max_risk, probabilities"),
     ({}, 400, "the request has no `rows`, expected a list of objects"),
@@ -87,12 +87,22 @@ def test_what_is_wrong_with_a_request_is_said(client_of, document, status, probl
     assert (answer.status_code, answer.json()) == (status, {"error": problem})
 
 
+@pytest.mark.parametrize(("value", "words"), [("[" * 50_000 + "]" * 50_000, "too deep"), ("9" * 5_000, "4300 digits")])
+def test_json_beyond_the_parsers_limits_is_refused_without_talk_of_python(client_of, value, words):
+    body = f'{{"rows": [{{"text": {value}}}]}}'
+    answer = client_of().post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]
+    assert "recursion" not in answer.json()["error"]
+    assert "sys." not in answer.json()["error"]
+
+
 def tensor(**changes):
     return {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"], **changes}]}
 
 
 WRONG_TENSORS = [
-    (tensor(name="txt"), "`rows[0]` has no column `text`; it has: `txt`"),
+    (tensor(name="txt"), "row:1: there is no column `text`; it has: `txt`"),
     (tensor(shape=[2]), "`text`: the data has 1 values, and the shape says 2"),
     (tensor(shape=[1, 2]), "`text`: the shape is [1, 2], expected [N] or [N, 1]"),
     (tensor(shape=[-1]), "`text`: the shape is [-1], expected a list with the number of rows"),
