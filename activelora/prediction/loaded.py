@@ -67,8 +67,9 @@ class LoadedModel:
 
         samples = bundle.config.evaluation.num_samples if num_samples is None else num_samples
         base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
-        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as predictor:
-            yield cls(bundle, predictor, samples, thresholds)
+        with Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as loaded:
+            with loaded.keeping() as predictor:
+                yield cls(bundle, predictor, samples, thresholds)
 
     def sampled(self, num_samples: int | None) -> LoadedModel:
         """Return the same model that averages another number of posterior samples; None is its own number."""
