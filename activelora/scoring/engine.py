@@ -184,7 +184,8 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        kept = self._kept if embeddings_ND is None and self._split.first_top_layer == 0 else None
+        may_keep = embeddings_ND is None and self._split.first_top_layer == 0
+        kept = self._kept if self._kept is not None and self._kept.keeps_prefixes and may_keep else None
         shape = (self.encoder.scoring, self.batch_tokens, self._packing, self._shared(kept))
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]

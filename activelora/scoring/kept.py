@@ -45,11 +45,17 @@ class Kept:
 
     Good for one model whose samples stay what they are, and for one thread at a time.
 
+    Attributes:
+        keeps_prefixes: Whether prefixes are kept, and not the sample alone.
+
     Args:
+        prefixes: Whether to keep prefixes. Rounding then depends on what was asked before, as it does on what is asked
+            together.
         limit_bytes: Size of all keys and values; those that were not used for longest go first.
     """
 
-    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, *, prefixes: bool, limit_bytes: int = LIMIT_BYTES) -> None:
+        self.keeps_prefixes = prefixes
         self._limit_bytes = limit_bytes
         self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
         self._last: tuple[int, ...] = ()

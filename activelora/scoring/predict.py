@@ -97,20 +97,19 @@ class Predictor:
         return Predictor(self._engine.among(all_items), self._posterior, self._method)
 
     @contextmanager
-    def keeping(self, kept: Kept | None = None) -> Iterator[Predictor]:
+    def keeping(self, kept: Kept) -> Iterator[Predictor]:
         """Return a predictor for many small batches, until it is left; nothing else may use the model meanwhile.
 
-        It leaves a sample in effect and keeps the keys and values of shared prefixes. Posteriors whose samples are no
-        fixed weights are asked as ever.
+        It leaves a sample in effect, and may keep the keys and values of shared prefixes. Posteriors whose samples are
+        no fixed weights are asked as ever.
 
         Args:
-            kept: Holds what is kept; None is a new one.
+            kept: Holds what is kept.
         """
         own = type(self._posterior) is SampledPosterior and isinstance(self._posterior.sampler, TOKEN_BY_TOKEN)
         if not own:
             yield self
             return
-        kept = kept or Kept()
         try:
             yield Predictor(self._engine.keeping(kept), self._posterior, self._method)
         finally:
