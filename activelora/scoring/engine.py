@@ -10,11 +10,13 @@ Letters: N items, K samples, C answers, B batch, R rows, P prefix tokens, T toke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from copy import copy
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import DynamicCache
 
 from activelora.campaign.records import Item
 from activelora.modeling.base import BaseModel
@@ -26,7 +28,8 @@ from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.scoring.finals import Finals
-from activelora.scoring.layout import Chunk, Listing, Row
+from activelora.scoring.kept import Kept
+from activelora.scoring.layout import Chunk, Listing, Row, Shared, no_prefix
 from activelora.scoring.reading import read_scores
 from activelora.scoring.runner import Runner
 from activelora.scoring.trunk import Trunk
@@ -69,6 +72,7 @@ class Engine:
         self._packing = base.paths.packing and can_pack(self._split, like)
         self._narrows = base.paths.narrowing and self._split.can_narrow()
         self._all_items: Sequence[Item] | None = None
+        self._kept: Kept | None = None
         self.batch_tokens = batch_tokens
 
     def among(self, all_items: Sequence[Item]) -> Engine:
@@ -79,6 +83,16 @@ class Engine:
         engine = copy(self)
         engine._all_items = all_items
         return engine
+
+    def keeping(self, kept: Kept) -> Engine:
+        """Return an engine that keeps between its runs what the next may need. Samples must stay what they are."""
+        engine = copy(self)
+        engine._kept = kept
+        return engine
+
+    def activate(self, sampler: Sampler, sample: int | None) -> AbstractContextManager[None]:
+        """Return the context in which a sample is in effect."""
+        return sampler.activate(sample) if self._kept is None else self._kept.activate(sampler, sample)
 
     def log_probs(
         self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
@@ -170,18 +184,26 @@ class Engine:
         """
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
-        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self.base.paths.prefix)
+        may_keep = embeddings_ND is None and self._split.first_top_layer == 0
+        kept = self._kept if self._kept is not None and self._kept.keeps_prefixes and may_keep else None
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self._shared(kept))
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
             done
             for chunk in chunks
-            for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow)
+            for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow, kept)
         )
         trunk_passes = sum(len(chunk.trunk_batches) for chunk in chunks) if self._split.first_top_layer else 0
         total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
         for _ in track(passes, description, total):
             pass
+
+    def _shared(self, kept: Kept | None) -> Shared | None:
+        """Return what tells how many leading tokens are run once."""
+        if not self.base.paths.prefix:
+            return no_prefix
+        return None if kept is None else kept.prefix_length
 
     def _score(
         self,
@@ -192,6 +214,7 @@ class Engine:
         read: Read,
         embeddings_ND: NDArray[np.float32] | None,
         narrow: bool,
+        kept: Kept | None,
     ) -> Iterator[None]:
         """Let the chunk's final states be read, and add to the embeddings, if they are wanted.
 
@@ -200,9 +223,8 @@ class Engine:
         with torch.no_grad():
             prefix, states = yield from self._trunk.states(chunk, keep)
         for index, sample in enumerate(samples):
-            with sampler.activate(sample), torch.no_grad():
-                top_cache = self._split.new_cache() if chunk.prefix_length else None
-                prefix_BTD = None if prefix is None else self._split.top(prefix, top_cache)
+            with self.activate(sampler, sample), torch.no_grad():
+                top_cache, prefix_BTD = self._prefix(prefix, chunk, sample, kept)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     rows = chunk.rows_of(batch)
                     counts = [row.num_read for row in rows] if narrow else None
@@ -212,6 +234,19 @@ class Engine:
                     if embeddings_ND is not None:
                         _pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
                     yield
+
+    def _prefix(
+        self, prefix: torch.Tensor | None, chunk: Chunk, sample: int | None, kept: Kept | None
+    ) -> tuple[DynamicCache | None, torch.Tensor | None]:
+        """Return the prefix's keys and values under the sample in effect, and its states where they were computed."""
+        if prefix is None:
+            return None, None
+
+        def run() -> tuple[DynamicCache, torch.Tensor]:
+            cache = self._split.new_cache()
+            return cache, self._split.top(prefix, cache)
+
+        return run() if kept is None else (kept.cache(chunk.prefix, sample, lambda: run()[0]), None)
 
 
 def _pool_hidden(

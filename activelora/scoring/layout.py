@@ -5,7 +5,7 @@ Letters: N items, C answers, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from activelora.modeling.answer_paths import grouped_paths
@@ -99,7 +99,7 @@ class Listing:
         return [self.encoded[index] for _, index in order]
 
     def chunk(
-        self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool, sharing: bool = True
+        self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool, shared: Shared | None = None
     ) -> Chunk | None:
         """Return some of the items as a chunk, or None where none of them is wanted.
 
@@ -109,12 +109,21 @@ class Listing:
             scoring: How an answer's score comes from its tokens.
             batch_tokens: Padded tokens of a batch, without the prefix.
             packing: Whether rows that begin alike may be run as one.
-            sharing: Whether a beginning that all rows share may be run once.
+            shared: How many leading tokens are run once for all rows; None is :func:`shared_prefix`.
         """
         result_indices = self.result_indices[begin:end]
         if max(result_indices, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing, sharing)
+        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing, shared)
+
+
+Shared = Callable[[list[Row]], int]
+"""Rows → how many of their leading tokens are run once for all."""
+
+
+def no_prefix(rows: list[Row]) -> int:
+    """Return 0: each row is run from its beginning."""
+    return 0
 
 
 def rows_of(items: list[EncodedItem], result_indices: Sequence[int], scoring: Scoring) -> list[Row]:
@@ -140,9 +149,9 @@ def shared_prefix(rows: list[Row]) -> int:
     return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
 
 
-def chunk_of(rows: list[Row], batch_tokens: int, packing: bool, sharing: bool = True) -> Chunk:
+def chunk_of(rows: list[Row], batch_tokens: int, packing: bool, shared: Shared | None = None) -> Chunk:
     """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
-    prefix_length = shared_prefix(rows) if sharing else 0
+    prefix_length = (shared or shared_prefix)(rows)
     trunk_batches = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
     wanted = [index for index, row in enumerate(rows) if row.item >= 0]
     if len(wanted) == len(rows):

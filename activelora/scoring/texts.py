@@ -55,7 +55,7 @@ def write_answers(
         batches[-1].append(index)
         room -= 1
     answers: dict[int, tuple[int, ...]] = {}
-    with sampler.activate(None), torch.no_grad():
+    with engine.activate(sampler, None), torch.no_grad():
         for batch in track(batches, description, len(batches)):
             written = greedy(engine.base, [prompts[index] for index in batch], max_tokens, engine.encoder.end)
             answers |= dict(zip(batch, written, strict=True))
