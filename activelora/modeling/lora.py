@@ -16,6 +16,8 @@ from typing import Any, cast
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -30,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 ADAPTER_NAME = "default"
 WEIGHTS_FILE = "adapter_model.safetensors"
+_MOST_SHOWN = 200
+"""Letters of another library's message that are repeated."""
 
 
 def first_adapted_layer(model: PreTrainedModel, config: AdapterConfig) -> int:
@@ -93,10 +97,9 @@ def attach(
         task_type="CAUSAL_LM",
     )
     devices = [base.device] if base.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), _given_back_on_failure(base), _quiet_peft():
         torch.manual_seed(seed)
-        with _quiet_peft():
-            adapted = get_peft_model(base.model, peft_config)
+        adapted = get_peft_model(base.model, peft_config)
     adapted.peft_config[ADAPTER_NAME].base_model_name_or_path = base.name
     _check_attached(adapted, targets)
     return cast(PeftModel, adapted)
@@ -130,11 +133,27 @@ def save(adapted: PeftModel, folder: Path) -> None:
 
 
 def load(base: BaseModel, folder: Path, trainable: bool = False) -> PeftModel:
-    """Attach a saved adapter, in eval mode."""
-    with _quiet_peft():
-        adapted = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+    """Attach a saved adapter, in eval mode.
+
+    Raises:
+        ModelError: Its files are damaged, or it is of another base model. The base model is as it was before.
+    """
+    with _given_back_on_failure(base), _quiet_peft():
+        try:
+            adapted = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+            raise _cannot_attach(base, folder, error) from error
     adapted.eval()
     return cast(PeftModel, adapted)
+
+
+def _cannot_attach(base: BaseModel, folder: Path, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:_MOST_SHOWN] or type(error).__name__
+    return ModelError(
+        f"the adapter cannot be attached to the base model {base.name}: {reason}",
+        where=str(folder),
+        remedy="Restore its files as they were saved, or name the base model that it was trained on.",
+    )
 
 
 def detach(adapted: PeftModel) -> None:
@@ -144,6 +163,24 @@ def detach(adapted: PeftModel) -> None:
     base: Any = adapted.get_base_model()
     if hasattr(base, "peft_config"):
         del base.peft_config
+
+
+@contextmanager
+def _given_back_on_failure(base: BaseModel) -> Iterator[None]:
+    """Where peft fails midway, take out what it has put into the base model, which others in the process share."""
+    required = {name for name, parameter in base.model.named_parameters() if parameter.requires_grad}
+    try:
+        yield
+    except BaseException:
+        wrapped = {name: one for name, one in base.model.named_modules() if isinstance(one, BaseTunerLayer)}
+        for name in wrapped:
+            if not any(name.startswith(f"{outer}.") for outer in wrapped):  # some are wrapped more than once
+                base.model.set_submodule(name, wrapped[name].get_base_layer())
+        for name, parameter in base.model.named_parameters():
+            parameter.requires_grad_(name in required)
+        if hasattr(base.model, "peft_config"):
+            del base.model.peft_config
+        raise
 
 
 @contextmanager

@@ -32,12 +32,15 @@ def program(document: Mapping[str, Any], *, by_text: bool, asks_each_label: bool
 
 def _head(document: Mapping[str, Any], name: str) -> str:
     peft = "from peft import PeftModel\n" if document["adapters"] else ""
+    quiet = (
+        "import warnings\nwarnings.simplefilter('ignore', FutureWarning)  # peft asks by an old name\n" if peft else ""
+    )
     usage = "python predict.py ROWS.csv|ROWS.jsonl" + (" [BASE_MODEL]" if document["adapters"] else "")
     title = name.replace("\\", " ").replace('"', "'")
     return f'''"""{title}, by transformers{" and peft" if peft else ""} alone: {usage}"""
 import csv, json, sys, unicodedata
 from pathlib import Path
-import torch
+{quiet}import torch
 {peft}from transformers import AutoModelForCausalLM, AutoTokenizer'''
 
 
