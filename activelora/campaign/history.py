@@ -130,9 +130,10 @@ class RoundRecord:
 
     @property
     def drift(self) -> list[str]:
-        """How a pool that grows has changed, and whether the holdout stands for it, in sentences; else empty."""
-        found = self.evaluation.details.get("drift") if self.evaluation else None
-        return list(found["sentences"]) if found else []
+        """How a pool that grows and its holdout have changed, in sentences; empty where they have not."""
+        details = self.evaluation.details if self.evaluation else {}
+        found = [details.get(name) for name in ("drift", "refreshed_holdout")]
+        return [sentence for document in found if document for sentence in document["sentences"]]
 
 
 def read_history(campaign: View) -> list[RoundRecord]:

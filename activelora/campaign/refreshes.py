@@ -58,12 +58,20 @@ class PoolParts:
         Raises:
             StoreError: There is no such shard.
         """
+        return self.manifests[self.refresh_of(shard)]
+
+    def refresh_of(self, shard: int) -> int:
+        """Return the number of the refresh that brought a shard; 0 is the first reading.
+
+        Raises:
+            StoreError: There is no such shard.
+        """
         begins = [0]
         for manifest in self.manifests:
             begins.append(begins[-1] + int(manifest.details["num_shards"]))
         if not 0 <= shard < begins[-1]:
             raise StoreError(f"the pool has no shard {shard}, it has {begins[-1]}")
-        return self.manifests[bisect_right(begins, shard) - 1]
+        return bisect_right(begins, shard) - 1
 
 
 def pool_now(campaign: View) -> PoolParts:

@@ -16,7 +16,8 @@ _ROUNDING = 1e-9  # accuracies are fractions: 0.72 − 0.7 is a little more than
 def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> str | None:
     """Return in words that the targets are reached, all that are set; None while one is not or none is set.
 
-    With ``target_on: interval`` the lower end of accuracy's confidence interval and the upper end of ECE's count.
+    With ``target_on: interval`` the lower end of accuracy's confidence interval and the upper end of ECE's count. Where
+    the holdout has been refreshed, a target must be reached on it too.
 
     Args:
         stopping: The campaign's settings.
@@ -27,12 +28,14 @@ def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> 
     reasons = []
     if (target := stopping.target_accuracy) is not None:
         value = _sure_accuracy(metrics, level) if on_interval else metrics["accuracy"]
+        value = min(value, metrics.get("refreshed_accuracy_low" if on_interval else "refreshed_accuracy", value))
         if value < target:
             return None
         what = "the lower end of accuracy's interval" if on_interval else "accuracy"
         reasons.append(f"{what} is {value:.3f}, and {target:g} was wanted")
     if (target := stopping.target_ece) is not None:
-        value = metrics["ece_high" if on_interval else "ece"]
+        name = "ece_high" if on_interval else "ece"
+        value = max(metrics[name], metrics.get(f"refreshed_{name}", 0.0))
         if value > target:
             return None
         what = "the upper end of ECE's interval" if on_interval else "ECE"

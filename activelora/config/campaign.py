@@ -70,6 +70,10 @@ class DataConfig(Section):
     """Labelled rows for measuring. None splits `holdout_size` off the pool (which then needs gold labels)."""
     holdout_size: Positive = 200
     """Items to split off for the holdout, stratified by label, where no `holdout` is given."""
+    holdout_refresh: Literal["never", "exploration"] = "never"
+    """Whether the holdout follows a pool that grows. `exploration`: the random draws of `acquisition.exploration` among
+    items that came after the first reading join it, weighted by the inverse of their inclusion probability; they are
+    never trained on, and cost labels as others do. For kinds with one right answer. The calibration split stays."""
     calibration_size: NonNegative = 0
     """Labelled items to split off the holdout source, for the temperature and, half of them, for prediction sets and
     for when the model may answer alone. 0 leaves all three out; 100 or more allow all with their defaults."""

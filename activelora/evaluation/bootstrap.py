@@ -82,6 +82,21 @@ def mean_of(values_N: FloatArray) -> Statistic:
     return lambda weights_BN: weights_BN @ values_N
 
 
+def weighted(statistic: Statistic, weights_N: FloatArray) -> Statistic:
+    """Return a metric of items that do not count alike: a resample keeps their weights (Hájek's estimator).
+
+    Args:
+        statistic: The metric.
+        weights_N: How much each item counts, above 0.
+    """
+
+    def of_weighted(weights_BN: FloatArray) -> FloatArray:
+        product_BN = weights_BN * weights_N
+        return statistic(product_BN / product_BN.sum(axis=1, keepdims=True))
+
+    return of_weighted
+
+
 def ece_of(probs_NC: FloatArray, labels_N: IntArray, num_bins: int) -> Statistic:
     """Return the ECE: Σ_m |Σ_{i in bin m} w_i (correct_i − confidence_i)|."""
     return confidence_ece_of(probs_NC.max(axis=1), correct_predictions(probs_NC, labels_N), num_bins)

@@ -64,12 +64,13 @@ def gate_failures(
     for name in GATES:
         side, _, metric = name.partition("_")
         limit = getattr(gates, name)
-        if limit is None or metric not in metrics:
+        if limit is None:
             continue
-        value = metrics[metric]
-        if value < limit if side == "min" else value > limit:
-            where = "below" if side == "min" else "above"
-            reasons.append(f"{words.get(metric, metric)} {value:{digits}} is {where} the gate's {limit:{digits}}")
+        for measured, of in ((metric, ""), (f"refreshed_{metric}", " of the refreshed holdout")):
+            value = metrics.get(measured, limit)
+            if value < limit if side == "min" else value > limit:
+                found = f"{words.get(metric, metric)}{of} {value:{digits}}"
+                reasons.append(f"{found} is {'below' if side == 'min' else 'above'} the gate's {limit:{digits}}")
     others = []
     if gates.improve_on_champion and present is not None:
         others.append((present, f"the champion, round {present.round}"))

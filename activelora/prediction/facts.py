@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.labels import label_snapshot
+from activelora.campaign.held_out import trained_snapshot
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
 from activelora.config import CampaignConfig
@@ -79,7 +79,7 @@ def _label_counts(campaign: Campaign, round_: int) -> Counter[Label]:
     """Return how many items of each label the round learned from; nothing where labels are no longer there."""
     if any(campaign.manifest(Unit("await_labels", earlier)) is None for earlier in range(round_)):
         return Counter()
-    return Counter(label_snapshot(campaign, round_).labels.values())
+    return Counter(trained_snapshot(campaign, round_)[0].labels.values())
 
 
 def _data(config: CampaignConfig, ingest: Manifest) -> list[dict[str, Any]]:

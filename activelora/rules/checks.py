@@ -19,6 +19,7 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.rules import campaign, labeling
 from activelora.rules.annotators import annotators
 from activelora.rules.growth import growth
+from activelora.rules.holdout_refresh import holdout_refresh
 from activelora.rules.known_labels import known_labels
 from activelora.rules.label_names import label_names
 from activelora.rules.names import NAMED, renamed, wrong_names
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     growth,
     campaign.labels,
     known_labels,
+    holdout_refresh,
     campaign.steps,
     campaign.plateau,
     campaign.gates,

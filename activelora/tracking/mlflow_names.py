@@ -8,7 +8,7 @@ _ENDS = ("_low", "_high")
 _CALIBRATION = frozenset(
     {"ece", "aece", "classwise_ece", "nll", "brier", "temperature", "interval_coverage", "interval_width", "aurc"}
 )
-_EXPLORATION = ("pool_accuracy", "num_explored", "exploration_", "strategy_")
+_EXPLORATION = ("pool_accuracy", "refreshed_", "num_explored", "exploration_", "strategy_")
 _AUTOMATIC = ("conformal_", "alone_")
 _LABELS = frozenset({"num_labels", "num_holdout"})
 _STEPS: dict[StepName, str] = {

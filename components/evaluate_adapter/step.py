@@ -9,6 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from activelora.campaign.campaign import Attempt, Campaign
@@ -17,12 +18,13 @@ from activelora.campaign.records import Item
 from activelora.campaign.refreshes import SEEN, PoolParts, pool_now
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.errors import DataError
-from activelora.evaluation import evaluation, thresholds
+from activelora.evaluation import evaluation, refreshed_holdout, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import LiveCheck, live_check
 from activelora.evaluation.gates import base_of, champion, gate_failures
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
+from activelora.evaluation.refreshed_holdout import REFRESHED
 from activelora.evaluation.thresholds import Split
 from activelora.kinds.registry import make_task
 from activelora.pool import access
@@ -31,7 +33,8 @@ from activelora.scoring import averaged
 from activelora.seeding import item_draw
 from activelora.tasks.task import Kind, Task
 from activelora.uncertainty import label_prior
-from components.evaluate_adapter import written
+from components.evaluate_adapter import refreshed, written
+from components.evaluate_adapter.refreshed import Joined
 
 if TYPE_CHECKING:
     from activelora.scoring.predict import Predictor
@@ -56,13 +59,22 @@ def run(campaign: View, round_: int) -> Manifest:
     if round_ > 0:
         attempt.reads(campaign.require(Unit("train_adapter", round_)))
     task = make_task(campaign.config.task)
-    measured = _measure_texts(campaign, round_, task) if task.kind.writes else _measure(campaign, round_, task, parts)
+    found = refreshed.joined(seen, attempt, parts)
+    if task.kind.writes:
+        measured = _measure_texts(campaign, round_, task)
+    else:
+        measured = _measure(campaign, round_, task, parts, found)
     document = measured.document
     metrics = call(task.kind, "evaluate", _metrics, task.kind, document)
     attempt.write_json("evaluation.json", document)
     attempt.write_table("predictions.parquet", measured.predictions)
+    if measured.refreshed is not None:
+        attempt.write_table(refreshed.PREDICTIONS, measured.refreshed)
+        metrics |= refreshed_holdout.flat_metrics(document[REFRESHED])
 
     details = _gates(seen, attempt, metrics, task.kind.headline)
+    if measured.refreshed is not None:
+        details[REFRESHED] = refreshed_holdout.details(document[REFRESHED], campaign.config.evaluation.confidence_level)
     check, sources = live_check(seen, round_) if task.kind.checks_exploration else (None, ())
     if check is not None:
         for source in sources:
@@ -92,19 +104,21 @@ def _drift(
 class _Measured(NamedTuple):
     document: dict[str, Any]
     predictions: pa.Table
+    refreshed: pa.Table | None = None
 
 
-def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _Measured:
+def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts, found: Joined | None) -> _Measured:
     """Measure answers that have a distribution."""
     items, labels_N = access.holdout(campaign)
     _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
-    log_probs_NC, calibration_NC, prior_C = _predict(campaign, round_, items, calibration_items, parts)
+    groups = [items, calibration_items, [] if found is None else found.items]
+    (log_probs_NC, calibration_NC, joined_RC), prior_C = _predict(campaign, round_, groups, parts)
     settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
     document |= {"temperature": None, "scaled": None} | thresholds.nothing()
-    if calibration_NC is not None:
+    if calibration_items:
         split = Split([item.item_id for item in calibration_items], calibration_NC, calibration_labels_N)
         holdout = Split([item.item_id for item in items], log_probs_NC, labels_N)
         wanted = thresholds.wanted(campaign.config.evaluation, campaign.seed)
@@ -113,7 +127,12 @@ def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts) -> _
         document["temperature"] = {"value": fitted, "num_calibration": len(halves.for_temperature.labels_N)}
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, fitted, settings)
         document |= call(task.kind, "conformal", thresholds.measure, judge, fitted, halves, holdout, wanted, settings)
-    return _Measured(document, judge.predictions(items, labels_N, log_probs_NC, settings))
+    predictions = judge.predictions(items, labels_N, log_probs_NC, settings)
+    if found is None:
+        return _Measured(document, predictions)
+    document[REFRESHED], weights = refreshed.measure(found, (log_probs_NC, joined_RC), labels_N, settings)
+    joined = judge.predictions(found.items, found.labels_R, joined_RC, settings)
+    return _Measured(document, predictions, refreshed.with_weights(joined, found, weights))
 
 
 def _measure_texts(campaign: Campaign, round_: int, task: Task) -> _Measured:
@@ -135,19 +154,20 @@ def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
 
 
 def _predict(
-    campaign: Campaign, round_: int, items: list[Item], calibration_items: list[Item], parts: PoolParts
-) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
-    """Return log-probabilities of holdout and calibration items, prior-corrected where asked, and the prior."""
+    campaign: Campaign, round_: int, groups: list[list[Item]], parts: PoolParts
+) -> tuple[list[FloatArray], FloatArray | None]:
+    """Return the log-probabilities of groups of items, prior-corrected where asked, and the prior."""
     from activelora.scoring.predict import Predictor
 
     with Predictor.load(campaign, round_) as predictor:
         prior_C = None
         if _corrects_prior(campaign, round_):
             prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign, parts)))
-        mixed_NC = []
-        for group in (items, calibration_items) if calibration_items else (items,):
-            mixed_NC.append(averaged.over_samples(_log_probs(campaign, predictor, group), prior_C))
-    return mixed_NC[0], mixed_NC[1] if calibration_items else None, prior_C
+        said = [
+            averaged.over_samples(_log_probs(campaign, predictor, group), prior_C) if group else np.empty((0, 0))
+            for group in groups
+        ]
+    return said, prior_C
 
 
 def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> FloatArray:

@@ -14,6 +14,7 @@ from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import check_measures, get_strategy, own_settings, strategies_of
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.campaign.campaign import Attempt
+from activelora.campaign.held_out import DRAW_SCHEMA, DRAWS
 from activelora.campaign.history import SCORED, Scored
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.ledger import (
@@ -73,13 +74,16 @@ def run(campaign: View, round_: int) -> Manifest:
     attempt.write_table("selection.parquet", _selection(pool, picks))
     if pool.mean_probs_NC.shape[1] and not is_known:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
+    shards = scores.shards([pool.item_ids[pick.index] for pick in picks])
+    if config.exploration > 0:
+        attempt.write_table(DRAWS, _draws(pool, picks, [scores.parts.refresh_of(shard) for shard in shards]))
     details = {
         "strategy": strategy.name,
         "lambda": None,
         "num_exploration": exploration.num_exploration(len(picks), config.exploration),
         **({"num_known": num_known(seen)} if is_known else _details(strategy, context)),
         SCORED: Scored.of(scores.manifests).document(),
-        SHARDS: scores.shards([pool.item_ids[pick.index] for pick in picks]),
+        SHARDS: shards,
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}
@@ -166,6 +170,24 @@ def _selection(pool: ScoredPool, picks: list[Pick]) -> pa.Table:
         for position, pick in enumerate(picks)
     ]
     return pa.Table.from_pylist(rows, schema=SELECTION_SCHEMA)
+
+
+def _draws(pool: ScoredPool, picks: list[Pick], refreshes: list[int]) -> pa.Table:
+    """Return the random draws with their inclusion probability: n of N candidates, drawn before all other picks."""
+    drawn = [
+        (pick, refresh) for pick, refresh in zip(picks, refreshes, strict=True) if pick.reason == exploration.REASON
+    ]
+    num = len(pool.item_ids)
+    rows = [
+        {
+            "item_id": pool.item_ids[pick.index],
+            "refresh": refresh,
+            "inclusion_probability": len(drawn) / num,
+            "num_candidates": num,
+        }
+        for pick, refresh in drawn
+    ]
+    return pa.Table.from_pylist(rows, schema=DRAW_SCHEMA)
 
 
 def _predictions(pool: ScoredPool, picks: list[Pick]) -> pa.Table:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.campaign import Attempt, Campaign
-from activelora.campaign.labels import LabelSnapshot, label_snapshot
+from activelora.campaign.held_out import trained_snapshot
+from activelora.campaign.labels import LabelSnapshot
 from activelora.campaign.ledger import label_manifests
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
@@ -63,7 +64,9 @@ def train(campaign: Campaign, round_: int, team: Team) -> None:
     read_pool(seen, attempt, round_ - 1)
     for manifest in label_manifests(seen, round_):
         attempt.reads(manifest)
-    snapshot = label_snapshot(seen, round_)
+    snapshot, selections = trained_snapshot(seen, round_)
+    for manifest in selections:
+        attempt.reads(manifest)
     if not snapshot.labels:
         raise DataError("no item has a label yet", where=f"{campaign.store.uri}, round {round_}")
     if team.agree(snapshot.digest) != snapshot.digest:
