@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json as pa_json
 from numpy.typing import NDArray
 
 from activelora.campaign.records import Item, Label
@@ -27,7 +26,6 @@ from activelora.errors import DataError, LabelError
 from activelora.formats.arrow_rows import ERRORS
 from activelora.formats.features import converter, features_of
 from activelora.formats.json_rows import is_document, read_json_lines
-from activelora.formats.limits import MAX_TEXT_BYTES
 from activelora.formats.problems import Problems
 from activelora.formats.reader import Opened, read_opened
 from activelora.formats.row import Row
@@ -44,11 +42,10 @@ from activelora.pool.columns import OddRowsError, codes_of, normalised
 from activelora.pool.content import LabelUse, RowParser, wanted_columns
 from activelora.pool.files import SourceFile
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.plain_json import is_deeper, plain_lines, read_objects, whole_lines
 from activelora.tasks.task import Task
 
 CHUNK_BYTES = 16_000_000
-_LONG_LINE = 4000
-"""Bytes. Longer lines could hold what Python's parser limits: numbers of 4,300 digits."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +143,7 @@ class ChunkReader:
 
     def _read_jsonl(self, file: BinaryIO, name: str) -> Iterator[Chunk]:
         line = 1
-        for data in _whole_lines(file, self._chunk_bytes):
+        for data in whole_lines(file, self._chunk_bytes):
             try:
                 yield self._chunk(self._json_table(data), {})
             except (OddRowsError, pa.ArrowInvalid):
@@ -154,16 +151,16 @@ class ChunkReader:
             line += data.count(b"\n")
 
     def _json_table(self, data: bytes) -> pa.Table:
-        lines = _plain_lines(data)
+        lines = plain_lines(data)
         bare = lines.ends - (lines.last == ord("\r"))
         codes = np.frombuffer(data, dtype=np.uint8)
         if (codes[lines.begins] != ord("{")).any() or (codes[bare - 1] != ord("}")).any() or b"\\u0000" in data:
             raise OddRowsError
-        table = self._typed(lambda schema: _read_json(data, schema))
+        table = self._typed(lambda schema: read_objects(data, schema))
         # An object a line: none is broken over two, since each line begins and ends with a brace.
         if self._wanted.is_export(table.column_names):
             raise OddRowsError
-        if table.num_rows != len(lines.begins) or any(_is_deeper(field.type, 9) for field in table.schema):
+        if table.num_rows != len(lines.begins) or any(is_deeper(field.type, 9) for field in table.schema):
             raise OddRowsError
         return table
 
@@ -253,62 +250,3 @@ class ChunkReader:
             labels = np.array([-1 if label is None else label for _, label in items], dtype=np.int64)
             source_ids = pa.array([item.source_id for item, _ in items], pa.string()) if self._columns.id else None
             yield Chunk(fields, labels, source_ids)
-
-
-@dataclass(frozen=True)
-class _Lines:
-    """Where the lines of some bytes begin and end, and the last byte of each."""
-
-    begins: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    last: NDArray[np.uint8]
-
-
-def _plain_lines(data: bytes) -> _Lines:
-    """Return the lines of a chunk.
-
-    Raises:
-        OddRowsError: A line is empty or long, or the bytes are not UTF-8 text.
-    """
-    codes = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(codes == ord("\n"))
-    if not data.endswith(b"\n"):
-        ends = np.append(ends, len(codes))
-    begins = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - begins
-    if not len(ends) or lengths.min() < 2 or lengths.max() > _LONG_LINE or b"\x00" in data:
-        raise OddRowsError
-    if not data.isascii():
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            raise OddRowsError from None
-    return _Lines(begins, ends, codes[ends - 1])
-
-
-def _whole_lines(file: BinaryIO, size: int) -> Iterator[bytes]:
-    rest = b""
-    while data := file.read(size):
-        data = rest + data
-        end = data.rfind(b"\n") + 1
-        rest = data[end:]
-        if end:
-            yield data[:end]
-        elif len(data) > 2 * max(size, MAX_TEXT_BYTES):
-            raise OddRowsError
-    if rest:
-        yield rest
-
-
-def _read_json(data: bytes, schema: pa.Schema) -> pa.Table:
-    options = pa_json.ParseOptions(explicit_schema=schema, newlines_in_values=False, unexpected_field_behavior="infer")
-    # One object must fit into a block.
-    reading = pa_json.ReadOptions(block_size=1 << 20)
-    return pa_json.read_json(pa.BufferReader(data), read_options=reading, parse_options=options)
-
-
-def _is_deeper(kind: pa.DataType, most: int) -> bool:
-    """Tell whether more than that number of types hold one another."""
-    if pa.types.is_struct(kind):
-        return most == 0 or any(_is_deeper(field.type, most - 1) for field in kind)
-    return pa.types.is_list(kind) and (most == 0 or _is_deeper(kind.value_type, most - 1))

@@ -368,7 +368,7 @@ class TestCorrections:
         campaign, first, second = rounds
         answer(campaign, [first[0]], "entity", "b.csv", "bob")
         assert step.run(campaign, 1) is None
-        assert "0 of 5 labels of round 1 are there, new answers about 1 labelled items: " in waiting_for(campaign, 1)
+        assert "0 of 5 labels of round 1 are there, new answers about 1 labelled item: " in waiting_for(campaign, 1)
         answer(campaign, second, "number", "c.csv", "ann")
         assert step.run(campaign, 1).metrics["num_corrected"] == 1
 
