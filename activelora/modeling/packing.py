@@ -65,6 +65,25 @@ def packs(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) 
     return packed
 
 
+def joined(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) -> list[Pack] | None:
+    """Return a few short rows as one pack, or None where padding them costs less than the larger mask.
+
+    Args:
+        ids: Token ids of the rows, after the prefix.
+        numbers: Numbers of the rows.
+        longest: Tokens of the pack at most.
+    """
+    order = sorted(range(len(ids)), key=lambda index: (ids[index], numbers[index]))
+    num_tokens = sum(map(len, ids))
+    num_padding = len(ids) * max(map(len, ids)) - num_tokens
+    if len(ids) < 2 or num_tokens > longest or num_padding * PAIRS_PER_TOKEN <= num_tokens**2:
+        return None
+    growing = _Growing(ids[order[0]], numbers[order[0]])
+    for index in order[1:]:
+        growing.add(ids[index], numbers[index])
+    return [growing.pack()]
+
+
 def plain(ids: tuple[int, ...], number: int) -> Pack:
     """Return a row as a pack of its own."""
     return Pack((number,), ids, (len(ids),) * len(ids), (tuple(range(len(ids))),))
@@ -98,12 +117,17 @@ class _Growing:
         more_pairs = 2 * size * new + new * new - len(ids) ** 2
         if shared * PAIRS_PER_TOKEN <= more_pairs or not shared or size + new > longest:
             return False
-        path = self._paths[-1][:shared] + tuple(range(size, size + new))
+        self.add(ids, number)
+        return True
+
+    def add(self, ids: tuple[int, ...], number: int) -> None:
+        """Add a row, whether or not that pays."""
+        shared, size = num_shared(self._last, ids), len(self._ids)
+        path = self._paths[-1][:shared] + tuple(range(size, size + len(ids) - shared))
         self._ids += ids[shared:]
         self._rows.append(number)
         self._paths.append(path)
         self._last = ids
-        return True
 
     def pack(self) -> Pack:
         """Return the pack."""

@@ -186,7 +186,7 @@ class Engine:
         starts = range(0, len(listing.encoded), size)
         may_keep = embeddings_ND is None and self._split.first_top_layer == 0
         kept = self._kept if self._kept is not None and self._kept.keeps_prefixes and may_keep else None
-        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self._shared(kept))
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self._shared(kept), kept is not None)
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from activelora.modeling.answer_paths import grouped_paths
 from activelora.modeling.encoding import EncodedItem, Scoring
-from activelora.modeling.packing import LONGEST, Pack, num_shared, packs, plain
+from activelora.modeling.packing import LONGEST, Pack, joined, num_shared, packs, plain
 
 MIN_PREFIX_TOKENS = 4
 
@@ -99,7 +99,14 @@ class Listing:
         return [self.encoded[index] for _, index in order]
 
     def chunk(
-        self, begin: int, end: int, scoring: Scoring, batch_tokens: int, packing: bool, shared: Shared | None = None
+        self,
+        begin: int,
+        end: int,
+        scoring: Scoring,
+        batch_tokens: int,
+        packing: bool,
+        shared: Shared | None = None,
+        joining: bool = False,
     ) -> Chunk | None:
         """Return some of the items as a chunk, or None where none of them is wanted.
 
@@ -110,11 +117,14 @@ class Listing:
             batch_tokens: Padded tokens of a batch, without the prefix.
             packing: Whether rows that begin alike may be run as one.
             shared: How many leading tokens are run once for all rows; None is :func:`shared_prefix`.
+            joining: Whether a few short rows may be run as one.
         """
         result_indices = self.result_indices[begin:end]
         if max(result_indices, default=-1) < 0:
             return None
-        return chunk_of(rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing, shared)
+        return chunk_of(
+            rows_of(self.encoded[begin:end], result_indices, scoring), batch_tokens, packing, shared, joining
+        )
 
 
 Shared = Callable[[list[Row]], int]
@@ -149,9 +159,15 @@ def shared_prefix(rows: list[Row]) -> int:
     return length if length >= MIN_PREFIX_TOKENS and len(rows) > 1 else 0
 
 
-def chunk_of(rows: list[Row], batch_tokens: int, packing: bool, shared: Shared | None = None) -> Chunk:
+def chunk_of(
+    rows: list[Row], batch_tokens: int, packing: bool, shared: Shared | None = None, joining: bool = False
+) -> Chunk:
     """Return rows as a chunk, in batches whose padded tokens, without the prefix, stay within a budget."""
     prefix_length = (shared or shared_prefix)(rows)
+    if packing and joining and all(row.item >= 0 for row in rows):
+        ids = [row.ids[prefix_length:] for row in rows]
+        if (packed := joined(ids, range(len(rows)), batch_tokens)) is not None:
+            return Chunk(rows, prefix_length, [packed], [packed])
     trunk_batches = _batches(rows, range(len(rows)), prefix_length, batch_tokens, packing)
     wanted = [index for index, row in enumerate(rows) if row.item >= 0]
     if len(wanted) == len(rows):
