@@ -40,7 +40,7 @@ def _head(document: Mapping[str, Any], name: str) -> str:
     return f'''"""{title}, by transformers{" and peft" if peft else ""} alone: {usage}"""
 import csv, json, sys, unicodedata
 from pathlib import Path
-{quiet}import torch
+{quiet if peft else ""}import torch
 {peft}from transformers import AutoModelForCausalLM, AutoTokenizer'''
 
 
