@@ -115,7 +115,8 @@ def test_killed_midway_and_by_two_at_a_time_it_ends_with_the_same_bytes(tmp_path
     assert first.metrics["refreshed_num_added"] > 0
     (Path(campaign.store.uri) / "rounds" / "0002" / "evaluate_adapter" / "manifest.json").unlink()  # as if killed
     with ThreadPoolExecutor(2) as tickers:
-        list(tickers.map(lambda _: run_unit(Snapshot(campaign), evaluate), range(2)))
+        list(tickers.map(lambda _: run_unit(Snapshot(Campaign.open(campaign.store.uri)), evaluate), range(2)))
+    campaign = Campaign.open(campaign.store.uri)
     again = campaign.require(evaluate)
     assert again.digest == first.digest
     digests = [manifest.files[PREDICTIONS].sha256 for manifest in (first, again)]
