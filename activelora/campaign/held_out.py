@@ -98,11 +98,11 @@ def without(snapshot: LabelSnapshot, held_out: Mapping[str, Draw]) -> LabelSnaps
     left_out = sorted(snapshot.labels.keys() & held_out.keys())
     if not left_out:
         return snapshot
-    kept = pc.invert(pc.is_in(snapshot.records["item_id"], value_set=pa.array(left_out, type=pa.string())))
+    is_trained = pc.invert(pc.is_in(snapshot.records["item_id"], value_set=pa.array(left_out, type=pa.string())))
     identity = json.dumps([snapshot.digest, left_out])
     return replace(
         snapshot,
-        records=snapshot.records.filter(kept),
+        records=snapshot.records.filter(is_trained),
         labels={item: label for item, label in snapshot.labels.items() if item not in held_out},
         shares={item: share for item, share in snapshot.shares.items() if item not in held_out},
         digest=hashlib.sha256(identity.encode()).hexdigest(),

@@ -28,7 +28,8 @@ def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> 
     reasons = []
     if (target := stopping.target_accuracy) is not None:
         value = _sure_accuracy(metrics, level) if on_interval else metrics["accuracy"]
-        value = min(value, metrics.get("refreshed_accuracy_low" if on_interval else "refreshed_accuracy", value))
+        if "refreshed_accuracy" in metrics:
+            value = min(value, _sure_refreshed(metrics, level) if on_interval else metrics["refreshed_accuracy"])
         if value < target:
             return None
         what = "the lower end of accuracy's interval" if on_interval else "accuracy"
@@ -48,6 +49,13 @@ def _sure_accuracy(metrics: Metrics, level: float) -> float:
     num_items = round(metrics["num_holdout"])
     low, _ = wilson_interval(round(metrics["accuracy"] * num_items), num_items, level)
     return min(low, metrics["accuracy_low"])
+
+
+def _sure_refreshed(metrics: Metrics, level: float) -> float:
+    """Return the same of the weighted accuracy, on as many items as its weights leave."""
+    num_items = max(1, math.floor(metrics["refreshed_effective_size"]))
+    low, _ = wilson_interval(round(metrics["refreshed_accuracy"] * num_items), num_items, level)
+    return min(low, metrics["refreshed_accuracy_low"])
 
 
 def plateau_reached(stopping: StoppingConfig, accuracies: Sequence[float]) -> str | None:

@@ -32,6 +32,34 @@ def test_all_targets_must_be_passed_by_the_safe_end(stopping, reached):
     assert (target_reached(StoppingConfig(**stopping), METRICS, 0.95) is not None) == reached
 
 
+REFRESHED = {
+    "refreshed_accuracy": 0.9,
+    "refreshed_accuracy_low": 0.87,
+    "refreshed_ece": 0.05,
+    "refreshed_ece_high": 0.09,
+    "refreshed_effective_size": 700.4,
+}
+
+
+@pytest.mark.parametrize(
+    ("stopping", "changes", "reached"),
+    [
+        ({"target_accuracy": 0.87}, {}, True),
+        ({"target_accuracy": 0.88}, {}, False),
+        ({"target_accuracy": 0.87}, {"refreshed_effective_size": 20.0}, False),
+        ({"target_accuracy": 0.905, "target_on": "point"}, {}, False),
+        ({"target_accuracy": 0.9, "target_on": "point"}, {}, True),
+        ({"target_ece": 0.08}, {}, False),
+        ({"target_ece": 0.045, "target_on": "point"}, {}, False),
+        ({"target_ece": 0.05, "target_on": "point"}, {}, True),
+    ],
+)
+def test_a_target_must_be_reached_on_a_refreshed_holdout_too(stopping, changes, reached):
+    metrics = {**METRICS, **REFRESHED, **changes}
+    assert target_reached(StoppingConfig(**stopping), METRICS, 0.95) is not None
+    assert (target_reached(StoppingConfig(**stopping), metrics, 0.95) is not None) == reached
+
+
 def test_ten_right_answers_of_ten_are_no_sure_accuracy_of_95_percent():
     """The bootstrap's interval has no width there; Wilson's begins at 1 / (1 + z²/N) = 0.72."""
     stopping, perfect = StoppingConfig(target_accuracy=0.95), {"accuracy": 1.0, "accuracy_low": 1.0}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from activelora.acquisition import exploration
+from activelora.acquisition.strategy import Pick
 from activelora.campaign.held_out import Draw
 from activelora.evaluation import bootstrap, refreshed_holdout
 from activelora.evaluation.calibration import ece
@@ -64,7 +65,7 @@ def test_exploration_includes_every_candidate_alike_whatever_the_strategy_prefer
     pool = SimpleNamespace(item_ids=[f"item {n}" for n in range(20)])
     greedy = SimpleNamespace(
         name="greedy",
-        picks=lambda part, num, context: [exploration.Pick(n, 1.0, "first") for n in range(num)],
+        picks=lambda part, num, context: [Pick(n, 1.0, "first") for n in range(num)],
     )
     config = SimpleNamespace(exploration=0.4, per_class_floor=0)
     for seed in range(num_seeds):
@@ -123,6 +124,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
         right = np.concatenate([rng.random(80) < rates[0], rng.random(40) < rates[1]])
         weights = weigh(80, [Draw(1, 1, 0.04)] * 40, [float(size) for size in sizes])
         settings = EvaluationSettings(num_bins=10, num_resamples=200, level=0.9, seed=seed)
-        low, high = refreshed_holdout.evaluate(*predictions(right), weights, settings)["intervals"]["accuracy"]
+        probs, labels = predictions(right)
+        low, high = refreshed_holdout.evaluate(probs, labels, weights, settings)["intervals"]["accuracy"]
         hits += low <= truth <= high
     assert 0.84 <= hits / 150 <= 0.99

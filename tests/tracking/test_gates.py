@@ -22,6 +22,18 @@ def test_each_gate_gives_its_reason() -> None:
     assert gate_failures(GatesConfig(min_accuracy=0.7, max_ece=0.1), 1, METRICS, None, ACCURACY) == []
 
 
+def test_limits_hold_for_a_refreshed_holdout_too_and_comparisons_do_not(build_campaign: Builder) -> None:
+    refreshed = {**METRICS, "refreshed_accuracy": 0.6, "refreshed_ece": 0.2}
+    gates = GatesConfig(min_accuracy=0.65, max_ece=0.15)
+    assert gate_failures(gates, 1, METRICS, None, ACCURACY) == []
+    assert gate_failures(gates, 1, refreshed, None, ACCURACY) == [
+        "accuracy of the refreshed holdout 0.600 is below the gate's 0.650",
+        "ECE of the refreshed holdout 0.200 is above the gate's 0.150",
+    ]
+    base = base_of(build_campaign(1)).model_copy(update={"metrics": METRICS})
+    assert gate_failures(GatesConfig(), 1, refreshed, None, ACCURACY, base) == []
+
+
 @pytest.mark.parametrize(("accuracy", "passes"), [(0.4, False), (0.69, False), (0.7, True), (0.9, True)])
 def test_no_champion_is_worse_than_the_base(build_campaign: Builder, accuracy: float, passes: bool) -> None:
     base = base_of(build_campaign(1)).model_copy(update={"metrics": METRICS})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +83,9 @@ def check_numbers(campaign: Campaign, round_: int, added: pa.Table) -> None:
     draws, _ = held_out_draws(campaign, round_)
     sizes = [40.0, *(refresh.metrics["num_new"] for refresh in pool_of(campaign, round_).refreshes)]
     rows = added.to_pylist()
-    per_part: Counter[int] = Counter()
+    per_part: dict[int, float] = defaultdict(float)
     for row in rows:
-        per_part[draws[row["item_id"]].refresh] += 1 / draws[row["item_id"]].probability  # type: ignore[assignment]
+        per_part[draws[row["item_id"]].refresh] += 1 / draws[row["item_id"]].probability
     first = campaign.read_table(evaluation, "predictions.parquet").to_pylist()
     counted = [(sizes[0] / len(first), row) for row in first]
     for row in rows:
@@ -103,31 +102,32 @@ def check_numbers(campaign: Campaign, round_: int, added: pa.Table) -> None:
     assert metrics["refreshed_accuracy_low"] <= right <= metrics["refreshed_accuracy_high"]
 
 
-def test_killed_midway_and_by_two_at_a_time_it_ends_with_the_same_bytes(tmp_path, tiny_model_path):
-    first, other = (grown(tmp_path / name, tiny_model_path) for name in ("one", "other"))
-    assert run_campaign(first).status == "finished"
+def test_killed_midway_and_done_by_two_tickers_it_ends_with_the_same_bytes(tmp_path, tiny_model_path):
+    campaign = grown(tmp_path, tiny_model_path)
     evaluate = Unit("evaluate_adapter", 2)
-    while evaluate not in (units := ledger.next_plan(Snapshot(other)).units):
+    while evaluate not in (units := ledger.next_plan(Snapshot(campaign)).units):
         for unit in units:
-            run_unit(Snapshot(other), unit)
-    expected = first.require(evaluate).digest
-    run_unit(Snapshot(other), evaluate)
-    assert other.require(evaluate).digest == expected
-    assert other.require(evaluate).metrics["refreshed_num_added"] > 0
-    (Path(other.store.uri) / "rounds" / "0002" / "evaluate_adapter" / "manifest.json").unlink()  # as if killed
-    with ThreadPoolExecutor(2) as tickers:
-        list(tickers.map(lambda _: run_unit(Snapshot(other), evaluate), range(2)))
-    assert other.require(evaluate).digest == expected
-    assert run_campaign(Campaign.open(other.store.uri)).status == "finished"
-    for unit in ledger.finished_units(first):
-        assert other.require(unit).digest == first.require(unit).digest, str(unit)
+            run_unit(Snapshot(campaign), unit)
+        assert units, "the campaign has ended before it"
+    run_unit(Snapshot(campaign), evaluate)
+    first = campaign.require(evaluate)
+    assert first.metrics["refreshed_num_added"] > 0
+    (Path(campaign.store.uri) / "rounds" / "0002" / "evaluate_adapter" / "manifest.json").unlink()  # as if killed
+    for ticker in [Snapshot(Campaign.open(campaign.store.uri)) for _ in range(2)]:  # which both find it to do
+        run_unit(ticker, evaluate)
+    campaign = Campaign.open(campaign.store.uri)
+    again = campaign.require(evaluate)
+    assert again.digest == first.digest
+    digests = [manifest.files[PREDICTIONS].sha256 for manifest in (first, again)]
+    assert digests[0] == digests[1]
+    assert run_campaign(campaign).status == "finished"
 
 
 def test_without_the_setting_draws_are_trained_on_as_ever(tmp_path, tiny_model_path):
-    campaign = grown(tmp_path, tiny_model_path, data={})
+    campaign = grown(tmp_path, tiny_model_path, data={}, stopping={"max_rounds": 2})
     assert run_campaign(campaign).status == "finished"
-    evaluation = campaign.require(Unit("evaluate_adapter", 3))
-    assert campaign.require(Unit("train_adapter", 3)).metrics["num_labels"] == 18
+    evaluation = campaign.require(Unit("evaluate_adapter", 2))
+    assert campaign.require(Unit("train_adapter", 2)).metrics["num_labels"] == 12
     assert not any(name.startswith("refreshed") for name in (*evaluation.metrics, *evaluation.details))
     assert draws_of(campaign, 1), "the record is there for whoever needs it"
 
