@@ -14,17 +14,19 @@ from activelora.campaign.ledger import num_collected
 from activelora.campaign.snapshot import Snapshot
 from activelora.campaign.store import open_store
 from activelora.config import CampaignConfig
-from activelora.errors import LabelError, ProblemsError
-from activelora.formats.problems import Problems
+from activelora.errors import DataError, LabelError, ProblemsError
+from activelora.formats.problems import Problems, missing_column
 from activelora.formats.reader import read_table
+from activelora.formats.row import Row
 from activelora.kinds.registry import make_task
 from activelora.labeling.counting import raw_of
 from activelora.labeling.exchange import label_rows
-from activelora.labeling.inbox import ANONYMOUS, Answer, parse_file
+from activelora.labeling.inbox import ANONYMOUS, NO_ITEM_ID, Answer, parse_file
 from activelora.labeling.request import Rejected, Remark
 from activelora.labeling.worked import Known
-from activelora.pool.content import RowParser, item_id, wanted_columns
+from activelora.pool.content import RowParser, content_columns, item_id, wanted_columns
 from activelora.pool.label_readings import LabelReadings
+from activelora.pool.profile import as_written, is_blank
 from activelora.pool.votes import Vote
 
 OWN_COLUMNS = ("annotator", "labeled_at")
@@ -83,7 +85,7 @@ def of_campaign(uri: str, config: CampaignConfig) -> list[Foreign]:
 def of_file(uri: str, config: CampaignConfig) -> tuple[list[Foreign], list[str]]:
     """Return the labels of a table or of a labelling tool's export, and what is to be said of it.
 
-    Rows speak of an item by ``item_id``, or by the columns that the prompt names.
+    Rows speak of an item by ``item_id``, by the columns that the prompt names, or by the user's own id.
 
     Raises:
         LabelError: The file is not there.
@@ -102,8 +104,8 @@ def of_file(uri: str, config: CampaignConfig) -> tuple[list[Foreign], list[str]]
             rejected.append(one)
         else:
             answers.append(one)
-    if not answers and any(one.line is None for one in rejected):  # it has no ids: then its texts say which items
-        return _of_table(uri, name, content, config)
+    if not answers and any(one.line is None or one.reason == NO_ITEM_ID for one in rejected):
+        return _of_table(uri, name, content, config)  # its texts or own ids say which items
     if rejected:
         raise ProblemsError([LabelError(one.reason, where=f"{uri}:{one.line or ''}".rstrip(":")) for one in rejected])
     return [_of_answer(uri, one) for one in answers if not one.skipped], remarks
@@ -119,29 +121,46 @@ def _of_table(uri: str, name: str, content: bytes, config: CampaignConfig) -> tu
     columns = config.data.columns
     columns = columns.model_copy(update={"label": columns.label or "label"})
     readings = LabelReadings(task, config.data.label_numbers)
-    parser = RowParser(task, columns, "or_left_out", problems, readings, config.data.long_texts == "cut")
+    cuts = config.data.long_texts == "cut"
+    parser = RowParser(task, columns, "or_left_out", problems, readings, cuts, needs_id=False)
     wanted = wanted_columns(task, columns, "or_left_out")
-    wanted = replace(wanted, optional=(*wanted.optional, *OWN_COLUMNS))
-    found = []
+    wanted = replace(wanted, required=(), optional=(*wanted.required, *OWN_COLUMNS))  # one of text and id is enough
+    parts, found = content_columns(task, columns), list[Foreign]()
     for row in read_table(io.BytesIO(content), name, problems, wanted):
-        if (parsed := parser.parse(row)) is None:
-            continue
-        item, labels = parsed
         said = {key: str(row.values[key]).strip() for key in OWN_COLUMNS if row.values.get(key) not in (None, "")}
-        votes = labels if isinstance(labels, tuple) else (Vote(labels),) if labels is not None else ()
-        for vote in votes:
-            found.append(
-                Foreign(
-                    f"{uri}:{row.line}",
-                    item.item_id,
-                    item.source_id,
-                    label=vote.label,
-                    annotator=vote.annotator or said.get("annotator", ANONYMOUS),
-                    labeled_at=_time(vote.labeled_at or said.get("labeled_at")),
-                )
-            )
+        made = Foreign(
+            f"{uri}:{row.line}", None, None, "", None, said.get("annotator", ANONYMOUS), _time(said.get("labeled_at"))
+        )
+        if (
+            columns.id in row.values
+            and not any(part in row.values for part in parts)
+            and not wanted.is_export(row.values)
+        ):
+            found += _by_own_id(made, row, parser, columns.label, problems)
+        elif (parsed := parser.parse(row)) is not None:
+            item, labels = parsed
+            made = replace(made, item_id=item.item_id, source_id=item.source_id)
+            votes = labels if isinstance(labels, tuple) else (Vote(labels),) if labels is not None else ()
+            for vote in votes:
+                annotator, time = vote.annotator or made.annotator, _time(vote.labeled_at) or made.labeled_at
+                found.append(replace(made, label=vote.label, annotator=annotator, labeled_at=time))
     problems.refuse()
     return found, [*problems.notes, *readings.warnings(uri)]
+
+
+def _by_own_id(made: Foreign, row: Row, parser: RowParser, column: str | None, problems: Problems) -> list[Foreign]:
+    """Return the label of a row that names its item by the user's own id alone; the item tells how to read it."""
+    try:
+        source_id = parser.source_id(row)
+        if column not in row.values:
+            raise missing_column(str(column), row.values.keys(), row.where)
+    except DataError as error:
+        problems.add(error)
+        return []
+    written = row.values[column]
+    if source_id is None or is_blank(written):
+        return []
+    return [replace(made, source_id=source_id, written=as_written(written))]
 
 
 def _time(text: str | None) -> datetime | None:

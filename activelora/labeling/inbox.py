@@ -229,7 +229,7 @@ class _Sheet:
         if export is None:
             missing = next((name for name in ("item_id", "label") if name not in cells), None)
             if missing:
-                yield Rejected(self._name, row.line, "", f"has no `{missing}`")
+                yield Rejected(self._name, row.line, "", NO_ITEM_ID if missing == "item_id" else f"has no `{missing}`")
             elif (found := _answer(self._name, row.line, cells)) is not None:
                 yield found
             return
@@ -248,6 +248,8 @@ class _Sheet:
                 yield found
 
 
+NO_ITEM_ID = "has no `item_id`"
+"""Why a row of JSON names no item as worksheets do."""
 _COLUMNS = ("item_id", "label", "annotator", "labeled_at")
 
 

@@ -47,11 +47,14 @@ def item_id(fields: Mapping[str, str], choices: tuple[str, ...]) -> str:
     return "i" + hashlib.sha256(content.encode()).hexdigest()[:_ID_DIGITS]
 
 
+def content_columns(task: Task, columns: ColumnsConfig) -> tuple[str, ...]:
+    """Return the columns that make an item: those that the prompt names, and its choices."""
+    return tuple(dict.fromkeys((*task.columns, *[columns.choices] * task.kind.needs_choices)))
+
+
 def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Wanted:
     """Return the columns that a source must have, and those that are used if it has them."""
-    required = list(task.columns)
-    if task.kind.needs_choices:
-        required.append(columns.choices)
+    required = list(content_columns(task, columns))
     if columns.id is not None:
         required.append(columns.id)
     optional: list[str] = []
@@ -63,7 +66,7 @@ def wanted_columns(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Want
 
 def asked_of(task: Task, columns: ColumnsConfig, labels: LabelUse) -> Asked:
     """Return what is looked for in rows that labelling tools have exported."""
-    content = {*task.columns, *[columns.choices] * task.kind.needs_choices, *[columns.id] * (columns.id is not None)}
+    content = {*content_columns(task, columns), *[columns.id] * (columns.id is not None)}
     wanted = () if columns.label is None or labels == "ignored" else (columns.label,)
     return Asked(frozenset(map(str, content)), wanted, frozenset(task.label_names), task.kind.takes_several)
 
@@ -78,6 +81,7 @@ class RowParser:
         problems: Collector of what is wrong.
         readings: Says what numbers mean as labels, and counts what was read.
         cuts_long_texts: Cut texts that are too long, and note that; else they are a problem.
+        needs_id: Whether rows without the user's own id are a problem, where the campaign names its column.
     """
 
     def __init__(
@@ -88,8 +92,10 @@ class RowParser:
         problems: Problems,
         readings: LabelReadings | None = None,
         cuts_long_texts: bool = False,
+        needs_id: bool = True,
     ) -> None:
         self._task = task
+        self._needs_id = needs_id
         self._cuts_long_texts = cuts_long_texts
         self._has_cut = False
         self._columns = columns
@@ -145,8 +151,18 @@ class RowParser:
             names = ", ".join(f"`{column}`" for column in fields)
             raise DataError(f"the item is empty: nothing but white space in {names}", where=row.where)
         choices = self._choices(row) if self._task.kind.needs_choices else ()
-        source_id = None if self._columns.id is None else self._text(row, self._columns.id)
-        return Item(item_id(fields, choices), fields, choices, source_id)
+        return Item(item_id(fields, choices), fields, choices, self.source_id(row))
+
+    def source_id(self, row: Row) -> str | None:
+        """Return the user's own id of a row; None where there is none, and none is needed.
+
+        Raises:
+            DataError: The campaign names its column, and the row has none; or it is no text.
+        """
+        column = self._columns.id
+        if column is None or (not self._needs_id and row.values.get(column) in (None, "")):
+            return None
+        return self._text(row, column)
 
     def _text(self, row: Row, column: str) -> str:
         value = self._value(row, column)

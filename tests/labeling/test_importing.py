@@ -202,6 +202,52 @@ def test_items_are_matched_by_the_user_s_own_ids_where_the_texts_differ(tmp_path
     assert ours <= theirs
 
 
+def with_own_ids(folder, **data):
+    data = {"holdout_size": 3, "shard_rows": 7, "pool": {"path": "pool.jsonl"}, "known_labels": "ignore", **data}
+    gold = [{**row, "label": "human"} for row in rows(0, 20)]
+    return make_campaign(folder, rows=gold, batch=6, data={**data, "columns": {"id": "nr"}, "folder": str(folder)})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("text,label\n{text},human\n", id="texts alone"),
+        pytest.param("text,nr,label\n{text},,human\n", id="texts, and ids that are not filled in"),
+        pytest.param("nr,label,who\n{nr},human,x\n", id="ids alone"),
+        pytest.param("text,nr,label\n{text},n999,human\n", id="the texts are right, the ids are not"),
+        pytest.param("text,nr,label\nother words,{nr},human\n", id="the ids are right, the texts are not"),
+        pytest.param('{{"text": "{text}", "label": "human"}}\n', id="JSON: texts alone"),
+        pytest.param('{{"nr": "{nr}", "label": "human"}}\n', id="JSON: ids alone"),
+        pytest.param(
+            '[{{"data": {{"text": "{text}"}}, "annotations": [{{"result": [{{"type": "choices", "from_name": "label", '
+            '"to_name": "text", "value": {{"choices": ["human"]}}}}]}}]}}]',
+            id="Label Studio: texts alone",
+        ),
+    ],
+)
+def test_a_table_names_items_by_the_prompt_s_columns_or_by_own_ids_and_need_not_have_both(tmp_path, content):
+    here = with_own_ids(tmp_path / "here")
+    wanted = next(iter(find_items(here, select(here)).values()))
+    sheet = tmp_path / ("t.csv" if content[0] not in "[{" else "t.json" if content[0] == "[" else "t.jsonl")
+    sheet.write_text(content.format(text=wanted.fields["text"], nr=wanted.source_id))
+    found = import_from(here, str(sheet))
+    assert (found.num_labels, found.num_elsewhere) == (1, 0)
+    assert [line["item_id"] for line in lines_of(here)] == [wanted.item_id]
+
+
+def test_a_table_that_names_no_item_is_refused_by_the_columns_it_lacks(tmp_path):
+    here = with_own_ids(tmp_path / "here")
+    sheet = tmp_path / "t.csv"
+    for header, lacking in {"texts,label": "text", "nr,lable": "label", "text,lable": "label"}.items():
+        sheet.write_text(f"{header}\nquestion pool 5?,human\n")
+        with pytest.raises(ProblemsError, match=f"there is no column `{lacking}`"):
+            import_from(here, str(sheet))
+    sheet.write_text("nr,label\nn4,humane\nn5,human\nn6,\n")
+    with pytest.raises(ProblemsError, match=r"t.csv:2.*humane"):
+        import_from(here, str(sheet))
+    assert not list(here.store.list("labeling/imports/"))
+
+
 def test_a_deleted_item_gets_no_label(here, other):
     from activelora.labeling.deletion import delete_item
 
