@@ -199,9 +199,9 @@ class ParquetWriter:
 
 
 def _as_read(schema: pa.Schema) -> pa.Schema:
-    """Return a schema as it is read from a file: Parquet calls parts of lists otherwise, and a run that goes on reads it.
+    """Return a schema as it is read from a file, where parts of lists are named otherwise; a run that goes on reads it.
 
-    A run that is not interrupted writes the same bytes so.
+    With it, a run that is not interrupted writes the same bytes.
     """
     file = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), file)
