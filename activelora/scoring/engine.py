@@ -199,7 +199,7 @@ class Engine:
         )
         trunk_passes = sum(len(chunk.trunk_batches) for chunk in chunks) if self._split.first_top_layer else 0
         total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
-        for _ in track(passes, description, total):
+        for _ in track(passes, description, total, "batches"):
             pass
 
     def _shared(self, batch_cache: BatchCache | None) -> Shared | None:
