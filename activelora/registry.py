@@ -89,10 +89,17 @@ class Registry(Mapping[str, Part], Generic[Part]):
         Raises:
             ConfigError: There is none, two packages claim the name, or its package cannot be loaded.
         """
+        if name not in self:  # it may have come onto Python's path since, with a model that MLflow loads
+            self.__dict__.pop("_third_party", None)
         try:
             return self[name]
         except KeyError:
             raise unknown_name(self._key, name, self) from None
+
+    def entry_point(self, name: str) -> EntryPoint | None:
+        """Return the entry point of another package that brings a part; None for our own parts and unknown names."""
+        points = self._third_party.get(name)
+        return points[0] if points else None
 
     def loadable(self) -> tuple[dict[str, Part], list[ConfigError]]:
         """Return the parts that can be had, by name, and what is wrong with each of the others."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,10 @@ from activelora.campaign.keys import check_key
 from activelora.campaign.manifest import Unit
 from activelora.campaign.migrations import SCHEMA_VERSION, SETTINGS, as_it_was, migrated
 from activelora.code_version import code_version
-from activelora.config import CampaignConfig, ModelConfig
+from activelora.config import CampaignConfig
 from activelora.config.file import parse_config
-from activelora.errors import ActiveLoRAError, ModelError, StoreError
-from activelora.modeling.locating import cached_snapshot, local_folder
-from activelora.modeling.published import PATTERNS, cached_model_uri, find, model_cache_uri
+from activelora.errors import ModelError, StoreError
+from activelora.prediction.base_files import base_note
 from activelora.prediction.readings import Readings
 
 BUNDLE_NAME = "bundle.json"
@@ -49,7 +48,7 @@ class Bundle:
         mask_seed: Seed of the posterior's samples.
         readings: What its evaluation found.
         provenance: ``campaign`` (URI), ``campaign_digest``, ``evaluation_digest``, ``code_version``, ``base`` (id,
-            revision and sha256, which is None where it was not computed).
+            revision, sha256 of all files, and ``files``: that of each; both None where they were not computed).
         files: sha256 of each file of the adapter, by its path in the folder.
     """
 
@@ -97,7 +96,7 @@ def write_bundle(campaign: Campaign, round_: int, folder: Path, *, hashes_base: 
     if round_ > 0:
         campaign.download_folder(campaign.require(Unit("train_adapter", round_)), ADAPTER_NAME, folder / ADAPTER_NAME)
     model = campaign.config.model
-    sha256 = base_digest(campaign.config) if hashes_base else None
+    base = base_note(campaign.config) if hashes_base else {"sha256": None, "files": None}
     document = {
         "bundle_version": BUNDLE_VERSION,
         "schema_version": SCHEMA_VERSION,
@@ -111,7 +110,7 @@ def write_bundle(campaign: Campaign, round_: int, folder: Path, *, hashes_base: 
             "campaign_digest": json.loads(campaign.store.read(CAMPAIGN_KEY))["digest"],
             "evaluation_digest": evaluated.digest,
             "code_version": code_version(),
-            "base": {"id": model.base, "revision": model.revision, "sha256": sha256},
+            "base": {"id": model.base, "revision": model.revision, **base},
         },
     }
     (folder / BUNDLE_NAME).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
@@ -159,42 +158,6 @@ def _settings(config: CampaignConfig) -> dict[str, Any]:
         "data": {"pool": {"path": "-"}, **data},
         "resources": {"trunk_cache_gb": 0},  # these texts are seen once
     }
-
-
-def base_digest(config: CampaignConfig) -> str | None:
-    """Return the digest of the base model's files; None where they are neither here nor in an object store."""
-    folder = local_folder(config.model) or cached_snapshot(config.model)
-    if folder is None:
-        return _published_digest(config.model)
-    paths = sorted({path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file()})
-    return _names_digest({path.name: _known_sha256(path, *_state(path)) for path in paths})
-
-
-def _published_digest(model: ModelConfig) -> str | None:
-    """Return the digest by what the list of a published model's files says."""
-    uri: str | None = model.base if model.base.startswith("s3://") else None
-    if uri is None and (cache := model_cache_uri()) is not None:
-        uri = cached_model_uri(cache, model.base, model.revision)
-    try:
-        found = None if uri is None else find(uri)
-    except ActiveLoRAError:  # it is no more than a note
-        return None
-    return None if found is None else _names_digest({file.name: file.sha256 for file in found.files})
-
-
-def _names_digest(files: Mapping[str, str]) -> str:
-    return hashlib.sha256("".join(f"{name} {files[name]}\n" for name in sorted(files)).encode()).hexdigest()
-
-
-def _state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-@lru_cache(maxsize=256)
-def _known_sha256(path: Path, size: int, changed_ns: int) -> str:
-    """Return a file's digest, computed once in a process as long as the file stays the same."""
-    return _sha256(path)
 
 
 def _adapter_files(folder: Path) -> Iterator[str]:

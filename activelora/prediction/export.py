@@ -18,7 +18,8 @@ from activelora.errors import DIVERGED, ModelError
 from activelora.modeling import builtin
 from activelora.modeling.arriving import arrive
 from activelora.modeling.methods.registry import get_method
-from activelora.prediction.bundle import ADAPTER_NAME, BASE_NAME, BUNDLE_NAME, Bundle, base_digest, read_bundle
+from activelora.prediction.base_files import base_note, check_base
+from activelora.prediction.bundle import ADAPTER_NAME, BASE_NAME, BUNDLE_NAME, Bundle, read_bundle
 from activelora.prediction.cost import campaign_of, cost_of_mean
 from activelora.prediction.facts import FACTS_NAME, Facts, facts_of, read_facts
 from activelora.prediction.model_card import CARD_NAME, Cost, Exported, model_card
@@ -66,9 +67,11 @@ def export(bundle: Bundle, folder: Path, *, merged: bool = False, with_base: boo
         with_base: Whether the base model is copied in.
 
     Raises:
-        ModelError: The folder is taken, the model has no adapter, or its method cannot be merged.
+        ModelError: The folder is taken, the model has no adapter, its method cannot be merged, or the base model here
+            is another one.
     """
     _check(bundle, folder, merged=merged, with_base=with_base)
+    check_base(bundle)
     campaign, _ = campaign_of(bundle)
     facts = read_facts(bundle.folder) if campaign is None else facts_of(campaign, bundle.round)
     plan = _Plan(bundle, merged, with_base, facts, cost_of_mean(bundle))
@@ -104,6 +107,7 @@ def _make(plan: _Plan, reasons: list[str | None], scratch: Path) -> Path:
 
     bundle, folder = plan.bundle, scratch / "model"
     base = load_base(plan.config.model)
+    check_base(bundle)  # again, as it may have been fetched just now
     encoder = Encoder(base.tokenizer, plan.config.task, length_limit(base.model.config))
     _copy_bundle(bundle, folder)
     if plan.facts is not None:
@@ -139,7 +143,8 @@ def _copy_bundle(bundle: Bundle, folder: Path) -> None:
     folder.mkdir()
     document = json.loads((bundle.folder / BUNDLE_NAME).read_text(encoding="utf-8"))
     base = document["provenance"]["base"]
-    base["sha256"] = base["sha256"] or base_digest(bundle.config)
+    if base["sha256"] is None:
+        base |= base_note(bundle.config)
     (folder / BUNDLE_NAME).write_text(json.dumps(document, indent=1, sort_keys=True), encoding="utf-8")
     shutil.copytree(bundle.folder / ADAPTER_NAME, folder / ADAPTER_NAME)
 

@@ -16,6 +16,7 @@ from activelora.errors import ActiveLoRAError
 from activelora.formats.row import Row, Wanted
 from activelora.kinds.registry import make_task
 from activelora.prediction.answers import Answer, Shown, answer_columns, answers_of, scaled, written_answers
+from activelora.prediction.base_files import check_base
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.review import NO_THRESHOLDS, Reviewer, SetMaker, Thresholds
 from activelora.prediction.rows import ItemMaker, refuse_problems
@@ -67,14 +68,16 @@ class LoadedModel:
                 faster so; the last digits then depend on what was asked before.
 
         Raises:
-            ModelError: The base model cannot be loaded, or the model knows no such thresholds.
+            ModelError: The base model cannot be loaded or is another one, or the model knows no such thresholds.
         """
         from activelora.modeling.base import load_own_base
         from activelora.scoring.batch_cache import BatchCache
         from activelora.scoring.predict import Predictor
 
         samples = bundle.config.evaluation.num_samples if num_samples is None else num_samples
+        check_base(bundle)
         base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
+        check_base(bundle)  # again, as it may have been fetched just now
         with (
             Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as loaded,
             loaded.caching(BatchCache(prefixes=caches_prefixes)) as predictor,

@@ -1,7 +1,8 @@
 """A round's model as a folder of MLflow's, which ``mlflow.pyfunc`` loads and serves.
 
-It holds a script that is run instead of a pickle, this package's own code, the model (:mod:`activelora.prediction`),
-signature, input example and pinned requirements. The base model is named by its id or URI, and not copied.
+It holds a script that is run instead of a pickle, this package's own code and that of packages whose adapter method or
+kind of task it needs, the model (:mod:`activelora.prediction`), signature, input example and pinned requirements. The
+base model is named by its id or URI, and not copied.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from activelora.kinds.registry import make_task
 from activelora.prediction.answers import answer_columns
 from activelora.prediction.bundle import write_bundle
 from activelora.prediction.facts import write_facts
+from activelora.tracking.mlflow_packages import copy_packages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,16 +76,18 @@ def write_model(campaign: Campaign, round_: int, folder: Path, spec: Model) -> N
     with tempfile.TemporaryDirectory() as scratch:
         bundle = write_bundle(campaign, round_, Path(scratch) / ARTIFACT)
         write_facts(campaign, round_, bundle.folder)
+        (others := Path(scratch) / "packages").mkdir()
+        packages = copy_packages(campaign.config, others)
         script = Path(scratch) / "model.py"
         script.write_text(_SCRIPT, encoding="utf-8")
         mlflow.pyfunc.save_model(
             path=str(folder),
             python_model=str(script),
             artifacts={ARTIFACT: str(bundle.folder)},
-            code_paths=[str(Path(activelora.__file__).parent)],
+            code_paths=[str(Path(activelora.__file__).parent), *map(str, packages.code)],
             signature=signature(campaign.config, has_sets=bundle.readings.conformal is not None),
             input_example=example(campaign.config),
-            pip_requirements=pinned(REQUIREMENTS),
+            pip_requirements=pinned(tuple(dict.fromkeys((*REQUIREMENTS, *packages.requirements)))),
             mlflow_model=spec,
         )
 

@@ -28,7 +28,8 @@ from activelora.modeling import lora
 from activelora.modeling.base import load_base
 from activelora.modeling.published import cached_model_uri, publish
 from activelora.pool import access
-from activelora.prediction.bundle import Bundle, base_digest, read_bundle, write_bundle
+from activelora.prediction.base_files import base_digest
+from activelora.prediction.bundle import Bundle, read_bundle, write_bundle
 from activelora.prediction.cost import cost_of_mean
 from activelora.prediction.export import Export, export
 from activelora.prediction.loaded import LoadedModel
