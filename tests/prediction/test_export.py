@@ -154,6 +154,14 @@ def test_the_program_answers_as_predict_without_samples(programs, name):
             assert one["probability"] == pytest.approx(answer.probability, abs=1e-5)
 
 
+def test_the_program_of_a_plain_task_is_read_at_a_glance(programs):
+    for name in ("classification", "yes_no", "labels by letters"):
+        text = (programs[name][0].folder.parent / "out" / "predict.py").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines()[1:] if line]  # the first says what it is
+        assert len(lines) <= 26, name
+        assert max(map(len, lines)) <= 120
+
+
 def said_here(folder: Path, rows: Path, monkeypatch, capsys) -> list[dict]:
     """Return what a folder's program answers in this process, which costs less, but cannot import this package."""
     with monkeypatch.context() as patch:
