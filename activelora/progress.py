@@ -27,23 +27,24 @@ def terminal_console() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def track(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
+def track(elements: Iterable[Element], description: str, total: int | None, unit: str = "") -> Iterator[Element]:
     """Yield the elements and show how far the loop is.
 
     Args:
         elements: What to loop over.
         description: What is being done, for example ``scoring the pool``; empty shows nothing.
         total: How many elements there are; None where that is not known.
+        unit: Plural name of the elements, where the description does not tell what is counted.
     """
     if not description:
         yield from elements
     elif sys.stderr.isatty():
-        yield from _with_bar(elements, description, total)
+        yield from _with_bar(elements, description, total, unit)
     else:
-        yield from _with_lines(elements, description, total)
+        yield from _with_lines(elements, description, total, unit)
 
 
-def _with_bar(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
+def _with_bar(elements: Iterable[Element], description: str, total: int | None, unit: str) -> Iterator[Element]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -57,7 +58,7 @@ def _with_bar(elements: Iterable[Element], description: str, total: int | None) 
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text(f"{task.speed or 0:.1f}/s")
+            return Text(f"{unit} {task.speed or 0:.1f}/s".strip())
 
     columns = (
         TextColumn("{task.description}"),
@@ -73,8 +74,9 @@ def _with_bar(elements: Iterable[Element], description: str, total: int | None) 
             progress.advance(task)
 
 
-def _with_lines(elements: Iterable[Element], description: str, total: int | None) -> Iterator[Element]:
+def _with_lines(elements: Iterable[Element], description: str, total: int | None, unit: str) -> Iterator[Element]:
     begin = last = time.monotonic()
+    counted = f" {unit}" * bool(unit)
     for count, element in enumerate(elements, 1):
         yield element
         now = time.monotonic()
@@ -82,7 +84,8 @@ def _with_lines(elements: Iterable[Element], description: str, total: int | None
             last = now
             rate = count / (now - begin)
             if total is None:
-                logger.info("%s: %d, %.1f/s", description, count, rate)
+                logger.info("%s: %d%s, %.1f/s", description, count, counted, rate)
             else:
                 seconds_left = (total - count) / rate
-                logger.info("%s: %d/%d, %.1f/s, %.0f s left", description, count, total, rate, seconds_left)
+                of = f"{count}/{total}{counted}"
+                logger.info("%s: %s, %.1f/s, %.0f s left", description, of, rate, seconds_left)

@@ -42,6 +42,13 @@ def test_lines_tell_rate_and_time_left():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
     # Which of them is told depends on how busy the machine is.
     assert re.fullmatch(r"scoring: [1-3]/4, .* s left", said.splitlines()[0])
+    said = subprocess.run(
+        [sys.executable, "-c", code.replace("'scoring', 4", "'scoring', 4, 'batches'")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert re.fullmatch(r"scoring: [1-3]/4 batches, .* s left", said.splitlines()[0])
 
 
 def shown_on_a_terminal(code: str) -> str:

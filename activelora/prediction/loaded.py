@@ -55,7 +55,7 @@ class LoadedModel:
         num_samples: int | None = None,
         thresholds: Thresholds = NO_THRESHOLDS,
         *,
-        keeps_prefixes: bool = False,
+        caches_prefixes: bool = False,
     ) -> Iterator[LoadedModel]:
         """Load a model, with a base model of its own.
 
@@ -63,21 +63,21 @@ class LoadedModel:
             bundle: The model.
             num_samples: Posterior samples to average; None are as many as the evaluation used, 0 is the mean.
             thresholds: What is asked of answers that stand alone.
-            keeps_prefixes: Whether what prompts begin with is kept in memory for the next rows. Small batches are much
+            caches_prefixes: Whether what prompts begin with is kept in memory for the next rows. Small batches are much
                 faster so; the last digits then depend on what was asked before.
 
         Raises:
             ModelError: The base model cannot be loaded, or the model knows no such thresholds.
         """
         from activelora.modeling.base import load_own_base
-        from activelora.scoring.kept import Kept
+        from activelora.scoring.batch_cache import BatchCache
         from activelora.scoring.predict import Predictor
 
         samples = bundle.config.evaluation.num_samples if num_samples is None else num_samples
         base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
         with (
             Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as loaded,
-            loaded.keeping(Kept(prefixes=keeps_prefixes)) as predictor,
+            loaded.caching(BatchCache(prefixes=caches_prefixes)) as predictor,
         ):
             yield cls(bundle, predictor, samples, thresholds)
 

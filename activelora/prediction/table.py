@@ -20,6 +20,7 @@ from activelora.prediction.answers import Answer, answer_columns
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.inputs import LostRows, TableSource, chunks_of
 from activelora.prediction.loaded import LoadedModel
+from activelora.prediction.pace import Pace
 from activelora.prediction.resuming import Progress, found_progress, locked, publish, remove_traces
 from activelora.prediction.review import NO_THRESHOLDS, Thresholds
 from activelora.prediction.rows import ItemMaker
@@ -126,6 +127,7 @@ class _Work:
         self._model, self._job, self._source, self._progress, self._names = model, job, source, progress, names
         self._is_resumable = bool(progress.settings)
         self._first_problem: str | None = None
+        self._pace = Pace()
 
     def run(self, chunks: Iterator[list[Row]]) -> None:
         job, progress = self._job, self._progress
@@ -157,7 +159,7 @@ class _Work:
             chunk,
             probabilities=self._job.probabilities,
             strict=False,
-            description=f"rows {begin:,} to {begin + len(chunk) - 1:,}{self._share()}",
+            description=self._pace.describe(begin, begin + len(chunk) - 1, self._source.share_read()),
         )
         rows = [self._row(row, answer) for row, answer in zip(chunk, answers, strict=True)]
         writers[0].write(rows)
@@ -169,6 +171,7 @@ class _Work:
         progress.rows += len(chunk)
         progress.review += sum(answer.review for answer in answers)
         progress.unanswered += len(problems)
+        self._pace.add(len(chunk), progress.rows)
 
     def _row(self, row: Row, answer: Answer) -> dict[str, Any]:
         if self._job.out.format != "jsonl" and (new := row.values.keys() - set(self._progress.columns)):
@@ -179,10 +182,6 @@ class _Work:
             )
         found = answer.row()
         return {**row.values, **{name: found[key] for key, name in self._names.items()}}
-
-    def _share(self) -> str:
-        share = self._source.share_read()
-        return "" if share is None else f" ({share:.0%} of the input read)"
 
 
 def items_of(bundle: Bundle) -> ItemMaker:

@@ -151,7 +151,7 @@ class ParquetWriter:
 
     def _write(self, rows: Rows) -> None:
         values = {column: [self._value(column, row.get(column)) for row in rows] for column in self._columns}
-        schema = self._schema or pa.schema([pa.field(column, _type_of(found)) for column, found in values.items()])
+        schema = self._schema or _as_read(pa.schema([(column, _type_of(found)) for column, found in values.items()]))
         self._schema = schema
         arrays = [self._array(column, found, schema.field(column).type) for column, found in values.items()]
         table = pa.table(arrays, schema=schema)
@@ -196,6 +196,16 @@ class ParquetWriter:
                 where=self._name,
                 remedy="Write .jsonl or .csv.",
             ) from None
+
+
+def _as_read(schema: pa.Schema) -> pa.Schema:
+    """Return a schema as it is read from a file, where parts of lists are named otherwise; a run that goes on reads it.
+
+    With it, a run that is not interrupted writes the same bytes.
+    """
+    file = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), file)
+    return pq.read_schema(pa.BufferReader(file.getvalue()))
 
 
 def _type_of(values: list[Any]) -> pa.DataType:

@@ -27,8 +27,8 @@ from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
+from activelora.scoring.batch_cache import BatchCache
 from activelora.scoring.finals import Finals
-from activelora.scoring.kept import Kept
 from activelora.scoring.layout import Chunk, Listing, Row, Shared, no_prefix
 from activelora.scoring.reading import read_scores
 from activelora.scoring.runner import Runner
@@ -72,7 +72,7 @@ class Engine:
         self._packing = base.paths.packing and can_pack(self._split, like)
         self._narrows = base.paths.narrowing and self._split.can_narrow()
         self._all_items: Sequence[Item] | None = None
-        self._kept: Kept | None = None
+        self._batch_cache: BatchCache | None = None
         self.batch_tokens = batch_tokens
 
     def among(self, all_items: Sequence[Item]) -> Engine:
@@ -84,15 +84,15 @@ class Engine:
         engine._all_items = all_items
         return engine
 
-    def keeping(self, kept: Kept) -> Engine:
+    def caching(self, batch_cache: BatchCache) -> Engine:
         """Return an engine that keeps between its runs what the next may need. Samples must stay what they are."""
         engine = copy(self)
-        engine._kept = kept
+        engine._batch_cache = batch_cache
         return engine
 
     def activate(self, sampler: Sampler, sample: int | None) -> AbstractContextManager[None]:
         """Return the context in which a sample is in effect."""
-        return sampler.activate(sample) if self._kept is None else self._kept.activate(sampler, sample)
+        return sampler.activate(sample) if self._batch_cache is None else self._batch_cache.activate(sampler, sample)
 
     def log_probs(
         self, items: Sequence[Item], sampler: Sampler, samples: Sequence[int | None], description: str
@@ -185,25 +185,28 @@ class Engine:
         size = CHUNK_ITEMS if self._split.first_top_layer else CHUNK_ITEMS * CHUNKS_WITHOUT_TRUNK
         starts = range(0, len(listing.encoded), size)
         may_keep = embeddings_ND is None and self._split.first_top_layer == 0
-        kept = self._kept if self._kept is not None and self._kept.keeps_prefixes and may_keep else None
-        shape = (self.encoder.scoring, self.batch_tokens, self._packing, self._shared(kept), kept is not None)
+        batch_cache = self._batch_cache if may_keep else None
+        if batch_cache is not None and not batch_cache.caches_prefixes:
+            batch_cache = None
+        shared, joins = self._shared(batch_cache), batch_cache is not None
+        shape = (self.encoder.scoring, self.batch_tokens, self._packing, shared, joins)
         found = (listing.chunk(at, at + size, *shape) for at in starts)
         chunks = [chunk for chunk in found if chunk is not None]
         passes = (
             done
             for chunk in chunks
-            for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow, kept)
+            for done in self._score(chunk, listing.keep, sampler, samples, read, embeddings_ND, narrow, batch_cache)
         )
         trunk_passes = sum(len(chunk.trunk_batches) for chunk in chunks) if self._split.first_top_layer else 0
         total = trunk_passes + sum(len(chunk.batches) for chunk in chunks) * len(samples)
-        for _ in track(passes, description, total):
+        for _ in track(passes, description, total, "batches"):
             pass
 
-    def _shared(self, kept: Kept | None) -> Shared | None:
+    def _shared(self, batch_cache: BatchCache | None) -> Shared | None:
         """Return what tells how many leading tokens are run once."""
         if not self.base.paths.prefix:
             return no_prefix
-        return None if kept is None else kept.prefix_length
+        return None if batch_cache is None else batch_cache.prefix_length
 
     def _score(
         self,
@@ -214,7 +217,7 @@ class Engine:
         read: Read,
         embeddings_ND: NDArray[np.float32] | None,
         narrow: bool,
-        kept: Kept | None,
+        batch_cache: BatchCache | None,
     ) -> Iterator[None]:
         """Let the chunk's final states be read, and add to the embeddings, if they are wanted.
 
@@ -224,7 +227,7 @@ class Engine:
             prefix, states = yield from self._trunk.states(chunk, keep)
         for index, sample in enumerate(samples):
             with self.activate(sampler, sample), torch.no_grad():
-                top_cache, prefix_BTD = self._prefix(prefix, chunk, sample, kept)
+                top_cache, prefix_BTD = self._prefix(prefix, chunk, sample, batch_cache)
                 for batch, hidden in zip(chunk.batches, states, strict=True):
                     rows = chunk.rows_of(batch)
                     counts = [row.num_read for row in rows] if narrow else None
@@ -236,7 +239,7 @@ class Engine:
                     yield
 
     def _prefix(
-        self, prefix: torch.Tensor | None, chunk: Chunk, sample: int | None, kept: Kept | None
+        self, prefix: torch.Tensor | None, chunk: Chunk, sample: int | None, batch_cache: BatchCache | None
     ) -> tuple[DynamicCache | None, torch.Tensor | None]:
         """Return the prefix's keys and values under the sample in effect, and its states where they were computed."""
         if prefix is None:
@@ -246,7 +249,7 @@ class Engine:
             cache = self._split.new_cache()
             return cache, self._split.top(prefix, cache)
 
-        return run() if kept is None else (kept.cache(chunk.prefix, sample, lambda: run()[0]), None)
+        return run() if batch_cache is None else (batch_cache.key_values(chunk.prefix, sample, lambda: run()[0]), None)
 
 
 def _pool_hidden(

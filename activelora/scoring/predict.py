@@ -26,9 +26,9 @@ from activelora.modeling.posterior import AdapterMethod, Posterior, Prediction, 
 from activelora.modeling.sampling import TOKEN_BY_TOKEN, NoAdapter, SampledPosterior, Sampler, sample_numbers
 from activelora.modeling.trunk_states import trunk_state_cache
 from activelora.registry import call, wrong_result
+from activelora.scoring.batch_cache import BatchCache
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
-from activelora.scoring.kept import Kept
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
 
@@ -97,23 +97,23 @@ class Predictor:
         return Predictor(self._engine.among(all_items), self._posterior, self._method)
 
     @contextmanager
-    def keeping(self, kept: Kept) -> Iterator[Predictor]:
+    def caching(self, batch_cache: BatchCache) -> Iterator[Predictor]:
         """Return a predictor for many small batches, until it is left; nothing else may use the model meanwhile.
 
         It leaves a sample in effect, and may keep the keys and values of shared prefixes. Posteriors whose samples are
         no fixed weights are asked as ever.
 
         Args:
-            kept: Holds what is kept.
+            batch_cache: Holds what is kept.
         """
         own = type(self._posterior) is SampledPosterior and isinstance(self._posterior.sampler, TOKEN_BY_TOKEN)
         if not own:
             yield self
             return
         try:
-            yield Predictor(self._engine.keeping(kept), self._posterior, self._method)
+            yield Predictor(self._engine.caching(batch_cache), self._posterior, self._method)
         finally:
-            kept.close()
+            batch_cache.close()
 
     def log_probs(
         self, items: Sequence[Item], num_samples: int, description: str = "predicting"

@@ -225,7 +225,9 @@ class KilledError(BaseException):
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(
     classified: Campaign, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = str(write(tmp_path / "in.jsonl"))
+    nested = ({**row, "tags": ["a", "b"], "about": {"by": ["x"], "of": [[1]]}} for row in ROWS)
+    source = str(tmp_path / "in.jsonl")
+    Path(source).write_text("".join(json.dumps(row) + "\n" for row in nested))
     options = ["--min-confidence", "0.4", "--review-out", f"look-{name}"]
     command = ["predict", classified.store.uri, source, "--out", name, *options]
     assert main(command) == 0

@@ -44,7 +44,7 @@ class ServedModel:
     ) -> None:
         with ExitStack() as held:
             bundle = held.enter_context(opened)
-            self._model = held.enter_context(LoadedModel.load(bundle, num_samples, thresholds, keeps_prefixes=True))
+            self._model = held.enter_context(LoadedModel.load(bundle, num_samples, thresholds, caches_prefixes=True))
             self._held = held.pop_all()
         self._bundle = bundle
         self._names = self._model.wanted.names

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from activelora.errors import ConfigError
 from pipelines.cli.commands.submit_schedule import EndpointOption, NamespaceOption
 from pipelines.cli.locations import is_campaign_file, open_campaign
 
@@ -80,17 +81,31 @@ def forecast(
     typer.echo(json.dumps(found.document(), indent=1) if as_json else found.sentence)
 
 
-def report(uri_or_file: UriOrFileArgument) -> None:
+def report(
+    uri_or_file: UriOrFileArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it here besides, to be sent on.")
+    ] = None,
+) -> None:
     """Write the campaign's report anew and print where it is."""
     from activelora.campaign.migrations import SCHEMA_VERSION
     from activelora.tracking.publish import rewrite_report
     from activelora.tracking.report import REPORT_KEY
 
     campaign = open_campaign(uri_or_file, to_read=True)
-    if campaign.schema_version > SCHEMA_VERSION:  # the newer version's report stays
-        typer.echo(f"{campaign.store.uri}/{REPORT_KEY}")
+    is_newer = campaign.schema_version > SCHEMA_VERSION  # then that version's report stays
+    uri = f"{campaign.store.uri}/{REPORT_KEY}" if is_newer else rewrite_report(campaign)
+    if out is None:
+        typer.echo(uri)
         return
-    typer.echo(rewrite_report(campaign))
+    if not campaign.store.exists(REPORT_KEY):
+        raise ConfigError("the newer version has written no report", where=uri, remedy="Update ActiveLoRA.")
+    try:
+        out.write_bytes(campaign.store.read(REPORT_KEY))
+    except OSError as error:
+        remedy = "Name a file in a folder that is there."
+        raise ConfigError(f"cannot be written: {error.strerror}", where=f"--out {out}", remedy=remedy) from None
+    typer.echo(out)
 
 
 def _remote_status(uri_or_file: str, as_json: bool, endpoint: str | None, namespace: str | None) -> None:

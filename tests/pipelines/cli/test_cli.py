@@ -287,6 +287,12 @@ def test_run_status_and_report(run, campaign_file, place):
 
     (uri / "report.html").unlink()
     assert run("report", uri)[1].strip() == f"{uri}/report.html"
+    copy = place / "for the board.html"
+    assert run("report", uri, "--out", str(copy))[1].strip() == str(copy)
+    assert copy.read_bytes() == (uri / "report.html").read_bytes()
+    code, _, err = run("report", uri, "--out", str(copy / "below.html"))
+    assert code == 1
+    assert "cannot be written" in err
     assert (uri / "report.html").exists()
 
 

@@ -198,15 +198,15 @@ def test_what_the_old_champion_kept_is_gone(registry):
 
     try:
         assert [round_of_answer() for _ in range(3)] == [1, 1, 1]
-        kept = old._model._predictor._engine._kept
-        assert kept.prefixes
-        assert kept.num_bytes > 0
+        batch_cache = old._model._predictor._engine._batch_cache
+        assert batch_cache.prefixes
+        assert batch_cache.num_bytes > 0
         weights = [weakref.ref(parameter) for parameter in old._model._predictor._engine.base.model.parameters()]
         assert watcher.look() is False
         client.set_registered_model_alias(NAME, "champion", "2")
         assert watcher.look() is True
-        assert (kept.prefixes, kept.num_bytes) == ([], 0)
-        del kept  # but not `old`, which the command's log knows as long as it runs
+        assert (batch_cache.prefixes, batch_cache.num_bytes) == ([], 0)
+        del batch_cache  # but not `old`, which the command's log knows as long as it runs
         gc.collect()
         assert not any(weight() is not None for weight in weights)
         assert round_of_answer() == 2

@@ -40,13 +40,13 @@ class _Prefix:
         return sum(_num_bytes(cache) for cache in self.caches.values())
 
 
-class Kept:
+class BatchCache:
     """The sample in effect, and the keys and values of prefixes under each sample, bounded.
 
     Good for one model whose samples stay what they are, and for one thread at a time.
 
     Attributes:
-        keeps_prefixes: Whether prefixes are kept, and not the sample alone.
+        caches_prefixes: Whether prefixes are kept, and not the sample alone.
 
     Args:
         prefixes: Whether to keep prefixes. Rounding then depends on what was asked before, as it does on what is asked
@@ -55,7 +55,7 @@ class Kept:
     """
 
     def __init__(self, *, prefixes: bool, limit_bytes: int = LIMIT_BYTES) -> None:
-        self.keeps_prefixes = prefixes
+        self.caches_prefixes = prefixes
         self._limit_bytes = limit_bytes
         self._prefixes: OrderedDict[tuple[int, ...], _Prefix] = OrderedDict()
         self._last: tuple[int, ...] = ()
@@ -118,7 +118,7 @@ class Kept:
             )
         return length if length >= MIN_PREFIX_TOKENS else 0
 
-    def cache(self, ids: tuple[int, ...], sample: int | None, make: Callable[[], DynamicCache]) -> DynamicCache:
+    def key_values(self, ids: tuple[int, ...], sample: int | None, make: Callable[[], DynamicCache]) -> DynamicCache:
         """Return a prefix's keys and values: those of a longer one that was kept, cut, or new ones.
 
         Args:
