@@ -125,6 +125,7 @@ def _make(plan: _Plan, reasons: list[str | None], scratch: Path) -> Path:
             document,
             by_text=encoder.scores_text,
             asks_each_label=encoder.task.kind.asks_each_label,
+            with_base=plan.with_base,
             name=f"{plan.config.name}, round {bundle.round}",
         )
         (folder / PROGRAM_NAME).write_text(text, encoding="utf-8")

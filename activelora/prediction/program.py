@@ -12,16 +12,21 @@ from typing import Any
 PROGRAM_NAME = "predict.py"
 
 
-def program(document: Mapping[str, Any], *, by_text: bool, asks_each_label: bool, name: str) -> str:
+def program(document: Mapping[str, Any], *, by_text: bool, asks_each_label: bool, with_base: bool, name: str) -> str:
     """Return the text of the program.
 
     Args:
         document: ``task.json``.
         by_text: Whether the answers are read as texts of the row's own, by the mean over their tokens.
         asks_each_label: Whether there is a question about each label.
+        with_base: Whether the base model is in the folder.
         name: What the model is called.
     """
-    parts = [_head(document, name), _load(document), _plain(document), _tokens(document), _prompt(document)]
+    start = [_head(document, name), _load(document, with_base), _plain(document)]
+    by_one_token = document["answer_ids"] and len(document["questions"]) == 1 and not document["choices_column"]
+    if by_one_token and len(document["adapters"]) < 2:
+        return "\n\n".join([*start, "\n".join(_straight(document))]) + "\n"
+    parts = [*start, _tokens(document), _prompt(document)]
     if document["end"] is not None:
         parts += [_WRITING]
     else:
@@ -30,21 +35,52 @@ def program(document: Mapping[str, Any], *, by_text: bool, asks_each_label: bool
     return "\n\n\n".join(part.strip("\n") for part in (*parts, _main(document))) + "\n"
 
 
+def _straight(document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines from file to answers where each answer is read by one token, after the same question."""
+    means = "labels" if document["numbers"] is None else "numbers"
+    own = f'task["questions"][0], task["max_prompt_tokens"], task["tail_tokens"], task["{means}"]'
+    yield f"parts, most, tail, {means} = {own}"
+    yield 'with open(sys.argv[1], encoding="utf-8-sig", newline="") as file, torch.inference_mode():'
+    yield '    for row in map(json.loads, file) if sys.argv[1].endswith(".jsonl") else csv.DictReader(file):'
+    lines = [_TEXT, *_chat_lines(document), *_token_lines(document), _CUT]
+    lines += ['found = model(input_ids=torch.tensor([ids])).logits[0, -1, task["answer_ids"]].double()']
+    if document["log_prior"]:
+        lines += ['found -= torch.tensor(task["log_prior"])']
+    lines += ['probs = (found / task["temperature"]).softmax(-1)']
+    answer = '"prediction": float(probs @ torch.tensor(numbers, dtype=probs.dtype))'
+    if document["numbers"] is None:
+        lines += ["top = int(probs.argmax())"]
+        answer = '"prediction": labels[top], "probability": float(probs[top])'
+    lines += [f"print(json.dumps({{{answer}}}, ensure_ascii=False), flush=True)"]
+    yield from (" " * 8 + line for line in lines)
+
+
+def _chat_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    if document["before"] or document["after"]:
+        own = "text.lstrip()" if document["strips"] else "text"
+        yield f'text = task["before"] + {own} + task["after"]  # the chat template'
+
+
+def _token_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    adds = "" if document["adds_special_tokens"] else ", add_special_tokens=False"
+    yield f'ids = tokenizer(text{adds})["input_ids"]'
+    if document["drops_first"] or document["drops_last"]:
+        yield f"ids = ids[{document['drops_first']} : len(ids) - {document['drops_last']}]"
+
+
 def _head(document: Mapping[str, Any], name: str) -> str:
     peft = "from peft import PeftModel\n" if document["adapters"] else ""
-    quiet = (
-        "import warnings\nwarnings.simplefilter('ignore', FutureWarning)  # peft asks by an old name\n" if peft else ""
-    )
+    quiet = 'warnings.simplefilter("ignore", FutureWarning)  # peft asks by an old name\n' if peft else ""
     usage = "python predict.py ROWS.csv|ROWS.jsonl" + (" [BASE_MODEL]" if document["adapters"] else "")
     title = name.replace("\\", " ").replace('"', "'")
     return f'''"""{title}, by transformers{" and peft" if peft else ""} alone: {usage}"""
-import csv, json, sys, unicodedata
+import csv, json, sys, unicodedata{", warnings" if peft else ""}
 from pathlib import Path
-{quiet if peft else ""}import torch
+{quiet}import torch
 {peft}from transformers import AutoModelForCausalLM, AutoTokenizer'''
 
 
-def _load(document: Mapping[str, Any]) -> str:
+def _load(document: Mapping[str, Any], with_base: bool) -> str:
     lines = [
         "here = Path(__file__).parent",
         'task = json.loads((here / "task.json").read_text(encoding="utf-8"))',
@@ -54,14 +90,14 @@ def _load(document: Mapping[str, Any]) -> str:
     if not document["adapters"]:
         return "\n".join([*lines, f"model = AutoModelForCausalLM.from_pretrained(here, {dtype}).eval()"])
     revision = f", revision={document['revision']!r}" if document["revision"] else ""
+    own = 'here / "base"' if with_base else 'task["base"]'
     lines += [
-        'own = here / "base" if (here / "base").is_dir() else task["base"]',
-        f"base = AutoModelForCausalLM.from_pretrained(sys.argv[2] if sys.argv[2:] else own, {dtype}{revision})",
-        'model = PeftModel.from_pretrained(base, here / task["adapters"][0])',
+        f"base = AutoModelForCausalLM.from_pretrained(sys.argv[2] if sys.argv[2:] else {own}, {dtype}{revision})",
+        'model = PeftModel.from_pretrained(base, here / task["adapters"][0]).eval()',
     ]
     if len(document["adapters"]) > 1:
-        lines.append('for path in task["adapters"][1:]:\n    model.load_adapter(here / path, path)')
-    return "\n".join([*lines, "model.eval()"])
+        lines.append('for path in task["adapters"][1:]:\n    model.load_adapter(here / path, path)\nmodel.eval()')
+    return "\n".join(lines)
 
 
 def _plain(document: Mapping[str, Any]) -> str:
@@ -81,23 +117,17 @@ def _plain(document: Mapping[str, Any]) -> str:
 
 
 def _tokens(document: Mapping[str, Any]) -> str:
-    adds = "" if document["adds_special_tokens"] else ", add_special_tokens=False"
-    ids = f'tokenizer(text{adds})["input_ids"]'
-    if not document["drops_first"] and not document["drops_last"]:
-        return f"def tokens(text):\n    return {ids}"
-    part = f"ids[{document['drops_first']} : len(ids) - {document['drops_last']}]"
-    return f"def tokens(text):\n    ids = {ids}\n    return {part}"
+    lines = ["def tokens(text):", *(f"    {line}" for line in _token_lines(document)), "    return ids"]
+    return "\n".join(lines)
 
 
 def _prompt(document: Mapping[str, Any]) -> str:
-    text = '"".join(part if isinstance(part, str) else plain(row[part["column"]]) for part in parts).rstrip()'
-    lines = ["def prompt(parts, row):", f"    text = {text}"]
-    if document["before"] or document["after"]:
-        own = "text.lstrip()" if document["strips"] else "text"
-        lines.append(f'    text = task["before"] + {own} + task["after"]  # the chat template')
+    lines = ["def prompt(parts, row):", f"    {_TEXT}"]
+    lines += [f"    {line}" for line in _chat_lines(document)]
     lines += [
         '    ids, most, tail = tokens(text), task["max_prompt_tokens"], task["tail_tokens"]',
-        "    return ids if len(ids) <= most else ids[: most - tail] + ids[len(ids) - tail :]",
+        f"    {_CUT}",
+        "    return ids",
     ]
     return "\n".join(lines)
 
@@ -137,6 +167,8 @@ def _probability_lines(document: Mapping[str, Any]) -> Iterator[str]:
     yield f'    return ({found} / task["temperature"]).softmax(-1)'
 
 
+_TEXT = 'text = "".join(part if isinstance(part, str) else plain(row[part["column"]]) for part in parts).rstrip()'
+_CUT = "ids = ids if len(ids) <= most else ids[: most - tail] + ids[len(ids) - tail :]"
 _FIRST = """
 @torch.inference_mode()
 def scores(parts, row):

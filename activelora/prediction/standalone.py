@@ -63,6 +63,7 @@ def task_document(
     """
     task, columns = encoder.task, config.data.columns
     queries = task.queries(_sentinel(encoder))
+    answers = _answers(encoder)
     return {
         "kind": task.kind.name,
         "prompt": config.task.prompt,
@@ -77,7 +78,8 @@ def task_document(
         "adapters": list(layout.adapters),
         "dtype": layout.dtype,
         "questions": [_parts(query, encoder, columns.choices) for query in queries],
-        "answers": _answers(encoder),
+        "answers": answers,
+        "answer_ids": [ids[0] for ids in answers] if all(len(ids) == 1 for ids in answers) else [],
         "log_prior": _log_prior(encoder, readings),
         "max_prompt_tokens": config.task.max_prompt_tokens,
         "max_answer_tokens": config.task.max_answer_tokens if task.kind.writes else None,

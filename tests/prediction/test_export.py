@@ -33,6 +33,7 @@ from activelora.prediction.bundle import Bundle, read_bundle, write_bundle
 from activelora.prediction.cost import cost_of_mean
 from activelora.prediction.export import Export, export
 from activelora.prediction.loaded import LoadedModel
+from activelora.prediction.program import program
 from components.evaluate_adapter import step as evaluate_adapter
 from pipelines.cli.main import main
 from tests.odd_tokenizers import byte_level
@@ -112,6 +113,7 @@ MODELS: dict[str, Callable[[Path, Path], Campaign]] = {
     ),
     "choices by text": partial(of_kind, "multiple_choice", task={"answer": "text"}),
     "corrected prior": partial(of_kind, "multiple_choice", task={"label_prior_correction": "always"}),
+    "corrected prior of labels": partial(of_kind, "classification", task={"label_prior_correction": "always"}),
     "chat template": chatting,
     "begins with a token": beginning_with_a_token,
     "ensemble": an_ensemble,
@@ -155,6 +157,14 @@ def test_the_program_answers_as_predict_without_samples(programs, name):
             assert one["probability"] == pytest.approx(answer.probability, abs=1e-5)
 
 
+def test_the_program_of_a_plain_task_is_read_at_a_glance(programs):
+    for name in ("classification", "yes_no", "labels by letters"):
+        text = (programs[name][0].folder.parent / "out" / "predict.py").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines()[1:] if line]  # the first says what it is
+        assert len(lines) <= 26, name
+        assert max(map(len, lines)) <= 120
+
+
 def said_here(folder: Path, rows: Path, monkeypatch, capsys) -> list[dict]:
     """Return what a folder's program answers in this process, which costs less, but cannot import this package."""
     with monkeypatch.context() as patch:
@@ -163,6 +173,20 @@ def said_here(folder: Path, rows: Path, monkeypatch, capsys) -> list[dict]:
         capsys.readouterr()
         runpy.run_path(str(folder / "predict.py"), run_name="__main__")
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_numbers_that_are_one_token_each_are_averaged(programs, tmp_path, monkeypatch, capsys):
+    bundle, rows, _ = programs["classification"]
+    shutil.copytree(bundle.folder.parent / "out", tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "task.json").read_text()) | {"numbers": [0.0, 1.0, 2.0, 5.0]}
+    text = program(document, by_text=False, asks_each_label=False, with_base=False, name="numbers")
+    (tmp_path / "out" / "task.json").write_text(json.dumps(document))
+    (tmp_path / "out" / "predict.py").write_text(text)
+    said = said_here(tmp_path / "out", bundle.folder.parent / "rows.jsonl", monkeypatch, capsys)
+    with LoadedModel.load(bundle, num_samples=0) as model:
+        found = [list(one.probabilities.values()) for one in model.predict(rows, probabilities=True)]
+    wanted = [sum(p * number for p, number in zip(own, document["numbers"], strict=True)) for own in found]
+    assert [one["prediction"] for one in said] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_the_program_reads_csv_with_choices_and_refuses_special_tokens(programs, tmp_path, monkeypatch, capsys):
@@ -293,7 +317,7 @@ def test_a_campaign_that_is_gone_costs_a_sentence(programs, tmp_path):
     assert "| Accuracy | " in (tmp_path / "again" / "README.md").read_text()
 
 
-def test_with_base_the_folder_needs_nothing_else(tmp_path, tiny_model_path, programs):
+def test_with_base_the_folder_needs_nothing_else(tmp_path, tiny_model_path, programs, monkeypatch, capsys):
     model = tmp_path / "gone"
     shutil.copytree(tiny_model_path, model)
     campaign = evaluated(tmp_path / "campaign", model, "classification")
@@ -307,6 +331,10 @@ def test_with_base_the_folder_needs_nothing_else(tmp_path, tiny_model_path, prog
     load_base.cache_clear()
     with LoadedModel.load(read_bundle(tmp_path / "out")) as loaded:
         assert loaded.predict(rows) == wanted
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = said_here(tmp_path / "out", tmp_path / "rows.jsonl", monkeypatch, capsys)
+    with LoadedModel.load(read_bundle(tmp_path / "out"), num_samples=0) as loaded:
+        assert [one["prediction"] for one in said] == [one.label for one in loaded.predict(rows)]
 
 
 def test_nothing_is_left_of_an_export_that_fails(tmp_path, tiny_model_path, programs):

@@ -20,6 +20,11 @@ from activelora.prediction.serving.batching import Rows, Wish
 class ServedModel:
     """A model in memory, with all that it holds until it is closed.
 
+    Attributes:
+        columns: The columns that a row must have.
+        gives_numbers: Whether its labels are numbers on a scale.
+        about: What clients are told of it.
+
     Args:
         opened: What gives the model's files.
         name: Its name for clients; None is the campaign's.
@@ -42,6 +47,9 @@ class ServedModel:
             self._model = held.enter_context(LoadedModel.load(bundle, num_samples, thresholds, caches_prefixes=True))
             self._held = held.pop_all()
         self._bundle = bundle
+        self._names = self._model.wanted.names
+        self.columns = self._model.columns
+        self.gives_numbers = self._model.task.values is not None
         self.about: Mapping[str, Any] = {
             "name": name or bundle.config.name,
             "version": str(bundle.round),
@@ -51,16 +59,6 @@ class ServedModel:
         }
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that a row must have."""
-        return self._model.columns
-
-    @property
-    def gives_numbers(self) -> bool:
-        """Whether its labels are numbers on a scale."""
-        return self._model.task.values is not None
-
-    @property
     def id_column(self) -> str | None:
         """The column of a row's own id, where the campaign has one."""
         return self._bundle.config.data.columns.id
@@ -68,7 +66,7 @@ class ServedModel:
     @property
     def logged_columns(self) -> tuple[str, ...]:
         """The columns that the pool reads: those of the prompt, and the id's."""
-        return tuple(dict.fromkeys((*self._model.wanted.names, *([self.id_column] if self.id_column else ()))))
+        return tuple(dict.fromkeys((*self._names, *([self.id_column] if self.id_column else ()))))
 
     def redact(self, column: str, value: Any) -> Any:
         """Return a value as annotators may see it, whatever it is made of.
@@ -110,8 +108,9 @@ class ServedModel:
         return [_document(answer, probabilities=wish.probabilities) for answer in marked]
 
     def close(self) -> None:
-        """Give back the model and its files."""
+        """Give back the model, its memory and its files, whoever still knows this object: a log asks it on."""
         self._held.close()
+        vars(self).pop("_model", None)
 
     def _thresholds(self, wish: Wish) -> Thresholds:
         own = self._model.thresholds

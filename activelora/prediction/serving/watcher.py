@@ -53,6 +53,9 @@ class Watcher:
         try:
             newest = self._newest()
             if newest == self._found:
+                if self._said:
+                    logger.info("the model that is served is the newest again")
+                self._said = ""  # the same trouble tomorrow is another one
                 return False
             began = time.monotonic()
             served = self._load(newest)
