@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -157,12 +157,22 @@ def _cannot_attach(base: BaseModel, folder: Path, error: Exception) -> ModelErro
 
 
 def detach(adapted: PeftModel) -> None:
-    """Give the base model back as it was before :func:`attach` or :func:`load`."""
-    adapted.unload()
-    # peft leaves this mark on the base model, and warns about it at the next attach.
-    base: Any = adapted.get_base_model()
-    if hasattr(base, "peft_config"):
-        del base.peft_config
+    """Give the base model back as it was before :func:`attach` or :func:`load`.
+
+    Not by peft's ``unload``, which makes a progress bar and, for it, a thread: where a process ends with a model open,
+    that thread never begins, and the process waits for it without end.
+    """
+    _unwrap(adapted.get_base_model())
+
+
+def _unwrap(model: nn.Module) -> None:
+    """Put the layers that peft has wrapped back into their places, and take its mark, which it warns of, away."""
+    wrapped = {name: one for name, one in model.named_modules() if isinstance(one, BaseTunerLayer)}
+    for name in wrapped:
+        if not any(name.startswith(f"{outer}.") for outer in wrapped):  # some are wrapped more than once
+            model.set_submodule(name, wrapped[name].get_base_layer())
+    if hasattr(model, "peft_config"):
+        del model.peft_config
 
 
 @contextmanager
@@ -172,14 +182,9 @@ def _given_back_on_failure(base: BaseModel) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        wrapped = {name: one for name, one in base.model.named_modules() if isinstance(one, BaseTunerLayer)}
-        for name in wrapped:
-            if not any(name.startswith(f"{outer}.") for outer in wrapped):  # some are wrapped more than once
-                base.model.set_submodule(name, wrapped[name].get_base_layer())
+        _unwrap(base.model)
         for name, parameter in base.model.named_parameters():
             parameter.requires_grad_(name in required)
-        if hasattr(base.model, "peft_config"):
-            del base.model.peft_config
         raise
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from activelora.campaign.records import Item
 from activelora.errors import ActiveLoRAError
@@ -78,11 +79,12 @@ class LoadedModel:
         check_base(bundle)
         base = load_own_base(bundle.config.model)  # two models, of two rounds say, may be open at once
         check_base(bundle)  # again, as it may have been fetched just now
-        with (
-            Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base) as loaded,
-            loaded.caching(BatchCache(prefixes=caches_prefixes)) as predictor,
-        ):
-            yield cls(bundle, predictor, samples, thresholds)
+        with ExitStack() as stack:
+            loaded = stack.enter_context(Predictor.of(bundle.config, bundle.adapter, bundle.mask_seed, base))
+            predictor = stack.enter_context(loaded.caching(BatchCache(prefixes=caches_prefixes)))
+            model = cls(bundle, predictor, samples, thresholds)
+            finalize(model, stack.close)  # of what is open when the process ends, while there still is all it needs
+            yield model
 
     def sampled(self, num_samples: int | None) -> LoadedModel:
         """Return the same model that averages another number of posterior samples; None is its own number."""
