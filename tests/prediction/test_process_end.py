@@ -34,9 +34,9 @@ for number in range(2):
 
 
 @pytest.mark.parametrize("how", ["in a cycle", "by a module"])
-def test_a_process_that_holds_open_models_ends(tmp_path: Path, tiny_model: Path, how: str) -> None:
+def test_a_process_that_holds_open_models_ends(tmp_path: Path, tiny_model_path: Path, how: str) -> None:
     """It waited without end where they were found last, in a cycle, and told of errors nobody could mend otherwise."""
-    write_bundle(evaluated(tmp_path / "campaign", tiny_model, "classification"), 1, tmp_path / "bundle")
+    write_bundle(evaluated(tmp_path / "campaign", tiny_model_path, "classification"), 1, tmp_path / "bundle")
     command = [sys.executable, "-c", OPEN, str(tmp_path / "bundle"), how]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
