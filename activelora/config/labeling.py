@@ -54,10 +54,11 @@ class LabelingConfig(Section):
     label_studio: LabelStudioConfig = LabelStudioConfig()
     """Server of `label_studio`, and what annotators see there."""
     aggregation: AggregationRule = "majority"
-    """How several annotators' labels become one. `majority`. `median`: of numbers (regression). `dawid_skene`:
-    annotators are believed as far as they agree with the others, by a confusion matrix for each, estimated from all
-    votes of the campaign (classification, yes or no); it needs some dozens of answers each. `one_coin`: the same with
-    one number for each, how often they are right. Where annotators are weighed, a tie decides too."""
+    """How several annotators' labels become one. `majority`. `median`: of numbers (regression); of an even number of
+    annotators the mean of the middle two. `dawid_skene`: annotators are believed as far as they agree with the others,
+    by a confusion matrix for each, estimated from all votes of the campaign (classification, yes or no); it needs some
+    dozens of answers each. `one_coin`: the same with one number for each, how often they are right. Where annotators
+    are weighed, a tie decides too; what all of an item's annotators said always wins."""
     min_agreement: Fraction = 0.0
     """Share of an item's labels that the winning one needs: with 0.75, two against one do not decide, and the item
     goes to an adjudicator. A tie never decides."""

@@ -233,15 +233,16 @@ def test_adjudicators_see_no_gold_questions(tmp_path):
 
 
 def test_a_label_that_nobody_gave_is_exported(tmp_path):
-    """Ann and bob agree; cat, who always says the same, answers one item alone, and is not believed."""
+    """Ann and bob agree; cat and dan always say the same, disagree on one item alone, and are not believed."""
     campaign, ids = start(tmp_path, batch=13, annotators_per_item=3, aggregation="dawid_skene", deadline_hours=1)
     for name in ("ann", "bob"):
         answer(campaign, name, {item: LABELS[2 if n < 8 else n % 2] for n, item in enumerate(ids[:12])})
     answer(campaign, "cat", dict.fromkeys(ids, LABELS[0]))
+    answer(campaign, "dan", dict.fromkeys(ids, LABELS[1]))
     assert step.run(campaign, 0, after(campaign, 2)) is not None
     rows = {row["item_id"]: row for row in map(json.loads, export_labels(campaign, 1, "jsonl").decode().splitlines())}
     alone = rows[ids[12]]
-    assert (alone["label"], alone["annotator"], alone["source"], alone["num_votes"]) == (LABELS[2], "", "files", 1)
+    assert (alone["label"], alone["annotator"], alone["source"], alone["num_votes"]) == (LABELS[2], "", "files", 2)
 
 
 def test_a_vote_that_does_not_move_the_median_corrects_nothing(tmp_path):
