@@ -102,7 +102,7 @@ def _estimate(rows: tuple[tuple[str, str, int], ...], rule: AggregationRule) -> 
     believed_IC = np.where(believed_IC > NEGLIGIBLE, believed_IC, 0.0)
     shares_IC = np.round(believed_IC / believed_IC.sum(axis=1, keepdims=True), DECIMALS)
     return {
-        item: {labels[place]: float(shares_C[place]) for place in np.flatnonzero(shares_C)}
+        item: {labels[column]: float(shares_C[column]) for column in np.flatnonzero(shares_C)}
         for item, shares_C in zip(items, shares_IC, strict=True)
     }
 

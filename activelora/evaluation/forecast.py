@@ -22,6 +22,7 @@ from activelora.evaluation.learning_curve import (
     fit_learning_curve,
 )
 from activelora.intervals import wilson_interval
+from activelora.quantities import quantity
 
 Status = Literal["too_few_rounds", "reached", "within_reach", "out_of_reach", "value", "range"]
 FASTEST = 1.0
@@ -111,7 +112,8 @@ def _range(trained: Sequence[RoundRecord], headline: Headline, target: float | N
     spent, low, high = last.num_labels, *_interval(last, headline, level)
     worst, luckiest = (high, low) if headline.lower_is_better else (low, high)
     num = len({record.num_labels for record in trained})
-    few = f"{num} trained round{'s' * (num > 1)} make no curve, which needs {MIN_POINTS}"
+    rounds = quantity(num, "trained round makes", "trained rounds make")
+    few = f"{rounds} no curve, which needs {MIN_POINTS}"
     if target is None:
         reached = best + (luckiest - best) * 2.0**-FASTEST
         ends = sorted((worst, reached))

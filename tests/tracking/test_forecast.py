@@ -76,7 +76,8 @@ def test_few_rounds_give_a_range_that_holds_what_comes(campaign_of, num_rounds, 
     found = forecast(campaign_of(curve[: num_rounds + 1]), ACCURACY)
     assert found.status == "range"
     assert found.low <= curve[2 * num_rounds] <= found.high
-    assert f"{num_rounds} trained round{'s' * (num_rounds > 1)} make no curve, which needs 4" in found.sentence
+    rounds = "1 trained round makes" if num_rounds == 1 else f"{num_rounds} trained rounds make"
+    assert f"{rounds} no curve, which needs 4" in found.sentence
     assert found.value is None, "a range is no estimate"
 
 
