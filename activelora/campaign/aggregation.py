@@ -60,7 +60,7 @@ def aggregate(votes: Sequence[Mapping[str, Any]], rule: AggregationRule) -> dict
     for vote in sorted(votes, key=lambda vote: (vote["item_id"], vote["annotator"])):
         labels[vote["item_id"]].append(vote["label"])
     if rule == "median":
-        return {item_id: {round(median(of_item)): 1.0} for item_id, of_item in labels.items()}
+        return {item_id: {round(median(map(int, of_item))): 1.0} for item_id, of_item in labels.items()}
     if rule == "majority" or len({vote["annotator"] for vote in votes}) < 2:
         return {item_id: _shares(of_item) for item_id, of_item in labels.items()}
     return _posterior(votes, rule)
@@ -117,7 +117,7 @@ def _dawid_skene(
     import numpy as np
 
     num_labels = said_IC.shape[1]
-    believed_IC = said_IC / said_IC.sum(axis=1, keepdims=True)
+    believed_IC: NDArray[np.float64] = said_IC / said_IC.sum(axis=1, keepdims=True)
     pseudo_CC = np.full((num_labels, num_labels), PRIOR_WRONG / max(num_labels - 1, 1))
     np.fill_diagonal(pseudo_CC, PRIOR_RIGHT)
     for _ in range(NUM_ITERATIONS):
@@ -128,7 +128,7 @@ def _dawid_skene(
         log_said_ACC = np.log(counts_ACC / counts_ACC.sum(axis=1, keepdims=True))
         scores_IC = np.tile(log_prior_C, (len(said_IC), 1))
         np.add.at(scores_IC, item_V, log_said_ACC[annotator_V, label_V])
-        next_IC = np.exp(scores_IC - scores_IC.max(axis=1, keepdims=True))
+        next_IC: NDArray[np.float64] = np.exp(scores_IC - scores_IC.max(axis=1, keepdims=True))
         next_IC /= next_IC.sum(axis=1, keepdims=True)
         moved = np.abs(next_IC - believed_IC).max()
         believed_IC = next_IC
