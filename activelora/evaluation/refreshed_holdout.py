@@ -29,7 +29,7 @@ from activelora.campaign.refreshes import PoolParts
 from activelora.evaluation import bootstrap
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
-from activelora.evaluation.evaluation import GROWS_WITH_NOISE, EvaluationSettings
+from activelora.evaluation.evaluation import EvaluationSettings, intervals
 
 REFRESHED = "refreshed_holdout"
 """The detail of evaluate_adapter with what :func:`details` returns, and the section of its document."""
@@ -113,18 +113,7 @@ def evaluate(
     num, equal = len(labels_N), np.full((1, len(labels_N)), 1.0 / len(labels_N))
     return {
         "metrics": {name: float(statistic(equal)[0]) for name, statistic in weighted.items()},
-        "intervals": {
-            name: list(
-                (bootstrap.centred_interval if name in GROWS_WITH_NOISE else bootstrap.percentile_interval)(
-                    statistic,
-                    num,
-                    num_resamples=settings.num_resamples,
-                    level=settings.level,
-                    seed=settings.seed,
-                )
-            )
-            for name, statistic in weighted.items()
-        },
+        "intervals": intervals(weighted, num, settings),
         "num_items": num,
         "num_added": num - weights.num_first,
         "effective_size": weights.effective_size,
