@@ -1,9 +1,10 @@
-"""What the randomly drawn share of the batches tells: the pool's accuracy without bias, and whether the strategy pays.
+"""What the randomly drawn share of the batches tells: accuracy on the unlabelled pool, and whether the strategy pays.
 
 A random draw from the unlabelled pool stands for it; the strategy's picks do not. Each draw is judged by the model that
 was current when it was drawn, by its prediction of that moment. Rounds are added up, round 0 (a model without adapter)
-only while there is no other. Draws that nobody labelled are left out: if people skip the hard ones, the estimate is
-too high.
+only while there is no other: the estimate is a mean over the models and the unlabelled items of those rounds, without
+bias for that, and behind the present model where the campaign learns. Draws that nobody labelled are left out: if
+people skip the hard ones, the estimate is too high.
 
 A strategy that finds what the model does not know picks items on which it errs more often than on random ones. That is
 a sign, and quick to come by; whether the labels then teach more is seen by a campaign with `random` beside.
@@ -77,7 +78,7 @@ class LiveCheck:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The interval of the pool's accuracy."""
+        """The interval of the accuracy on random draws."""
         return wilson_interval(self.explored.num - self.explored.num_wrong, self.explored.num, self.level)
 
     @property
@@ -100,9 +101,9 @@ class LiveCheck:
         """Return the numbers for manifests and MLflow."""
         low, high = self.interval
         found = {
-            "pool_accuracy": 1.0 - self.explored.error,
-            "pool_accuracy_low": low,
-            "pool_accuracy_high": high,
+            "explored_accuracy": 1.0 - self.explored.error,
+            "explored_accuracy_low": low,
+            "explored_accuracy_high": high,
             "num_explored": float(self.explored.num),
             "exploration_error": self.explored.error,
             "exploration_nll": self.explored.nll,
@@ -123,8 +124,8 @@ class LiveCheck:
         right = self.explored.num - self.explored.num_wrong
         said = [
             f"Of {items} drawn at random from the pool in {when}, the model of that moment answered {right} correctly: "
-            f"{_percent(right / self.explored.num)} of the pool ({self.level:.0%} interval {_percent(low)} to "
-            f"{_percent(high)})."
+            f"{_percent(right / self.explored.num)} ({self.level:.0%} interval {_percent(low)} to {_percent(high)}). "
+            f"That estimates how {_models(first, last)} did on what was unlabelled then, not how this round's does."
         ]
         if self.picked is None or self.gain is None:
             return said
@@ -178,6 +179,10 @@ def _group(rows: list[dict[str, Any]]) -> Group:
     wrong = sum(int(np.argmax(row["probs"])) != row["label"] for row in rows)
     losses = [-float(np.log(max(row["probs"][row["label"]], PROBABILITY_FLOOR))) for row in rows]
     return Group(len(rows), int(wrong), float(np.mean(losses)))
+
+
+def _models(first: int, last: int) -> str:
+    return f"round {first}'s model" if first == last else "those rounds' models"
 
 
 def _percent(share: float) -> str:

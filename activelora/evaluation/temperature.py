@@ -5,6 +5,8 @@ Letters: N items, C classes.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from activelora.evaluation.classification_metrics import FloatArray, IntArray, nll
@@ -29,7 +31,21 @@ def fit_temperature(log_probs_NC: FloatArray, labels_N: IntArray) -> float:
         return nll(scale(log_probs_NC, float(np.exp(log_temperature))), labels_N)
 
     found = minimize_scalar(loss, bounds=(np.log(LOWEST), np.log(HIGHEST)), method="bounded", options={"xatol": 1e-6})
+    for bound in (LOWEST, HIGHEST):  # the search never quite comes to them, and stops early where the loss is flat
+        if loss(float(np.log(bound))) <= found.fun:
+            return bound
     return float(np.exp(found.x))
+
+
+def bound_of(temperature: float) -> Literal["lowest", "highest"] | None:
+    """Return which end of its range a fitted temperature has come to; None if it lies between them.
+
+    At the lowest the calibration split has hardly a mistake, at the highest the answers are hardly better than guesses:
+    either way it says little of which temperature is right.
+    """
+    if temperature <= LOWEST:
+        return "lowest"
+    return "highest" if temperature >= HIGHEST else None
 
 
 def scale(log_probs_NC: FloatArray, temperature: float) -> FloatArray:

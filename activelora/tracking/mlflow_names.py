@@ -8,7 +8,8 @@ _ENDS = ("_low", "_high")
 _CALIBRATION = frozenset(
     {"ece", "aece", "classwise_ece", "nll", "brier", "temperature", "interval_coverage", "interval_width", "aurc"}
 )
-_EXPLORATION = ("pool_accuracy", "refreshed_", "num_explored", "exploration_", "strategy_")
+_EXPLORATION = ("explored_", "pool_accuracy", "refreshed_", "num_explored", "exploration_", "strategy_")
+"""`pool_accuracy` is what earlier versions called `explored_accuracy`."""
 _AUTOMATIC = ("conformal_", "alone_")
 _LABELS = frozenset({"num_labels", "num_holdout"})
 _STEPS: dict[StepName, str] = {

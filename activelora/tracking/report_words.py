@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from activelora.evaluation.forecast import Forecast
+from activelora.evaluation.temperature import HIGHEST, LOWEST, bound_of
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),
@@ -14,6 +15,10 @@ _ECE_WORDS = (
     (0.20, "should be taken with care"),
     (1.01, "should not be relied on"),
 )
+_AT_BOUND = {
+    "lowest": f"at the lowest allowed, {LOWEST:g}: the calibration split has hardly a mistake to fit it to",
+    "highest": f"at the highest allowed, {HIGHEST:g}: answers on the calibration split are hardly better than guesses",
+}
 
 
 def percent(value: float | None) -> str:
@@ -96,6 +101,8 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
     if evaluation.get("scaled"):
         scaled = evaluation["scaled"]["metrics"]["ece"]
         text += f" With temperature scaling it would be off by {100 * scaled:.1f} points."
+    if (end := bound_of((evaluation.get("temperature") or {}).get("value", 1.0))) is not None:
+        text += f" The temperature is {_AT_BOUND[end]}, so it says little."
     return text
 
 

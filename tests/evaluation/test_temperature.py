@@ -49,7 +49,16 @@ def test_padding_stays_at_zero() -> None:
 def test_a_split_without_mistakes_gets_the_lowest() -> None:
     log_probs_NC = np.log(np.array([[0.9, 0.1], [0.2, 0.8]]))
     fitted = temperature.fit_temperature(log_probs_NC, np.array([0, 1]))
-    assert temperature.LOWEST <= fitted < 0.2
+    assert fitted == temperature.LOWEST
+    assert temperature.bound_of(fitted) == "lowest"
+
+
+def test_a_split_of_confident_mistakes_gets_the_highest() -> None:
+    log_probs_NC = np.log(np.array([[0.999, 0.001], [0.001, 0.999]]))
+    fitted = temperature.fit_temperature(log_probs_NC, np.array([1, 0]))
+    assert fitted == temperature.HIGHEST
+    assert temperature.bound_of(fitted) == "highest"
+    assert temperature.bound_of(1.0) is None
 
 
 def test_nan_and_impossible_rows_are_refused_by_name() -> None:

@@ -52,9 +52,11 @@ def test_rounds_with_an_adapter_are_added_up(campaign):
     assert (check.explored.num, check.explored.num_wrong) == (3, 1)
     assert (check.picked.num, check.picked.num_wrong) == (4, 3)
     found = check.metrics()
-    assert found["pool_accuracy"] == pytest.approx(2 / 3)
+    assert found["explored_accuracy"] == pytest.approx(2 / 3)
     expected = binomtest(2, 3).proportion_ci(0.95, method="wilson")
-    assert (found["pool_accuracy_low"], found["pool_accuracy_high"]) == pytest.approx((expected.low, expected.high))
+    assert (found["explored_accuracy_low"], found["explored_accuracy_high"]) == pytest.approx(
+        (expected.low, expected.high)
+    )
     assert found["exploration_nll"] == pytest.approx(-np.log([0.7, 0.1, 0.7]).mean())
     assert found["strategy_nll"] == pytest.approx(-np.log([0.1, 0.1, 0.1, 0.7]).mean())
     assert (found["strategy_error"], found["exploration_error"]) == pytest.approx((3 / 4, 1 / 3))
@@ -70,7 +72,8 @@ def test_round_zero_counts_while_there_is_no_other(campaign):
     assert check.rounds == (0,)
     assert check.details()["sentences"][0].startswith(
         "Of 2 items drawn at random from the pool in round 0, the model of that moment answered 2 correctly: 100.0 % "
-        "of the pool (95% interval 34.2 % to 100.0 %)."
+        "(95% interval 34.2 % to 100.0 %). That estimates how round 0's model did on what was unlabelled then, "
+        "not how this round's does."
     )
 
 

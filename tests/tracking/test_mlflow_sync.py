@@ -390,6 +390,7 @@ def test_metrics_are_grouped() -> None:
         ("evaluate_adapter", "pool_accuracy_low"): "intervals/pool_accuracy_low",
         ("evaluate_adapter", "accuracy"): "answers/accuracy",
         ("evaluate_adapter", "alone_share"): "automatic/alone_share",
+        ("evaluate_adapter", "explored_accuracy"): "random draws/explored_accuracy",
         ("evaluate_adapter", "pool_accuracy"): "random draws/pool_accuracy",
         ("evaluate_adapter", "num_holdout"): "labels/num_holdout",
         ("await_labels", "num_late"): "labels/num_late",

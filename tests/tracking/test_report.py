@@ -97,6 +97,15 @@ def test_durations(seconds: float, text: str) -> None:
     assert report_words.duration(seconds) == text
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.05, "at the lowest allowed"), (20.0, "at the highest"), (1.7, None)])
+def test_a_temperature_at_a_bound_is_said(value: float, said: str | None) -> None:
+    settings = evaluation.EvaluationSettings(15, 100, 0.95, 1)
+    document = evaluation.evaluate(np.tile([0.6, 0.4], (10, 1)), np.zeros(10, int), settings)
+    text = report_words.calibration({**document, "temperature": {"value": value, "num_calibration": 10}})
+    assert ("The temperature is" in text) == (said is not None)
+    assert said is None or said in text
+
+
 def test_words_name_the_direction() -> None:
     settings = evaluation.EvaluationSettings(15, 100, 0.95, 1)
     sure_NC = np.tile([0.99, 0.01], (10, 1))
