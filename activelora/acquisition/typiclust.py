@@ -1,10 +1,11 @@
 """TypiClust: the most typical item of each cluster that has no label yet (Hacohen et al. 2022, arXiv 2202.02794).
 
-Labelled and unlabelled items together are put into L + b clusters by k-means over embeddings (at most 500, as in the
-paper's code), b the batch. Clusters with the fewest labelled or picked items come first, of those the largest. Of a
-cluster the most typical free item is taken: score = 1 / (mean distance to its k nearest neighbours within the cluster).
-Made for the cold start, when uncertainty means little. The model's answers are not used.
-Letters: N unlabelled items, L labelled items, D features, K clusters, M members of a cluster, k neighbours.
+As in the authors' code: embeddings are brought to length 1; labelled and unlabelled items together are put into L + b
+clusters by k-means (at most 500), b the batch. Clusters of at most five items are left out while others have free ones.
+The clusters with the fewest labelled items come first, of those the largest, and the batch goes round them. Of a
+cluster the most typical free item is taken: score = 1 / (mean distance to its k nearest free neighbours within the
+cluster), k at most half of them. Made for the cold start, when uncertainty means little. The model's answers are not
+used. Letters: N unlabelled items, L labelled items, D features, K clusters, M members of a cluster, k neighbours.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from activelora.acquisition.strategy import (
 from activelora.config.acquisition import TypiclustConfig
 
 MAX_CLUSTERS = 500
+SMALL_CLUSTER = 5
+"""Items of a cluster that is too small to tell what is typical."""
 DECIMALS = 9
 """Mean distances are rounded, so that equal items are equal whatever the order of a sum."""
 
@@ -40,12 +43,12 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     labeled_LD, points_ND = labeled_embeddings(pool), ordered(embeddings(pool), order)
     num_wide = min(len(points_ND), FIT_MOST) * points_ND.shape[1]
     require_memory(context, "the clustering of `typiclust`", 8e-9 * points_ND.size + 3 * 8e-9 * num_wide)
-    everything_ND = np.concatenate([points_ND, labeled_LD])
-    clusters = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
-    queues = _Queues(everything_ND, clusters, len(points_ND), context.settings.neighbors, context.settings.sample)
+    everything_ND = _of_length_one(np.concatenate([points_ND, labeled_LD]))
+    clusters_N = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
+    rounds = _Rounds(everything_ND, clusters_N, len(points_ND), context.settings.neighbors, context.settings.sample)
     picks: list[Pick] = []
     while len(picks) < min(num, len(points_ND)):
-        row, score, size, covered = queues.take()
+        row, score, size, covered = rounds.take()
         whose = "without a label" if not covered else f"with {covered} labelled or picked"
         reason = f"the most typical of a cluster of {size} items {whose}, pick {len(picks) + 1}"
         picks.append(Pick(int(order[row]), score, reason))
@@ -96,8 +99,16 @@ def _inverse(mean_M: FloatArray) -> FloatArray:
     return np.asarray(1.0 / np.maximum(np.round(mean_M, DECIMALS), 10.0**-DECIMALS), dtype=np.float64)
 
 
-class _Queues:
-    """Each cluster's free items, the most typical first.
+def _of_length_one(points_ND: Float32Array) -> Float32Array:
+    """Return the points divided by their norms, in their place; a zero stays."""
+    for block in blocks(points_ND):
+        norms_B1 = np.linalg.norm(points_ND[block], axis=1, keepdims=True)
+        points_ND[block] /= np.where(norms_B1 > 0, norms_B1, 1.0)
+    return points_ND
+
+
+class _Rounds:
+    """Goes round the clusters that have free items.
 
     Args:
         points_ND: Unlabelled, then labelled items.
@@ -113,27 +124,30 @@ class _Queues:
         self._points_ND = points_ND
         self._neighbors = neighbors
         self._most = most
-        self._members = [np.flatnonzero(clusters_N == cluster) for cluster in range(int(clusters_N.max()) + 1)]
-        self._free = [members[members < num_free] for members in self._members]
-        self._covered = [int((members >= num_free).sum()) for members in self._members]
-        self._ranked: dict[int, list[tuple[int, float]]] = {}
+        members = [np.flatnonzero(clusters_N == cluster) for cluster in range(int(clusters_N.max()) + 1)]
+        self._sizes = [len(rows) for rows in members]
+        self._free = [rows[rows < num_free] for rows in members]
+        self._covered = [size - len(free) for size, free in zip(self._sizes, self._free, strict=True)]
+        self._waiting: list[int] = []
 
     def take(self) -> tuple[int, float, int, int]:
         """Take the next item: its row and typicality, its cluster's size, and how many of that were covered before."""
-        taken = {cluster: len(self._free[cluster]) - len(left) for cluster, left in self._ranked.items()}
-        open_ = [cluster for cluster, free in enumerate(self._free) if len(free) > taken.get(cluster, 0)]
-        covered = {cluster: self._covered[cluster] + taken.get(cluster, 0) for cluster in open_}
-        best = min(open_, key=lambda one: (covered[one], -len(self._members[one]), int(self._free[one][0])))
-        if best not in self._ranked:
-            self._ranked[best] = self._rank(best)
-        row, score = self._ranked[best].pop(0)
-        return row, score, len(self._members[best]), covered[best]
+        if not self._waiting:
+            self._waiting = self._round()
+        cluster = self._waiting.pop(0)
+        free = self._free[cluster]
+        scores = typicality(self._points_ND[free], max(1, min(self._neighbors, len(free) // 2)), self._most)
+        best = int(scores.argmax())
+        covered = self._covered[cluster]
+        self._free[cluster] = np.delete(free, best)
+        self._covered[cluster] += 1
+        return int(free[best]), float(scores[best]), self._sizes[cluster], covered
 
-    def _rank(self, cluster: int) -> list[tuple[int, float]]:
-        members, free = self._members[cluster], self._free[cluster]
-        scores = typicality(self._points_ND[members], self._neighbors, self._most)[: len(free)]
-        order = np.argsort(-scores, kind="stable")
-        return [(int(free[row]), float(scores[row])) for row in order]
+    def _round(self) -> list[int]:
+        """Return the clusters of the next round, the one to begin with first."""
+        open_ = [cluster for cluster, free in enumerate(self._free) if len(free)]
+        large = [cluster for cluster in open_ if self._sizes[cluster] > SMALL_CLUSTER]
+        return sorted(large or open_, key=lambda one: (self._covered[one], -self._sizes[one], int(self._free[one][0])))
 
 
 STRATEGY = Strategy(

@@ -65,7 +65,8 @@ class TaskConfig(Section):
     """Whether `prompt` may name the column of gold labels (`data.columns.label`), which gives the answer away."""
     label_prior_correction: Literal["cold_start", "always", "never"] = "cold_start"
     """Divide each label's probability by its mean over the pool: an untrained model answers from its prior.
-    `cold_start` does so in round 0 only. Used for classification, yes/no and multiple choice by letters."""
+    `cold_start` does so in round 0 only, and not where one label is more than 80 % of the holdout and calibration
+    split: there the mean is the labels' true share. Used for classification, yes/no and multiple choice by letters."""
     max_prompt_tokens: Annotated[int, Field(ge=16)] = 512
     """Longer prompts are cut at the end of their last column, never in the closing words. Cuts are
     counted."""

@@ -7,11 +7,16 @@ Zhou et al. 2023): the prior is estimated as the mean prediction over unlabelled
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from activelora.evaluation.classification_metrics import FloatArray
 
 PRIOR_FLOOR = 1e-12
 """A label that the model never gives keeps at least this prior, so that dividing by it stays finite."""
+STRENGTH = 1.0
+"""n0 of :func:`shrunk`, chosen on TRAIN parts by the mean NLL (``python -m benchmarks.label_prior``)."""
+LARGEST_SHARE = 0.8
+"""Share of one label among the known ones above which the prior is not divided out (the same measurement)."""
 
 
 def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
@@ -33,6 +38,28 @@ def estimate_prior(log_probs_NKC: FloatArray) -> FloatArray:
     prior_C = np.maximum(lift_NC.sum(axis=0) / np.maximum(num_C, 1), PRIOR_FLOOR)
     prior_C[num_C == 0] = prior_C[num_C > 0].mean()
     return np.asarray(prior_C / prior_C.sum(), dtype=np.float64)
+
+
+def shrunk(prior_C: FloatArray, num_items: int, strength: float = STRENGTH) -> FloatArray:
+    """Return the prior to the power n / (n + n0), sum one: the fewer items it comes from, the flatter.
+
+    Args:
+        prior_C: The prior.
+        num_items: n, items that it was estimated from.
+        strength: n0; 0 believes the prior whole.
+    """
+    power = num_items / (num_items + strength) if num_items else 0.0
+    flat_C = np.maximum(prior_C, PRIOR_FLOOR) ** power
+    return np.asarray(flat_C / flat_C.sum(), dtype=np.float64)
+
+
+def is_lopsided(labels_N: NDArray[np.int64]) -> bool:
+    """Tell whether one label is more than :data:`LARGEST_SHARE` of the labels that are known, a draw from the pool.
+
+    The mean prediction over such a pool is the labels' true shares as much as the model's bias: dividing by it makes a
+    good model worse.
+    """
+    return len(labels_N) > 0 and float(np.unique(labels_N, return_counts=True)[1].max()) > LARGEST_SHARE * len(labels_N)
 
 
 def fitted(prior_C: FloatArray, num_answers: int) -> FloatArray:

@@ -113,7 +113,9 @@ def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts, foun
     _refuse_empty(campaign, items)
     calibration_items, calibration_labels_N = access.calibration(campaign)
     groups = [items, calibration_items, [] if found is None else found.items]
-    (log_probs_NC, calibration_NC, joined_RC), prior_C = _predict(campaign, round_, groups, parts)
+    known_labels = [labels_N, calibration_labels_N] if task.kind.corrects_prior else [np.empty(0, dtype=np.int64)]
+    is_lopsided = label_prior.is_lopsided(np.concatenate(known_labels))
+    (log_probs_NC, calibration_NC, joined_RC), prior_C = _predict(campaign, round_, groups, parts, is_lopsided)
     settings, judge = _settings(campaign), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
@@ -154,15 +156,17 @@ def _refuse_empty(campaign: Campaign, items: list[Item]) -> None:
 
 
 def _predict(
-    campaign: Campaign, round_: int, groups: list[list[Item]], parts: PoolParts
+    campaign: Campaign, round_: int, groups: list[list[Item]], parts: PoolParts, is_lopsided: bool
 ) -> tuple[list[FloatArray], FloatArray | None]:
-    """Return the log-probabilities of groups of items, prior-corrected where asked, and the prior."""
+    """Return the log-probabilities of groups of items, prior-corrected where asked, and the prior divided by."""
     from activelora.scoring.predict import Predictor
 
     with Predictor.load(campaign, round_) as predictor:
         prior_C = None
-        if _corrects_prior(campaign, round_):
-            prior_C = label_prior.estimate_prior(_log_probs(campaign, predictor, _prior_items(campaign, parts)))
+        if _corrects_prior(campaign, round_, is_lopsided):
+            drawn = _prior_items(campaign, parts)
+            estimated_C = label_prior.estimate_prior(_log_probs(campaign, predictor, drawn))
+            prior_C = label_prior.shrunk(estimated_C, len(drawn))
         said = [
             averaged.over_samples(_log_probs(campaign, predictor, group), prior_C) if group else np.empty((0, 0))
             for group in groups
@@ -174,11 +178,11 @@ def _log_probs(campaign: Campaign, predictor: Predictor, items: list[Item]) -> F
     return averaged.log_probs(predictor, items, campaign.config.evaluation.num_samples, where=campaign.store.uri)
 
 
-def _corrects_prior(campaign: Campaign, round_: int) -> bool:
+def _corrects_prior(campaign: Campaign, round_: int, is_lopsided: bool) -> bool:
     task = make_task(campaign.config.task)
     wanted = campaign.config.task.label_prior_correction
     is_corrected = task.kind.corrects_prior and task.reading != "mean_of_tokens"
-    return is_corrected and (wanted == "always" or (wanted == "cold_start" and round_ == 0))
+    return is_corrected and (wanted == "always" or (wanted == "cold_start" and round_ == 0 and not is_lopsided))
 
 
 def _prior_items(campaign: Campaign, parts: PoolParts) -> list[Item]:

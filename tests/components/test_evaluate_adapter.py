@@ -109,7 +109,8 @@ def test_numbers_are_those_of_the_plain_computation(campaign: Campaign) -> None:
     items, labels_N = access.holdout(campaign)
     pool = sorted(access.shard_items(campaign, 0), key=lambda item: item.item_id)  # rounding goes by the batches
     with Predictor.load(campaign, 0) as predictor:
-        prior_C = label_prior.estimate_prior(predictor.log_probs(pool, 0))
+        prior_C = label_prior.estimate_prior(predictor.log_probs(pool, 0)) ** (len(pool) / (len(pool) + 1))
+        prior_C /= prior_C.sum()
         probs_NC = np.exp(predictor.log_probs(items, 0)[:, 0]) / prior_C
         calibration_items, calibration_N = access.calibration(campaign)
         calibration_NC = np.exp(predictor.log_probs(calibration_items, 0)[:, 0]) / prior_C
@@ -155,6 +156,26 @@ def test_the_prior_by_setting(folder: Path, tiny_model_path: Path, wanted: str, 
     campaign = make_campaign(folder, tiny_model_path, task={"label_prior_correction": wanted})
     write_adapter(campaign, 1, seed=1, folder=folder)
     document = campaign.read_json(run(campaign, 1), "evaluation.json")
+    assert (document["label_prior"] is not None) == has_prior
+
+
+@pytest.mark.parametrize(("wanted", "has_prior"), [("always", True), ("cold_start", False)])
+def test_the_prior_is_not_corrected_where_one_label_is_most(
+    tmp_path: Path, tiny_model_path: Path, wanted: str, has_prior: bool
+) -> None:
+    """19 of 20 holdout items have one label: the model's mean answer is then the labels' share, and no bias."""
+    write_rows(tmp_path, 60, "classification")
+    rows = [json.loads(line) for line in (tmp_path / "pool.jsonl").read_text().splitlines()]
+    held_out = [{**row, "label": LABELS[0 if number else 1]} for number, row in enumerate(rows[:20])]
+    (tmp_path / "holdout.jsonl").write_text("".join(json.dumps(row) + "\n" for row in held_out))
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[20:]))
+    data = {
+        "pool": {"path": str(tmp_path / "pool.jsonl")},
+        "holdout": {"path": str(tmp_path / "holdout.jsonl")},
+        "calibration_size": 0,
+    }
+    campaign = make_campaign(tmp_path, tiny_model_path, task={"label_prior_correction": wanted}, data=data)
+    document = campaign.read_json(run(campaign, 0), "evaluation.json")
     assert (document["label_prior"] is not None) == has_prior
 
 

@@ -76,3 +76,34 @@ def test_a_prior_is_fitted_to_items_of_more_or_fewer_answers() -> None:
     np.testing.assert_allclose(label_prior.fitted(prior_C, 3), prior_C)
     np.testing.assert_allclose(label_prior.fitted(prior_C, 2), [0.5, 0.2])
     np.testing.assert_allclose(label_prior.fitted(prior_C, 5), [0.5, 0.2, 0.3, 1 / 3, 1 / 3])
+
+
+def test_few_items_are_believed_less() -> None:
+    prior_C = np.array([0.7, 0.2, 0.1])
+    np.testing.assert_allclose(label_prior.shrunk(prior_C, 0), [1 / 3] * 3)
+    three_C = np.array([0.7**0.75, 0.2**0.75, 0.1**0.75])
+    np.testing.assert_allclose(label_prior.shrunk(prior_C, 3), three_C / three_C.sum())
+    np.testing.assert_allclose(label_prior.shrunk(prior_C, 10**9), prior_C, rtol=1e-6)
+    np.testing.assert_allclose(label_prior.shrunk(prior_C, 3, strength=0), prior_C)
+    largest = [label_prior.shrunk(prior_C, num).max() for num in (0, 1, 3, 10, 200)]
+    assert largest == sorted(largest)
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_lopsided"), [([19, 1], True), ([8, 2], False), ([81, 19], True), ([0, 5], True), ([0, 0], False)]
+)
+def test_lopsided_labels(counts: list[int], is_lopsided: bool) -> None:
+    assert label_prior.is_lopsided(np.repeat(np.arange(2), counts)) is is_lopsided
+
+
+def test_a_calibrated_model_of_a_lopsided_pool_is_made_worse() -> None:
+    """The audit's case: what the rule is for."""
+    generator = np.random.default_rng(0)
+    positive_N = generator.beta(0.25, 4.75, size=4000)
+    labels_N = (generator.random(4000) < positive_N).astype(np.int64)
+    log_probs_NKC = np.log(np.stack([1 - positive_N, positive_N], axis=1))[:, None]
+    prior_C = label_prior.estimate_prior(log_probs_NKC)
+    before = (log_probs_NKC[:, 0].argmax(axis=1) == labels_N).mean()
+    after = (label_prior.correct(log_probs_NKC, prior_C)[:, 0].argmax(axis=1) == labels_N).mean()
+    assert before - after > 0.05
+    assert label_prior.is_lopsided(labels_N)
