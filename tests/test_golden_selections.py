@@ -98,7 +98,8 @@ QUICK = {
 def sections_of(case, folder):
     """Return what a case changes in the tiny campaign's settings. Writes the pool of a kind of task."""
     group, name = case.split("-", 1)
-    adapter, acquisition = {"rank": 2, "dropout": 0.3}, {"batch_size": 4, "prefilter_factor": 3}
+    adapter = {"rank": 2, "dropout": 0.3}
+    acquisition = {"batch_size": 4, "prefilter_factor": 3, "initial": "strategy"}
     sections = {
         "adapter": adapter,
         "acquisition": acquisition,

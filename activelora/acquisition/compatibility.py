@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from activelora.acquisition.registry import chosen_measures, measures_read, strategy_keys
+from activelora.acquisition.seed_set import seed_strategy
 from activelora.config import CampaignConfig
 from activelora.config.conflict import Conflict
 from activelora.tasks.task import Kind
@@ -24,7 +25,10 @@ def misfits(config: CampaignConfig, kind: Kind) -> Iterator[Conflict]:
     """
     acquisition, fitting = config.acquisition, kind.measures
     elsewhere = {*known_measures()} - {*fitting}
-    for key, strategy in strategy_keys(acquisition).items():
+    strategies, seed = dict(strategy_keys(acquisition)), seed_strategy(acquisition)
+    if seed is not None and seed not in strategies.values():
+        strategies["acquisition.initial"] = seed
+    for key, strategy in strategies.items():
         if strategy.needs_answers and not kind.one_answer:
             yield Conflict(
                 key,

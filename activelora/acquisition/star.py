@@ -34,6 +34,7 @@ STRATEGY = Strategy(
     select,
     options=("measure",),
     settings=StarConfig,
+    reads_base=True,
     compares_samples=True,
     details=lambda context: {"lambda": base_share(context.round, context.num_rounds)},
 )

@@ -35,7 +35,7 @@ class ScoredPool:
     Attributes:
         item_ids: N different ids.
         measures: Name to scores_N under the current adapter (the base model in round 0); larger is less certain.
-        base_measures: The same under the base model.
+        base_measures: The same under the base model; empty where neither the seed set nor the strategy reads them.
         mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
         label_names: Names of the C answers, for reasons in words; empty where every item has its own choices.
         log_probs_NKC: The samples' log-probabilities, padded with −inf; None unless the strategy needs ``samples``.
@@ -104,6 +104,7 @@ class Strategy:
         summary: One line with its formula, for ``activelora list strategies``.
         select: The function.
         needs_scores: False if the pool need not be scored at all.
+        reads_base: Whether it reads the base model's measures (:attr:`ScoredPool.base_measures`).
         options: Settings under ``acquisition`` that it reads beside its own: ``measure``, or nothing.
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution),
             ``embeddings`` (of the pool and of the labelled items, with the latter's distributions) or ``gradients``
@@ -128,6 +129,7 @@ class Strategy:
     summary: str
     select: Select
     needs_scores: bool = True
+    reads_base: bool = False
     options: tuple[str, ...] = field(default=())
     needs: frozenset[str] = frozenset()
     measures: tuple[str, ...] = ()

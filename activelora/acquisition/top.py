@@ -13,6 +13,7 @@ from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import FloatArray, Pick, ScoredPool
 from activelora.errors import DIVERGED, ConfigError, ModelError
 
+_UNDECLARED = "A strategy that reads the base model's measures says so: `reads_base=True`."
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -75,7 +76,10 @@ def answer_name(pool: ScoredPool, answer: int) -> str:
 def _checked(pool: ScoredPool, measures: Mapping[str, FloatArray], name: str, whose: str) -> FloatArray:
     if name not in measures:
         known = ", ".join(sorted(measures)) or "none"
-        raise ConfigError(f"the pool has no scores of `{name}` under {whose}; it has: {known}")
+        raise ConfigError(
+            f"the pool has no scores of `{name}` under {whose}; it has: {known}",
+            remedy=_UNDECLARED if measures is pool.base_measures and not measures else "",
+        )
     scores_N = measures[name]
     if not (fine_N := np.isfinite(scores_N)).all():
         bad = int(fine_N.argmin())

@@ -68,6 +68,7 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "evaluation.abstention.max_risk": None,
         "data.known_labels": "ignore",
         "evaluation.gates.improve_on_base": False,
+        "acquisition.initial": "strategy",  # it drew round 0's batch too
     },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from activelora.acquisition.registry import get_strategy, measures_read, needs_of
+from activelora.acquisition.registry import needs_of
+from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.config import AcquisitionConfig, CampaignConfig
@@ -73,6 +74,8 @@ def _with_sections(config: CampaignConfig, other: CampaignConfig) -> CampaignCon
 
 
 def _scores_alike(one: AcquisitionConfig, other: AcquisitionConfig) -> bool:
-    same_model_runs = get_strategy(one.strategy).needs_scores == get_strategy(other.strategy).needs_scores
-    gold_is_read = [ORACLE_NLL in measures_read(config) for config in (one, other)]
-    return same_model_runs and needs_of(one) == needs_of(other) and gold_is_read[0] == gold_is_read[1]
+    if is_scored(one, 0) != is_scored(other, 0):
+        return False
+    firsts = [acquisition_in(config, 0) for config in (one, other)]
+    gold_is_read = [ORACLE_NLL in measures_scored(config, 0) for config in (one, other)]
+    return needs_of(firsts[0]) == needs_of(firsts[1]) and gold_is_read[0] == gold_is_read[1]

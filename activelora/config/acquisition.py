@@ -123,6 +123,11 @@ class AcquisitionConfig(OpenSection):
 
     strategy: str = "star"
     """The query strategy. `activelora list strategies` names them, and their settings."""
+    initial: Literal["random", "typiclust", "probcover", "zero_shot", "strategy"] = "random"
+    """The strategy of round 0's batch, the seed set. `random`: a random draw, the same for all strategies of a
+    comparison, for which the pool need not be scored. `typiclust`, `probcover`: what is typical of the base model's
+    embeddings. `zero_shot`: what the untrained model is least certain about, by `measure`. `strategy`: the campaign's
+    own."""
     batch_size: Positive = 25
     """Labels per round."""
     exploration: Fraction = 0.0

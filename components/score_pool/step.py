@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from activelora.acquisition.registry import get_strategy, measures_read, needs_of
+from activelora.acquisition.registry import measures_read, needs_of
+from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored
 from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -44,8 +45,8 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     campaign = seen.campaign
     if done := campaign.manifest(unit):
         return done
-    needs_scores = get_strategy(campaign.config.acquisition.strategy).needs_scores
-    if needs_scores and round_ > 0 and shard >= pool_of(seen, 0).num_shards:
+    acquisition = campaign.config.acquisition
+    if round_ > 0 and is_scored(acquisition, round_) and shard >= pool_of(seen, 0).num_shards:
         run(seen, 0, shard)
     begin = time.monotonic()
     attempt = campaign.attempt(unit)
@@ -53,12 +54,12 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     attempt.reads(parts.manifests[0])
     attempt.reads(parts.manifest_of(shard))
     labeled = label_snapshot(seen, round_).labels
-    needs = needs_of(campaign.config.acquisition)
+    needs = needs_of(acquisition_in(acquisition, round_))
     all_items = shard_items(seen, shard, parts)
     items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
-    if items and needs_scores:
+    if items and is_scored(acquisition, round_):
         table, num_samples, staged = _table(attempt, items, all_items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
@@ -109,7 +110,7 @@ def _predict_texts(
         answers = predictor.write_answers(items, "writing the pool's answers")
         scores, embeddings_ND = predictor.rescore(items, answers, num_samples, "scoring the pool's answers")
         measures = score_texts(scores, reduction)
-        if ORACLE_NLL in measures_read(campaign.config.acquisition):
+        if ORACLE_NLL in measures_scored(campaign.config.acquisition, round_):
             gold = gold_labels(campaign, [item.item_id for item in items], attempt.unit.shard)
             texts = [predictor.encode_text(str(gold[item.item_id])) for item in items]
             scores, _ = predictor.rescore(items, texts, num_samples, "scoring the gold answers")

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
-from activelora.acquisition.registry import check_measures, get_strategy, own_settings, strategies_of
+from activelora.acquisition.registry import check_measures, own_settings, strategies_of
+from activelora.acquisition.seed_set import acquisition_in, is_scored
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.campaign.campaign import Attempt
 from activelora.campaign.held_out import DRAW_SCHEMA, DRAWS
@@ -55,7 +56,8 @@ def run(campaign: View, round_: int) -> Manifest:
     if done := campaign.manifest(unit):
         return done
     begin = time.monotonic()
-    config = campaign.config.acquisition
+    check_measures(campaign.config.acquisition)
+    config = acquisition_in(campaign.config.acquisition, round_)
     strategy, *followers = strategies_of(config)
     check_measures(config)
     attempt = campaign.attempt(unit)
@@ -72,7 +74,7 @@ def run(campaign: View, round_: int) -> Manifest:
     is_known = is_known_round(seen, round_)
     picks = [] if is_known else exploration.select(strategy, pool, batch_size(seen, round_), context)
     attempt.write_table("selection.parquet", _selection(pool, picks))
-    if pool.mean_probs_NC.shape[1] and not is_known:
+    if strategy.needs_scores and pool.mean_probs_NC.shape[1] and not is_known:
         attempt.write_table(PREDICTIONS, _predictions(pool, picks))
     shards = scores.shards([pool.item_ids[pick.index] for pick in picks])
     if config.exploration > 0:
@@ -142,8 +144,8 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
     campaign, round_ = seen.campaign, attempt.unit.round
     for manifest in label_manifests(seen, round_):
         attempt.reads(manifest)
-    needs_scores = get_strategy(campaign.config.acquisition.strategy).needs_scores
-    base_tables = _Scores(seen, attempt, 0).tables() if round_ > 0 and needs_scores else None
+    needs_scores = round_ > 0 and is_scored(campaign.config.acquisition, round_)
+    base_tables = _Scores(seen, attempt, 0).tables() if needs_scores else None
     return scored_pool(
         scores.tables(),
         base_tables,

@@ -15,8 +15,8 @@ SCORES = [Unit("score_pool", 0, shard) for shard in range(2)]
 def begun(tmp_path):
     """Return a function that creates a generation campaign, by default with round 0 scored."""
 
-    def create(strategy, measure, finished=True, **own):
-        acquisition = {"strategy": strategy, "measure": measure, "batch_size": 4}
+    def create(strategy, measure, finished=True, initial="strategy", **own):
+        acquisition = {"strategy": strategy, "measure": measure, "initial": initial, "batch_size": 4}
         config = make_config(task={"kind": "generation", "prompt": "{text}"}, acquisition=acquisition)
         acquisition = config.acquisition.model_copy(update=own)
         campaign = Campaign.create(str(tmp_path / strategy), config.model_copy(update={"acquisition": acquisition}))
@@ -51,3 +51,18 @@ def test_a_section_that_only_one_strategy_reads_does_not_keep_campaigns_from_sha
     """Strategies of other packages have their settings frozen where they are read."""
     from_one, to_other = begun("core_set", "answer_nll", **donor), begun("typiclust", "answer_nll", False, **taker)
     assert bool(share_beginning(to_other, from_one)) == is_shared
+
+
+@pytest.mark.parametrize(
+    ("donor", "taker", "measure", "is_shared"),
+    [
+        ("core_set", "uncertainty", "answer_nll", True),
+        ("core_set", "star", "answer_nll", False),
+        ("star", "core_set", "answer_nll", False),
+        ("uncertainty", "random", "answer_nll", True),
+    ],
+)
+def test_a_random_seed_set_is_scored_for_star_only(begun, donor, taker, measure, is_shared):
+    expected = [*BEGINNING, *SCORES] if is_shared else BEGINNING
+    given = begun(donor, measure, initial="random")
+    assert share_beginning(begun(taker, measure, finished=False, initial="random"), given) == expected

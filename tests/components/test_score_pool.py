@@ -32,7 +32,7 @@ def campaign_of(tmp_path, tiny_model_path):
         campaign = make_campaign(
             tmp_path,
             tiny_model_path,
-            acquisition={"batch_size": 5, **acquisition},
+            acquisition={"initial": "strategy", "batch_size": 5, **acquisition},
             scoring=scoring or {"num_samples": 3},
         )
         for round_ in (0, 1):

@@ -71,7 +71,7 @@ def scored_campaign(folder, strategy, shard_rows=7, **acquisition):
             "holdout": {"path": "holdout.jsonl"},
             "shard_rows": shard_rows,
         },
-        acquisition={"strategy": strategy, "batch_size": 5, **acquisition},
+        acquisition={"strategy": strategy, "initial": "strategy", "batch_size": 5, **acquisition},
     )
     score(campaign, 0, samples(campaign, 0))
     return campaign
@@ -103,6 +103,20 @@ def test_selection_metrics_and_details(tmp_path):
     probs = dict(zip(pool.item_ids, pool.mean_probs_NC.tolist(), strict=True))
     assert all(row["probs"] == probs[row["item_id"]] for row in predictions)
     assert "the model hesitates between " in next(row["reason"] for row in rows if row["score"] is not None)
+
+
+@pytest.mark.parametrize("initial", ["random", "typiclust", "zero_shot"])
+def test_all_strategies_begin_with_the_same_seed_set(tmp_path, initial):
+    batches = []
+    for strategy in ("star", "entropy", "badge", "random"):
+        campaign = scored_campaign(tmp_path / strategy, strategy, initial=initial, per_class_floor=0)
+        manifest = step.run(campaign, 0)
+        batches.append(rows_of(campaign, manifest))
+        assert ("predictions.parquet" in manifest.files) == (initial != "random")
+        assert manifest.details["strategy"] == {"zero_shot": "uncertainty"}.get(initial, initial)
+        assert "lambda" not in manifest.details or manifest.details["lambda"] is None
+    assert len(batches[0]) == 5
+    assert all(batch == batches[0] for batch in batches)
 
 
 def test_a_finished_selection_is_returned_as_it_is(tmp_path):
@@ -185,7 +199,7 @@ def test_nothing_left_gives_an_empty_selection(tmp_path):
 
 
 def test_nan_is_refused_and_nothing_is_committed(tmp_path):
-    campaign = make_campaign(tmp_path, acquisition={"strategy": "entropy"})
+    campaign = make_campaign(tmp_path, acquisition={"strategy": "entropy", "initial": "strategy"})
     for shard, ids in enumerate(pool_ids(campaign)):
         attempt = campaign.attempt(Unit("score_pool", 0, shard))
         table = score_table(ids, drawn_log_probs(shard, len(ids), 4, 3))

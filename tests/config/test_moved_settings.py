@@ -155,8 +155,10 @@ def test_a_campaign_frozen_with_old_keys_opens_and_is_the_one_that_today_s_file_
     today = parse_config(document(**SECTIONED), where="test")
     settings = {**today.model_dump(mode="json"), "acquisition": FLAT}
     freeze(tmp_path, settings)
-    assert Campaign.open(str(tmp_path)).config == today
-    assert Campaign.create(str(tmp_path), today).config == today
+    acquisition = today.acquisition.model_copy(update={"initial": "strategy"})  # the seed set of that time
+    then = today.model_copy(update={"acquisition": acquisition})
+    assert Campaign.open(str(tmp_path)).config == then
+    assert Campaign.create(str(tmp_path), today).config == then
     settings["acquisition"] = {**FLAT, "beta": 3.0}
     (tmp_path / CAMPAIGN_KEY).write_text(json.dumps({"config": settings, "digest": document_digest(BASE)}))
     with pytest.raises(StoreError, match="was changed or damaged"):

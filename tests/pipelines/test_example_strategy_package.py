@@ -60,7 +60,10 @@ def write(tmp_path, tiny_model_path):
 
     def file(**acquisition):
         path = tmp_path / "campaign.yaml"
-        document = {**base, "acquisition": {"strategy": "top_share", "batch_size": 4, **acquisition}}
+        document = {
+            **base,
+            "acquisition": {"strategy": "top_share", "initial": "strategy", "batch_size": 4, **acquisition},
+        }
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         return path
 

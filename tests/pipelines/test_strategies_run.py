@@ -28,6 +28,7 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
         tmp_path,
         tiny_model_path,
         strategy="expected_gradient_length",
+        initial="strategy",
         expected_gradient_length={"gradient": "adapter"},
         exploration=0.4,
         per_class_floor=1,
@@ -40,12 +41,12 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
     points = {(point.key, point.step): point.value for point in metrics_of(records[2], records)}
     points = {(name.removeprefix("random draws/"), step): value for (name, step), value in points.items()}
     assert points["num_explored", 2] == 2
-    assert points["intervals/pool_accuracy_low", 2] <= points["pool_accuracy", 2]
-    assert points["pool_accuracy", 2] <= points["intervals/pool_accuracy_high", 2]
-    assert points["pool_accuracy", 2] == pytest.approx(1 - points["exploration_error", 2])
+    assert points["intervals/explored_accuracy_low", 2] <= points["explored_accuracy", 2]
+    assert points["explored_accuracy", 2] <= points["intervals/explored_accuracy_high", 2]
+    assert points["explored_accuracy", 2] == pytest.approx(1 - points["exploration_error", 2])
     pool, strategy, _ = status_document(campaign)["live_check"]
     assert pool.startswith("Of 2 items drawn at random from the pool in round 1, the model of that moment answered ")
     assert strategy.startswith("It was wrong on ")
     page = render_report(campaign, {})
-    assert pool in page
+    assert pool.replace("'", "&#39;") in page
     assert records[1].evaluation.details["live_check"]["rounds"] == [0]

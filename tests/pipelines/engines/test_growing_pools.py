@@ -153,7 +153,7 @@ def test_a_refresh_in_the_middle_of_a_round_is_of_the_next(tmp_path, tiny_model_
         tmp_path,
         tiny_model_path,
         pool={"refresh": "never"},
-        acquisition={"batch_size": 4, "strategy": "least_confidence"},
+        acquisition={"batch_size": 4, "strategy": "least_confidence", "initial": "strategy"},
     )
     seen = Snapshot(campaign)
     run_unit(seen, Unit("ingest_pool"))
