@@ -67,7 +67,7 @@ def test_annotators_by_email_and_predictions(make, source, people, admin, tasks_
     """Predictions are on the server, and shown only where the campaign file says so."""
     for shown in ("hidden", "shown"):
         section = {"predictions": shown, "annotators": "email", "title": f"Title {shown}", "instructions": "<b>Be</b>"}
-        acquisition = {"strategy": "entropy", "batch_size": 2}
+        acquisition = {"strategy": "entropy", "initial": "zero_shot", "batch_size": 2}
         campaign = make(shown, section=section, acquisition=acquisition)
         ids = select_scored(campaign)
         request = make_request(campaign, 0)
