@@ -103,7 +103,7 @@ def sections_of(case, folder):
     sections = {
         "adapter": adapter,
         "acquisition": acquisition,
-        "training": {"epochs": 3, "batch_size": 4, "learning_rate": 0.01},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 3, "batch_size": 4, "learning_rate": 0.01},
         "scoring": {"num_samples": 4},
         "stopping": {"max_rounds": NUM_ROUNDS},
     }

@@ -37,7 +37,7 @@ def write_campaign(folder, model, task, label_of, **changes):
         },
         "model": {"base": str(model)},
         "adapter": {"rank": 2, "last_layers": 2},
-        "training": {"epochs": 2, "learning_rate": 1.0e-3},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 2, "learning_rate": 1.0e-3},
         "scoring": {"num_samples": 2},
         "acquisition": {"strategy": "star", "batch_size": 4},
         "stopping": {"max_rounds": 2},

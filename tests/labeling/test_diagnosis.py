@@ -33,7 +33,7 @@ def labeled_campaign(folder, model_path, num_items=45):
         "data": {"folder": str(folder), "pool": {"path": "pool.jsonl"}, "holdout_size": 3},
         "model": {"base": str(model_path)},
         "adapter": {"rank": 4, "dropout": 0.0},
-        "training": {"epochs": 6, "batch_size": 8, "learning_rate": 0.02},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 6, "batch_size": 8, "learning_rate": 0.02},
         "acquisition": {"batch_size": num_items - 3, "strategy": "random"},
         "labeling": {"source": "oracle", "oracle_confusion": NOISE},
         "stopping": {"max_rounds": 1},

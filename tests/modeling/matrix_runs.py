@@ -48,7 +48,7 @@ TOLERANCE = 1e-3
 """Nats."""
 LAST = LAYERS - 1
 """Adapted layers: an odd number of frozen ones puts layers of one kind in the place of another, if numbers shift."""
-STEPS = TrainingConfig(epochs=1, learning_rate=5e-2, batch_size=2)
+STEPS = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=1, learning_rate=5e-2, batch_size=2)
 
 
 def base_of(family: Family, tokenizer: PreTrainedTokenizerBase, model: Any) -> BaseModel:

@@ -34,7 +34,7 @@ def write_campaign(folder, model_folder):
         "data": {"pool": {"path": "pool.jsonl"}, "holdout_size": 4, "calibration_size": 0},
         "model": {"base": str(model_folder)},
         "adapter": {"rank": 2, "last_layers": 3},
-        "training": {"epochs": 1, "learning_rate": 2.0e-2, "batch_size": 2},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 1, "learning_rate": 2.0e-2, "batch_size": 2},
         "scoring": {"num_samples": 2},
         "acquisition": {"strategy": "bald", "batch_size": 2},
         "stopping": {"max_rounds": 2},

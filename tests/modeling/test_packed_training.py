@@ -77,7 +77,7 @@ def test_batches_keep_the_questions_about_a_text_together(base):
     examples = [example(one, index) for one, index in zip(encoded, indices, strict=True)]
     adapted = lora.attach(base, SMALL, seed=3)
     with lora.attached(adapted):
-        config = TrainingConfig(batch_size=4, packing=True, epochs=2)
+        config = TrainingConfig(min_steps=0, warmup_fraction=0.0, batch_size=4, packing=True, epochs=2)
         trainer = Trainer(base, PlainTrainee(adapted, NONE), examples, config, seed=7)
         batches = [trainer._batch(step) for step in range(trainer.total_steps)]
     assert all(len(set(batch // len(LABELS))) == 1 for batch in batches)
@@ -100,7 +100,15 @@ def test_groups_share_more_than_half_of_what_is_their_own(ids, groups):
 
 
 def test_packed_training_learns_and_goes_on_bit_for_bit(base, examples):
-    config = TrainingConfig(epochs=12, learning_rate=5e-3, batch_size=4, packing=True, checkpoint_every_steps=4)
+    config = TrainingConfig(
+        min_steps=0,
+        warmup_fraction=0.0,
+        epochs=12,
+        learning_rate=5e-3,
+        batch_size=4,
+        packing=True,
+        checkpoint_every_steps=4,
+    )
     whole, losses = train(base, examples, config)
     assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
     saved = train(base, examples, config, stop_after=8)

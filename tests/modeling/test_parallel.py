@@ -92,7 +92,14 @@ def test_gradients_of_the_parts_add_up_to_those_of_the_batch_dropout_included(ba
         torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
 
 
-TRAINING = {"epochs": 3, "batch_size": 5, "learning_rate": 5e-3, "gradient_accumulation": 2}
+TRAINING = {
+    "min_steps": 0,
+    "warmup_fraction": 0.0,
+    "epochs": 3,
+    "batch_size": 5,
+    "learning_rate": 5e-3,
+    "gradient_accumulation": 2,
+}
 DECOUPLED, L2 = {"form": "decoupled", "strength": 10.0}, {"form": "l2", "strength": 0.1}
 VARIANTS = {
     "all": {"adapter": {"dropout": 0.3}, "constraint": L2, "training": TRAINING},

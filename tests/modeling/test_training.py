@@ -62,14 +62,16 @@ def test_the_loss_is_the_plain_model_s_likelihood_of_the_answer(base, examples):
 
 @pytest.mark.parametrize("last_layers", [None, 2])
 def test_training_learns_its_labels(base, examples, last_layers):
-    config = TrainingConfig(epochs=30, learning_rate=5e-3, batch_size=4)
+    config = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=30, learning_rate=5e-3, batch_size=4)
     _, losses = train(base, examples, config, adapter=AdapterConfig(rank=4, last_layers=last_layers))
     assert losses[0] > 3.0
     assert np.mean(losses[-4:]) < 0.5
 
 
 def test_a_training_that_diverges_is_refused_where_it_does(base, examples):
-    config = TrainingConfig(epochs=3, learning_rate=1e30, batch_size=4, max_grad_norm=1e30)
+    config = TrainingConfig(
+        min_steps=0, warmup_fraction=0.0, epochs=3, learning_rate=1e30, batch_size=4, max_grad_norm=1e30
+    )
     with pytest.raises(ModelError, match=r"the training loss is (nan|inf) in step [2-6] of 6\. .*learning_rate"):
         train(base, examples, config)
 
@@ -83,7 +85,7 @@ def test_weights_that_only_the_last_step_spoils_are_refused(base, examples, monk
 
     monkeypatch.setattr(torch.optim.AdamW, "step", last)
     with pytest.raises(ModelError, match="weights are not all numbers after training"):
-        train(base, examples, TrainingConfig(epochs=1, batch_size=8))
+        train(base, examples, TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=1, batch_size=8))
 
 
 def test_kept_trunk_states_give_the_loss_and_gradients_of_fresh_ones(base, examples):
@@ -100,7 +102,9 @@ def test_kept_trunk_states_give_the_loss_and_gradients_of_fresh_ones(base, examp
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(base, examples):
-    config = TrainingConfig(epochs=4, batch_size=3, checkpoint_every_steps=2, learning_rate=1e-3)
+    config = TrainingConfig(
+        min_steps=0, warmup_fraction=0.0, epochs=4, batch_size=3, checkpoint_every_steps=2, learning_rate=1e-3
+    )
     whole, losses = train(base, examples, config)
     saved = train(base, examples, config, stop_after=4)
     assert saved["progress"].step == 4
@@ -110,7 +114,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(base, examples):
 
 
 def test_gradient_accumulation_and_checkpointing_do_not_change_the_step(base, examples):
-    plain = TrainingConfig(epochs=1, batch_size=8)
+    plain = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=1, batch_size=8)
     reference, _ = train(base, examples, plain, adapter=AdapterConfig(rank=4, dropout=0.0))
     for change in ({"gradient_accumulation": 3}, {"gradient_checkpointing": True}):
         config = plain.model_copy(update=change)
@@ -126,7 +130,13 @@ def test_gradient_checkpointing_takes_effect(base, examples):
     try:
         for checkpointing, expected in ((False, 1), (True, 2)):
             runs.clear()
-            train(base, examples, TrainingConfig(epochs=1, batch_size=8, gradient_checkpointing=checkpointing))
+            train(
+                base,
+                examples,
+                TrainingConfig(
+                    min_steps=0, warmup_fraction=0.0, epochs=1, batch_size=8, gradient_checkpointing=checkpointing
+                ),
+            )
             assert len(runs) == expected
             assert not base.model.get_input_embeddings()._forward_hooks  # the base model is left as it was
     finally:
@@ -136,7 +146,9 @@ def test_gradient_checkpointing_takes_effect(base, examples):
 def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
     """One step by hand: B ← (1 − η·β)·B − η·step, where AdamW's first step is η·sign-like and the same for all β."""
     beta, rate = 10.0, 1e-2
-    config = TrainingConfig(epochs=1, batch_size=8, learning_rate=rate, schedule="constant")
+    config = TrainingConfig(
+        min_steps=0, warmup_fraction=0.0, epochs=1, batch_size=8, learning_rate=rate, schedule="constant"
+    )
     adapter = AdapterConfig(rank=4, dropout=0.0)
 
     def one_step(constraint):
@@ -167,7 +179,15 @@ def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
 
 @pytest.mark.parametrize(
     ("num_labels", "settings", "expected"),
-    [(25, {}, 16), (1, {}, 1), (3, {"epochs": 0.1}, 1), (4, {"min_steps": 30}, 30), (100, {"epochs": 1.0}, 13)],
+    [
+        (25, {}, 120),
+        (1, {}, 120),
+        (300, {}, 188),
+        (25, {"min_steps": 0}, 16),
+        (3, {"min_steps": 0, "epochs": 0.1}, 1),
+        (4, {"min_steps": 30}, 30),
+        (100, {"min_steps": 0, "epochs": 1.0}, 13),
+    ],
 )
 def test_the_number_of_steps(num_labels, settings, expected):
     assert num_steps(num_labels, TrainingConfig(**settings)) == expected
@@ -179,9 +199,11 @@ def test_the_schedule_falls_to_the_last_step():
     assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert 0 < rates[-1] == pytest.approx(1 / 8)
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="constant")) == 1.0
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, schedule="cosine")) == pytest.approx(0.5)
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0), peak=0.2) == pytest.approx(0.1)
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0, schedule="constant")) == 1.0
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0, schedule="cosine")) == pytest.approx(
+        0.5
+    )
+    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0), peak=0.2) == pytest.approx(0.1)
 
 
 def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path):
@@ -191,7 +213,7 @@ def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path
     adapted = lora.attach(base, AdapterConfig(rank=4, last_layers=2), seed=3)
     ids = torch.tensor([list(range(5, 12))])
     with lora.attached(adapted):
-        Trainer(base, PlainTrainee(adapted, NONE), examples, TrainingConfig(), seed=7).run(lambda: None)
+        Trainer(base, PlainTrainee(adapted, NONE), examples, TrainingConfig(min_steps=5), seed=7).run(lambda: None)
         lora.save(adapted, tmp_path)
         expected = base.model(input_ids=ids).logits
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
@@ -212,7 +234,15 @@ class TwoOptimizers(PlainTrainee):
 
 
 def test_a_method_brings_its_optimisers_and_its_part_of_the_loss(base, examples):
-    config = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.05, max_grad_norm=1e9, gradient_accumulation=2)
+    config = TrainingConfig(
+        min_steps=0,
+        warmup_fraction=0.0,
+        epochs=2,
+        batch_size=4,
+        learning_rate=0.05,
+        max_grad_norm=1e9,
+        gradient_accumulation=2,
+    )
     with lora.attached(lora.attach(base, AdapterConfig(rank=2, dropout=0.0), seed=3)) as adapted:
         trainee = TwoOptimizers(adapted, NONE)
         before = float(trainee.penalty(0, 1).detach())
@@ -247,7 +277,9 @@ def test_grouping_by_length_keeps_every_example_and_pads_less():
 
 
 def test_training_by_length_repeats_and_learns(base, examples):
-    config = TrainingConfig(epochs=30, learning_rate=5e-3, batch_size=4, group_by_length=True)
+    config = TrainingConfig(
+        min_steps=0, warmup_fraction=0.0, epochs=30, learning_rate=5e-3, batch_size=4, group_by_length=True
+    )
     first, losses = train(base, examples, config)
     again, _ = train(base, examples, config)
     assert all(torch.equal(left, right) for left, right in zip(first, again, strict=True))

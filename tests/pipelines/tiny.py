@@ -38,7 +38,7 @@ def tiny_config(folder: Path, model_path: Path, **sections: object) -> CampaignC
         },
         "model": {"base": str(model_path)},
         "adapter": {"rank": 2},
-        "training": {"epochs": 1, "batch_size": 4, "learning_rate": 0.01},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 1, "batch_size": 4, "learning_rate": 0.01},
         "scoring": {"num_samples": 2},
         "acquisition": {"batch_size": 4, "strategy": "star"},
         "stopping": {"max_rounds": 2},

@@ -172,7 +172,7 @@ def test_plain_peft_gives_the_saved_adapters_likelihoods(folders, name, tmp_path
     encoder, items = Encoder(base.tokenizer, TASK), items_of(1)
     encoded, labels = encoder.encode(items), [2, 1, 3, 0, 2, 1, 3, 0]
     examples = [example(one, label) for one, label in zip(encoded, labels, strict=True)]
-    config = TrainingConfig(epochs=2, learning_rate=5e-3, batch_size=4)
+    config = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=2, learning_rate=5e-3, batch_size=4)
     for number_of_fit in range(2):
         adapted = lora.attach(base, AdapterConfig(rank=4), seed=number_of_fit)
         with lora.attached(adapted):

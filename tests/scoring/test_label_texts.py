@@ -76,7 +76,7 @@ def test_training_learns_labels_that_begin_alike(base):
     model = lora.attach(base, settings, seed=3)
     with lora.attached(model):
         examples = [example(item, label) for label, item in enumerate(encoder.encode(items))]
-        training = TrainingConfig(epochs=150, learning_rate=0.02, batch_size=3)
+        training = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=150, learning_rate=0.02, batch_size=3)
         Trainer(base, PlainTrainee(model, settings.constraint), examples, training, seed=1).run(lambda: None)
         model.eval()
         log_probs_NKC = Engine(base, encoder, 0, 4096).log_probs(items, UnmergedSamples(model, 0.0, 1), [None], "x")

@@ -61,7 +61,7 @@ def trainee(base):
 
 
 def test_a_pass_counts_the_divergence_once(trainee):
-    trainee.optimizers(TrainingConfig(batch_size=4))
+    trainee.optimizers(TrainingConfig(min_steps=0, warmup_fraction=0.0, batch_size=4))
     over_a_pass = sum(trainee.penalty(step, 9).item() for step in range(3, 6))
     expected = 0.5 * 3 / 10 * trainee.divergence().item() * (14 / 15)
     assert over_a_pass == pytest.approx(expected, rel=1e-5)
@@ -99,7 +99,7 @@ def test_draws_have_the_mean_and_std_and_repeat_by_seed():
 def test_training_moves_mean_and_std_and_a_larger_weight_of_the_prior_widens(base, encoder, items):
     """And the losses that are reported are the likelihood's alone."""
     examples = [example(one, index % 4) for index, one in enumerate(encoder.encode(items))]
-    training = TrainingConfig(epochs=4, batch_size=4, learning_rate=5e-3)
+    training = TrainingConfig(min_steps=0, warmup_fraction=0.0, epochs=4, batch_size=4, learning_rate=5e-3)
     found = []
     for kl_weight in (1e-6, 1.0):
         config = BlobConfig(kl_weight=kl_weight, initial_std=1e-4)

@@ -244,7 +244,7 @@ def document(model_path: Path, changes: dict[str, Any]) -> dict[str, Any]:
         "data": {"pool": {"path": "pool.jsonl"}, "holdout_size": 10},
         "model": {"base": str(model_path)},
         "adapter": {"rank": 2},
-        "training": {"epochs": 1},
+        "training": {"min_steps": 0, "warmup_fraction": 0.0, "epochs": 1},
         "scoring": {"num_samples": 2},
         "acquisition": {"batch_size": 4},
         "stopping": {"max_rounds": 2},

@@ -55,7 +55,14 @@ def config(tmp_path, tiny_model_path):
     """Settings of a campaign whose data and model the containers' user may read."""
     sections = {
         "stopping": {"max_rounds": NUM_ROUNDS},
-        "training": {"epochs": 60, "batch_size": 4, "learning_rate": 0.01, "checkpoint_every_steps": 1},
+        "training": {
+            "min_steps": 0,
+            "warmup_fraction": 0.0,
+            "epochs": 60,
+            "batch_size": 4,
+            "learning_rate": 0.01,
+            "checkpoint_every_steps": 1,
+        },
         "tracking": {"experiment": "containers"},
     }
     settings = tiny_config(tmp_path, tiny_model_path, **sections)

@@ -36,7 +36,14 @@ from tests.pipelines.tiny import tiny_config
 
 pytestmark = pytest.mark.timeout(600)  # seconds, but for machines with other things to do
 UNIT = Unit("train_adapter", 1)
-TRAINING = {"epochs": 60, "batch_size": 3, "learning_rate": 0.002, "checkpoint_every_steps": 5}
+TRAINING = {
+    "min_steps": 0,
+    "warmup_fraction": 0.0,
+    "epochs": 60,
+    "batch_size": 3,
+    "learning_rate": 0.002,
+    "checkpoint_every_steps": 5,
+}
 TWO = {"train": {"num_processes": 2}}
 
 
