@@ -105,6 +105,7 @@ class _Report:
             "losses": verdict.losses(self.records, judged_by),
             "usability": verdict.usability(headline, has_champion, config),
             "calibration": words.calibration(self.evaluation) if self.evaluation else None,
+            "training": self._training(),
             "coverage": words.coverage(self.evaluation) if self.evaluation else None,
             "task": task,
             "judged_by": judged_by,
@@ -128,6 +129,12 @@ class _Report:
             "provenance": provenance_of(self.campaign, self.records, headline),
             "sources": source_files_of(self.campaign),
         }
+
+    def _training(self) -> str | None:
+        if self.headline is None or self.headline.training is None:
+            return None
+        is_single = make_task(self.campaign.config.task).kind.one_softmax
+        return words.training(self.headline.training.metrics, is_single=is_single)
 
     def _classes(self) -> dict[str, Any] | None:
         num_rounds = 0 if self.headline is None else self.headline.round

@@ -8,6 +8,7 @@ from typing import Any
 
 from activelora.evaluation.forecast import Forecast
 from activelora.evaluation.temperature import HIGHEST, LOWEST, bound_of
+from activelora.quantities import quantity
 
 _ECE_WORDS = (
     (0.05, "can be taken at face value"),
@@ -15,6 +16,8 @@ _ECE_WORDS = (
     (0.20, "should be taken with care"),
     (1.01, "should not be relied on"),
 )
+_BY_HEART, _HALF_LEARNED = 0.02, 0.5
+"""Training losses in nats below and above which more steps did nothing and much: results/training-length.md."""
 _AT_BOUND = {
     "lowest": f"at the lowest allowed, {LOWEST:g}: the calibration split has hardly a mistake to fit it to",
     "highest": f"at the highest allowed, {HIGHEST:g}: answers on the calibration split are hardly better than guesses",
@@ -104,6 +107,26 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
     if (end := bound_of((evaluation.get("temperature") or {}).get("value", 1.0))) is not None:
         text += f" The temperature is {_AT_BOUND[end]}, so it says little."
     return text
+
+
+def training(metrics: Mapping[str, float], *, is_single: bool) -> str:
+    """Return how long the adapter was trained, and what more or fewer steps would do.
+
+    Args:
+        metrics: Those of the round's ``train_adapter``.
+        is_single: Whether a label is the one right answer, so that its loss can come near 0.
+    """
+    labels, steps = int(metrics["num_labels"]), int(metrics["num_steps"])
+    loss = metrics["final_loss"]
+    said = (
+        f"Its adapter was trained for {quantity(steps, 'step', 'steps')} on {quantity(labels, 'label', 'labels')}, "
+        f"down to a loss of {loss:.2g} nats per answer token."
+    )
+    if is_single and loss < _BY_HEART:
+        said += " It knows them by heart: more steps would hardly change its answers, and make it surer of them."
+    elif is_single and loss > _HALF_LEARNED:
+        said += " It has not learned them yet: more steps (training.min_steps) may help."
+    return said
 
 
 def coverage(evaluation: Mapping[str, Any]) -> str:

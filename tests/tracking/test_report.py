@@ -112,3 +112,22 @@ def test_words_name_the_direction() -> None:
     assert "too sure of itself" in report_words.calibration(evaluation.evaluate(sure_NC, np.ones(10, int), settings))
     modest_NC = np.tile([0.6, 0.4], (10, 1))
     assert "too modest" in report_words.calibration(evaluation.evaluate(modest_NC, np.zeros(10, int), settings))
+
+
+@pytest.mark.parametrize(
+    ("loss", "is_single", "hint"),
+    [
+        (0.003, True, "It knows them by heart: more steps would hardly change its answers"),
+        (0.9, True, "more steps (training.min_steps) may help"),
+        (0.2, True, ""),
+        (0.003, False, ""),
+        (0.9, False, ""),
+    ],
+)
+def test_the_training_is_told_and_what_more_steps_would_do(loss, is_single, hint):
+    metrics = {"num_labels": 25.0, "num_steps": 120.0, "final_loss": loss}
+    said = report_words.training(metrics, is_single=is_single)
+    assert said.startswith(f"Its adapter was trained for 120 steps on 25 labels, down to a loss of {loss:.2g} nats")
+    assert hint in said
+    assert ("more steps" in said) == bool(hint)
+    assert "1 step on 1 label," in report_words.training(dict.fromkeys(metrics, 1.0), is_single=True)
