@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from activelora.config import CampaignConfig, ModelConfig
-from activelora.config.presets import PAPER_CODE
+from activelora.config.presets import C_LORA
 from activelora.evaluation.calibration import ece
 from activelora.evaluation.classification_metrics import accuracy, nll
 from activelora.evaluation.temperature import fit_temperature, scale
@@ -70,13 +70,13 @@ def read_data(protocol: Protocol, task: str, data: Path, seed: int, limits: Limi
     train = [index for index in order if rows.groups[index] not in apart]
     num_test = min(len(test), limits.test or len(test))
     if protocol.last_batch == "left out":
-        num_test -= num_test % PAPER_CODE["training"]["batch_size"]
+        num_test -= num_test % C_LORA["training"]["batch_size"]
     return Data(rows.take(train), rows.take(held_out), test.take(range(num_test)))
 
 
 def settings(protocol: Protocol, task: str, method: str, model: str, steps: int) -> CampaignConfig:
     """Return the settings: the published code's, but for what the protocol changes."""
-    adapter = {**PAPER_CODE["adapter"], "method": method}
+    adapter = {**C_LORA["adapter"], "method": method}
     factor = protocol.likelihood_scale.get(task, 1.0)
     c_lora = adapter["c_lora"]
     # A likelihood times s is, to plain SGD, s times the rate and the KL's weight divided by s; to AdamW it is nothing.
@@ -91,7 +91,7 @@ def settings(protocol: Protocol, task: str, method: str, model: str, steps: int)
         model={"base": model},
         adapter=adapter,
         training={
-            **PAPER_CODE["training"],
+            **C_LORA["training"],
             "min_steps": steps,
             "epochs": 1e-9,  # one step at most, however many rows: the steps asked for are those that are taken
             "checkpoint_every_steps": max(1, steps // 15),

@@ -30,6 +30,10 @@ class ScoringConfig(Section):
 class StarConfig(Section):
     """For `acquisition.strategy: star`."""
 
+    preset: Literal["none", "paper_code"] = "none"
+    """`paper_code` fills every setting you leave out in `adapter`, `training`, `scoring`, `acquisition` and `stopping`
+    with the published code's (rank 64, three epochs at 1.5e-4, three samples, 500 random labels and nine times 500
+    more). Texts that the model writes need `measure: token_entropy` besides."""
     scaling: Literal["minmax", "rank"] = "minmax"
     """How base and adapter uncertainty are brought to one scale before mixing."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PAPER_CODE: dict[str, Any] = {
+C_LORA: dict[str, Any] = {
     "adapter": {
         "method": "c_lora",
         "rank": 8,
@@ -36,15 +36,49 @@ PAPER_CODE: dict[str, Any] = {
 """The C-LoRA authors' released code (arXiv 2505.17773): 1,500 steps by `min_steps` alone, gradients not clipped."""
 
 
+STAR: dict[str, Any] = {
+    "adapter": {
+        "method": "lora",
+        "rank": 64,
+        "alpha": 16.0,
+        "dropout": 0.1,
+        "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj", "gate_proj"],
+        "constraint": {"form": "decoupled", "strength": 0.5},
+    },
+    "training": {
+        "batch_size": 8,
+        "learning_rate": 1.5e-4,
+        "schedule": "linear",
+        "warmup_fraction": 0.0,
+        "min_steps": 0,
+        "epochs": 3.0,
+    },
+    "scoring": {"num_samples": 3, "mask": "token"},
+    "acquisition": {
+        "strategy": "star",
+        "initial": "random",
+        "measure": "expected_entropy",
+        "batch_size": 500,
+        "star": {"scaling": "minmax"},
+    },
+    "stopping": {"max_rounds": 10},
+}
+"""STAR's paper and code (arXiv 2403.01165): 500 random labels, then nine times 500; the mean of three samples' entropies.
+"""
+PAPER_CODE: Mapping[tuple[str, str], dict[str, Any]] = {("adapter", "c_lora"): C_LORA, ("acquisition", "star"): STAR}
+"""The section whose ``preset`` is ``paper_code`` → what that fills."""
+
+
 def with_preset(document: Any) -> Any:
-    """Return the campaign document with what the preset that it names adds; what is no mapping comes back as it is."""
-    if _named(document) != "paper_code":
-        return document
-    return _filled(document, PAPER_CODE)
+    """Return the campaign document with what the presets that it names add; what is no mapping comes back as it is."""
+    for section, settings in PAPER_CODE.items():
+        if _named(document, section) == "paper_code":
+            document = _filled(document, settings)
+    return document
 
 
-def _named(document: Any) -> Any:
-    for key in ("adapter", "c_lora", "preset"):
+def _named(document: Any, section: tuple[str, str]) -> Any:
+    for key in (*section, "preset"):
         document = document.get(key) if isinstance(document, Mapping) else None
     return document
 
