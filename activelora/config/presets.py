@@ -63,7 +63,7 @@ STAR: dict[str, Any] = {
     },
     "stopping": {"max_rounds": 10},
 }
-"""STAR's paper and code (arXiv 2403.01165): 500 random labels, then nine times 500; the mean of three samples' entropies.
+"""STAR's paper and code (arXiv 2403.01165): 500 random labels, then nine times 500; the mean entropy of three samples.
 """
 PAPER_CODE: Mapping[tuple[str, str], dict[str, Any]] = {("adapter", "c_lora"): C_LORA, ("acquisition", "star"): STAR}
 """The section whose ``preset`` is ``paper_code`` → what that fills."""

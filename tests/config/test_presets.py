@@ -3,7 +3,7 @@
 import pytest
 
 from activelora.config import CampaignConfig
-from activelora.errors import ConfigError
+from activelora.errors import ProblemsError
 from activelora.rules.file import checked_config
 
 BASE = {
@@ -40,5 +40,5 @@ def test_what_the_file_says_holds_and_the_control_is_one_setting():
 
 
 def test_a_preset_that_is_none_is_named():
-    with pytest.raises(ConfigError, match=r"`acquisition.star.preset` must be .*none.*paper_code"):
+    with pytest.raises(ProblemsError, match=r"`acquisition.star.preset` must be .*none.*paper_code"):
         checked_config({**BASE, "acquisition": {"star": {"preset": "paper"}}}, where="test")
