@@ -74,6 +74,9 @@ class DataConfig(Section):
     """Whether the holdout follows a pool that grows. `exploration`: the random draws of `acquisition.exploration` among
     items that came after the first reading join it, weighted by the inverse of their inclusion probability; they are
     never trained on, and cost labels as others do. For kinds with one right answer. The calibration split stays."""
+    split_seed: int | None = None
+    """Seed of what is drawn from the data: holdout, calibration split, and a limited pool. None takes `seed`. Campaigns
+    of one `split_seed` and several seeds are measured on the same items; `compare` sets it."""
     calibration_size: NonNegative = 0
     """Labelled items to split off the holdout source, for the temperature and, half of them, for prediction sets and
     for when the model may answer alone. 0 leaves all three out; 100 or more allow all with their defaults."""
@@ -223,6 +226,11 @@ class CampaignConfig(Section):
     @classmethod
     def _fill(cls, document: Any) -> Any:
         return with_posterior(with_preset(document))
+
+    @property
+    def split_seed(self) -> int:
+        """The seed of draws from the data."""
+        return self.seed if self.data.split_seed is None else self.data.split_seed
 
     @property
     def known_labels(self) -> Literal["train", "holdout", "ignore"]:

@@ -245,7 +245,7 @@ def _limited(config: CampaignConfig, census: ColumnCensus, indices: Indices, kno
     limit = config.data.pool.limit
     if limit is None:
         return indices
-    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
+    seed = derive_seed(config.split_seed, "ingest_pool", "limit", "pool")
     is_known_P = np.zeros(len(census.ids_PB), dtype=np.bool_)
     is_known_P[list(census.find(known).values())] = True
     left, chosen = indices, list[Indices]()
@@ -260,7 +260,7 @@ def _stratified(config: CampaignConfig, census: ColumnCensus, indices: Indices, 
     if size == 0:
         return indices[:0]
     labels = census.labels_P[indices]
-    keys = census.keys(derive_seed(config.seed, "ingest_pool", name), indices)
+    keys = census.keys(derive_seed(config.split_seed, "ingest_pool", name), indices)
     counts = np.bincount(labels)
     quotas = largest_remainder({label: int(counts[label]) for label in np.flatnonzero(counts).tolist()}, size)
     parts = [census.smallest(indices[labels == label], keys[labels == label], quota) for label, quota in quotas.items()]

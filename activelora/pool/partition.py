@@ -58,7 +58,9 @@ def _limited(
     limit = source_of(config, name).limit
     if limit is None:
         return ids
-    return draw_first(ids, limit, derive_seed(config.seed, "ingest_pool", "limit", name), known, census.labeled(ids))
+    return draw_first(
+        ids, limit, derive_seed(config.split_seed, "ingest_pool", "limit", name), known, census.labeled(ids)
+    )
 
 
 def _split_pool(config: CampaignConfig, task: Task, pool: Census, known: Container[str]) -> tuple[Ids, Ids, Ids]:
@@ -113,7 +115,7 @@ def _draw_calibration(config: CampaignConfig, task: Task, labels: Mapping[str, A
 
 def _split_off(config: CampaignConfig, task: Task, labels: Mapping[str, Any], size: int, name: str) -> Ids:
     """Draw a split, stratified by label where labels are few: of nearly as many as items, none has a share."""
-    seed = derive_seed(config.seed, "ingest_pool", name)
+    seed = derive_seed(config.split_seed, "ingest_pool", name)
     if task.kind.draws_by_label:
         return stratified(labels, size, seed)
     return frozenset(draw(labels, size, seed))

@@ -122,7 +122,7 @@ def _limited(config: CampaignConfig, parts: PoolParts, ids: list[str], known: Co
     limit = config.data.pool.limit
     if limit is None:
         return ids
-    seed = derive_seed(config.seed, "ingest_pool", "limit", "pool")
+    seed = derive_seed(config.split_seed, "ingest_pool", "limit", "pool")
     return draw_first(ids, max(0, limit - parts.num_items), seed, known)
 
 

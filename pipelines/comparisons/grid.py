@@ -83,11 +83,12 @@ class Grid:
         strategies = dict.fromkeys([CONTROL, *(self.strategies or [base.acquisition.strategy])])
         adapters = dict.fromkeys(self.adapters or [base.adapter.method])
         methods = [Method(strategy, adapter) for adapter in adapters for strategy in strategies]
+        splits = _split_seed(base, out / CAMPAIGNS_FOLDER, self.seeds)
         cells, problems = [], list[ActiveLoRAError]()
         for seed in dict.fromkeys(self.seeds):
             for method in methods:
                 try:
-                    config = self._config(method, seed)
+                    config = self._config(method, seed, splits)
                 except ProblemsError as error:
                     problems += error.problems
                     continue
@@ -97,12 +98,26 @@ class Grid:
             raise ProblemsError(list({str(problem): problem for problem in problems}.values()))
         return cells
 
-    def _config(self, method: Method, seed: int) -> CampaignConfig:
-        own = (f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}")
+    def _config(self, method: Method, seed: int, splits: int | None) -> CampaignConfig:
+        own = [f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}"]
+        own += [] if splits is None else [f"data.split_seed={splits}"]
         try:
             return load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
         except ProblemsError as error:
             raise ProblemsError([_of_option(problem, method) for problem in error.problems]) from None
+
+
+def _split_seed(base: CampaignConfig, folder: Path, seeds: Sequence[int]) -> int | None:
+    """Return the seed of holdout and pool for all campaigns, so that all are measured on the same items.
+
+    The file's, or that of the campaigns that are there: seeds that join later meet the same items. Campaigns of older
+    versions have holdouts of their own seed, and go on so (None).
+    """
+    if base.data.split_seed is not None:
+        return base.data.split_seed
+    for begun in sorted(folder.glob("*/campaign.json")):
+        return Campaign.open(str(begun.parent)).config.data.split_seed
+    return next(iter(seeds), None)
 
 
 def _of_option(problem: ActiveLoRAError, method: Method) -> ActiveLoRAError:
