@@ -50,6 +50,9 @@ def digests(folder: Path) -> dict[str, dict[str, str]]:
 def test_a_comparison_from_the_command_line(run, file, tmp_path):
     code, out, err = run("compare", file, "--strategies", "entropy", "--seeds", "0,1", "--jobs", 1)
     assert code == 0, err
+    assert out.startswith("2 methods × 2 seeds: 4 campaigns of 4 labels, each against random\n")
+    assert "smallest detectable difference in AULC: " in out
+    assert "- entropy's calibration with 4 labels, against random: " in out
     assert "- random is what the others are compared with." in out
     assert "- entropy is " in out
     folder = tmp_path / "comparisons" / "tiny"
@@ -65,7 +68,9 @@ def test_a_comparison_from_the_command_line(run, file, tmp_path):
     assert sorted(before) == [f"{name}-lora-seed{seed}" for name in ("entropy", "random") for seed in (0, 1)]
     begin = time.monotonic()
     code, again, _ = run("compare", file, "--strategies", "entropy", "--seeds", "0,1", "--jobs", 1)
-    assert (code, again) == (0, out)
+    assert code == 0
+    assert out.endswith(again)  # what is planned is said before the first run alone
+    assert again.lstrip().startswith("Comparison: tiny")
     assert time.monotonic() - begin < 20
     assert digests(folder) == before
 
