@@ -117,7 +117,8 @@ class TrainingConfig(Section):
     """Passes over the labels."""
     min_steps: NonNegative = 120
     """Train at least this many steps, by more passes, where labels are few: passes alone leave 25 labels half learned.
-    On a model of 135M parameters more steps than this gained nothing, and made it surer of itself than it is right."""
+    On a model of 135M parameters, 200 gain on thirty labels to tell apart, nothing on two to four, and make it surer of
+    itself than it is right; 60 at twice the rate come near to 120."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"

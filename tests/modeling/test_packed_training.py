@@ -100,8 +100,8 @@ def test_a_batch_without_padding_and_a_narrow_last_layer_give_the_loss_and_gradi
             places.append(num_places)
         hook.remove()
     assert any(gradient.abs().max() > 1e-3 for gradient in found[0][1:])
-    for rows, packs in zip(*found, strict=True):
-        torch.testing.assert_close(rows, packs, atol=1e-5, rtol=1e-4)
+    for own, packed in zip(*found, strict=True):
+        torch.testing.assert_close(own, packed, atol=1e-5, rtol=1e-4)
     lengths = [len(examples[index].ids) for index in indices]
     assert places[0] == len(indices) * max(lengths)
     assert places[1] < 1.1 * sum(lengths) < 0.9 * places[0]
