@@ -24,7 +24,12 @@ _MEDIUM, _WIDE = 120, 180
 def compare(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The campaign file.")],
     strategies: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Query strategies. Default: the file's. Random always joins.")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Query strategies. Default: the file's. Random always joins. `typiclust+entropy` is entropy after a "
+            "seed set by TypiClust.",
+        ),
     ] = None,
     adapters: Annotated[str | None, typer.Option(metavar="A,B,...", help="Adapters. Default: the file's.")] = None,
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Seeds, each a campaign a method.")] = "0,1,2",
