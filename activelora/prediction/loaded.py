@@ -24,6 +24,7 @@ from activelora.prediction.rows import ItemMaker, refuse_problems
 from activelora.scoring import averaged
 
 if TYPE_CHECKING:
+    from activelora.evaluation.classification_metrics import FloatArray
     from activelora.scoring.predict import Predictor
 
 logger = logging.getLogger(__name__)
@@ -159,14 +160,26 @@ class LoadedModel:
     def _where(self) -> str:
         return str(self.bundle.provenance.get("campaign") or self.bundle.folder)
 
+    def log_probs(self, items: Sequence[Item], description: str = "predicting") -> FloatArray:
+        """Return log-probabilities of the answers, shape (N, C), averaged over samples, before the temperature.
+
+        Args:
+            items: N items.
+            description: Text of the progress display.
+
+        Raises:
+            ModelError: The model's numbers are none.
+        """
+        said_NKC = averaged.log_probs(
+            self._predictor, items, self.num_samples, where=self._where, description=description
+        )
+        return averaged.over_samples(said_NKC, self.bundle.readings.prior)
+
     def _answers(self, items: Sequence[Item], probabilities: bool, description: str) -> list[Answer]:
         if self.task.kind.writes:
             return written_answers(*averaged.written(self._predictor, items, self.num_samples, description))
         readings = self.bundle.readings
-        said_NKC = averaged.log_probs(
-            self._predictor, items, self.num_samples, where=self._where, description=description
-        )
-        log_probs_NC = averaged.over_samples(said_NKC, readings.prior)
+        log_probs_NC = self.log_probs(items, description)
         probs_NC = scaled(self.task, log_probs_NC, readings.scale)
         shown = Shown(readings.scale, self.bundle.config.evaluation.confidence_level, probabilities)
         return self._sets.add(items, answers_of(self.task, items, probs_NC, shown), probs_NC)

@@ -20,6 +20,7 @@ from pipelines.cli.commands import (
     demo,
     diagnose,
     doctor,
+    evaluate,
     export,
     extend,
     ingest,
@@ -71,6 +72,7 @@ app.command("ingest")(ingest.ingest)
 app.command("extend")(extend.extend)
 app.command("label")(label.label)
 app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
