@@ -84,9 +84,9 @@ def page(pairs: list[tuple[Side, Side]], commit: str, settings: list[str], own: 
         settings: Of both.
         own: Of today's alone.
     """
-    told = [f"`{setting}`" for setting in settings] + [f"`{setting}` for today's build" for setting in own]
+    words = [f"`{setting}`" for setting in settings] + [f"`{setting}` for today's build" for setting in own]
     lines = [
-        f"## {', '.join(told) or 'as the file stands'}",
+        f"## {', '.join(words) or 'as the file stands'}",
         "",
         f"| | CPU s, today | CPU s, {commit} | ratio | steps | accuracy |",
         "| --- | --- | --- | --- | --- | --- |",

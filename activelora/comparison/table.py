@@ -49,9 +49,9 @@ def markdown(document: Document, command: str = "") -> str:
 def sentences(document: Document) -> list[str]:
     """Return what can be said: of each method, then of calibration, then of what would have been missed."""
     methods = document["methods"]
-    told = [method["sentence"] for method in methods]
-    told += [method["calibration_sentence"] for method in methods if method["calibration_sentence"]]
-    return [*told, document["power_sentence"]]
+    texts = [method["sentence"] for method in methods]
+    texts += [method["calibration_sentence"] for method in methods if method["calibration_sentence"]]
+    return [*texts, document["power_sentence"]]
 
 
 def description(document: Document) -> str:

@@ -84,8 +84,8 @@ def calibration_sentence(method: Mapping[str, Any], num_labels: int) -> str:
         for name, test in tests.items()
         if test["p_adjusted"] is not None and test["p_adjusted"] < SIGNIFICANT
     ]
-    told = " and ".join(judged) if judged else "not distinguishable"
-    return f"{method['name']}'s calibration with {num_labels} labels, against {method['control']}: {told}: " + (
+    found = " and ".join(judged) if judged else "not distinguishable"
+    return f"{method['name']}'s calibration with {num_labels} labels, against {method['control']}: {found}: " + (
         "; ".join(parts) + "."
     )
 
