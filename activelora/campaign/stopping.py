@@ -52,8 +52,8 @@ _ROUNDING = 1e-9  # accuracies are fractions: 0.72 − 0.7 is a little more than
 def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float, judged: Judged = ACCURACY) -> str | None:
     """Return in words that the targets are reached, all that are set; None while one is not or none is set.
 
-    With ``target_on: interval`` the worse end of each confidence interval counts: accuracy's lower one, ECE's upper one.
-    Where the holdout has been refreshed, a target must be reached on it too.
+    With ``target_on: interval`` the worse end of each confidence interval counts: accuracy's lower one, ECE's upper
+    one. Where the holdout has been refreshed, a target must be reached on it too.
 
     Args:
         stopping: The campaign's settings.

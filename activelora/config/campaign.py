@@ -145,12 +145,12 @@ class EvaluationConfig(Section):
 
     primary: str | None = None
     """What the campaign is judged by: gates, stopping, champion, forecast, comparisons, report. None is the kind's own:
-    `accuracy`; for regression, `rmse`. For labels also `balanced_accuracy`, `macro_f1`, `mcc`, `nll` and `brier`, and of
-    one label, `positive_label`, the metrics `average_precision`, `f_beta` and `recall_at_precision`: where few items have
-    the label that counts, accuracy says nothing. `check` names those of other kinds."""
+    `accuracy`; for regression, `rmse`. For labels also `balanced_accuracy`, `macro_f1`, `mcc`, `nll` and `brier`, and
+    of one label, `positive_label`, the metrics `average_precision`, `f_beta` and `recall_at_precision`: where few items
+    have the label that counts, accuracy says nothing. `check` names those of other kinds."""
     positive_label: PositiveLabel = None
-    """The label that `average_precision`, `f_beta` and `recall_at_precision` are about. Where one is named, all three are
-    measured, whatever the primary metric is."""
+    """The label that `average_precision`, `f_beta` and `recall_at_precision` are about. Where one is named, all three
+    are measured, whatever the primary metric is."""
     beta: Annotated[float, Field(gt=0.0)] = 1.0
     """How much recall counts against precision in `f_beta`: 1 alike, 2 more, 0.5 less."""
     required_precision: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9

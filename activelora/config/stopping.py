@@ -26,7 +26,9 @@ class StoppingConfig(Section):
     """`interval`: the safe end of the confidence interval must pass the target, the lower one of accuracy and the
     upper one of ECE. `point`: the measured value must, which luck can do: it is looked at after every round."""
     plateau_rounds: Positive | None = None
-    """End when this many rounds in a row brought no gain in the primary metric (accuracy, unless `evaluation.primary` says
-    otherwise) over the best trained round before them. Round 0 does not count: the base model may well beat an adapter that has seen one batch. None never does."""
+    """End when this many rounds in a row brought no gain in the primary metric (accuracy, unless `evaluation.primary`
+    says otherwise) over the best trained round before them. Round 0 does not count: the base model may well beat an
+    adapter that has seen one batch. None never does."""
     plateau_gain: Fraction = 0.0
-    """What counts as no gain: this much or less. 0.01 is one point of accuracy, or 0.01 of another primary metric. Only with `plateau_rounds`."""
+    """What counts as no gain: this much or less. 0.01 is one point of accuracy, or 0.01 of another primary
+    metric. Only with `plateau_rounds`."""

@@ -15,7 +15,7 @@ import numpy as np
 from activelora.evaluation import bootstrap, calibration, primary
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
-from activelora.evaluation.primary import Wanted
+from activelora.evaluation.primary import NOTHING_ELSE, Wanted
 
 MAX_CURVE_POINTS = 200
 GROWS_WITH_NOISE = frozenset({"ece"})
@@ -41,7 +41,7 @@ class EvaluationSettings:
     level: float
     seed: int
     label_names: tuple[str, ...] = ()
-    wanted: Wanted = Wanted()
+    wanted: Wanted = NOTHING_ELSE
 
 
 def evaluate(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, Any]:

@@ -114,6 +114,10 @@ class Wanted:
         return (*first, *of_label)
 
 
+NOTHING_ELSE = Wanted()
+"""What a campaign wants that is judged by its kind's own headline."""
+
+
 def statistic_of(name: str, probs_NC: FloatArray, labels_N: IntArray, wanted: Wanted) -> bootstrap.Statistic:
     """Return a metric of choices as a function of resampling weights.
 
