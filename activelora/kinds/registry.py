@@ -116,7 +116,8 @@ def wanted_of(config: CampaignConfig) -> Wanted:
     name, given = settings.primary, settings.positive_label
     positive = None
     if given is not None:
-        labels = tuple(call(kind, "fixed_labels", kind.fixed_labels, config.task, gives=LABELS_OR_NONE) or ())
+        listed = call(kind, "fixed_labels", kind.fixed_labels, config.task, gives=LABELS_OR_NONE)
+        labels = tuple(listed or ())
         positive = find_label(labels, given)
         if positive is None:
             known = ", ".join(f"`{label}`" for label in labels[:MAX_SHOWN])

@@ -34,7 +34,8 @@ def gain_over(campaign: Snapshot, before: RoundRecord | None, after: RoundRecord
     if not wanted.metric:
         return compare(*tables, level=level, num_resamples=num_resamples, seed=seed)
     return compare_metric(
-        *tables,
+        tables[0],
+        tables[1],
         partial(statistic_of, wanted.metric, wanted=wanted),
         lower_is_better=headline_of(campaign.config).lower_is_better,
         level=level,
