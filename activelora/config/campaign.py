@@ -154,7 +154,7 @@ class EvaluationConfig(Section):
     beta: Annotated[float, Field(gt=0.0)] = 1.0
     """How much recall counts against precision in `f_beta`: 1 alike, 2 more, 0.5 less."""
     required_precision: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
-    """Of `recall_at_precision`: the precision at which it asks how many of the label's items are found."""
+    """The precision at which `recall_at_precision` asks how many of the label's items are found."""
     num_bins: Positive = 15
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0

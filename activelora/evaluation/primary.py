@@ -97,8 +97,8 @@ class Wanted:
     Attributes:
         metric: The primary metric; empty for the kind's own headline.
         positive: The label that metrics of one label are about; None leaves them out.
-        beta: Of `f_beta`.
-        precision: Of `recall_at_precision`, in (0, 1].
+        beta: The weight of recall in `f_beta`.
+        precision: The precision that `recall_at_precision` asks for, in (0, 1].
     """
 
     metric: str = ""

@@ -33,7 +33,7 @@ from activelora.tasks.task import Task
 from activelora.tasks.written import find_label
 
 FEW_POSITIVES = 30
-"""With fewer items of a label, the interval of a metric of that label spans a fifth of its range or more."""
+"""Number of items of a label below which the interval of a metric of that label spans a fifth of its range or more."""
 
 
 @dataclass(frozen=True)
