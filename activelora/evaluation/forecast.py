@@ -141,7 +141,12 @@ def _interval(record: RoundRecord, headline: Headline, level: float) -> tuple[fl
     if headline.counts_items:
         num = int(metrics["num_holdout"])
         return wilson_interval(min(num, round(metrics[name] * num)), num, level)
-    return metrics[f"{name}_low"], metrics[f"{name}_high"]
+    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    if headline.verb and headline.is_share:  # a label that is never found has a bootstrap interval without width
+        num = max(1, int(metrics[headline.counted]))
+        least, most = wilson_interval(min(num, round(metrics[name] * num)), num, level)
+        return min(low, least), max(high, most)
+    return low, high
 
 
 def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Forecast:
@@ -180,6 +185,8 @@ def _point(record: RoundRecord, headline: Headline, sign: float, level: float) -
     else:
         width = record.metrics[f"{headline.metric}_high"] - record.metrics[f"{headline.metric}_low"]
         variance = (width / 2 / NormalDist().inv_cdf((1.0 + level) / 2.0)) ** 2
+        if headline.verb and headline.is_share:
+            variance = max(variance, binomial_variance(value, max(1, int(record.metrics[headline.counted]))))
     return MeasuredPoint(record.num_labels, sign * value, max(variance, 1e-12))
 
 

@@ -94,10 +94,9 @@ def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) 
     stopping, level, headline = config.stopping, config.evaluation.confidence_level, headline_of(config)
     if config.evaluation.primary is not None:
         judged = f"{headline.title}: gates, stopping, champion, forecast, comparisons and report go by it"
-        remark = (
-            "" if headline.metric == "accuracy" else "; the live check of random draws counts right answers as ever"
-        )
-        findings.facts.append(("judged by", judged + remark))
+        if headline.metric != "accuracy":
+            judged += "; the live check of random draws counts right answers as ever"
+        findings.facts.append(("judged by", judged))
     if stopping.target_on == "point" or not num_holdout:
         return
     if (target := stopping.target_accuracy) is not None:
