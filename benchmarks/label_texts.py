@@ -25,10 +25,11 @@ from activelora.config import AdapterConfig, ModelConfig, TrainingConfig
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.calibration import ece
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import Example
 from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Example, Trainer
+from activelora.modeling.training import Trainer
 from activelora.progress import track
 
 RESULT = Path(__file__).parent / "results" / "label-texts.md"

@@ -18,6 +18,7 @@ from activelora.config.presets import C_LORA
 from activelora.evaluation.calibration import ece
 from activelora.evaluation.classification_metrics import accuracy, nll
 from activelora.evaluation.temperature import fit_temperature, scale
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.clora import clora_layers, noisy
 from activelora.modeling.encoding import EncodedItem, Encoder
@@ -25,7 +26,7 @@ from activelora.modeling.lora import check_adapter
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
 from activelora.modeling.sampling import NoAdapter
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.seeding import derive_seed

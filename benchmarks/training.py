@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from activelora.config import ConstraintConfig, TrainingConfig
+from activelora.modeling.answer_loss import AnswerLoss, Example, example
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import AnswerLoss, Example, Trainer, example
+from activelora.modeling.training import Trainer
 from benchmarks.measuring import Clock, measure
 from benchmarks.result import Row
 from benchmarks.scoring_arms import Bench, Case, cpu_seconds

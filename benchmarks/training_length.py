@@ -26,11 +26,12 @@ from activelora.config import AdapterConfig, ModelConfig, ScoringConfig, TaskCon
 from activelora.evaluation.calibration import ece
 from activelora.evaluation.temperature import fit_temperature, scale
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, SampledPosterior
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.predict import Predictor

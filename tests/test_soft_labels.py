@@ -15,7 +15,7 @@ def test_soft_labels_train_on_every_label_that_was_given(tmp_path, tiny_model_pa
             tiny_model_path,
             acquisition={"batch_size": 8, "strategy": "random"},
             stopping={"max_rounds": 1},
-            training={"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "soft_labels": soft},
+            training={"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "soft_labels": soft, "min_steps": 0},
             labeling={"source": "oracle", "annotators_per_item": 3, "oracle_error_rate": 0.4},
         )
         campaign = Campaign.create(str(tmp_path / f"soft-{soft}"), config)

@@ -10,18 +10,31 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from activelora import __version__
-from activelora.comparison.measured import CONTROL, Method, Run, area, common_labels, holdout_noise, paired_differences
+from activelora.comparison.measured import (
+    CONTROL,
+    Method,
+    Run,
+    area,
+    common_labels,
+    holdout_noise,
+    paired_differences,
+    paired_losses,
+)
+from activelora.comparison.power import MeanError, smallest_detectable
 from activelora.comparison.statistics import area_weights, holm, labels_to_target, paired_test
-from activelora.comparison.words import sentence, verdict
+from activelora.comparison.words import calibration_sentence, power_sentence, sentence, verdict
 from activelora.errors import DataError
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
 
 Document = dict[str, Any]
+FloatArray = NDArray[np.float64]
 SECONDARY = ("ece", "nll")
-"""Metrics beside the headline one, where the task has them; lower is better."""
+"""Metrics of calibration beside the headline one, where the task has them; lower is better. They are tested in the last
+round."""
 MEASURES = ("aulc", "final")
 """What is tested: the area under the learning curve, which the verdict goes by, and the last round."""
 
@@ -60,6 +73,7 @@ def comparison_document(runs: Sequence[Run], *, target: float | None = None, lev
         for method, some in by_method.items()
     ]
     _correct(methods, headline, labels_R[-1])
+    detectable = _detectable(methods)
     return {
         "name": runs[0].campaign.config.name,
         "code_version": __version__,
@@ -71,6 +85,8 @@ def comparison_document(runs: Sequence[Run], *, target: float | None = None, lev
         "num_holdout": int(runs[0].records[-1].metrics.get("num_holdout", 0)),
         "target": wanted,
         "target_is_given": target is not None,
+        "detectable": detectable,
+        "power_sentence": power_sentence(detectable, headline, len(seeds)),
         "methods": methods,
     }
 
@@ -111,7 +127,7 @@ def _method(
             "labels_to_target": _needed(runs, [entry["labels_to_target"] for entry in entries], target),
             "seconds": _spread([entry["seconds"] for entry in entries]),
         },
-        "tests": _tests(runs, control[1], level) if control else None,
+        "tests": _tests(runs, control[1], shown, level) if control else None,
     }
 
 
@@ -145,7 +161,8 @@ def _needed(runs: Sequence[Run], by_seed: Sequence[float | None], target: float)
     }
 
 
-def _tests(runs: list[Run], control: list[Run], level: float) -> Document | None:
+def _tests(runs: list[Run], control: list[Run], shown: Sequence[str], level: float) -> Document | None:
+    """Return the tests of the headline metric and, at the last round, of calibration; above 0 is better in all."""
     labels_R = runs[0].num_labels
     last_R = np.zeros(len(labels_R))
     last_R[-1] = 1.0
@@ -155,22 +172,43 @@ def _tests(runs: list[Run], control: list[Run], level: float) -> Document | None
         if differences.size < 2:  # one seed, and a metric that is no mean over items: nothing to learn luck from
             return None
         noise = holdout_noise(runs, control, weights_R) if differences.shape[1] == 1 else 0.0
-        found = asdict(paired_test(differences, level, noise))
-        tests[measure] = found | {"p_value": None if math.isnan(found["p_value"]) else found["p_value"]}
+        tests[measure] = _tested(differences, level, noise)
+    for name in shown:
+        differences = paired_losses(runs, control, name)
+        if differences.size >= 2:
+            tests[name] = _tested(differences, level)
     return tests
+
+
+def _tested(differences: FloatArray, level: float, noise: float = 0.0) -> Document:
+    found = asdict(paired_test(differences, level, noise))
+    return found | {"p_value": None if math.isnan(found["p_value"]) else found["p_value"]}
 
 
 def _correct(methods: list[Document], headline: Headline, num_labels: int) -> None:
     """Add Holm's p-values, the verdict and the sentence."""
     tested = [method for method in methods if method["tests"] is not None]
-    for measure in MEASURES:
-        raw = [method["tests"][measure]["p_value"] for method in tested]
-        for method, value in zip(tested, holm([math.nan if one is None else one for one in raw]), strict=True):
-            method["tests"][measure]["p_adjusted"] = None if math.isnan(value) else value
+    for measure in (*MEASURES, *SECONDARY):
+        tests = [method["tests"][measure] for method in tested if measure in method["tests"]]
+        raw = [math.nan if test["p_value"] is None else test["p_value"] for test in tests]
+        for test, value in zip(tests, holm(raw), strict=True):
+            test["p_adjusted"] = None if math.isnan(value) else value
     num_compared = sum(method["tests"]["aulc"]["p_adjusted"] is not None for method in tested)
     for method in methods:
         method["verdict"] = verdict(method)
         method["sentence"] = sentence(method, headline, num_labels, num_compared)
+        method["calibration_sentence"] = calibration_sentence(method, num_labels)
+
+
+def _detectable(methods: Sequence[Document]) -> float | None:
+    """Return the difference in AULC that this comparison would find in 4 of 5 repeats, by its own spread.
+
+    The median over methods; None where one seed tells nothing of others.
+    """
+    tests = [method["tests"]["aulc"] for method in methods if method["tests"] is not None]
+    tests = [test for test in tests if test["p_value"] is not None]
+    sizes = [smallest_detectable(MeanError(test["error"], test["freedom"]), len(tests)) for test in tests]
+    return statistics.median(sizes) if sizes else None
 
 
 def _model_name(base: str) -> str:

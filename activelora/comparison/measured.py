@@ -5,17 +5,20 @@ Letters: S seeds, N items, R rounds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
+from activelora.evaluation.classification_metrics import PROBABILITY_FLOOR
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
 from activelora.evaluation.item_scores import item_scores
@@ -99,6 +102,25 @@ class Run:
             rows.append(scores_N)
         return ids, np.stack(rows)
 
+    def item_losses(self) -> tuple[tuple[str, ...], FloatArray] | None:
+        """Return the holdout's item ids, and each item's negative log-likelihood in the last round, in nats.
+
+        None where the round's NLL is not the mean of these: the kind's answers have no label among ``probs``, or items
+        count unequally.
+        """
+        last = self.records[-1]
+        if last.evaluation is None:
+            return None
+        table = self.campaign.read_table(last.evaluation, "predictions.parquet").sort_by("item_id")
+        if "probs" not in table.column_names or not pa.types.is_integer(table.schema.field("label").type):
+            return None
+        labels, probs = table["label"].to_pylist(), table["probs"].to_pylist()
+        shares = [own[label] for own, label in zip(probs, labels, strict=True) if 0 <= label < len(own)]
+        losses_N = -np.log(np.maximum(shares, PROBABILITY_FLOOR))
+        if len(losses_N) != len(labels) or not math.isclose(losses_N.mean(), last.metrics["nll"], rel_tol=1e-6):
+            return None
+        return tuple(table["item_id"].to_pylist()), losses_N
+
 
 def common_labels(runs: Sequence[Run]) -> list[int]:
     """Return the label counts of the rounds, which must be the same in all campaigns.
@@ -141,6 +163,26 @@ def paired_differences(ours: Sequence[Run], controls: Sequence[Run], weights_R: 
         sign * float(weights_R @ (np.array(run.metric(name)) - np.array(other.metric(name))))
         for run, other in zip(ours, controls, strict=True)
     ]
+    return np.array(means)[:, None]
+
+
+def paired_losses(ours: Sequence[Run], controls: Sequence[Run], metric: str) -> FloatArray:
+    """Return paired differences of a calibration metric in the last round, above 0 where ours is lower, so better.
+
+    By seed and holdout item for the NLL where it is a mean over the same items in all campaigns, otherwise by seed,
+    with N = 1: the ECE is no mean over items.
+
+    Args:
+        ours: One run a seed.
+        controls: The control's runs, of the same seeds in the same order.
+        metric: Its name in an evaluation.
+    """
+    if metric == "nll":
+        pairs = [(run.item_losses(), other.item_losses()) for run, other in zip(ours, controls, strict=True)]
+        found = [(own, other) for own, other in pairs if own is not None and other is not None]
+        if len(found) == len(pairs) and len({ids for pair in found for ids, _ in pair}) == 1:
+            return np.stack([other[1] - own[1] for own, other in found])
+    means = [other.metric(metric)[-1] - run.metric(metric)[-1] for run, other in zip(ours, controls, strict=True)]
     return np.array(means)[:, None]
 
 

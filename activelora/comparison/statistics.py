@@ -39,6 +39,8 @@ class PairedTest:
         p_value: Two-sided, of the null hypothesis that there is no difference.
         num_seeds: S.
         num_items: N; 1 where only the seeds' means were compared.
+        error: Standard error of the difference.
+        freedom: Its degrees of freedom.
     """
 
     difference: float
@@ -48,6 +50,8 @@ class PairedTest:
     p_value: float
     num_seeds: int
     num_items: int
+    error: float
+    freedom: float
 
 
 def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance: float = 0.0) -> PairedTest:
@@ -82,7 +86,7 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance:
         p_value = 1.0 if mean == 0 else 0.0
     else:
         p_value = float(2.0 * student.sf(abs(mean) / error, freedom))
-    return PairedTest(mean, mean - half, mean + half, level, p_value, num_seeds, num_items)
+    return PairedTest(mean, mean - half, mean + half, level, p_value, num_seeds, num_items, error, freedom)
 
 
 def _variance_of_mean(differences_SN: FloatArray) -> tuple[float, float]:

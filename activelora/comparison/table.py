@@ -34,7 +34,7 @@ def markdown(document: Document, command: str = "") -> str:
     lines = [f"# Comparison: {document['name']}", "", description(document), ""]
     lines += [_line(columns(document)), _line(["---"] * len(columns(document)))]
     lines += [_line(row) for row in rows(document)]
-    lines += ["", *(f"- {method['sentence']}" for method in document["methods"]), ""]
+    lines += ["", *(f"- {text}" for text in sentences(document)), ""]
     lines += [f"{word_of(headline).capitalize()} by labels, mean and range over seeds {seeds}:", ""]
     lines += [_line(["method", *(str(count) for count in document["labels"])])]
     lines += [_line(["---"] * (1 + len(document["labels"])))]
@@ -44,6 +44,14 @@ def markdown(document: Document, command: str = "") -> str:
     if command:
         lines += ["", f"Command: `{command}`"]
     return "\n".join(lines) + "\n"
+
+
+def sentences(document: Document) -> list[str]:
+    """Return what can be said: of each method, then of calibration, then of what would have been missed."""
+    methods = document["methods"]
+    told = [method["sentence"] for method in methods]
+    told += [method["calibration_sentence"] for method in methods if method["calibration_sentence"]]
+    return [*told, document["power_sentence"]]
 
 
 def description(document: Document) -> str:

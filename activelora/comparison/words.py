@@ -62,6 +62,51 @@ def sentence(method: Mapping[str, Any], headline: Headline, num_labels: int, num
     )
 
 
+def calibration_sentence(method: Mapping[str, Any], num_labels: int) -> str:
+    """Return a sentence on calibration against the control, or nothing where none was tested.
+
+    Differences are told as they are, method minus control: below 0 is better.
+
+    Args:
+        method: A method of the comparison's document, with its adjusted p-values.
+        num_labels: Labels of the last round.
+    """
+    tests = {name: method["tests"][name] for name in ("ece", "nll") if name in (method["tests"] or {})}
+    if not tests:
+        return ""
+    parts = [
+        f"{name.upper()} {-test['difference']:+.3f} ({test['level']:.0%} interval {-test['high']:+.3f} to "
+        f"{-test['low']:+.3f}), p = {p_text(test['p_adjusted'])}"
+        for name, test in tests.items()
+    ]
+    judged = [
+        f"its {name.upper()} is {'lower, which is better' if test['difference'] > 0 else 'higher, which is worse'}"
+        for name, test in tests.items()
+        if test["p_adjusted"] is not None and test["p_adjusted"] < SIGNIFICANT
+    ]
+    told = " and ".join(judged) if judged else "not distinguishable"
+    return f"{method['name']}'s calibration with {num_labels} labels, against {method['control']}: {told}: " + (
+        "; ".join(parts) + "."
+    )
+
+
+def power_sentence(detectable: float | None, headline: Headline, num_seeds: int) -> str:
+    """Return which difference a comparison would have found, so that "not distinguishable" can be read.
+
+    Args:
+        detectable: The difference in AULC that is found in 4 of 5 repeats; None with one seed.
+        headline: The metric.
+        num_seeds: Seeds that were run.
+    """
+    if detectable is None:
+        return "One seed cannot tell a difference between methods from luck; give five or more."
+    size = f"{100 * detectable:.1f} points" if headline.is_share else f"{detectable:.3f}"
+    return (
+        f"With {num_seeds} seeds and this spread, a true difference of {size} in the mean {word_of(headline)} is found "
+        "in 4 of 5 such comparisons; a smaller one is missed more often."
+    )
+
+
 def p_text(p_value: float | None) -> str:
     """Return a p-value for people."""
     if p_value is None:

@@ -117,7 +117,8 @@ class TrainingConfig(Section):
     """Passes over the labels."""
     min_steps: NonNegative = 120
     """Train at least this many steps, by more passes, where labels are few: passes alone leave 25 labels half learned.
-    On a model of 135M parameters more steps than this gained nothing, and made it surer of itself than it is right."""
+    On a model of 135M parameters, 200 gain on thirty labels to tell apart, nothing on two to four, and make it surer of
+    itself than it is right; 60 at twice the rate come near to 120."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -131,10 +132,11 @@ class TrainingConfig(Section):
     group_by_length: bool = False
     """Put labels of like lengths into a batch, within windows of eight shuffled batches: less padding, so faster where
     lengths differ much. Batches are then a little less random."""
-    packing: bool = False
-    """Run what the prompts of a batch begin with once, and not for every label anew: instructions, or the text that a
-    `multi_label` task asks about, whose questions then stay in one batch. Several times faster there. A dropout mask
-    on what is shared is then shared too. One training process only, and not with `adapter.method: c_lora`."""
+    packing: bool | None = None
+    """Run a batch's prompts as one sequence without padding, and what they begin with once, not for every label anew:
+    several times faster where that is instructions, or the text that a `multi_label` task asks about. None does so
+    where nothing but rounding and dropout's draws changes: one training process, a method without noise of its own.
+    True besides puts prompts that begin alike into one batch; not with `adapter.method: c_lora`."""
     gradient_accumulation: Positive = 1
     """Split each step's labels into this many passes, for less memory."""
     gradient_checkpointing: bool = False

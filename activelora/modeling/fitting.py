@@ -8,12 +8,13 @@ from pathlib import Path
 
 from activelora.campaign.campaign import Attempt
 from activelora.config import CampaignConfig
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel
 from activelora.modeling.checkpoint import Checkpoints, remove_checkpoints
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.posterior import Trainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.modeling.trunk_states import trunk_state_cache
 
 

@@ -24,6 +24,8 @@ LONGEST = 1024
 """Tokens of a pack at most, or a batch's, if those are more."""
 LEAST_SAVED = 0.05
 """Share of the tokens that packs must save; a mask costs something too."""
+_GROUPS = (1, 2, 4)
+"""Numbers of packs that a batch is tried in."""
 _CHECKED = ((5, 6, 7, 8, 9), (5, 6, 7, 10, 11, 12), (5, 6, 13))
 """Rows of any tokens that begin alike."""
 
@@ -73,15 +75,49 @@ def joined(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int)
         numbers: Numbers of the rows.
         longest: Tokens of the pack at most.
     """
-    order = sorted(range(len(ids)), key=lambda index: (ids[index], numbers[index]))
     num_tokens = sum(map(len, ids))
     num_padding = len(ids) * max(map(len, ids)) - num_tokens
     if len(ids) < 2 or num_tokens > longest or num_padding * PAIRS_PER_TOKEN <= num_tokens**2:
         return None
+    return [_one_pack(ids, numbers)]
+
+
+def _one_pack(ids: Sequence[tuple[int, ...]], numbers: Sequence[int]) -> Pack:
+    order = sorted(range(len(ids)), key=lambda index: (ids[index], numbers[index]))
     growing = _Growing(ids[order[0]], numbers[order[0]])
     for index in order[1:]:
         growing.add(ids[index], numbers[index])
-    return [growing.pack()]
+    return growing.pack()
+
+
+def cheapest(ids: Sequence[tuple[int, ...]], numbers: Sequence[int], longest: int) -> list[Pack]:
+    """Return a batch's rows in the packs that cost least: each for itself, those that begin alike, or a few long ones.
+
+    Rows of unlike lengths are padded where each is for itself; packs of several have a mask, which costs by pairs of
+    tokens.
+
+    Args:
+        ids: Token ids of the rows, after the prefix.
+        numbers: Numbers of the rows.
+        longest: Tokens of a pack at most.
+    """
+    found = [
+        [plain(row, number) for row, number in zip(ids, numbers, strict=True)],
+        list(_grown(ids, numbers, longest)),
+    ]
+    by_length = sorted(range(len(ids)), key=lambda index: (len(ids[index]), ids[index], numbers[index]))
+    for count in _GROUPS:
+        groups = [by_length[first::count] for first in range(count)]
+        if len(ids) >= 2 * count and max(sum(len(ids[index]) for index in group) for group in groups) <= longest:
+            found.append([_one_pack([ids[i] for i in group], [numbers[i] for i in group]) for group in groups])
+    return min(found, key=_cost)
+
+
+def _cost(batch: Sequence[Pack]) -> int:
+    """Return about what a batch costs, in pairs of tokens."""
+    num_tokens = max(len(pack.ids) for pack in batch)
+    pairs = 0 if all(pack.is_plain for pack in batch) else num_tokens**2
+    return len(batch) * (num_tokens * PAIRS_PER_TOKEN + pairs)
 
 
 def plain(ids: tuple[int, ...], number: int) -> Pack:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,39 +20,18 @@ from torch import nn
 
 from activelora.config import TrainingConfig
 from activelora.errors import DIVERGED, ModelError
+from activelora.modeling.answer_loss import AnswerLoss, Example
 from activelora.modeling.base import BaseModel
-from activelora.modeling.decoder_parts import decoder_parts
-from activelora.modeling.encoding import EncodedItem
-from activelora.modeling.head import Head
 from activelora.modeling.label_order import group_by_length, groups_alike
-from activelora.modeling.packing import LONGEST, Pack, can_pack, layout_of, packs, plain
 from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
-from activelora.modeling.rows import Rows
 from activelora.modeling.shared_dropout import SharedDropout
-from activelora.modeling.split import Layout, SplitDecoder
+from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.seeding import derive_seed
 
 logger = logging.getLogger(__name__)
-
-TRUNK_CACHE_BYTES = 2 << 30
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labelled item.
-
-    Attributes:
-        ids: Token ids to run: the prompt, and the answer but for its last token.
-        targets: The answer's ids, predicted at the last positions.
-        weight: How much it counts: with soft labels an item has an example for each label, which share a weight of 1.
-    """
-
-    ids: tuple[int, ...]
-    targets: tuple[int, ...]
-    weight: float = 1.0
 
 
 @dataclass
@@ -66,12 +45,6 @@ class Progress:
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
-
-
-def example(item: EncodedItem, label: int, weight: float = 1.0) -> Example:
-    """Return the training example of an item and its label."""
-    answer = item.answer_ids[label]
-    return Example(item.prompt_ids + answer[:-1], answer, weight)
 
 
 def num_steps(num_labels: int, config: TrainingConfig) -> int:
@@ -137,11 +110,17 @@ class Trainer:
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
         )
         # Processes that gather layers together must all run the trunk, or none: their caches may differ.
-        packing = config.packing and team.size == 1
+        alone = team.size == 1
+        by_token = isinstance(trainee, PlainTrainee)  # others draw noise for each row of a batch
         self._loss = AnswerLoss(
-            base, first_adapted(trainee.adapted), examples, None if team.shards else trunk_cache, packing=packing
+            base,
+            first_adapted(trainee.adapted),
+            examples,
+            None if team.shards else trunk_cache,
+            packing=alone and (by_token if config.packing is None else config.packing),
+            narrowing=alone and by_token and not config.gradient_checkpointing and config.packing is not False,
         )
-        self._groups_alike = groups_alike([one.ids for one in examples]) if packing else None
+        self._groups_alike = groups_alike([one.ids for one in examples]) if alone and config.packing else None
         self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
         self.optimizers = trainee.optimizers(config)  # after FSDP has put its parameters in the place of the model's
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
@@ -225,127 +204,3 @@ def first_adapted(adapted: PeftModel) -> int:
     """Return the lowest transformer layer that carries an adapter."""
     layers = adapted.peft_config["default"].layers_to_transform
     return min(layers) if layers else 0
-
-
-class AnswerLoss(nn.Module):
-    """Mean negative log-likelihood of the answers' tokens; projects no other position.
-
-    Args:
-        base: The base model, with the adapter attached to it.
-        first_top_layer: L0; what lies below is frozen, and computed once per item.
-        examples: The labelled items.
-        trunk_cache: Store of the trunk's states across runs, if there is one.
-        cache_bytes: Size up to which trunk states are held in memory; beyond it every batch computes them again.
-        packing: Whether examples of a batch that begin alike are run as one, where the model allows it.
-    """
-
-    def __init__(
-        self,
-        base: BaseModel,
-        first_top_layer: int,
-        examples: Sequence[Example],
-        trunk_cache: TrunkStates | None = None,
-        cache_bytes: int = TRUNK_CACHE_BYTES,
-        packing: bool = False,
-    ) -> None:
-        super().__init__()
-        self._model = base.model  # registered: what wraps this module finds its parameters
-        self._base = base
-        self._split = SplitDecoder.of(base, first_top_layer)
-        self._head = Head.of(base)
-        self._examples = examples
-        num_bytes = sum(len(one.ids) for one in examples) * self._head.width * 4
-        self._keeps = self._split.first_top_layer > 0 and num_bytes <= cache_bytes
-        self._trunk_cache = trunk_cache
-        self._states: list[torch.Tensor] | None = None
-        self._like = torch.empty(0, dtype=base.model.dtype, device=base.device)
-        packing = packing and base.paths.packing
-        if packing:
-            base.model.eval()  # dropout would tell a pack from its rows; training begins by switching it on
-        self._packing = packing and can_pack(self._split, self._like)
-        if packing and not self._packing:
-            logger.info("this model does not attend as a pack needs it; training without `training.packing`")
-
-    @property
-    def layers(self) -> list[nn.Module]:
-        """The model's transformer layers."""
-        return list(decoder_parts(self._base.model).layers)
-
-    @contextmanager
-    def checkpointed_layers(self) -> Iterator[None]:
-        """Recompute activations in the backward pass instead of keeping them."""
-        self._base.model.activation_checkpointing_enable({"use_reentrant": False})
-        for layer in self.layers:
-            layer.training = True  # transformers checkpoints layers in training only; their parts stay in eval
-        try:
-            yield
-        finally:
-            self._base.model.activation_checkpointing_disable()
-            self._base.model.disable_input_require_grads()  # a hook that enabling has put on the embeddings
-            for layer in self.layers:
-                layer.training = False
-
-    def forward(self, indices: list[int]) -> torch.Tensor:
-        """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
-        batch = self._packs(indices)
-        layout = layout_of(batch, 0, self._like)
-        final_BTD = self._split.top(self._inputs(indices, batch, layout), None, layout)
-        hidden: list[torch.Tensor] = []
-        sequences: list[int] = []
-        positions: list[int] = []
-        targets: list[int] = []
-        weights: list[float] = []
-        rows = [
-            (pack_index, *row)
-            for pack_index, pack in enumerate(batch)
-            for row in zip(pack.rows, pack.paths, strict=True)
-        ]
-        for pack_index, row, path in rows:
-            one = self._examples[indices[row]]
-            begin = len(one.ids) - len(one.targets)
-            hidden.append(final_BTD[pack_index, list(path[begin:])])
-            sequences += [row] * len(one.targets)
-            positions += range(begin, len(one.ids))
-            targets += one.targets
-            weights += [one.weight / (len(one.targets) * len(indices))] * len(one.targets)
-        device = final_BTD.device
-        where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
-        logits = self._head.logits(torch.cat(hidden), where).float()
-        losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
-        return (losses * torch.tensor(weights, device=device)).sum()
-
-    def _packs(self, indices: list[int]) -> list[Pack]:
-        """Return the examples as packs, whose rows are their numbers among the indices."""
-        ids = [self._examples[index].ids for index in indices]
-        if self._packing:
-            return packs(ids, range(len(ids)), LONGEST)
-        return [plain(row, number) for number, row in enumerate(ids)]
-
-    def _inputs(self, indices: list[int], batch: list[Pack], layout: Layout | None) -> torch.Tensor:
-        """Return what the top runs on: padded ids, or padded trunk states."""
-        if not self._keeps:
-            rows = [torch.tensor(pack.ids) for pack in batch]
-            ids_BT = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._base.device)
-            return self._split.trunk(ids_BT, None, layout)
-        if self._states is None:
-            self._states = [self._state(one.ids) for one in self._examples]
-        states = []
-        for pack in batch:
-            first = self._states[indices[pack.rows[0]]]
-            states_TD = first.new_empty(len(pack.ids), first.shape[1])
-            for row, path in zip(pack.rows, pack.paths, strict=True):
-                states_TD[list(path)] = self._states[indices[row]]
-            states.append(states_TD)
-        return nn.utils.rnn.pad_sequence(states, batch_first=True)
-
-    def _state(self, ids: tuple[int, ...]) -> torch.Tensor:
-        """Return an example's trunk states; it is run alone, as rounding depends on neighbours, which rounds change."""
-        key = self._split.states_key([[ids]]) if self._trunk_cache is not None else ""
-        state = self._trunk_cache.get(key) if self._trunk_cache is not None else None
-        if state is None:
-            device = self._base.device
-            with torch.autocast(device.type, enabled=False):  # whoever finds the state may not be in it
-                state = self._split.trunk(torch.tensor([ids], device=device))[0]
-            if self._trunk_cache is not None:
-                self._trunk_cache.put(key, state)
-        return state.to(self._base.device)

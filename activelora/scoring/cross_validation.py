@@ -18,12 +18,13 @@ from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
 from activelora.errors import DIVERGED, ModelError
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
 from activelora.scoring.predict import Predictor

@@ -19,6 +19,8 @@ from pipelines.comparisons.workers import ComparisonError, Workers, rounds_measu
 from pipelines.engines.inline import tick
 
 CAMPAIGNS_FOLDER = "campaigns"
+THEN = "+"
+"""Between a seed set's draw and a strategy: `typiclust+entropy` is entropy with `acquisition.initial: typiclust`."""
 _ENDINGS = (
     "tracking.enabled=false",
     "stopping.target_accuracy=null",
@@ -53,7 +55,8 @@ class Grid:
 
     Attributes:
         file: The campaign file.
-        strategies: Names; none takes the file's. Random acquisition joins in any case.
+        strategies: Names; none takes the file's. Random acquisition joins in any case. `INITIAL+NAME` draws the
+            seed set otherwise than the file says.
         adapters: Names; none takes the file's.
         seeds: Seeds of the campaigns.
         settings: ``key=value`` each, for all campaigns.
@@ -100,7 +103,9 @@ class Grid:
         return cells
 
     def _config(self, method: Method, seed: int, splits: int | None) -> CampaignConfig:
-        own = [f"acquisition.strategy={method.strategy}", f"adapter.method={method.adapter}", f"seed={seed}"]
+        initial, _, strategy = method.strategy.rpartition(THEN)
+        own = [f"acquisition.strategy={strategy}", f"adapter.method={method.adapter}", f"seed={seed}"]
+        own += [f"acquisition.initial={initial}"] if initial else []
         own += [] if splits is None else [f"data.split_seed={splits}"]
         try:
             return load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
@@ -125,6 +130,7 @@ def _of_option(problem: ActiveLoRAError, method: Method) -> ActiveLoRAError:
     """Return a problem with the option of this command that gave the setting."""
     options = {
         "acquisition.strategy": f"--strategies {method.strategy}",
+        "acquisition.initial": f"--strategies {method.strategy}",
         "adapter.method": f"--adapters {method.adapter}",
     }
     if not isinstance(problem, ConfigError) or problem.key not in options:

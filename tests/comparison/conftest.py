@@ -25,13 +25,14 @@ def write_evaluation(campaign: Campaign, round_: int, right_N: np.ndarray, holdo
             "label": 1,
             "predicted": int(right),
             "confidence": 0.8,
-            "probs": [0.2, 0.8],
+            "probs": [0.2, 0.8] if right else [0.8, 0.2],
         }
         for index, right in enumerate(right_N)
     ]
     attempt = campaign.attempt(Unit("evaluate_adapter", round_))
     attempt.write_table("predictions.parquet", pa.Table.from_pylist(rows))
-    metrics = {"accuracy": float(right_N.mean()), "ece": 0.1, "nll": 1.0, "num_holdout": len(right_N), "seconds": 2.0}
+    metrics = {"accuracy": float(right_N.mean()), "ece": 0.1, "num_holdout": len(right_N), "seconds": 2.0}
+    metrics["nll"] = float(-np.log(np.where(right_N, 0.8, 0.2)).mean())
     attempt.commit(metrics)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from activelora.comparison.document import comparison_document
-from activelora.comparison.measured import area, paired_differences
+from activelora.comparison.measured import area, paired_differences, paired_losses
 from activelora.comparison.page import render_page
-from activelora.comparison.statistics import area_weights, paired_test
+from activelora.comparison.power import MeanError, smallest_detectable
+from activelora.comparison.statistics import area_weights, holm, paired_test
 from activelora.comparison.table import columns, markdown, rows
 from activelora.comparison.words import p_text
 from activelora.errors import DataError
@@ -82,6 +83,53 @@ def test_the_tests_are_those_of_the_item_differences(compared):
     assert found["difference"] == pytest.approx(
         np.mean([area(run) for run in ours]) - np.mean([area(r) for r in control])
     )
+
+
+def test_calibration_is_tested_at_the_last_round(compared):
+    document = comparison_document(compared)
+    star = method_of(document, "star")
+    ours, control = ([run for run in compared if run.method.strategy == name] for name in ("star", "random"))
+    by_hand = np.zeros((3, 200))
+    for seed, (one, other) in enumerate(zip(ours, control, strict=True)):
+        tables = [run.campaign.read_table(run.records[-1].evaluation, "predictions.parquet") for run in (one, other)]
+        for item in range(200):
+            losses = [-np.log(table["probs"][item].as_py()[table["label"][item].as_py()]) for table in tables]
+            by_hand[seed, item] = losses[1] - losses[0]
+    expected = paired_test(by_hand)
+    assert star["tests"]["nll"]["p_value"] == pytest.approx(expected.p_value)
+    assert star["tests"]["nll"]["num_items"] == 200
+    assert star["tests"]["nll"]["difference"] == pytest.approx(
+        np.mean([run.metric("nll")[-1] for run in control]) - np.mean([run.metric("nll")[-1] for run in ours])
+    )
+    assert (star["tests"]["ece"]["num_items"], star["tests"]["ece"]["p_value"]) == (1, 1.0)
+    assert star["calibration_sentence"].startswith(
+        "star's calibration with 8 labels, against random: its NLL is lower, which is better: ECE -0.000 (95% "
+    )
+    assert method_of(document, "bald")["calibration_sentence"].startswith(
+        "bald's calibration with 8 labels, against random: not distinguishable: "
+    )
+    raw = [method["tests"]["nll"]["p_value"] for method in document["methods"][1:]]
+    assert [method["tests"]["nll"]["p_adjusted"] for method in document["methods"][1:]] == pytest.approx(holm(raw))
+    assert star["calibration_sentence"] in markdown(document)
+
+
+def test_a_metric_that_is_no_mean_of_the_items_losses_is_tested_by_seed(build_run):
+    runs = [build_run(name, seed, FLAT) for seed in range(3) for name in ("random", "star")]
+    for run in runs:
+        run.records[-1].metrics["nll"] += 0.1  # as where items count unequally
+    assert runs[0].item_losses() is None
+    assert paired_losses(runs[1::2], runs[::2], "nll").shape == (3, 1)
+
+
+def test_the_document_says_which_difference_it_would_have_found(compared, build_run):
+    document = comparison_document(compared)
+    tests = [method["tests"]["aulc"] for method in document["methods"][1:]]
+    sizes = [smallest_detectable(MeanError(test["error"], test["freedom"]), 3) for test in tests]
+    assert document["detectable"] == pytest.approx(np.median(sizes))
+    assert f"a true difference of {100 * document['detectable']:.1f} points" in markdown(document)
+    one_seed = comparison_document([run for run in compared if run.seed == 0])
+    assert one_seed["detectable"] is None
+    assert "One seed cannot tell" in render_page(one_seed)
 
 
 def test_holdouts_that_differ_by_seed_leave_the_seeds_means(build_run):

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from activelora.campaign.records import Item
 from activelora.config import AdapterConfig, CampaignConfig, ConstraintConfig, TaskConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.fast_paths import FastPaths
 from activelora.modeling.sampling import Sampler
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.engine import Engine
 from tests.modeling.matrix import LAYERS, Family
 

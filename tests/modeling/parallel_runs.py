@@ -18,11 +18,12 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.store import open_store
 from activelora.config import AdapterConfig, ConstraintConfig, ModelConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import Example
 from activelora.modeling.base import load_base, load_to_shard
 from activelora.modeling.checkpoint import Checkpoints
 from activelora.modeling.parallel import ALONE, Team, join, leave
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Example, Trainer
+from activelora.modeling.training import Trainer
 
 
 class StoppedError(Exception):

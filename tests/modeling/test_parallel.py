@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM
 
 from activelora.config import AdapterConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import AnswerLoss, example
 from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.shared_dropout import SharedDropout
-from activelora.modeling.training import AnswerLoss, example
 from tests.modeling import parallel_runs
 
 ROOT = Path(__file__).parents[2]

@@ -13,13 +13,14 @@ from transformers import AutoModelForCausalLM
 from activelora.campaign.records import Item
 from activelora.config import AdapterConfig, CampaignConfig, ConstraintConfig, ModelConfig, TaskConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import AnswerLoss, example
 from activelora.modeling.base import load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.fast_paths import PLAIN
 from activelora.modeling.methods.answer_scores import AnswerScores
 from activelora.modeling.sampling import MergedSamples, UnmergedSamples, weight_sampler
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import AnswerLoss, Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.engine import Engine
 from activelora.scoring.gradient_length import Gradients
 from activelora.scoring.texts import greedy

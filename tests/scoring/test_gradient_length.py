@@ -7,8 +7,9 @@ import torch
 from activelora.campaign.records import Item
 from activelora.config import AdapterConfig, TaskConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import AnswerLoss, example
 from activelora.modeling.encoding import Encoder
-from activelora.modeling.training import AnswerLoss, example, first_adapted
+from activelora.modeling.training import first_adapted
 from activelora.scoring.gradient_length import Gradients
 
 

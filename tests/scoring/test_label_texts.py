@@ -6,11 +6,12 @@ import pytest
 from activelora.campaign.records import Item
 from activelora.config import AdapterConfig, TaskConfig, TrainingConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.packing import packs
 from activelora.modeling.sampling import MergedSamples, UnmergedSamples
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Trainer, example, first_adapted
+from activelora.modeling.training import Trainer, first_adapted
 from activelora.scoring.engine import Engine
 from activelora.scoring.layout import rows_of
 from tests.scoring.test_engine import slow_embeddings

@@ -7,9 +7,10 @@ import torch
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
 from activelora.errors import ModelError
+from activelora.modeling.answer_loss import example
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, NoAdapter, UnmergedSamples
-from activelora.modeling.training import example, first_adapted
+from activelora.modeling.training import first_adapted
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from tests.scoring.test_engine import slow_embeddings

@@ -6,9 +6,10 @@ import torch
 
 from activelora.campaign.records import Item
 from activelora.config import TaskConfig
+from activelora.modeling.answer_loss import AnswerLoss, example
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.sampling import MergedSamples, NoAdapter, UnmergedSamples
-from activelora.modeling.training import AnswerLoss, example, first_adapted
+from activelora.modeling.training import first_adapted
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring import engine as engine_module
 from activelora.scoring.engine import Engine

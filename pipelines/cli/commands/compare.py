@@ -13,6 +13,7 @@ from pipelines.cli.commands.run_tick import DataOption, SetOption
 from pipelines.cli.locations import CAMPAIGNS_FOLDER, beside
 
 if TYPE_CHECKING:
+    from activelora.pool.inspect import DataSummary
     from pipelines.comparisons.grid import Cell, Grid
 
 OUT_FOLDER = "comparisons"
@@ -23,7 +24,12 @@ _MEDIUM, _WIDE = 120, 180
 def compare(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The campaign file.")],
     strategies: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Query strategies. Default: the file's. Random always joins.")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Query strategies. Default: the file's. Random always joins. `typiclust+entropy` is entropy after a "
+            "seed set by TypiClust.",
+        ),
     ] = None,
     adapters: Annotated[str | None, typer.Option(metavar="A,B,...", help="Adapters. Default: the file's.")] = None,
     seeds: Annotated[str, typer.Option(metavar="N,N,...", help="Seeds, each a campaign a method.")] = "0,1,2",
@@ -50,13 +56,15 @@ def compare(
     """
     from activelora.comparison.document import comparison_document
     from pipelines.comparisons.grid import Grid, run_cells, visible_devices
+    from pipelines.comparisons.plan import plan
 
     methods = _list(strategies, "--strategies"), _list(adapters, "--adapters")
     grid = Grid(file, methods[0], methods[1], _numbers(seeds), tuple(settings), data)
     folder = out if out is not None else beside(file, Path(OUT_FOLDER) / file.stem, CAMPAIGNS_FOLDER)
     cells = grid.cells(folder)
     if not all((cell.folder / "campaign.json").exists() for cell in cells):
-        check_cells(cells)
+        for line in plan(cells, check_cells(cells)):
+            typer.echo(line)
     devices = visible_devices() if jobs is None or jobs > 1 else []
     runs = run_cells(cells, jobs or max(1, len(devices)), devices)
     document = comparison_document(runs, target=target, level=cells[0].config.evaluation.confidence_level)
@@ -64,8 +72,8 @@ def compare(
     _print(document, folder)
 
 
-def check_cells(cells: Sequence[Cell]) -> None:
-    """Check data, task and model once for each adapter, before anything runs.
+def check_cells(cells: Sequence[Cell]) -> DataSummary | None:
+    """Check data, task and model once for each adapter, before anything runs, and return what the data hold.
 
     Raises:
         ProblemsError: What `activelora check` would say.
@@ -75,8 +83,8 @@ def check_cells(cells: Sequence[Cell]) -> None:
     first_of_adapter: dict[str, Cell] = {}
     for cell in cells:
         first_of_adapter.setdefault(cell.method.adapter, cell)
-    for cell in first_of_adapter.values():
-        check_campaign(cell.config, runs_here=True)
+    found = [check_campaign(cell.config, runs_here=True) for cell in first_of_adapter.values()]
+    return found[0].data
 
 
 def command_line(grid: Grid, target: float | None) -> str:
@@ -111,7 +119,7 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from activelora.comparison.table import columns, rows
+    from activelora.comparison.table import columns, rows, sentences
     from pipelines.cli.console import stdout
 
     console = stdout()
@@ -124,8 +132,8 @@ def _print(document: dict[str, Any], folder: Path) -> None:
     for row in rows(document, with_ranges=console.width >= _WIDE):
         table.add_row(*(row[index] for index in shown))
     console.print(table)
-    for method in document["methods"]:
-        typer.echo(f"- {method['sentence']}")
+    for text in sentences(document):
+        typer.echo(f"- {text}")
     typer.echo(f"results: {folder}/compare.html, compare.md, compare.json")
 
 

@@ -5,6 +5,7 @@ import torch
 from activelora.config import AdapterConfig, ConstraintConfig, TrainingConfig
 from activelora.config.adapter import BlobConfig
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.methods.blob import (
     BlobTrainee,
     Draws,
@@ -15,7 +16,7 @@ from activelora.modeling.methods.blob import (
     pass_share,
 )
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 
 
 def test_the_divergence_is_that_of_torch_s_gaussians():

@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from activelora.config import AdapterConfig, CampaignConfig, CLoraConfig, TrainingConfig
 from activelora.errors import ModelError, ProblemsError
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.clora import clora_layers
 from activelora.modeling.lora import check_adapter
 from activelora.modeling.methods.c_lora import CLora, CLoraTrainee
 from activelora.modeling.methods.registry import METHODS
 from activelora.modeling.posterior import Setting
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.rules.file import checked_config
 from activelora.scoring.engine import Engine
 

@@ -9,11 +9,12 @@ from scipy.integrate import quad
 
 from activelora.errors import DataError, ModelError
 from activelora.modeling import lora
+from activelora.modeling.answer_loss import example
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.methods import laplace_prior
 from activelora.modeling.methods.kfac import Factor, LayerCurvature, log_evidence
 from activelora.modeling.methods.laplace_prior import PRECISIONS, Curvature, predictive_loss
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.seeding import derive_seed
 from tests.modeling.methods.test_laplace import Job, dense, settings
 

@@ -16,6 +16,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units
 from activelora.campaign.manifest import Unit
 from activelora.comparison.sharing import share_beginning
+from activelora.errors import ProblemsError
 from pipelines.cli.main import main
 from pipelines.comparisons.grid import Grid, run_cells
 from pipelines.comparisons.workers import ComparisonError
@@ -50,6 +51,9 @@ def digests(folder: Path) -> dict[str, dict[str, str]]:
 def test_a_comparison_from_the_command_line(run, file, tmp_path):
     code, out, err = run("compare", file, "--strategies", "entropy", "--seeds", "0,1", "--jobs", 1)
     assert code == 0, err
+    assert out.startswith("2 methods × 2 seeds: 4 campaigns of 4 labels, each against random\n")
+    assert "smallest detectable difference in AULC: " in out
+    assert "- entropy's calibration with 4 labels, against random: " in out
     assert "- random is what the others are compared with." in out
     assert "- entropy is " in out
     folder = tmp_path / "comparisons" / "tiny"
@@ -65,7 +69,9 @@ def test_a_comparison_from_the_command_line(run, file, tmp_path):
     assert sorted(before) == [f"{name}-lora-seed{seed}" for name in ("entropy", "random") for seed in (0, 1)]
     begin = time.monotonic()
     code, again, _ = run("compare", file, "--strategies", "entropy", "--seeds", "0,1", "--jobs", 1)
-    assert (code, again) == (0, out)
+    assert code == 0
+    assert out.endswith(again)  # what is planned is said before the first run alone
+    assert again.lstrip().startswith("Comparison: tiny")
     assert time.monotonic() - begin < 20
     assert digests(folder) == before
 
@@ -185,3 +191,14 @@ def test_random_and_every_name_once(file, tmp_path):
     cells = Grid(file, ("entropy", "random", "entropy"), seeds=(3, 3)).cells(tmp_path)
     assert [(cell.method.strategy, cell.seed) for cell in cells] == [("random", 3), ("entropy", 3)]
     assert [cell.method.strategy for cell in Grid(file, seeds=(0,)).cells(tmp_path)] == ["random", "star"]
+
+
+def test_a_method_may_have_a_seed_set_of_its_own(file, tmp_path):
+    found = Grid(file, ("typiclust+entropy", "entropy"), seeds=(3, 4)).cells(tmp_path)
+    acquisitions = [(cell.config.acquisition.initial, cell.config.acquisition.strategy) for cell in found[:3]]
+    assert acquisitions == [("random", "random"), ("typiclust", "entropy"), ("random", "entropy")]
+    assert found[1].folder.name == "typiclust+entropy-lora-seed3"
+    assert {cell.config.split_seed for cell in found} == {3}
+    with pytest.raises(ProblemsError) as caught:
+        Grid(file, ("typiclusts+entropy",)).cells(tmp_path)
+    assert "--strategies typiclusts+entropy" in str(caught.value)

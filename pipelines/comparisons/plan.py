@@ -1,0 +1,81 @@
+"""What a comparison will be able to tell, said before it starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from activelora.comparison.measured import CONTROL
+from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, planned_error, smallest_detectable
+from activelora.kinds.registry import headline_of
+from activelora.pool.inspect import DataSummary
+from activelora.quantities import quantity
+from pipelines.comparisons.grid import Cell
+
+HOPELESS = 0.08
+"""A detectable difference above this is warned about: strategies rarely differ by more (a share)."""
+LARGEST_SHARE = 0.2
+"""A budget above this share of the pool is warned about: strategies that take most of it end with the same labels."""
+_MOST_SEEDS = 64
+
+
+def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
+    """Return what is planned, the smallest detectable difference, and warnings.
+
+    Args:
+        cells: The campaigns of the comparison.
+        data: What their data hold.
+    """
+    config, num_seeds = cells[0].config, len({cell.seed for cell in cells})
+    methods = {cell.method for cell in cells}
+    num_compared = max(1, len(methods) - 1)
+    lines = [
+        f"{quantity(len(methods), 'method')} × {quantity(num_seeds, 'seed')}: {quantity(len(cells), 'campaign')} of "
+        f"{quantity(config.label_budget, 'label')}, each against {CONTROL}"
+    ]
+    if data is None:
+        return lines
+    if headline_of(config).counts_items:
+        lines += _power(num_seeds, data.num_holdout, num_compared)
+    pool = data.num_pool - data.num_known if config.known_labels == "train" else data.num_pool
+    if config.label_budget > LARGEST_SHARE * pool:
+        lines.append(
+            f"warning: the budget of {quantity(config.label_budget, 'label')} is "
+            f"{config.label_budget / pool:.0%} of the pool of {quantity(pool, 'item')}: strategies that leave little "
+            f"out differ little; take a larger pool or {LARGEST_SHARE:.0%} of it at most"
+        )
+    return lines
+
+
+def _power(num_seeds: int, num_items: int, num_compared: int) -> list[str]:
+    size = _detectable(num_seeds, num_items, num_compared)
+    if math.isinf(size):
+        return ["warning: one seed cannot tell a difference between methods from luck; give --seeds five or more"]
+    lines = [
+        f"smallest detectable difference in AULC: {_points(size)} (found in 4 of 5 such comparisons, "
+        f"{quantity(num_items, 'holdout item')}; seeds are taken to differ by {100 * SEED_DEVIATION:.0f} points, as in "
+        "this project's measurements)"
+    ]
+    if size > HOPELESS:
+        enough = next(
+            (
+                seeds
+                for seeds in range(num_seeds + 1, _MOST_SEEDS)
+                if _detectable(seeds, num_items, num_compared) <= HOPELESS
+            ),
+            None,
+        )
+        remedy = "a larger holdout is needed" if enough is None else f"{enough} seeds would find {100 * HOPELESS:.0f}"
+        lines.append(
+            "warning: strategies rarely differ by more than that, so that this comparison will most likely find "
+            f"nothing, whichever is better; {remedy}"
+        )
+    return lines
+
+
+def _points(size: float) -> str:
+    return f"about {100 * size:.1f} points" if size < 1 else "more than there can be"
+
+
+def _detectable(num_seeds: int, num_items: int, num_compared: int) -> float:
+    return smallest_detectable(planned_error(num_seeds, num_items, SEED_DEVIATION, ITEM_DEVIATION), num_compared)

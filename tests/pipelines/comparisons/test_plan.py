@@ -1,0 +1,49 @@
+"""What `compare` says before it starts."""
+
+import re
+
+import pytest
+
+from activelora.campaign.records import Item
+from activelora.comparison.measured import Method
+from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, planned_error, smallest_detectable
+from activelora.pool.inspect import DataSummary
+from pipelines.comparisons.grid import Cell
+from pipelines.comparisons.plan import plan
+from tests.pipelines.conftest import make_config
+
+
+def planned(tmp_path, num_seeds, num_pool=1000, num_holdout=500, strategies=("random", "star")):
+    cells = [
+        Cell(Method(strategy, "lora"), seed, make_config(seed=seed), tmp_path)
+        for seed in range(num_seeds)
+        for strategy in strategies
+    ]
+    data = DataSummary(num_pool, num_holdout, 0, 0, 0, 0, {}, 10, Item("a", {"text": "a"}), ())
+    return cells[0].config.label_budget, plan(cells, data)
+
+
+def test_the_smallest_detectable_difference_is_that_of_the_test(tmp_path):
+    _, lines = planned(tmp_path, 8, strategies=("random", "star", "bald"))
+    expected = smallest_detectable(planned_error(8, 500, SEED_DEVIATION, ITEM_DEVIATION), 2)
+    assert float(re.search(r"about ([\d.]+) points", lines[1])[1]) == pytest.approx(100 * expected, abs=0.06)
+    assert lines[0].startswith("3 methods × 8 seeds: 24 campaigns of ")
+    assert not [line for line in lines if line.startswith("warning")]
+
+
+def test_hopeless_plans_are_warned_about_with_the_seeds_that_would_do(tmp_path):
+    _, lines = planned(tmp_path, 3)
+    warning = next(line for line in lines if line.startswith("warning"))
+    enough = int(re.search(r"(\d+) seeds would find", warning)[1])
+    errors = [planned_error(seeds, 500, SEED_DEVIATION, ITEM_DEVIATION) for seeds in (enough - 1, enough)]
+    assert smallest_detectable(errors[1]) <= 0.08 < smallest_detectable(errors[0])
+    assert "one seed cannot tell" in planned(tmp_path, 1)[1][1]
+    assert "a larger holdout is needed" in planned(tmp_path, 8, num_holdout=20)[1][2]
+    assert "more than there can be" in planned(tmp_path, 2, strategies=("random", "star", "bald", "margin"))[1][1]
+
+
+def test_a_budget_that_takes_most_of_the_pool_is_warned_about(tmp_path):
+    budget, lines = planned(tmp_path, 8)
+    assert not [line for line in lines if "of the pool" in line]
+    _, lines = planned(tmp_path, 8, num_pool=2 * budget)
+    assert f"the budget of {budget} labels is 50% of the pool of {2 * budget} items" in lines[-1]
