@@ -16,6 +16,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import due_ingest
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import View
+from activelora.campaign.stopping import Judged
 from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
@@ -88,7 +89,8 @@ def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointe
         manifest = run_unit(campaign, unit)
         if manifest:
             point(metrics, campaign, manifest)
-            metrics.metadata.update({name: manifest.metrics[name] for name in UI_METRICS if name in manifest.metrics})
+            names = (Judged.noted(manifest.details).metric, *UI_METRICS)
+            metrics.metadata.update({name: manifest.metrics[name] for name in names if name in manifest.metrics})
         Path(report.path).write_text(render_report(campaign, {}), encoding="utf-8")
         report_metrics(campaign)
 

@@ -43,11 +43,13 @@ class Growth:
 _UP = Growth("raised", lambda old, new: new > old, may_end=False)
 _UP_OR_NONE = Growth("raised, or set to null", lambda old, new: new > old, may_end=True)
 _DOWN_OR_NONE = Growth("lowered, or set to null", lambda old, new: new < old, may_end=True)
+_OTHER_OR_NONE = Growth("another one, or null", lambda old, new: new != old, may_end=True)
 GROWS: Mapping[str, Growth] = {
     "stopping.max_rounds": _UP,
     "stopping.label_budget": _UP,
     "stopping.target_accuracy": _UP_OR_NONE,
     "stopping.target_ece": _DOWN_OR_NONE,
+    "stopping.target_primary": _OTHER_OR_NONE,  # which way is harder depends on the metric
     "stopping.plateau_rounds": _UP_OR_NONE,
     "labeling.deadline_hours": _UP_OR_NONE,
     "labeling.deadline_extension_hours": _UP,

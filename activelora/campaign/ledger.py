@@ -12,7 +12,7 @@ from typing import Literal
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.refreshes import due_refresh, pool_of
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
-from activelora.campaign.stopping import plateau_reached, target_reached
+from activelora.campaign.stopping import ACCURACY, Judged, plateau_reached, target_reached
 from activelora.config.steps import StepName
 from activelora.errors import StoreError
 
@@ -220,18 +220,20 @@ def _nothing_to_learn(seen: Snapshot, round_: int) -> str | None:
 
 def _target_reached(campaign: View, round_: int) -> str | None:
     stopping = campaign.config.stopping
-    if stopping.target_accuracy is None and stopping.target_ece is None:
+    if stopping.target_accuracy is stopping.target_ece is stopping.target_primary is None:
         return None
-    metrics = campaign.require(Unit("evaluate_adapter", round_)).metrics
-    return target_reached(stopping, metrics, campaign.config.evaluation.confidence_level)
+    evaluation = campaign.require(Unit("evaluate_adapter", round_))
+    level = campaign.config.evaluation.confidence_level
+    return target_reached(stopping, evaluation.metrics, level, Judged.noted(evaluation.details))
 
 
 def _plateau_reached(campaign: View, round_: int) -> str | None:
     stopping = campaign.config.stopping
     if stopping.plateau_rounds is None:
         return None
-    evaluations = (campaign.require(Unit("evaluate_adapter", earlier)) for earlier in range(1, round_ + 1))
-    return plateau_reached(stopping, [evaluation.metrics["accuracy"] for evaluation in evaluations])
+    evaluations = [campaign.require(Unit("evaluate_adapter", earlier)) for earlier in range(1, round_ + 1)]
+    judged = Judged.noted(evaluations[-1].details) if evaluations else ACCURACY
+    return plateau_reached(stopping, [evaluation.metrics[judged.metric] for evaluation in evaluations], judged)
 
 
 def batch_size(campaign: View, round_: int) -> int:

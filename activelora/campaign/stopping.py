@@ -4,28 +4,73 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 from activelora.config.stopping import StoppingConfig
 from activelora.intervals import wilson_interval
 
 Metrics = Mapping[str, float]
+PRIMARY = "primary"
+"""The detail of evaluate_adapter that says which metric the campaign is judged by; where there is none, accuracy."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Which metric a campaign is judged by, as its evaluations noted it.
+
+    Attributes:
+        metric: Its name in an evaluation.
+        word: Its name within a sentence.
+        lower_is_better: Lower values are better.
+        is_share: It lies between 0 and 1.
+        counted: The metric that says on how many items it rests.
+    """
+
+    metric: str = "accuracy"
+    word: str = "accuracy"
+    lower_is_better: bool = False
+    is_share: bool = True
+    counted: str = "num_holdout"
+
+    @classmethod
+    def noted(cls, details: Mapping[str, Any]) -> Judged:
+        """Return what an evaluation noted."""
+        return cls(**details[PRIMARY]) if PRIMARY in details else cls()
+
+    @property
+    def sign(self) -> float:
+        """1 where higher is better, else −1."""
+        return -1.0 if self.lower_is_better else 1.0
+
+
+ACCURACY = Judged()
 _ROUNDING = 1e-9  # accuracies are fractions: 0.72 − 0.7 is a little more than 0.02 to a computer
 
 
-def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> str | None:
+def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float, judged: Judged = ACCURACY) -> str | None:
     """Return in words that the targets are reached, all that are set; None while one is not or none is set.
 
-    With ``target_on: interval`` the lower end of accuracy's confidence interval and the upper end of ECE's count. Where
-    the holdout has been refreshed, a target must be reached on it too.
+    With ``target_on: interval`` the worse end of each confidence interval counts: accuracy's lower one, ECE's upper
+    one. Where the holdout has been refreshed, a target must be reached on it too.
 
     Args:
         stopping: The campaign's settings.
         metrics: Metrics of one evaluation: ``accuracy``, ``accuracy_low``, ``ece``, ``ece_high``, ``num_holdout``.
         level: Confidence level of the intervals, in (0, 1).
+        judged: The primary metric.
     """
     on_interval = stopping.target_on == "interval"
     reasons = []
+    if (wanted := stopping.target_primary) is not None:
+        value = _worst(metrics, level, judged) if on_interval else _measured(metrics, judged)
+        if judged.sign * value < judged.sign * wanted:
+            return None
+        end = "upper" if judged.lower_is_better else "lower"
+        what = f"the {end} end of {judged.word}'s interval" if on_interval else judged.word
+        most = " at most" if judged.lower_is_better else ""
+        reasons.append(f"{what} is {value:.3f}, and {wanted:g}{most} was wanted")
     if (target := stopping.target_accuracy) is not None:
         value = _sure_accuracy(metrics, level) if on_interval else metrics["accuracy"]
         if "refreshed_accuracy" in metrics:
@@ -44,6 +89,31 @@ def target_reached(stopping: StoppingConfig, metrics: Metrics, level: float) -> 
     return f"the target is reached: {'; '.join(reasons)}" if reasons else None
 
 
+def _measured(metrics: Metrics, judged: Judged) -> float:
+    """Return the primary metric, where there is a refreshed holdout the worse of the two."""
+    names = [name for name in (judged.metric, f"refreshed_{judged.metric}") if name in metrics]
+    return judged.sign * min(judged.sign * metrics[name] for name in names)
+
+
+def _worst(metrics: Metrics, level: float, judged: Judged) -> float:
+    """Return the worse end of the primary metric's interval, where there is a refreshed holdout of the worse two.
+
+    The bootstrap's has no width where every answer is right, so a share's is no better than Wilson's for as many items:
+    those of the label, of a metric of one label.
+    """
+    if judged.metric == "accuracy":
+        ends = [_sure_accuracy(metrics, level)]
+        ends += [_sure_refreshed(metrics, level)] * ("refreshed_accuracy" in metrics)
+        return min(ends)
+    end = "high" if judged.lower_is_better else "low"
+    names = [name for name in (judged.metric, f"refreshed_{judged.metric}") if name in metrics]
+    ends = [metrics[f"{name}_{end}"] for name in names]
+    if judged.is_share:
+        num_items = max(1, round(metrics[judged.counted]))
+        ends.append(wilson_interval(round(metrics[judged.metric] * num_items), num_items, level)[0])
+    return judged.sign * min(judged.sign * one for one in ends)
+
+
 def _sure_accuracy(metrics: Metrics, level: float) -> float:
     """Return the lower end of accuracy's interval: the bootstrap's has no width where every answer is right."""
     num_items = round(metrics["num_holdout"])
@@ -58,22 +128,24 @@ def _sure_refreshed(metrics: Metrics, level: float) -> float:
     return min(low, metrics["refreshed_accuracy_low"])
 
 
-def plateau_reached(stopping: StoppingConfig, accuracies: Sequence[float]) -> str | None:
+def plateau_reached(stopping: StoppingConfig, values: Sequence[float], judged: Judged = ACCURACY) -> str | None:
     """Return in words that the last rounds brought no gain; None while they did or the rule is off.
 
     Args:
         stopping: The campaign's settings.
-        accuracies: Accuracies of the trained rounds, from round 1, in order.
+        values: The primary metric of the trained rounds, from round 1, in order.
+        judged: The primary metric.
     """
     num_rounds = stopping.plateau_rounds
-    if num_rounds is None or len(accuracies) <= num_rounds:
+    if num_rounds is None or len(values) <= num_rounds:
         return None
-    before, lately = max(accuracies[:-num_rounds]), max(accuracies[-num_rounds:])
-    if lately - before > stopping.plateau_gain + _ROUNDING:
+    best = min if judged.lower_is_better else max
+    before, lately = best(values[:-num_rounds]), best(values[-num_rounds:])
+    if judged.sign * (lately - before) > stopping.plateau_gain + _ROUNDING:
         return None
     rounds = "the last round" if num_rounds == 1 else f"the last {num_rounds} rounds"
     return (
-        f"accuracy is on a plateau: at best {lately:.3f} in {rounds} and {before:.3f} before, "
+        f"{judged.word} is on a plateau: at best {lately:.3f} in {rounds} and {before:.3f} before, "
         f"and a gain above {stopping.plateau_gain:g} was wanted"
     )
 

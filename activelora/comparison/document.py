@@ -112,7 +112,7 @@ def _method(
     level: float,
 ) -> Document:
     headline = runs[0].headline
-    shown = [name for name in SECONDARY if name in runs[0].records[-1].metrics]
+    shown = [name for name in SECONDARY if name in runs[0].records[-1].metrics and name != headline.metric]
     entries = [_run(run, headline, shown, target) for run in runs]
     return {
         "name": method.named(several),

@@ -21,6 +21,7 @@ from activelora.errors import DataError
 from activelora.evaluation.classification_metrics import PROBABILITY_FLOOR
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
+from activelora.evaluation.item_scores import item_scores
 from activelora.kinds.registry import headline_of
 
 FloatArray = NDArray[np.float64]
@@ -63,7 +64,7 @@ class Run:
     @property
     def headline(self) -> Headline:
         """The metric that is compared."""
-        return headline_of(self.campaign.config.task)
+        return headline_of(self.campaign.config)
 
     @cached_property
     def records(self) -> list[RoundRecord]:
@@ -85,12 +86,10 @@ class Run:
         return [record.metrics[name] for record in self.records]
 
     def item_scores(self) -> tuple[tuple[str, ...], FloatArray] | None:
-        """Return the holdout's item ids, and how each item scores by round: 1 for a right answer.
+        """Return the holdout's item ids, and how each item scores by round, higher is better: 1 for a right answer.
 
         None for a headline metric that is not the mean of such scores.
         """
-        if not self.headline.is_share:
-            return None
         ids: tuple[str, ...] = ()
         rows = []
         for record in self.records:
@@ -98,7 +97,9 @@ class Run:
                 continue
             table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
             ids = tuple(table["item_id"].to_pylist())
-            rows.append(_right(table))
+            if (scores_N := item_scores(self.headline, table)) is None:
+                return None
+            rows.append(scores_N)
         return ids, np.stack(rows)
 
     def item_losses(self) -> tuple[tuple[str, ...], FloatArray] | None:
@@ -119,14 +120,6 @@ class Run:
         if len(losses_N) != len(labels) or not math.isclose(losses_N.mean(), last.metrics["nll"], rel_tol=1e-6):
             return None
         return tuple(table["item_id"].to_pylist()), losses_N
-
-
-def _right(table: pa.Table) -> FloatArray:
-    """Return 1 for every right answer: by the table's own judgement, or where prediction and label are the same."""
-    if "correct" in table.column_names:  # a written answer is right in many wordings
-        return np.array(table["correct"].to_pylist(), dtype=np.float64)
-    pairs = zip(table["predicted"].to_pylist(), table["label"].to_pylist(), strict=True)
-    return np.array([predicted == label for predicted, label in pairs], dtype=np.float64)
 
 
 def common_labels(runs: Sequence[Run]) -> list[int]:

@@ -58,7 +58,7 @@ def sentence(method: Mapping[str, Any], headline: Headline, num_labels: int, num
     held = "" if num_compared == 1 else f", Holm-corrected for {num_compared} comparisons"
     return (
         f"{judged}: {means}, p = {p_text(area['p_adjusted'])}{held}; {ends}, p = {p_text(last['p_adjusted'])} "
-        f"({area['num_seeds']} seeds{_items(area)})."
+        f"({area['num_seeds']} seeds{_items(area, headline)})."
     )
 
 
@@ -125,5 +125,7 @@ def _difference(test: Mapping[str, Any], headline: Headline) -> str:
     return f"{signed(test['difference'], headline)}{unit} ({test['level']:.0%} interval {span})"
 
 
-def _items(test: Mapping[str, Any]) -> str:
-    return f" × {test['num_items']} holdout items" if test["num_items"] > 1 else ", each with its own holdout"
+def _items(test: Mapping[str, Any], headline: Headline) -> str:
+    if test["num_items"] > 1:
+        return f" × {test['num_items']} holdout items"
+    return ", each with its own holdout" if headline.is_mean else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from activelora.config.acquisition import AcquisitionConfig, ScoringConfig
 from activelora.config.adapter import AdapterConfig, TrainingConfig
@@ -21,6 +21,11 @@ from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive
 from activelora.config.stopping import StoppingConfig
 from activelora.config.task import TaskConfig
 from activelora.config.trust import AbstentionConfig, ConformalConfig, with_posterior
+
+PositiveLabel = Annotated[
+    str | None, BeforeValidator(lambda value: {True: "yes", False: "no"}[value] if isinstance(value, bool) else value)
+]
+"""A label's name; YAML reads a bare yes or no as true or false."""
 
 
 class SourceConfig(Section):
@@ -126,16 +131,30 @@ class GatesConfig(Section):
     """Holdout ECE, at most."""
     max_rmse: Annotated[float, Field(ge=0.0)] | None = None
     """Holdout RMSE, at most, for `regression`."""
+    primary: float | None = None
+    """The primary metric, at least; where lower is better (`nll`, errors), at most."""
     improve_on_champion: bool = True
-    """The accuracy (regression: the RMSE) must not be worse than the present champion's."""
+    """The primary metric (accuracy; regression: the RMSE) must not be worse than the present champion's."""
     improve_on_base: bool = True
-    """The accuracy (regression: the RMSE) must not be worse than that of the base model, which round 0 measures. False
+    """Nor must it be worse than that of the base model, which round 0 measures. False
     lets an adapter become champion that has lost by its training. Campaigns of older versions have no such gate."""
 
 
 class EvaluationConfig(Section):
     """How the adapter is measured on the holdout."""
 
+    primary: str | None = None
+    """What the campaign is judged by: gates, stopping, champion, forecast, comparisons, report. None is the kind's own:
+    `accuracy`; for regression, `rmse`. For labels also `balanced_accuracy`, `macro_f1`, `mcc`, `nll` and `brier`, and
+    of one label, `positive_label`, the metrics `average_precision`, `f_beta` and `recall_at_precision`: where few items
+    have the label that counts, accuracy says nothing. `check` names those of other kinds."""
+    positive_label: PositiveLabel = None
+    """The label that `average_precision`, `f_beta` and `recall_at_precision` are about. Where one is named, all three
+    are measured, whatever the primary metric is."""
+    beta: Annotated[float, Field(gt=0.0)] = 1.0
+    """How much recall counts against precision in `f_beta`: 1 alike, 2 more, 0.5 less."""
+    required_precision: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9
+    """The precision at which `recall_at_precision` asks how many of the label's items are found."""
     num_bins: Positive = 15
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0

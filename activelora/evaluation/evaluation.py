@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from activelora.evaluation import bootstrap, calibration
+from activelora.evaluation import bootstrap, calibration, primary
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
+from activelora.evaluation.primary import NOTHING_ELSE, Wanted
 
 MAX_CURVE_POINTS = 200
 GROWS_WITH_NOISE = frozenset({"ece"})
@@ -32,6 +33,7 @@ class EvaluationSettings:
         seed: Seed of the resamples.
         label_names: Names of the classes; empty where every item has its own choices. Metrics that speak of classes are
             then left out.
+        wanted: What is measured beside the usual; needs names of classes.
     """
 
     num_bins: int
@@ -39,6 +41,7 @@ class EvaluationSettings:
     level: float
     seed: int
     label_names: tuple[str, ...] = ()
+    wanted: Wanted = NOTHING_ELSE
 
 
 def evaluate(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, Any]:
@@ -74,6 +77,7 @@ def evaluate(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSetti
     if settings.label_names:
         values["macro_f1"] = metrics.macro_f1(probs_NC, labels_N)
         document |= _class_parts(probs_NC, labels_N, settings)
+        _add_wanted(document, probs_NC, labels_N, settings)
     return document
 
 
@@ -81,6 +85,8 @@ def evaluate_scaled(probs_NC: FloatArray, labels_N: IntArray, settings: Evaluati
     """Return what temperature scaling can change: probabilities, not labels, so neither accuracy nor F1."""
     values = _probability_metrics(probs_NC, labels_N, settings)
     values["aurc"] = metrics.risk_coverage(probs_NC, labels_N).area
+    if settings.label_names and settings.wanted.positive is not None:  # how items rank for one of several labels
+        values |= points(primary.ranked_of(probs_NC, labels_N, settings.wanted), len(labels_N))
     return {"metrics": values, "reliability": reliability(probs_NC, labels_N, settings.num_bins)}
 
 
@@ -127,6 +133,24 @@ def intervals(
         )
         for name, statistic in statistics.items()
     }
+
+
+def points(statistics: Mapping[str, bootstrap.Statistic], num_items: int) -> dict[str, float]:
+    """Return every statistic of the items themselves; without those that are not defined for them."""
+    equal_1N = np.full((1, num_items), 1.0 / num_items)
+    values = {name: float(statistic(equal_1N)[0]) for name, statistic in statistics.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _add_wanted(
+    document: dict[str, Any], probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings
+) -> None:
+    statistics, num = primary.statistics_of(probs_NC, labels_N, settings.wanted), len(labels_N)
+    found = points(statistics, num)
+    document["metrics"] |= found
+    document["intervals"] |= intervals({name: statistics[name] for name in found}, num, settings)
+    if settings.wanted.positive is not None:
+        document["metrics"]["num_positive"] = float((labels_N == settings.wanted.positive).sum())
 
 
 def _probability_metrics(probs_NC: FloatArray, labels_N: IntArray, settings: EvaluationSettings) -> dict[str, float]:

@@ -65,9 +65,13 @@ class Forecast:
         return asdict(self)
 
 
-def default_target(config: CampaignConfig) -> float | None:
-    """Return the accuracy that the campaign file wants: where it stops, else what its gates ask for."""
-    return config.stopping.target_accuracy or config.evaluation.gates.min_accuracy
+def default_target(config: CampaignConfig, headline: Headline) -> float | None:
+    """Return the value of the headline metric that the campaign file wants: where it stops, else what gates ask for."""
+    stopping, gates = config.stopping, config.evaluation.gates
+    wanted = [stopping.target_primary, gates.primary]
+    if headline.metric == "accuracy":
+        wanted = [stopping.target_primary, stopping.target_accuracy, gates.primary, gates.min_accuracy]
+    return next((value for value in wanted if value), None)
 
 
 def forecast(campaign: View, headline: Headline, target: float | None = None) -> Forecast:
@@ -82,7 +86,7 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
             labels bring.
     """
     config = campaign.config
-    target = default_target(config) if target is None else target
+    target = default_target(config, headline) if target is None else target
     trained = [record for record in evaluated(read_history(campaign)) if record.num_labels > 0]
     num_labels = trained[-1].num_labels if trained else 0
     if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.metric], target):
@@ -134,10 +138,15 @@ def _range(trained: Sequence[RoundRecord], headline: Headline, target: float | N
 def _interval(record: RoundRecord, headline: Headline, level: float) -> tuple[float, float]:
     """Return the interval of a round's headline metric; of shares one that few items do not shrink to a point."""
     metrics, name = record.metrics, headline.metric
-    if headline.is_share:
+    if headline.counts_items:
         num = int(metrics["num_holdout"])
         return wilson_interval(min(num, round(metrics[name] * num)), num, level)
-    return metrics[f"{name}_low"], metrics[f"{name}_high"]
+    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    if headline.verb and headline.is_share:  # a label that is never found has a bootstrap interval without width
+        num = max(1, int(metrics[headline.counted]))
+        least, most = wilson_interval(min(num, round(metrics[name] * num)), num, level)
+        return min(low, least), max(high, most)
+    return low, high
 
 
 def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float) -> Forecast:
@@ -171,11 +180,13 @@ def _value(curve: LearningCurve, headline: Headline, sign: float) -> Forecast:
 
 def _point(record: RoundRecord, headline: Headline, sign: float, level: float) -> MeasuredPoint:
     value = record.metrics[headline.metric]
-    if headline.is_share:
+    if headline.counts_items:
         variance = binomial_variance(value, int(record.metrics["num_holdout"]))
     else:
         width = record.metrics[f"{headline.metric}_high"] - record.metrics[f"{headline.metric}_low"]
         variance = (width / 2 / NormalDist().inv_cdf((1.0 + level) / 2.0)) ** 2
+        if headline.verb and headline.is_share:
+            variance = max(variance, binomial_variance(value, max(1, int(record.metrics[headline.counted]))))
     return MeasuredPoint(record.num_labels, sign * value, max(variance, 1e-12))
 
 

@@ -9,6 +9,7 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.config import GatesConfig
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline_values import is_worse, worse_side
 
 GATES = tuple(name for name in GatesConfig.model_fields if name.startswith(("min_", "max_")))
 """The conditions, a metric each."""
@@ -71,6 +72,12 @@ def gate_failures(
             if value < limit if side == "min" else value > limit:
                 found = f"{words.get(metric, metric)}{of} {value:{digits}}"
                 reasons.append(f"{found} is {'below' if side == 'min' else 'above'} the gate's {limit:{digits}}")
+    if gates.primary is not None:
+        for measured, of in ((headline.metric, ""), (f"refreshed_{headline.metric}", " of the refreshed holdout")):
+            value = metrics.get(measured, gates.primary)
+            if is_worse(headline, value, gates.primary):
+                found = f"{headline.word}{of} {value:{digits}}"
+                reasons.append(f"{found} is {worse_side(headline)} the gate's {gates.primary:{digits}}")
     others = []
     if gates.improve_on_champion and present is not None:
         others.append((present, f"the champion, round {present.round}"))
@@ -78,7 +85,6 @@ def gate_failures(
         others.append((base, "the base model, before any training"))
     for other, name in others:
         value, best = metrics[headline.metric], other.metrics[headline.metric]
-        if value > best if headline.lower_is_better else value < best:
-            where = "above" if headline.lower_is_better else "below"
-            reasons.append(f"{words[headline.metric]} {value:{digits}} is {where} the {best:{digits}} of {name}")
+        if is_worse(headline, value, best):
+            reasons.append(f"{headline.word} {value:{digits}} is {worse_side(headline)} the {best:{digits}} of {name}")
     return reasons

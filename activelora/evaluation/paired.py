@@ -3,22 +3,26 @@
 Intervals of two rounds that overlap say little: both rounds answered the same items, and agree on most of them. What
 counts are the items on which they differ. For right and wrong answers that is McNemar's test (1947), exact: of the
 items that only one of the rounds answers rightly, each is as likely to be the one's as the other's if both are alike.
-For numbers it is the paired bootstrap of the difference of RMSEs.
+For numbers it is the paired bootstrap of the difference of RMSEs, and so it is for a metric of all items at once, such
+as average precision: both rounds are measured on the same resamples.
 
-Letters: N items that both rounds answered.
+Letters: N items that both rounds answered, C classes.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from activelora.evaluation import bootstrap
-from activelora.evaluation.classification_metrics import FloatArray
+from activelora.evaluation.classification_metrics import FloatArray, IntArray
+from activelora.evaluation.item_scores import choices_in
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,12 @@ class Paired:
 
     Attributes:
         num_items: N.
-        gain: Accuracy gained, or RMSE lost: above 0 is better.
+        gain: Accuracy (or another metric) gained, or RMSE lost: above 0 is better.
         low: Lower end of the gain's interval, by the paired bootstrap.
         high: Upper end.
-        num_won: Items that became right; for numbers, that came nearer.
+        num_won: Items that became right; for numbers, that came nearer; None for a metric of all items at once.
         num_lost: Items that became wrong, or went farther.
-        p_value: McNemar's exact two-sided p-value; None for numbers.
+        p_value: McNemar's exact two-sided p-value; None for numbers and other metrics.
         level: Confidence level, in (0, 1).
     """
 
@@ -40,8 +44,8 @@ class Paired:
     gain: float
     low: float
     high: float
-    num_won: int
-    num_lost: int
+    num_won: int | None
+    num_lost: int | None
     p_value: float | None
     level: float
 
@@ -78,6 +82,47 @@ def compare(before: pa.Table, after: pa.Table, *, level: float, num_resamples: i
     return _answers(*correct, num_resamples=num_resamples, level=level, seed=seed)
 
 
+def compare_metric(
+    before: pa.Table,
+    after: pa.Table,
+    metric: Callable[[FloatArray, IntArray], bootstrap.Statistic],
+    *,
+    lower_is_better: bool,
+    level: float,
+    num_resamples: int,
+    seed: int,
+) -> Paired | None:
+    """Compare two rounds by any metric of their predictive distributions, on the same resamples of the holdout.
+
+    Args:
+        before: Predictions of the earlier round: ``item_id``, ``label`` and ``probs``.
+        after: The same of the later round.
+        metric: Makes the metric of probs_NC and labels_N.
+        lower_is_better: Whether a fall is a gain.
+        level: Confidence level, for example 0.95.
+        num_resamples: Bootstrap resamples.
+        seed: Seed of the resamples.
+
+    Returns:
+        None where the rounds answered no item in common, or their answers are no choice out of several.
+    """
+    ids = sorted({*before["item_id"].to_pylist()} & {*after["item_id"].to_pylist()})
+    found = [choices_in(_of_items(table, ids)) for table in (before, after)]
+    if not ids or found[0] is None or found[1] is None:
+        return None
+    first, second = metric(*found[0]), metric(*found[1])
+    sign, num = (-1.0 if lower_is_better else 1.0), len(ids)
+
+    def gain(weights_BN: FloatArray) -> FloatArray:
+        return sign * (second(weights_BN) - first(weights_BN))
+
+    measured = float(gain(np.full((1, num), 1.0 / num))[0])
+    if math.isnan(measured):
+        return None
+    low, high = bootstrap.percentile_interval(gain, num, num_resamples=num_resamples, level=level, seed=seed)
+    return Paired(num, measured, low, high, None, None, None, level)
+
+
 def mcnemar(num_won: int, num_lost: int) -> float:
     """Return the two-sided p-value of a fair coin that fell so unequally; 1 where nothing differs."""
     total, fewer = num_won + num_lost, min(num_won, num_lost)
@@ -91,6 +136,11 @@ Rows = dict[str, dict[str, Any]]
 def _rows(table: pa.Table) -> Rows:
     names = [name for name in ("item_id", "label", "predicted", "correct") if name in table.column_names]
     return {row["item_id"]: row for row in table.select(names).to_pylist()}
+
+
+def _of_items(table: pa.Table, ids: list[str]) -> pa.Table:
+    """Return the rows of some items, in the order of their ids."""
+    return table.filter(pc.is_in(table["item_id"], pa.array(ids, type=pa.string()))).sort_by("item_id")
 
 
 def _correct(rows: Rows, ids: list[str]) -> FloatArray:

@@ -26,10 +26,10 @@ import numpy as np
 
 from activelora.campaign.held_out import Draw
 from activelora.campaign.refreshes import PoolParts
-from activelora.evaluation import bootstrap
+from activelora.evaluation import bootstrap, primary
 from activelora.evaluation import classification_metrics as metrics
 from activelora.evaluation.classification_metrics import FloatArray, IntArray
-from activelora.evaluation.evaluation import EvaluationSettings, intervals
+from activelora.evaluation.evaluation import EvaluationSettings, intervals, points
 
 REFRESHED = "refreshed_holdout"
 """The detail of evaluate_adapter with what :func:`details` returns, and the section of its document."""
@@ -109,11 +109,14 @@ def evaluate(
         "nll": bootstrap.mean_of(metrics.item_nll(probs_NC, labels_N)),
         "brier": bootstrap.mean_of(metrics.item_brier(probs_NC, labels_N)),
     }
+    if settings.label_names:
+        statistics |= primary.refreshed_of(probs_NC, labels_N, settings.wanted)
     weighted = {name: bootstrap.weighted(statistic, weights.weights_N) for name, statistic in statistics.items()}
-    num, equal = len(labels_N), np.full((1, len(labels_N)), 1.0 / len(labels_N))
+    num = len(labels_N)
+    found = points(weighted, num)
     return {
-        "metrics": {name: float(statistic(equal)[0]) for name, statistic in weighted.items()},
-        "intervals": intervals(weighted, num, settings),
+        "metrics": found,
+        "intervals": intervals({name: weighted[name] for name in found}, num, settings),
         "num_items": num,
         "num_added": num - weights.num_first,
         "effective_size": weights.effective_size,

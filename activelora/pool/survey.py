@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from activelora.campaign.records import Item, Label
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, DataError, ProblemsError
+from activelora.evaluation.primary import OF_LABEL
 from activelora.formats.exports.export import passed_in_words
 from activelora.formats.problems import Problems
 from activelora.formats.row import Row
@@ -29,6 +30,10 @@ from activelora.pool.votes import Votes
 from activelora.progress import track
 from activelora.quantities import quantity
 from activelora.tasks.task import Task
+from activelora.tasks.written import find_label
+
+FEW_POSITIVES = 30
+"""Number of items of a label below which the interval of a metric of that label spans a fifth of its range or more."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ def survey_data(config: CampaignConfig, task: Task, columnar_bytes: int = column
         problem = "; ".join([error.problem, *said])
         raise ProblemsError([DataError(problem, where=error.where, remedy=error.remedy)]) from None
     warnings = (*problems.notes, *_contradictions(pool, labeled), *_warnings(config, task, pool, labeled, holdout_ids))
+    _refuse_no_positive(config, task, labeled, holdout_ids)
     if known is None and config.known_labels == "train" and config.known_labels_column is not None:
         trained = known_in(pool, pool_ids)
     else:
@@ -243,6 +249,25 @@ def _contradictions(pool: Census | ColumnCensus, labeled: Census | ColumnCensus)
             yield f"{source}: items left out because their rows carry different labels: {census.num_contradictions}"
 
 
+def _num_positive(config: CampaignConfig, task: Task, labeled: Census | ColumnCensus, holdout_ids: Ids) -> int | None:
+    """Return how many holdout items have the label that the primary metric is about; None if it is about none."""
+    given = config.evaluation.positive_label
+    if given is None or config.evaluation.primary not in OF_LABEL:
+        return None
+    positive = find_label(tuple(task.label_names), given)
+    return None if positive is None else labeled.label_counts(holdout_ids).get(positive, 0)
+
+
+def _refuse_no_positive(config: CampaignConfig, task: Task, labeled: Census | ColumnCensus, holdout_ids: Ids) -> None:
+    if _num_positive(config, task, labeled, holdout_ids) == 0:
+        settings = config.evaluation
+        problem = (
+            f"no holdout item has the label `{settings.positive_label}`, so `{settings.primary}` cannot be measured"
+        )
+        remedy = "Give a holdout with such items, a larger `data.holdout_size`, or another `evaluation.primary`."
+        raise ProblemsError([DataError(problem, where=(config.data.holdout or config.data.pool).path, remedy=remedy)])
+
+
 def _warnings(
     config: CampaignConfig,
     task: Task,
@@ -262,6 +287,13 @@ def _warnings(
                 f"{quantity(census.num_rounded, 'label')} of the {source} between two steps of {config.task.step:g} "
                 f"{'was' if census.num_rounded == 1 else 'were'} rounded to the nearest"
             )
+    num_positive = _num_positive(config, task, labeled, holdout_ids)
+    if num_positive is not None and 0 < num_positive < FEW_POSITIVES:
+        yield (
+            f"{quantity(num_positive, 'holdout item has', 'holdout items have')} the label "
+            f"`{config.evaluation.positive_label}`: with fewer than {FEW_POSITIVES}, {config.evaluation.primary} is "
+            "uncertain"
+        )
     if missing := task.missing_labels(counts):
         more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
         yield f"no holdout item has the label {', '.join(missing[:10])}{more}: how well it is learned stays unknown"

@@ -10,7 +10,7 @@ from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.manifest import Unit
 from activelora.errors import ActiveLoRAError
 from activelora.evaluation.evaluation import EvaluationSettings
-from activelora.kinds.registry import make_task
+from activelora.kinds.registry import headline_of, make_task, wanted_of
 from activelora.pool import access
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.model_card import Cost
@@ -59,13 +59,18 @@ def _measured(bundle: Bundle, campaign: Campaign) -> dict[str, float]:
         said_NKC = averaged.log_probs(predictor, items, 0, where=campaign.store.uri, description="the mean's cost")
     log_probs_NC = averaged.over_samples(said_NKC, bundle.readings.prior)
     settings = EvaluationSettings(
-        config.evaluation.num_bins, _NUM_RESAMPLES, config.evaluation.confidence_level, 0, task.label_names
+        config.evaluation.num_bins,
+        _NUM_RESAMPLES,
+        config.evaluation.confidence_level,
+        0,
+        task.label_names,
+        wanted_of(config),
     )
     judge = task.kind.judge_of(task)
     document: dict[str, Any] = judge.evaluate(log_probs_NC, labels_N, settings) | {"scaled": None}
     if bundle.readings.temperature is not None:
         document["scaled"] = judge.evaluate_scaled(log_probs_NC, labels_N, bundle.readings.scale, settings)
-    names = dict.fromkeys((task.kind.headline.metric, "nll"))
+    names = dict.fromkeys((headline_of(config).metric, "nll"))
     return {name: _as_given(document, name) for name in names}
 
 

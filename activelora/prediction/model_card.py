@@ -19,6 +19,11 @@ CARD_NAME = "README.md"
 _TITLES = {
     "accuracy": "Accuracy",
     "macro_f1": "F1, mean over labels",
+    "balanced_accuracy": "Balanced accuracy",
+    "average_precision": "Average precision",
+    "f_beta": "F-beta",
+    "recall_at_precision": "Recall at the required precision",
+    "mcc": "MCC",
     "micro_f1": "F1 over all decisions",
     "hamming_loss": "Hamming loss",
     "rmse": "RMSE",
@@ -108,7 +113,7 @@ def _head(bundle: Bundle, facts: Facts | None, exported: Exported) -> dict[str, 
         "tags": ["activelora", "lora", "active-learning", config.task.kind],
     }
     if facts is not None:
-        metric = headline_of(config.task).metric
+        metric = headline_of(config).metric
         result = {
             "task": {"type": "text-generation", "name": config.task.kind},
             "dataset": {"name": f"{facts['name']} holdout, {facts['num_holdout']} rows", "type": "private"},
@@ -163,12 +168,13 @@ def _measured(bundle: Bundle, facts: Facts | None, cost: Cost) -> Iterator[str]:
 
 
 def _metric_rows(bundle: Bundle, facts: Facts) -> Iterator[list[str]]:
-    first = [name for name, _ in headline_of(bundle.config.task).columns]
+    headline = headline_of(bundle.config)
+    first, titles = [name for name, _ in headline.columns], _TITLES | {headline.metric: headline.title}
     names = dict.fromkeys(name for name in (*first, *_TITLES) if name in facts["metrics"])
     for name in names:
         low, high = facts["intervals"].get(name, (None, None))
         interval = "" if low is None else f"{low:.4f} to {high:.4f}"
-        row = [_TITLES.get(name, name), f"{facts['metrics'][name]:.4f}", interval]
+        row = [titles.get(name, name), f"{facts['metrics'][name]:.4f}", interval]
         if before := facts["before_training"]:
             row.append(f"{before[name]:.4f}" if name in before else "")
         yield row

@@ -27,6 +27,7 @@ from activelora.rules.outside import mlflow_names, s3_uris
 from activelora.rules.own_sections import as_far_as_known, full_schema, with_own_sections
 from activelora.rules.parallel import parallel
 from activelora.rules.policy import broken_rules
+from activelora.rules.primary import primary
 from activelora.rules.privacy import privacy
 from activelora.rules.task import prompt, task
 
@@ -52,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     campaign.steps,
     campaign.plateau,
     campaign.gates,
+    primary,
     parallel,
     labeling.oracle,
     labeling.llm,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from activelora.config import TaskConfig
     from activelora.evaluation.headline import Headline
     from activelora.evaluation.judges import Judge, WrittenJudge
+    from activelora.evaluation.primary import Primary
 
 Form = Literal["choice", "number", "set", "text"]
 """How annotators answer: people at a keyboard, in files or in Label Studio, and models. ``choice``: by one of the
@@ -61,6 +62,7 @@ class Kind:
         implementation: What makes a :class:`Task` of the settings, ``module:attribute``; imported when it is needed.
         judge: What makes a judge (:mod:`activelora.evaluation.judges`) of the task, ``module:attribute``.
         headline: The metric that the kind is judged by first, and those beside it.
+        primary: Other metrics that `evaluation.primary` may name; its judge measures them, with intervals.
         measures: The uncertainty measures that score_pool computes.
         single_sample_measures: Those whose name stands for disagreement elsewhere, and that one sample has here too.
         form: How an answer is given.
@@ -97,6 +99,7 @@ class Kind:
     judge: str
     headline: Headline
     measures: tuple[str, ...]
+    primary: tuple[Primary, ...] = ()
     single_sample_measures: frozenset[str] = frozenset()
     form: Form = "choice"
     needs_choices: bool = False

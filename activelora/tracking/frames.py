@@ -15,7 +15,7 @@ from activelora.campaign.history import RoundRecord, read_history
 from activelora.campaign.ledger import collected_round
 from activelora.errors import StoreError
 from activelora.evaluation.headline import Headline
-from activelora.kinds.registry import make_task
+from activelora.kinds.registry import headline_of, make_task
 from activelora.labeling.exchange import LABEL_COLUMNS, export_labels
 
 _LARGE = ("embedding", "log_probs")
@@ -37,7 +37,7 @@ def curve(campaign: Campaign | str | Path) -> pd.DataFrame:
     rows = [{"num_labels": record.num_labels, **record.metrics} for record in evaluated]
     index = pd.Index([record.round for record in evaluated], name="round", dtype="int64")
     if not rows:
-        names = _shown_metrics(make_task(campaign.config.task).kind.headline)
+        names = _shown_metrics(headline_of(campaign.config))
         types = {"num_labels": "int64", **dict.fromkeys(names, "float64")}
         return pd.DataFrame(index=index, columns=list(types)).astype(types)
     return pd.DataFrame(rows, index=index)

@@ -127,7 +127,7 @@ def campaign_files(campaign: Campaign, records: list[RoundRecord]) -> dict[str, 
     points = [CurvePoint(record.num_labels, record.metrics) for record in evaluated(records)]
     if len(points) > 1:
         config = campaign.config
-        level, headline = config.evaluation.confidence_level, headline_of(config.task)
+        level, headline = config.evaluation.confidence_level, headline_of(config)
         figure = plots.learning_curve({config.acquisition.strategy: points}, level, headline)
         files["learning_curve.png"] = to_png(figure)
     return files

@@ -11,7 +11,7 @@ _CALIBRATION = frozenset(
 _EXPLORATION = ("explored_", "pool_accuracy", "refreshed_", "num_explored", "exploration_", "strategy_")
 """`pool_accuracy` is what earlier versions called `explored_accuracy`."""
 _AUTOMATIC = ("conformal_", "alone_")
-_LABELS = frozenset({"num_labels", "num_holdout"})
+_LABELS = frozenset({"num_labels", "num_holdout", "num_positive"})
 _STEPS: dict[StepName, str] = {
     "train_adapter": "training",
     "evaluate_adapter": "answers",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.manifest import Manifest
+from activelora.campaign.stopping import Judged
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, UNIT_TAG
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def find_or_create_version(
     _ensure_registered_model(client, name)
     if not _versions(client, name, run):
         model = _create_model(client, name, run, write)
-        metrics = evaluation.metrics
+        metrics, names = evaluation.metrics, (Judged.noted(evaluation.details).metric, *_TAGGED_METRICS)
         client.create_model_version(
             name,
             source=_source(client, model),
@@ -54,7 +55,7 @@ def find_or_create_version(
                 "round": str(evaluation.round),
                 "adapter": f"runs:/{run.info.run_id}/adapter",
                 _MODEL_TAG: model.model_id,
-                **{name: f"{metrics[name]:.4f}" for name in _TAGGED_METRICS if name in metrics},
+                **{name: f"{metrics[name]:.4f}" for name in names if name in metrics},
                 "gates": "passed" if evaluation.details["gates"]["passed"] else "failed",
             },
             description="; ".join(evaluation.details["gates"]["reasons"]) or "passed the gates",

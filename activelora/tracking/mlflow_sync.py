@@ -259,7 +259,7 @@ class _Sync:
             self.client.set_tag(run_id, "activelora.artifacts", digest)
 
     def _metrics(self, record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
-        return content.metrics_of(record, so_far, headline_of(self.campaign.config.task))
+        return content.metrics_of(record, so_far, headline_of(self.campaign.config))
 
     def _log_params(self, run_id: str) -> None:
         from mlflow.entities import Param

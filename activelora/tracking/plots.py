@@ -111,11 +111,17 @@ def learning_curve(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
         axes.margins(x=0.04)
         is_share = headline.is_share or metric != headline.metric
-        axes.set_ylim(0, _ceiling(curves, metric, is_share))
+        axes.set_ylim(_floor(curves, metric), _ceiling(curves, metric, is_share))
         if is_share:
             in_percent(axes.yaxis)
         with_grid(axes)
-    panels[0].set_ylabel("share of the holdout" if headline.is_share else "lower is better")
+    panels[0].set_ylabel(
+        "share of the holdout"
+        if headline.counts_items
+        else "lower is better"
+        if headline.lower_is_better
+        else "higher is better"
+    )
     panels[1].set_ylabel(headline.second_note)
     if len(curves) > 1:
         panels[0].legend(loc="upper right" if headline.lower_is_better else "lower right")
@@ -249,6 +255,15 @@ def _draw_curve(axes: Axes, points: Sequence[CurvePoint], metric: str, name: str
         lows = [point.metrics[f"{metric}_low"] for point in points]
         highs = [point.metrics[f"{metric}_high"] for point in points]
         axes.fill_between(labels, lows, highs, color=color, alpha=0.16, linewidth=0)
+
+
+def _floor(curves: Mapping[str, Sequence[CurvePoint]], metric: str) -> float:
+    """Return 0, or less where a value is negative, as a correlation can be."""
+    lowest = min(
+        (point.metrics.get(f"{metric}_low", point.metrics[metric]) for points in curves.values() for point in points),
+        default=0.0,
+    )
+    return min(0.0, 1.1 * lowest)
 
 
 def _ceiling(curves: Mapping[str, Sequence[CurvePoint]], metric: str, is_share: bool) -> float:

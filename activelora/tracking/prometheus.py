@@ -15,6 +15,7 @@ from activelora.campaign.history import evaluated, read_history
 from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.snapshot import View, snapshot_of
 from activelora.errors import ActiveLoRAError
+from activelora.kinds.registry import headline_of
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -28,6 +29,7 @@ _HELP = {
     "activelora_labels": "Items labelled so far.",
     "activelora_label_budget": "Labels that may be asked for in all.",
     "activelora_accuracy": "Holdout accuracy of the last evaluated round, 0 to 1.",
+    "activelora_primary": "Primary metric (evaluation.primary) of the last evaluated round, where one is set.",
     "activelora_ece": "Expected calibration error of the last evaluated round, 0 to 1.",
     "activelora_rmse": "Root mean squared error on the holdout of the last evaluated round, in the target's unit.",
     "activelora_waiting_since_timestamp_seconds": "Unix time since which labels are waited for; 0 while none are.",
@@ -80,6 +82,8 @@ def _values(campaign: View) -> dict[str, float]:
     if done := evaluated(records):
         found = done[-1].metrics  # which there are depends on the kind of task
         numbers |= {f"activelora_{name}": found[name] for name in ("accuracy", "ece", "rmse") if name in found}
+        if campaign.config.evaluation.primary is not None:
+            numbers["activelora_primary"] = found[headline_of(campaign.config).metric]
     since = 0.0
     if waits_for_people(seen, plan) and (asked := records[-1].selection):
         since = datetime.fromisoformat(asked.finished_at).timestamp()

@@ -85,7 +85,7 @@ class _Report:
     def view(self, comparisons: Mapping[str, View]) -> dict[str, Any]:
         """Return everything that the template shows."""
         config, done, headline = self.campaign.config, evaluated(self.records), self.headline
-        task, judged_by = make_task(config.task), headline_of(config.task)
+        task, judged_by = make_task(config.task), headline_of(config)
         known = num_known(self.records)
         zero_shot = done[0] if done and done[0].round == 0 else None
         has_champion = self.champion_round is not None
@@ -97,6 +97,7 @@ class _Report:
             "spent": sum(int(r.labels.metrics["num_labeled"]) for r in self.records if r.labels) - known,
             "num_known": known,
             "label_names": task.label_names if task.kind.lists_labels else (),
+            "shows_macro_f1": task.kind.lists_labels and bool(task.label_names) and judged_by.metric != "macro_f1",
             "state": state_of(self.campaign, self.records, has_champion=has_champion),
             "as_of": max((record.finished_at for record in self.records), default=None),
             "headline": headline,
@@ -175,7 +176,7 @@ class _Report:
         figures = plots.evaluation_figures(self.evaluation)
         if len(own) > 1:
             level = self.campaign.config.evaluation.confidence_level
-            headline = headline_of(self.campaign.config.task)
+            headline = headline_of(self.campaign.config)
             figures["learning_curve"] = plots.learning_curve(curves, level, headline)
             figures["learning_curve_tall"] = plots.learning_curve(curves, level, headline, is_tall=True)
         # matplotlib escapes the label names in its SVG.

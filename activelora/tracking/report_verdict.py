@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from activelora.campaign.history import RoundRecord, evaluated
 from activelora.campaign.snapshot import Snapshot
 from activelora.config.campaign import CampaignConfig
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
-from activelora.evaluation.paired import Paired, compare
+from activelora.evaluation.paired import Paired, compare, compare_metric
+from activelora.evaluation.primary import statistic_of
+from activelora.kinds.registry import headline_of, wanted_of
 from activelora.tracking.report_words import joined, percent, significant
 
 PREDICTIONS = "predictions.parquet"
 
 
 def gain_over(campaign: Snapshot, before: RoundRecord | None, after: RoundRecord | None) -> Paired | None:
-    """Return what a round gained over an earlier one on the same items; None where that cannot be told."""
+    """Return what a round gained over an earlier one on the same items; None where that cannot be told.
+
+    It is gained in the primary metric: right answers one by one where that is accuracy.
+    """
     if before is None or after is None or before.round == after.round:
         return None
     manifests = [record.evaluation for record in (before, after) if record.evaluation is not None]
     if len(manifests) < 2 or any(PREDICTIONS not in manifest.files for manifest in manifests):
         return None
     tables = [campaign.table(manifest, PREDICTIONS) for manifest in manifests]
-    settings = campaign.config.evaluation
-    return compare(
-        *tables,
-        level=settings.confidence_level,
-        num_resamples=settings.bootstrap_samples,
-        seed=campaign.campaign.seed("bootstrap"),
+    settings, seed = campaign.config.evaluation, campaign.campaign.seed("bootstrap")
+    level, num_resamples, wanted = settings.confidence_level, settings.bootstrap_samples, wanted_of(campaign.config)
+    if not wanted.metric:
+        return compare(*tables, level=level, num_resamples=num_resamples, seed=seed)
+    return compare_metric(
+        tables[0],
+        tables[1],
+        partial(statistic_of, wanted.metric, wanted=wanted),
+        lower_is_better=headline_of(campaign.config).lower_is_better,
+        level=level,
+        num_resamples=num_resamples,
+        seed=seed,
     )
 
 
@@ -54,7 +66,9 @@ def summary(
     metrics, name = best.metrics, headline.metric
     value, num = show(metrics[name]), int(metrics["num_holdout"])
     said = f"answers {value} of {num} unseen items correctly"
-    if not headline.is_share:
+    if headline.verb:
+        said = f"{headline.verb} {value} {headline.word} on {num} unseen items{_counted(best, headline)}"
+    elif not headline.is_share:
         said = f"is off by {value} ({headline.title}) on {num} unseen items"
     how_good = f"{said} ({level:.0%} interval {show(metrics[f'{name}_low'])} to {show(metrics[f'{name}_high'])})"
     if best.round == 0:
@@ -63,6 +77,13 @@ def summary(
     if zero_shot is None:
         return f"{text}; the base model was not measured, so no gain can be told."
     return f"{text}: {_against_base(best, zero_shot, headline, gain)}."
+
+
+def _counted(record: RoundRecord, headline: Headline) -> str:
+    """Return how many of the items a metric of one label rests on."""
+    if headline.counted == "num_holdout" or headline.counted not in record.metrics:
+        return ""
+    return f", {record.metrics[headline.counted]:.0f} of them with the label,"
 
 
 def _against_base(best: RoundRecord, base: RoundRecord, headline: Headline, gain: Paired | None) -> str:
@@ -93,6 +114,11 @@ def _paired_words(best: RoundRecord, base: RoundRecord, headline: Headline, gain
 
 def _by_items(gain: Paired) -> str:
     """Return what the paired test counted."""
+    if gain.num_won is None:
+        return (
+            f"on resamples of the same {gain.num_items} items the difference is {gain.low:+.3f} to {gain.high:+.3f} "
+            f"({gain.level:.0%} interval)"
+        )
     if gain.p_value is None:
         return f"of the same {gain.num_items} items it comes nearer on {gain.num_won} and less near on {gain.num_lost}"
     chance = "below 0.001" if gain.p_value < 0.001 else f"{gain.p_value:.3f}"

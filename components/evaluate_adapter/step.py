@@ -17,16 +17,17 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Item
 from activelora.campaign.refreshes import SEEN, PoolParts, pool_now
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
+from activelora.campaign.stopping import PRIMARY
 from activelora.errors import DataError
-from activelora.evaluation import evaluation, refreshed_holdout, thresholds
+from activelora.evaluation import evaluation, headline_values, refreshed_holdout, thresholds
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.exploration_check import LiveCheck, live_check
 from activelora.evaluation.gates import base_of, champion, gate_failures
-from activelora.evaluation.headline import Headline
+from activelora.evaluation.headline import ACCURACY, Headline
 from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
 from activelora.evaluation.refreshed_holdout import REFRESHED
 from activelora.evaluation.thresholds import Split
-from activelora.kinds.registry import make_task
+from activelora.kinds.registry import headline_of, make_task, wanted_of
 from activelora.pool import access
 from activelora.registry import call
 from activelora.scoring import averaged
@@ -65,14 +66,18 @@ def run(campaign: View, round_: int) -> Manifest:
     else:
         measured = _measure(campaign, round_, task, parts, found)
     document = measured.document
+    headline = headline_of(campaign.config)
     metrics = call(task.kind, "evaluate", _metrics, task.kind, document)
+    _refuse_unmeasured(campaign, metrics, headline)
     attempt.write_json("evaluation.json", document)
     attempt.write_table("predictions.parquet", measured.predictions)
     if measured.refreshed is not None:
         attempt.write_table(refreshed.PREDICTIONS, measured.refreshed)
         metrics |= refreshed_holdout.flat_metrics(document[REFRESHED])
 
-    details = _gates(seen, attempt, metrics, task.kind.headline)
+    details = _gates(seen, attempt, metrics, headline)
+    if headline.metric != ACCURACY.metric:
+        details[PRIMARY] = headline_values.noted(headline)
     if measured.refreshed is not None:
         details[REFRESHED] = refreshed_holdout.details(document[REFRESHED], campaign.config.evaluation.confidence_level)
     check, sources = live_check(seen, round_) if task.kind.checks_exploration else (None, ())
@@ -203,6 +208,7 @@ def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
         level=config.confidence_level,
         seed=campaign.seed("bootstrap"),
         label_names=make_task(campaign.config.task).label_names,
+        wanted=wanted_of(campaign.config),
     )
 
 
@@ -213,6 +219,17 @@ def _metrics(kind: Kind, document: dict[str, Any]) -> dict[str, float]:
     if kind.headline.metric not in metrics:
         raise KeyError(kind.headline.metric)
     return metrics
+
+
+def _refuse_unmeasured(campaign: Campaign, metrics: dict[str, float], headline: Headline) -> None:
+    if headline.metric not in metrics:
+        positive = campaign.config.evaluation.positive_label
+        missing = "no item that could tell" if positive is None else f"no item with the label `{positive}`"
+        raise DataError(
+            f"{headline.word} cannot be measured: the holdout has {missing}",
+            where=campaign.store.uri,
+            remedy="Give a holdout with such items, or another `evaluation.primary`.",
+        )
 
 
 def _scaled_metrics(document: dict[str, Any]) -> dict[str, float]:

@@ -89,8 +89,14 @@ def _numbers_read(data: DataSummary) -> list[tuple[str, str]]:
 def _check_target(config: CampaignConfig, num_holdout: int, findings: Findings) -> None:
     """Say what the target asks of the measured values, where their confidence intervals must pass it."""
     from activelora.campaign.stopping import highest_sure_ece, lowest_sure_accuracy
+    from activelora.kinds.registry import headline_of
 
-    stopping, level = config.stopping, config.evaluation.confidence_level
+    stopping, level, headline = config.stopping, config.evaluation.confidence_level, headline_of(config)
+    if config.evaluation.primary is not None:
+        judged = f"{headline.title}: gates, stopping, champion, forecast, comparisons and report go by it"
+        if headline.metric != "accuracy":
+            judged += "; the live check of random draws counts right answers as ever"
+        findings.facts.append(("judged by", judged))
     if stopping.target_on == "point" or not num_holdout:
         return
     if (target := stopping.target_accuracy) is not None:

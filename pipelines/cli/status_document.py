@@ -39,7 +39,7 @@ def status_document(campaign: View) -> dict[str, Any]:
         "num_asked": sum(int(one.selection.metrics["num_selected"]) for one in records if one.selection),
         "num_known": num_known(records),
         "amendments": amendments_in_words(seen.amendments),
-        "forecast": forecast(seen, headline_of(campaign.config.task)).document(),
+        "forecast": forecast(seen, headline_of(campaign.config)).document(),
         "rounds": [_round(seen, record) for record in records],
         "pool": growth_of(seen).document(),
         "drift": done[-1].drift if done else [],
@@ -90,7 +90,7 @@ def print_rounds(campaign: View, found: Mapping[str, Any]) -> None:
 
     from pipelines.cli.console import stdout
 
-    shown = headline_of(campaign.config.task).columns
+    shown = headline_of(campaign.config).columns
     columns = ("round", "labels", *(title for _, title in shown), "time", "state")
     table = Table(*columns, title=campaign.config.name, title_justify="left")
     for column in table.columns[:-1]:
@@ -114,7 +114,7 @@ def _round(campaign: Snapshot, record: RoundRecord) -> dict[str, Any]:
     return {
         "round": record.round,
         "num_labels": record.num_labels,
-        **{name: record.metrics.get(name) for name, _ in headline_of(campaign.config.task).columns},
+        **{name: record.metrics.get(name) for name, _ in headline_of(campaign.config).columns},
         "seconds": round(record.seconds, 3),
         "state": _state(campaign, record),
     }

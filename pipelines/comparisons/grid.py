@@ -25,6 +25,7 @@ _ENDINGS = (
     "tracking.enabled=false",
     "stopping.target_accuracy=null",
     "stopping.target_ece=null",
+    "stopping.target_primary=null",
     "stopping.plateau_rounds=null",
     "stopping.plateau_gain=0",
 )

@@ -35,7 +35,7 @@ def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
     ]
     if data is None:
         return lines
-    if headline_of(config.task).is_share:
+    if headline_of(config).counts_items:
         lines += _power(num_seeds, data.num_holdout, num_compared)
     pool = data.num_pool - data.num_known if config.known_labels == "train" else data.num_pool
     if config.label_budget > LARGEST_SHARE * pool:

@@ -6,7 +6,7 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.comparison.measured import Method, Run, holdout_noise
+from activelora.comparison.measured import Method, Run, holdout_noise, paired_differences
 from activelora.evaluation.judges import CHOICE_SCHEMA
 from activelora.kinds.generation.judge import TEXT_SCHEMA
 from activelora.kinds.multi_label.judge import SET_SCHEMA
@@ -70,3 +70,35 @@ def test_the_noise_of_holdouts_of_their_own_is_the_variance_of_each_seeds_mean(r
     runs = [run_of(None, own, CHOICE_SCHEMA, name) for own, name in zip(rows, ("ours", "control"), strict=True)]
     found = holdout_noise([runs[0]], [runs[1]], np.ones(1))
     assert found == pytest.approx((right[0] - right[1]).var(ddof=1) / 5)
+
+
+def judged_run(folder, primary, probs, name):
+    """A run of two rounds whose primary metric is the given one."""
+    campaign = Campaign.create(str(folder / name), make_config(evaluation={"primary": primary}))
+    finish_step(campaign, "ingest_pool")
+    for round_, prob in enumerate(probs):
+        attempt = campaign.attempt(Unit("evaluate_adapter", round_))
+        rows = [
+            {"item_id": f"i{index}", "label": index % 2, "predicted": 0, "probs": [prob, 1 - prob]}
+            for index in range(4)
+        ]
+        attempt.write_table("predictions.parquet", pa.Table.from_pylist(rows))
+        attempt.commit({"accuracy": 0.5, "ece": 0.1, "nll": 1 - prob, "mcc": prob, "num_holdout": 4})
+        if not round_:
+            for step in ("score_pool", "select_batch", "await_labels"):
+                finish_step(campaign, step, round_)
+    return Run(Method("random", "lora"), 0, campaign)
+
+
+def test_a_lower_nll_is_better_item_by_item(tmp_path):
+    ours, other = (judged_run(tmp_path, "nll", probs, f"nll{probs[1]}") for probs in ((0.5, 0.5), (0.5, 0.9)))
+    found = paired_differences([ours], [other], np.array([0.0, 1.0]))
+    expected = [np.log(0.5) - np.log(0.9), np.log(0.5) - np.log(0.1)] * 2
+    assert found[0] == pytest.approx(expected)
+    assert found.mean() > 0, "the even one has the lower NLL"
+
+
+def test_a_metric_of_all_items_is_compared_by_seeds(tmp_path):
+    ours, other = (judged_run(tmp_path, "mcc", probs, f"mcc{probs[1]}") for probs in ((0.2, 0.8), (0.2, 0.3)))
+    assert ours.item_scores() is None
+    assert paired_differences([ours], [other], np.array([0.0, 1.0])) == pytest.approx(np.array([[0.5]]))

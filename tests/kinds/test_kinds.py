@@ -1,11 +1,14 @@
 """What holds for every kind of task that is registered."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from activelora.campaign.records import Item
 from activelora.config import GatesConfig, LabelingConfig, StoppingConfig, TaskConfig
 from activelora.evaluation.evaluation import EvaluationSettings, flat_metrics
+from activelora.evaluation.primary import Wanted
 from activelora.kinds.registry import KINDS, get_kind, make_task
 from activelora.rules.task import refusal
 from activelora.uncertainty.measures import check_measure
@@ -114,11 +117,16 @@ def test_a_judge_measures_the_headline_and_every_item(name):
     log_probs_NQC = np.log(np.random.default_rng(0).dirichlet(np.ones(shape[2]), size=shape[:2]))
     log_probs_NC = log_probs_NQC if task.kind.asks_each_label else log_probs_NQC[:, 0]
     judge = task.kind.judge_of(task)
-    settings = EvaluationSettings(5, 20, 0.9, 0, task.label_names)
+    labels = len(task.label_names) > 0 and task.kind.fixed_labels(config_of(name)) is not None
+    settings = EvaluationSettings(5, 20, 0.9, 0, task.label_names, Wanted("mcc", 1) if labels else Wanted())
     metrics = flat_metrics(judge.evaluate(log_probs_NC, labels_N, settings))
     shown = {metric for metric, _ in task.kind.headline.columns} | {task.kind.headline.second[0]}
     assert shown <= set(metrics)
     assert {f"{task.kind.headline.metric}_low", f"{task.kind.headline.metric}_high"} <= set(metrics)
+    for one in task.kind.primary:
+        wanted = Wanted(one.metric, 1 if labels else None)
+        found = flat_metrics(judge.evaluate(log_probs_NC, labels_N, replace(settings, wanted=wanted)))
+        assert {one.metric, f"{one.metric}_low", f"{one.metric}_high"} <= set(found)
     assert {gate.partition("_")[2] for gate in task.kind.gates} <= set(metrics)
     assert judge.fit_temperature(log_probs_NC, labels_N) > 0
     rows = judge.predictions(items, labels_N, log_probs_NC, settings).to_pylist()

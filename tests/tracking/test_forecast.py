@@ -6,6 +6,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.headline import ACCURACY
+from activelora.kinds.registry import headline_of
 from activelora.tracking.report import render_report
 from tests.pipelines.conftest import finish_step, make_config
 
@@ -107,3 +108,28 @@ def test_without_a_target_it_says_what_twice_the_labels_bring(campaign_of):
 def test_the_report_shows_it(campaign_of):
     campaign = campaign_of([])
     assert "Forecast" not in render_report(campaign, {})
+
+
+def test_a_label_that_was_never_found_is_not_infinitely_sure_not_to_be(tmp_path):
+    """F1 is 0 there on every resample: such a round must not outweigh all that come after it."""
+    evaluation = {"primary": "f_beta", "positive_label": "dog"}
+    config = make_config(evaluation=evaluation, stopping={"max_rounds": 20})
+    campaign, headline = Campaign.create(str(tmp_path), config), headline_of(config)
+    finish_step(campaign, "ingest_pool")
+    for round_, value in enumerate([0.0, 0.0, 0.0, 0.3, 0.45, 0.52, 0.56]):
+        metrics = {"accuracy": 0.98, "f_beta": value, "f_beta_low": value * 0.8, "f_beta_high": min(1.0, value * 1.2)}
+        metrics |= {"num_holdout": 1000.0, "num_positive": 50.0, "ece": 0.1, "nll": 1.0}
+        campaign.attempt(Unit("evaluate_adapter", round_)).commit(metrics)
+        for step in ("score_pool", "select_batch", "await_labels"):
+            finish_step(campaign, step, round_)
+        if round_ == 2:
+            early = forecast(campaign, headline)
+            assert early.status == "range"
+            assert early.low == 0.0
+            assert early.high > 0.3, "a label found nowhere on 50 items may be found twice as often with luck"
+    found = forecast(campaign, headline)
+    assert (found.status, found.metric) == ("value", "f_beta")
+    assert found.low < found.value < found.high
+    assert found.value > 0.4
+    assert "F1 of dog" in found.sentence
+    assert forecast(campaign, headline, 0.5).status == "reached"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from activelora.config import TaskConfig
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.primary import LABEL_PRIMARY
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
 
@@ -18,6 +19,7 @@ KIND = Kind(
     implementation="activelora.kinds.classification.task:make",
     judge="activelora.evaluation.judges:ChoiceJudge",
     headline=ACCURACY,
+    primary=LABEL_PRIMARY,
     measures=tuple(MEASURES),
     aggregations=("dawid_skene", "one_coin"),
     fields=("labels",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.primary import CHOICE_PRIMARY
 from activelora.tasks.task import Kind
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
@@ -12,6 +13,7 @@ KIND = Kind(
     implementation="activelora.kinds.generation.task:Generation",
     judge="activelora.kinds.generation.judge:TextJudge",
     headline=ACCURACY,
+    primary=CHOICE_PRIMARY,
     measures=(*TEXT_MEASURES, ORACLE_NLL),
     form="text",
     one_answer=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from activelora.config import TaskConfig
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.primary import CHOICE_PRIMARY, MACRO_F1, MICRO_F1
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
 
@@ -25,6 +26,7 @@ KIND = Kind(
     implementation="activelora.kinds.multi_label.task:MultiLabel",
     judge="activelora.kinds.multi_label.judge:SetJudge",
     headline=ACCURACY,
+    primary=(MACRO_F1, MICRO_F1, *CHOICE_PRIMARY),
     measures=tuple(MEASURES),
     form="set",
     one_answer=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.primary import CHOICE_PRIMARY
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
 
@@ -12,6 +13,7 @@ KIND = Kind(
     implementation="activelora.kinds.multiple_choice.task:MultipleChoice",
     judge="activelora.evaluation.judges:ChoiceJudge",
     headline=ACCURACY,
+    primary=CHOICE_PRIMARY,
     measures=tuple(MEASURES),
     needs_choices=True,
     aggregations=("one_coin",),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from activelora.config import TaskConfig
 from activelora.evaluation.headline import Headline
+from activelora.evaluation.primary import MAE, NLL
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 
@@ -18,6 +19,7 @@ RMSE = Headline(
     columns=(("rmse", "RMSE"), ("mae", "MAE"), ("interval_coverage", "coverage"), ("nll", "NLL")),
     second=("interval_coverage", "Interval coverage"),
     second_note="right at the stated level",
+    is_mean=False,
 )
 
 
@@ -40,6 +42,7 @@ KIND = Kind(
     implementation="activelora.kinds.regression.task:Regression",
     judge="activelora.kinds.regression.judge:NumberJudge",
     headline=RMSE,
+    primary=(MAE, NLL),
     measures=tuple({**MEASURES, **NUMBER_MEASURES}),
     single_sample_measures=frozenset({"variance"}),  # of a number: its total variance
     form="number",

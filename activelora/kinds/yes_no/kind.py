@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from activelora.evaluation.headline import ACCURACY
+from activelora.evaluation.primary import LABEL_PRIMARY
 from activelora.tasks.task import Kind
 from activelora.uncertainty.measures import MEASURES
 
@@ -15,6 +16,7 @@ KIND = Kind(
     implementation="activelora.kinds.yes_no.task:make",
     judge="activelora.evaluation.judges:ChoiceJudge",
     headline=ACCURACY,
+    primary=LABEL_PRIMARY,
     measures=tuple(MEASURES),
     aggregations=("dawid_skene", "one_coin"),
     reworded=lambda config: LABELS,

@@ -39,7 +39,10 @@ def compare(
         typer.Option(metavar="FOLDER", help="Results. Default: comparisons/<name> beside the file."),
     ] = None,
     target: Annotated[
-        float | None, typer.Option(help="Accuracy to count labels to. Default: what random acquisition ends with.")
+        float | None,
+        typer.Option(
+            help="Value of the primary metric to count labels to. Default: what random acquisition ends with."
+        ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Campaigns at a time. Default: one a GPU, or one on the CPU.")

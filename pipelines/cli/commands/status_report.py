@@ -59,7 +59,8 @@ def forecast(
     target: Annotated[
         float | None,
         typer.Option(
-            help="Accuracy to reach, e.g. 0.9. Default: the campaign file's; without one, ask what doubling brings."
+            help="Value of the primary metric to reach, e.g. accuracy 0.9. Default: the campaign file's; without one, "
+            "ask what doubling brings."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -70,10 +71,11 @@ def forecast(
     from activelora.kinds.registry import headline_of
 
     campaign = open_campaign(uri_or_file, to_read=True)
-    headline = headline_of(campaign.config.task)
+    headline = headline_of(campaign.config)
     if target is not None and headline.is_share and not 0 < target <= 1:
+        what = "a share of right answers" if headline.counts_items else headline.word
         raise ConfigError(
-            f"a share of right answers lies above 0 and at most at 1, not at {target:g}",
+            f"{what} lies above 0 and at most at 1, not at {target:g}",
             where="--target",
             remedy="Write 0.9 for 90 %.",
         )
