@@ -75,8 +75,9 @@ POOLS = (
         share=0.05,
     ),
 )
-_CAMPAIGN = """# {percent:g} % of the pool are positive ({num_positive} of {num_pool}), {holdout_percent:.0f} % of the holdout
-# ({num_holdout_positive} of {num_holdout}). Made by `python -m benchmarks.rare_pools`.
+_CAMPAIGN = """# {percent:g} % of the pool are positive ({num_positive} of {num_pool}),
+# {holdout_percent:.0f} % of the holdout ({num_holdout_positive} of {num_holdout}).
+# Made by `python -m benchmarks.rare_pools`.
 name: {name}
 seed: 0
 task:
@@ -182,8 +183,8 @@ def make(data: Path, out: Path, pools: Sequence[RarePool] = POOLS) -> list[str]:
         (folder / "campaign.yaml").write_text(campaign_text(pool, found[1]), encoding="utf-8")
         num_rare = sum(row["label"] == "yes" for row in found[1])
         said.append(
-            f"{pool.name}: {pool.num_positive} of {pool.num_pool} items of the pool are positive ({pool.share:.0%}), and "
-            f"{num_rare} of {len(found[1])} of the holdout ({num_rare / len(found[1]):.0%})."
+            f"{pool.name}: {pool.num_positive} of {pool.num_pool} items of the pool are positive ({pool.share:.0%}), "
+            f"and {num_rare} of {len(found[1])} of the holdout ({num_rare / len(found[1]):.0%})."
         )
     return said
 

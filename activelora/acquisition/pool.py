@@ -31,6 +31,7 @@ def scored_pool(
     label_names: tuple[str, ...] = (),
     memory_gb: float = 4.0,
     centers: bool = False,
+    answers: Mapping[str, int] | None = None,
 ) -> ScoredPool:
     """Return the pool, ordered by id, without the excluded items.
 
@@ -43,6 +44,7 @@ def scored_pool(
         label_names: Names of the C answers.
         memory_gb: Samples, or embeddings, of more than a quarter of this lie in a temporary file, mapped into memory.
         centers: Whether the embeddings' mean is told, for strategies that take it off before cosines.
+        answers: The labels that are known, by item id, as places among the C answers.
 
     Raises:
         StoreError: An item is there twice, or was not scored under the base model.
@@ -70,7 +72,12 @@ def scored_pool(
         labeled_LD,
         mean_probs[labeled] if embeddings else None,
         middle([points_ND, labeled_LD]) if centers and points_ND is not None and labeled_LD is not None else None,
+        _answers(ids[labeled], answers or {}) if embeddings else None,
     )
+
+
+def _answers(item_ids: np.ndarray, answers: Mapping[str, int]) -> NDArray[np.int64]:
+    return np.array([answers.get(item_id, -1) for item_id in item_ids.tolist()], dtype=np.int64)
 
 
 def _without_large(table: pa.Table, embeddings: Parts, samples: Parts) -> pa.Table:

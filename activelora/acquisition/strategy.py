@@ -44,6 +44,8 @@ class ScoredPool:
         labeled_probs_LC: Predictive distribution of those, as wide as ``mean_probs_NC``; with ``embeddings`` only.
         middle_D: The mean of all embeddings, labelled items' too: what has to do with angles takes it off first. None
             leaves embeddings as they are.
+        labeled_answers_L: The places of the labelled items' labels among the C answers, −1 where it is not known; with
+            ``embeddings`` only.
     """
 
     item_ids: tuple[str, ...]
@@ -56,6 +58,7 @@ class ScoredPool:
     labeled_embeddings_LD: Float32Array | None = None
     labeled_probs_LC: FloatArray | None = None
     middle_D: FloatArray | None = None
+    labeled_answers_L: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

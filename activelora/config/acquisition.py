@@ -123,6 +123,14 @@ class DiscriminativeConfig(Section):
     """Items picked before labelled and unlabelled are told apart anew. Fewer are slower and more diverse."""
 
 
+class RareClassConfig(Section):
+    """For `acquisition.strategy: rare_class`."""
+
+    label: str | None = None
+    """The rare label that is searched for. None takes, each round, the label that the model gives the lowest mean
+    probability over the pool: name it wherever you know it."""
+
+
 class AcquisitionConfig(OpenSection):
     """Which items to ask labels for.
 
@@ -171,6 +179,8 @@ class AcquisitionConfig(OpenSection):
     """Settings of strategy `probcover`."""
     discriminative: DiscriminativeConfig = DiscriminativeConfig()
     """Settings of strategy `discriminative`."""
+    rare_class: RareClassConfig = RareClassConfig()
+    """Settings of strategy `rare_class`."""
 
     @model_validator(mode="before")
     @classmethod

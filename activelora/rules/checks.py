@@ -28,6 +28,7 @@ from activelora.rules.own_sections import as_far_as_known, full_schema, with_own
 from activelora.rules.parallel import parallel
 from activelora.rules.policy import broken_rules
 from activelora.rules.privacy import privacy
+from activelora.rules.rare_class import rare_label
 from activelora.rules.task import prompt, task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
@@ -43,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     campaign.fit,
     campaign.packing,
     campaign.class_floor,
+    rare_label,
     campaign.budget,
     campaign.split,
     growth,
