@@ -13,6 +13,7 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
+from activelora.evaluation.prevalence import prevalence_document
 from activelora.kinds.registry import headline_of, make_task
 from activelora.pool.growth import growth_of
 from activelora.tracking import report_verdict as verdict
@@ -119,6 +120,7 @@ class _Report:
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
+            "prevalence": prevalence_document(self.campaign)["sentences"],
             "growth": growth_of(self.campaign),
             "drift": done[-1].drift if done else [],
             "plots": self._plots(comparisons),

@@ -13,6 +13,7 @@ from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
+from activelora.evaluation.prevalence import prevalence_document
 from activelora.kinds.registry import headline_of
 from activelora.pool.growth import growth_of
 from activelora.quantities import quantity
@@ -44,6 +45,7 @@ def status_document(campaign: View) -> dict[str, Any]:
         "pool": growth_of(seen).document(),
         "drift": done[-1].drift if done else [],
         "live_check": done[-1].live_check if done else [],
+        "prevalence": prevalence_document(seen),
         "mlflow": mlflow_words(seen.campaign),
     }
 
