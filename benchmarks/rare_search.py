@@ -47,8 +47,7 @@ _HEAD = """# Finding a rare label
 Items with the rare label among the labels so far, mean over {seeds} seeds (sample standard deviation), rounds of 25.
 A simulation: SmolLM2-135M-Instruct's embeddings and zero-shot probabilities, and a logistic regression in place of
 a trained adapter. It shows what each strategy finds, not what a model learns from it. The
-form of `rare_class`'s score was chosen out of eight on these two pools, with eight of these seeds: its lead over entropy
-is flattered.
+form of `rare_class`'s score was chosen out of eight on these pools, with eight of these seeds: that flatters it.
 """
 
 
