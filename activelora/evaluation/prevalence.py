@@ -28,7 +28,6 @@ from activelora.campaign.manifest import Manifest, Unit
 from activelora.campaign.records import Label
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.intervals import exact_interval
-from activelora.kinds.registry import make_task
 
 MAX_SHOWN = 12
 
@@ -75,7 +74,7 @@ def estimate(rounds: Sequence[Draws], level: float) -> Prevalence:
     """Return the share by the module's formula.
 
     Args:
-        rounds: At least one, in order.
+        rounds: Draws of one or more rounds, in order.
         level: Confidence level, for example 0.95.
     """
     known = sum(one.num * one.known_positive / one.num_candidates for one in rounds)
@@ -93,24 +92,22 @@ def estimate(rounds: Sequence[Draws], level: float) -> Prevalence:
     return Prevalence(share, low, high, num, count)
 
 
-def prevalence_of(campaign: View) -> dict[str, Prevalence]:
+def prevalence_of(campaign: View, label_names: Sequence[str]) -> dict[str, Prevalence]:
     """Return each label's share of the pool, by name; empty without random draws or labels that items share.
 
     Args:
         campaign: The campaign, as far as it has got.
+        label_names: Names of the labels of which each item has one; empty for other tasks.
     """
     seen = snapshot_of(campaign)
-    task = make_task(seen.config.task)
-    if not task.kind.one_answer or not task.label_names:
-        return {}
-    rounds = list(_rounds(seen))
+    rounds = _rounds(seen) if label_names else []
     if not rounds:
         return {}
     records = label_records(seen, rounds[-1][0] + 1)
     labels = resolve_for(seen.config.labeling, records).labels
     level, found = seen.config.evaluation.confidence_level, dict[str, Prevalence]()
     counted = [_counted(seen, selection, labels, records[:round_]) for round_, selection in rounds]
-    for answer, name in enumerate(task.label_names):
+    for answer, name in enumerate(label_names):
         draws = [
             Draws(sum(known.values()), known[answer], candidates, sum(drawn.values()), drawn[answer])
             for known, candidates, drawn in counted
@@ -147,13 +144,14 @@ def _counted(
     )
 
 
-def prevalence_document(campaign: View) -> dict[str, Any]:
+def prevalence_document(campaign: View, label_names: Sequence[str]) -> dict[str, Any]:
     """Return the labels' shares, and a sentence that names the rarest first, ready for JSON; both may be empty.
 
     Args:
         campaign: The campaign, as far as it has got.
+        label_names: Names of the labels of which each item has one; empty for other tasks.
     """
-    found, level = prevalence_of(campaign), campaign.config.evaluation.confidence_level
+    found, level = prevalence_of(campaign, label_names), campaign.config.evaluation.confidence_level
     return {"labels": {name: asdict(one) for name, one in found.items()}, "sentences": _sentences(found, level)}
 
 

@@ -120,7 +120,9 @@ class _Report:
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
-            "prevalence": prevalence_document(self.campaign)["sentences"],
+            "prevalence": prevalence_document(self.campaign, task.label_names if task.kind.one_answer else ())[
+                "sentences"
+            ],
             "growth": growth_of(self.campaign),
             "drift": done[-1].drift if done else [],
             "plots": self._plots(comparisons),

@@ -10,6 +10,7 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.records import LABEL_SCHEMA, SELECTION_SCHEMA
 from activelora.evaluation.prevalence import Draws, Prevalence, estimate, prevalence_document, prevalence_of
 from activelora.intervals import exact_interval
+from activelora.kinds.registry import make_task
 from activelora.pool.access import shard_items
 from tests.labeling.conftest import make_campaign
 
@@ -108,16 +109,17 @@ def write_round(campaign, round_, strategy, drawn, picked):
 
 def test_a_campaign_counts_its_random_seed_set_and_its_exploration(tmp_path):
     campaign = make_campaign(tmp_path, acquisition={"strategy": "entropy", "batch_size": 5, "exploration": 0.4})
-    assert prevalence_document(campaign) == {"labels": {}, "sentences": []}
+    names = make_task(campaign.config.task).label_names
+    assert prevalence_document(campaign, names) == {"labels": {}, "sentences": []}
     size = sum(len(shard_items(campaign, shard)) for shard in range(3))
     write_round(campaign, 0, "random", [0, 0, 1, 0, 0], [])
     write_round(campaign, 1, "entropy", [0, None], [1, 1, 1])
     write_round(campaign, 2, "entropy", [1, 0], [1, 0, 1])
     rounds = [Draws(0, 0, size, 5, 1), Draws(5, 1, size - 5, 1, 0), Draws(9, 4, size - 10, 2, 1)]
-    names = list(prevalence_of(campaign))
-    found = prevalence_of(campaign)[names[1]]
+    found = prevalence_of(campaign, names)[names[1]]
+    assert prevalence_of(campaign, ()) == {}
     assert found == estimate(rounds, 0.95)
     assert (found.num_drawn, found.num_positive) == (8, 2)
-    (said,) = prevalence_document(campaign)["sentences"]
+    (said,) = prevalence_document(campaign, names)["sentences"]
     assert said.startswith("Labels' shares of the pool, by 8 random draws (95% intervals): ")
     assert f"{names[1]} {100 * found.share:.1f} % ({100 * found.low:.1f} % to {100 * found.high:.1f} %)" in said
