@@ -25,6 +25,10 @@ class ScoringConfig(Section):
     batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
     on a GPU, by its memory. Where memory runs out, batches are halved."""
+    embedding: Literal["item", "prompt"] = "item"
+    """What an item's embedding is the mean of. `item`: the last hidden states of the item's own tokens, those between
+    what all prompts of the campaign begin and end with; the pool's mean is taken off before cosines. `prompt`: those of
+    all tokens, instructions too, which make all items look alike; so it was in campaigns of older versions."""
 
 
 class StarConfig(Section):
@@ -119,6 +123,14 @@ class DiscriminativeConfig(Section):
     """Items picked before labelled and unlabelled are told apart anew. Fewer are slower and more diverse."""
 
 
+class RareClassConfig(Section):
+    """For `acquisition.strategy: rare_class`."""
+
+    label: str | None = None
+    """The rare label that is searched for. None takes, each round, the label that the model gives the lowest mean
+    probability over the pool: name it wherever you know it."""
+
+
 class AcquisitionConfig(OpenSection):
     """Which items to ask labels for.
 
@@ -167,6 +179,8 @@ class AcquisitionConfig(OpenSection):
     """Settings of strategy `probcover`."""
     discriminative: DiscriminativeConfig = DiscriminativeConfig()
     """Settings of strategy `discriminative`."""
+    rare_class: RareClassConfig = RareClassConfig()
+    """Settings of strategy `rare_class`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -29,6 +29,7 @@ from activelora.rules.parallel import parallel
 from activelora.rules.policy import broken_rules
 from activelora.rules.primary import primary
 from activelora.rules.privacy import privacy
+from activelora.rules.rare_class import rare_label
 from activelora.rules.task import prompt, task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     campaign.fit,
     campaign.packing,
     campaign.class_floor,
+    rare_label,
     campaign.budget,
     campaign.split,
     growth,

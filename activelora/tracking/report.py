@@ -13,6 +13,7 @@ from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
 from activelora.evaluation.gates import champion
+from activelora.evaluation.prevalence import prevalence_document
 from activelora.kinds.registry import headline_of, make_task
 from activelora.pool.growth import growth_of
 from activelora.tracking import report_verdict as verdict
@@ -86,6 +87,7 @@ class _Report:
         """Return everything that the template shows."""
         config, done, headline = self.campaign.config, evaluated(self.records), self.headline
         task, judged_by = make_task(config.task), headline_of(config)
+        answers = task.label_names if task.kind.one_answer else ()
         known = num_known(self.records)
         zero_shot = done[0] if done and done[0].round == 0 else None
         has_champion = self.champion_round is not None
@@ -120,6 +122,7 @@ class _Report:
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
             "live_check": done[-1].live_check if done else [],
+            "prevalence": prevalence_document(self.campaign, answers)["sentences"],
             "growth": growth_of(self.campaign),
             "drift": done[-1].drift if done else [],
             "plots": self._plots(comparisons),

@@ -146,11 +146,12 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
         attempt.reads(manifest)
     needs_scores = round_ > 0 and is_scored(campaign.config.acquisition, round_)
     base_tables = _Scores(seen, attempt, 0).tables() if needs_scores else None
+    labels = label_snapshot(seen, round_).labels
     return scored_pool(
         scores.tables(),
         base_tables,
         excluded={
-            *label_snapshot(seen, round_).labels,
+            *labels,
             *withheld_items(seen, round_),
             *imported(seen),
             *arrived_labels(seen, round_).labels,
@@ -158,6 +159,8 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
         },
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
+        centers=campaign.config.scoring.embedding == "item",
+        answers={item_id: label for item_id, label in labels.items() if isinstance(label, int)},
     )
 
 

@@ -13,7 +13,8 @@ from activelora.campaign.ledger import next_plan, waits_for_people
 from activelora.campaign.manifest import Unit
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.evaluation.forecast import forecast
-from activelora.kinds.registry import headline_of
+from activelora.evaluation.prevalence import prevalence_document
+from activelora.kinds.registry import headline_of, make_task
 from activelora.pool.growth import growth_of
 from activelora.quantities import quantity
 
@@ -24,7 +25,7 @@ def status_document(campaign: View) -> dict[str, Any]:
     plan, records, reason = next_plan(seen), read_history(seen), seen.stop_reason
     waits = waits_for_people(seen, plan)
     wait = wait_of(seen, plan.round) if waits else None
-    done = evaluated(records)
+    done, task = evaluated(records), make_task(seen.config.task)
     status = "finished" if reason or plan.status == "stop" else "waiting" if waits else "running"
     return {
         "name": campaign.config.name,
@@ -44,6 +45,7 @@ def status_document(campaign: View) -> dict[str, Any]:
         "pool": growth_of(seen).document(),
         "drift": done[-1].drift if done else [],
         "live_check": done[-1].live_check if done else [],
+        "prevalence": prevalence_document(seen, task.label_names if task.kind.one_answer else ()),
         "mlflow": mlflow_words(seen.campaign),
     }
 

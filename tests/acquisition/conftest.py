@@ -20,7 +20,15 @@ def drawn_embeddings(seed, num_items=40, num_features=5):
     return np.random.default_rng(seed).normal(0.5, 1.0, (num_items, num_features)).astype(np.float32)
 
 
-def pool_of(log_probs_NKC, base_NKC=None, label_names=LABELS, embeddings_ND=None, labeled_LD=None, labeled_LC=None):
+def pool_of(
+    log_probs_NKC,
+    base_NKC=None,
+    label_names=LABELS,
+    embeddings_ND=None,
+    labeled_LD=None,
+    labeled_LC=None,
+    labeled_L=None,
+):
     """The pool as select_batch builds it, from samples under adapter and base model, and embeddings."""
     base_NKC = log_probs_NKC if base_NKC is None else base_NKC
     embeddings_ND = drawn_embeddings(100, len(log_probs_NKC)) if embeddings_ND is None else embeddings_ND
@@ -40,6 +48,7 @@ def pool_of(log_probs_NKC, base_NKC=None, label_names=LABELS, embeddings_ND=None
         embeddings_ND=embeddings_ND,
         labeled_embeddings_LD=labeled_LD,
         labeled_probs_LC=drawn_probs(5, len(labeled_LD), probs_NC.shape[1]) if labeled_LC is None else labeled_LC,
+        labeled_answers_L=np.arange(len(labeled_LD)) % probs_NC.shape[1] if labeled_L is None else labeled_L,
     )
 
 
@@ -59,6 +68,7 @@ def permuted(pool, order):
         embeddings_ND=pool.embeddings_ND[order],
         labeled_embeddings_LD=pool.labeled_embeddings_LD,
         labeled_probs_LC=pool.labeled_probs_LC,
+        labeled_answers_L=pool.labeled_answers_L,
     )
 
 

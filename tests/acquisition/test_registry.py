@@ -38,6 +38,7 @@ NAMES = {
     "cluster_margin",
     "typiclust",
     "probcover",
+    "rare_class",
 }
 
 

@@ -1,5 +1,7 @@
 """Whole campaigns of query strategies with the tiny model, and what the random share of their batches tells."""
 
+import html
+
 import pytest
 
 from activelora.campaign.campaign import Campaign
@@ -49,4 +51,7 @@ def test_gradients_a_floor_and_the_live_check_end_to_end(tmp_path, tiny_model_pa
     assert strategy.startswith("It was wrong on ")
     page = render_report(campaign, {})
     assert pool.replace("'", "&#39;") in page
+    prevalence = status_document(campaign)["prevalence"]
+    assert sum(one["share"] for one in prevalence["labels"].values()) == pytest.approx(1)
+    assert prevalence["sentences"][0] in html.unescape(page)
     assert records[1].evaluation.details["live_check"]["rounds"] == [0]

@@ -41,7 +41,7 @@ def status(
         typer.echo(sentence)
     for sentence in (*found["pool"]["sentences"], *found["drift"]):
         typer.echo(sentence)
-    for sentence in found["live_check"]:
+    for sentence in (*found["live_check"], *found["prevalence"]["sentences"]):
         typer.echo(sentence)
     if found["status"] == "running":
         typer.echo(f"next: {', '.join(found['due'])}")
