@@ -102,6 +102,9 @@ acquisition:
     label: "yes"
 labeling:
   source: oracle
+evaluation:
+  primary: average_precision
+  positive_label: "yes"
 stopping:
   max_rounds: 6
 """
