@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from activelora.acquisition.centering import middle
 from activelora.acquisition.spill import Parts
 from activelora.acquisition.strategy import FloatArray, ScoredPool
 from activelora.errors import StoreError
@@ -30,7 +29,6 @@ def scored_pool(
     excluded: Collection[str] = (),
     label_names: tuple[str, ...] = (),
     memory_gb: float = 4.0,
-    centers: bool = False,
     answers: Mapping[str, int] | None = None,
 ) -> ScoredPool:
     """Return the pool, ordered by id, without the excluded items.
@@ -43,7 +41,6 @@ def scored_pool(
         excluded: Ids of items that must not be asked for (again).
         label_names: Names of the C answers.
         memory_gb: Samples, or embeddings, of more than a quarter of this lie in a temporary file, mapped into memory.
-        centers: Whether the embeddings' mean is told, for strategies that take it off before cosines.
         answers: The labels that are known, by item id, as places among the C answers.
 
     Raises:
@@ -60,7 +57,6 @@ def scored_pool(
     wanted = ids[unlabeled]
     mean_probs = _mean_probs(shards)
     labeled = order[is_labeled[order]]
-    points_ND, labeled_LD = (embeddings.rows(rows) if embeddings else None for rows in (unlabeled, labeled))
     return ScoredPool(
         tuple(wanted.tolist()),
         measures,
@@ -68,10 +64,9 @@ def scored_pool(
         mean_probs[unlabeled],
         label_names,
         samples.rows(unlabeled, -np.inf) if samples else None,
-        points_ND,
-        labeled_LD,
+        embeddings.rows(unlabeled) if embeddings else None,
+        embeddings.rows(labeled) if embeddings else None,
         mean_probs[labeled] if embeddings else None,
-        middle([points_ND, labeled_LD]) if centers and points_ND is not None and labeled_LD is not None else None,
         _answers(ids[labeled], answers or {}) if embeddings else None,
     )
 
