@@ -1,9 +1,10 @@
 """Density-weighted: items that are uncertain and like many others, not outliers (Settles and Craven 2008).
 
-score = u_i · (mean_j cos(h_i, h_j))^β, u an uncertainty measure, h embeddings, the mean over the whole pool (also
-Settles 2009, section 3.6). The mean of the cosines is the product of the item's unit vector with the mean of all unit
-vectors: exact in O(N·D), without drawing a part of the pool. A mean below 0 counts as 0, and the margin measure, in
-[−1, 0], is weighted as 1 + margin: a weight must not turn the ranking round.
+score = u_i · (mean_j cos(h_i, h_j))^β, u an uncertainty measure, h embeddings about the mean of them all (labelled
+items' too), the outer mean over the whole pool (also Settles 2009, section 3.6). The mean of the cosines is the product
+of the item's unit vector with the mean of all unit vectors: exact in O(N·D), without drawing a part of the pool. A mean
+below 0 counts as 0, and the margin measure, in [−1, 0], is weighted as 1 + margin: a weight must not turn the ranking
+round.
 Letters: N unlabelled items, D features.
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from activelora.acquisition.centering import directions
 from activelora.acquisition.checked import by_id, embeddings, ordered
+from activelora.acquisition.spill import blocks
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -37,7 +40,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         return []
     order = by_id(pool)
     density_N = np.empty(len(order))
-    density_N[order] = density(ordered(embeddings(pool), order))
+    density_N[order] = density(ordered(embeddings(pool), order), pool.middle_D)
     scores_N = uncertainty_N * np.maximum(density_N, 0.0) ** beta
 
     def describe(index: int) -> str:
@@ -47,12 +50,18 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return top(pool, scores_N, num, describe, seed=context.seed)
 
 
-def density(embeddings_ND: Float32Array) -> FloatArray:
-    """Return every item's mean cosine similarity to the whole pool, itself included; 0 for an embedding of length 0."""
-    norms_N = np.sqrt(np.einsum("nd,nd->n", embeddings_ND, embeddings_ND, dtype=np.float64))
-    scales_N = np.divide(1.0, norms_N, out=np.zeros_like(norms_N), where=norms_N > 0)
-    mean_D = np.einsum("nd,n->d", embeddings_ND, scales_N) / len(embeddings_ND)
-    density_N: FloatArray = np.einsum("nd,d->n", embeddings_ND, mean_D) * scales_N
+def density(embeddings_ND: Float32Array, middle_D: FloatArray | None = None) -> FloatArray:
+    """Return every item's mean cosine similarity to the whole pool, itself included; 0 for an embedding of length 0.
+
+    Args:
+        embeddings_ND: The pool.
+        middle_D: What is taken off before cosines; None takes off nothing.
+    """
+    sum_D, density_N = np.zeros(embeddings_ND.shape[1]), np.empty(len(embeddings_ND))
+    for rows in blocks(embeddings_ND):
+        sum_D += directions(embeddings_ND[rows], middle_D).sum(axis=0)
+    for rows in blocks(embeddings_ND):
+        density_N[rows] = directions(embeddings_ND[rows], middle_D) @ (sum_D / len(embeddings_ND))
     return np.round(density_N, DECIMALS)
 
 

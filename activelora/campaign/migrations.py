@@ -71,6 +71,7 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "acquisition.initial": "strategy",  # it drew round 0's batch too
         "training.min_steps": 0,
         "training.warmup_fraction": 0.0,
+        "scoring.embedding": "prompt",
     },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""

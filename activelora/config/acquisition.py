@@ -25,6 +25,10 @@ class ScoringConfig(Section):
     batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
     on a GPU, by its memory. Where memory runs out, batches are halved."""
+    embedding: Literal["item", "prompt"] = "item"
+    """What an item's embedding is the mean of. `item`: the last hidden states of the item's own tokens, those between
+    what all prompts of the campaign begin and end with; the pool's mean is taken off before cosines. `prompt`: those of
+    all tokens, instructions too, which make all items look alike; so it was in campaigns of older versions."""
 
 
 class StarConfig(Section):

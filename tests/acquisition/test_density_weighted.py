@@ -1,5 +1,7 @@
 """Density weighting against the double loop over the pool."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,27 @@ def test_a_measure_that_is_unknown_or_no_number_is_refused(pool):
     pool.measures["margin"][7] = np.nan
     with pytest.raises(ModelError, match=r"`margin` under the current model is nan .* item-0007"):
         density_weighted.select(pool, 3, context_of("density_weighted", measure="margin"))
+
+
+def test_centred_density_equals_the_loop_about_the_mean():
+    """What all embeddings have in common says nothing: without it, cosines are as of the differences alone."""
+    differences_ND = drawn_embeddings(1, 50, 12)
+    embeddings_ND = differences_ND + np.float32(30.0)
+    middle_D = embeddings_ND.mean(axis=0, dtype=np.float64)
+    found_N = density_weighted.density(embeddings_ND, middle_D)
+    np.testing.assert_allclose(found_N, loop(embeddings_ND - middle_D), atol=1e-8)
+    assert density_weighted.density(embeddings_ND).min() > 0.99
+    assert found_N.min() < 0.5
+
+
+def test_the_pools_middle_is_taken_off_before_cosines(pool):
+    middle_D = pool.embeddings_ND.mean(axis=0, dtype=np.float64) + 0.1
+    picks = density_weighted.select(replace(pool, middle_D=middle_D), 40, context_of("density_weighted"))
+    expected_N = pool.measures["predictive_entropy"] * np.maximum(loop(pool.embeddings_ND - middle_D), 0)
+    np.testing.assert_allclose([pick.score for pick in picks], [expected_N[pick.index] for pick in picks], atol=1e-6)
+
+
+def test_copies_of_one_item_have_no_direction_but_rounding_and_density_zero():
+    embeddings_ND = np.tile(drawn_embeddings(2, 1, 12), (9, 1)) * 7
+    middle_D = embeddings_ND.mean(axis=0, dtype=np.float64)
+    assert density_weighted.density(embeddings_ND, middle_D).tolist() == [0.0] * 9
