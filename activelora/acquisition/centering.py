@@ -27,7 +27,7 @@ def middle(parts: Sequence[Float32Array]) -> FloatArray | None:
         return np.asarray(sum(sums) / num, dtype=np.float64)
 
 
-def directions(block_BD: Float32Array, middle_D: FloatArray | None) -> FloatArray:
+def directions(block_BD: Float32Array, middle_D: FloatArray | None = None) -> FloatArray:
     """Return embeddings without their mean, brought to length 1, in float64; 0 where nothing is left.
 
     Args:
