@@ -1,8 +1,11 @@
-"""Which tokens of a prompt are an item's own: those between what all of the campaign's prompts begin and end with.
+"""Which tokens of a prompt are an item's own, and which follow: what all of the campaign's prompts begin and end with.
 
 Instructions, the template's words and the chat template are the same for every item. They are found without looking at
 the pool: by encoding made-up items whose texts begin and end in different ways. So what is an item's own depends on the
 item, the task and the tokenizer alone, never on its neighbours or its shard.
+
+What all prompts begin with has not read the item, in a causal model: its states are the same for every item. What they
+end with has read it.
 Letters: T tokens.
 """
 
@@ -44,6 +47,21 @@ class OwnTokens:
         first = _num_alike(prompt_ids, beginning)
         last = len(prompt_ids) - _num_alike(prompt_ids[::-1], end)
         return range(first, last) if first < last else range(len(prompt_ids))
+
+    def after(self, question: int, prompt_ids: Ids) -> range:
+        """Return the positions of what follows an item's own tokens; these themselves, if prompts end with them.
+
+        A text that a tokenizer joins with all that follows leaves the last token.
+
+        Args:
+            question: Number of the item's question, from 0.
+            prompt_ids: The question's T tokens.
+        """
+        _, end = self._shared[question]
+        if not end:
+            return self.of(question, prompt_ids)
+        num = max(1, _num_alike(prompt_ids[::-1], end))
+        return range(len(prompt_ids) - num, len(prompt_ids))
 
     @cached_property
     def _shared(self) -> list[tuple[Ids, Ids]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from activelora.campaign.records import Item
+from activelora.config.acquisition import Embedding
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.head import Head
@@ -54,7 +54,7 @@ class Engine:
         first_top_layer: L0, below which all samples agree.
         batch_tokens: Token budget of a batch, padding included.
         trunk_cache: Store of the trunk's states across runs, if there is one.
-        embedding: What of a prompt an embedding is the mean of: the item's own tokens, or the whole ``prompt``.
+        embedding: What of a prompt an embedding is the mean of: :data:`activelora.config.acquisition.Embedding`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Engine:
         first_top_layer: int,
         batch_tokens: int,
         trunk_cache: TrunkStates | None = None,
-        embedding: Literal["item", "prompt"] = "item",
+        embedding: Embedding = "after_item",
     ) -> None:
         self.base = base
         self.encoder = encoder
@@ -78,7 +78,8 @@ class Engine:
         self._all_items: Sequence[Item] | None = None
         self._batch_cache: BatchCache | None = None
         self.batch_tokens = batch_tokens
-        self._own_tokens = OwnTokens(encoder) if embedding == "item" else None
+        own_tokens = OwnTokens(encoder)
+        self._pooled_of = {"prompt": _all, "item": own_tokens.of, "after_item": own_tokens.after}[embedding]
 
     def among(self, all_items: Sequence[Item]) -> Engine:
         """Return an engine for items that are some of these, fewer every round.
@@ -121,9 +122,9 @@ class Engine:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return what :meth:`log_probs` returns and, from the same pass, the items' embeddings.
 
-        An embedding is the mean of the last hidden state (after the final norm) over the item's own tokens
-        (:mod:`activelora.modeling.own_tokens`; if so asked for, over all of the prompt's), and over the K samples.
-        Answers are never part of it.
+        An embedding is the mean of the last hidden state (after the final norm) over the tokens of
+        the prompt that ``embedding`` names (:mod:`activelora.modeling.own_tokens`), and over the K samples. Answers are
+        never part of it.
 
         Returns:
             Shapes (N, K, C) and (N, D).
@@ -278,9 +279,11 @@ class Engine:
 
     def _pooled(self, row: Row) -> range:
         """Return the positions in a row whose states an embedding is the mean of."""
-        if self._own_tokens is None:
-            return range(row.num_prompt)
-        return self._own_tokens.of(row.item % self.encoder.rows_per_item, row.ids[: row.num_prompt])
+        return self._pooled_of(row.item % self.encoder.rows_per_item, row.ids[: row.num_prompt])
+
+
+def _all(_question: int, prompt_ids: tuple[int, ...]) -> range:
+    return range(len(prompt_ids))
 
 
 def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

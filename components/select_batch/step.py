@@ -158,7 +158,7 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
         },
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
-        centers=campaign.config.scoring.embedding == "item",
+        centers=campaign.config.scoring.embedding != "prompt",
     )
 
 

@@ -287,7 +287,7 @@ def test_an_older_campaign_keeps_its_embeddings(campaign, version):
     del settings["scoring"]["embedding"]
     rewrite(campaign, config=settings, schema_version=version)
     assert Campaign.create(campaign.store.uri, campaign.config).config.scoring.embedding == "prompt"
-    assert campaign.config.scoring.embedding == "item"
+    assert campaign.config.scoring.embedding == "after_item"
 
 
 @pytest.mark.parametrize(("method", "samples"), [("laplace", 32), ("blob", 10), ("c_lora", 10)])

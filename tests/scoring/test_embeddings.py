@@ -1,4 +1,4 @@
-"""Embeddings are of the item's own tokens, on every way through the engine, whoever its neighbours are."""
+"""Embeddings are of what follows the item, or of its own tokens, on every way through the engine."""
 
 import numpy as np
 import pytest
@@ -53,18 +53,21 @@ def test_own_tokens_are_the_texts(base, name):
         found = own.of(number % width, encoded.prompt_ids)
         assert slice(found.start, found.stop) == own_positions(encoder, item, number % width)
         assert len(found) < len(encoded.prompt_ids)
+        after = own.after(number % width, encoded.prompt_ids)
+        assert after == (range(found.stop, len(encoded.prompt_ids)) if name != "sets_label_first" else found)
 
 
+@pytest.mark.parametrize("embedding", ["after_item", "item"])
 @pytest.mark.parametrize("packing", [True, False])
 @pytest.mark.parametrize("batch_tokens", [64, 4096])
 @pytest.mark.parametrize("name", sorted(set(TASKS) - {"generation"}))
-def test_embeddings_equal_the_slow_computation(base, adapted, name, batch_tokens, packing, tmp_path):
+def test_embeddings_equal_the_slow_computation(base, adapted, name, batch_tokens, packing, embedding, tmp_path):
     """With a shared prefix, packs and kept trunk states, first computed and then found."""
     encoder = encoder_of(base, name)
-    slow_ND = slow_embeddings(base, encoder, ITEMS, UnmergedSamples(adapted, 0.3, seed=9), [None, 0])
+    slow_ND = slow_embeddings(base, encoder, ITEMS, UnmergedSamples(adapted, 0.3, seed=9), [None, 0], embedding)
     kept = TrunkStates(tmp_path, 10_000_000)
     for _ in range(2):
-        engine = Engine(base, encoder, first_adapted(adapted), batch_tokens, kept)
+        engine = Engine(base, encoder, first_adapted(adapted), batch_tokens, kept, embedding)
         engine._packing = packing
         _, fast_ND = engine.log_probs_and_embeddings(ITEMS, MergedSamples(adapted, 0.3, seed=9), [None, 0], "test")
         np.testing.assert_allclose(fast_ND, slow_ND, atol=1e-4)
@@ -80,12 +83,13 @@ def test_embeddings_beside_written_answers_equal_the_slow_computation(base, adap
     np.testing.assert_allclose(fast_ND, slow_ND, atol=1e-4)
 
 
+@pytest.mark.parametrize("embedding", ["after_item", "item"])
 @pytest.mark.parametrize("name", ["words", "sets", "choices_by_text"])
-def test_an_embedding_does_not_depend_on_neighbours(base, name):
+def test_an_embedding_does_not_depend_on_neighbours(base, name, embedding):
     """All of these items begin with the same words, which are a shared prefix of the batch, and still their own."""
     encoder = encoder_of(base, name)
     alike = ITEMS[1:3]
-    engine = Engine(base, encoder, 0, 4096)
+    engine = Engine(base, encoder, 0, 4096, embedding=embedding)
     together = engine.log_probs_and_embeddings(ITEMS, NoAdapter(), [None], "test")[1].reshape(len(ITEMS), -1)
     pair = engine.log_probs_and_embeddings(alike, NoAdapter(), [None], "test")[1].reshape(2, -1)
     for item, row in zip(alike, pair, strict=True):
@@ -99,6 +103,14 @@ def test_what_is_no_longer_there_leaves_the_whole_prompt(base):
     beginning, end = own._shared[0]
     assert own.of(0, beginning + end[::-1]) == range(len(beginning) + len(end))
     assert len(own.of(0, (*beginning, 5, *end[::-1]))) == 1
+
+
+def test_an_empty_text_has_something_after_it_and_a_joined_end_leaves_the_last_token(base):
+    own = OwnTokens(encoder_of(base, "words"))
+    beginning, end = own._shared[0]
+    num = len(beginning) + len(end)
+    assert own.after(0, beginning + end[::-1]) == range(len(beginning), num)
+    assert own.after(0, (*beginning, 5, 5)) == range(len(beginning) + 1, len(beginning) + 2)
 
 
 def test_a_text_that_says_what_the_prompt_says_is_its_own(base):

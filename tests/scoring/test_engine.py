@@ -150,22 +150,31 @@ def own_positions(encoder, item, question=0):
     return slice(own[0], own[-1] + 1)
 
 
-def slow_embeddings(base, encoder, items, sampler, samples, embedding="item"):
-    """One item at a time, whole model: the mean of the last hidden state over the item's tokens and the samples."""
+def pooled_positions(encoder, item, question, embedding):
+    """Positions that an embedding is the mean of, by the same offsets."""
+    if embedding == "prompt":
+        return slice(None)
+    own = own_positions(encoder, item, question)
+    ends = encoder.task.queries(item)[question].prompt.endswith((item.fields["text"], *item.choices))
+    return own if embedding == "item" or ends else slice(own.stop, None)
+
+
+def slow_embeddings(base, encoder, items, sampler, samples, embedding="after_item"):
+    """One item at a time, whole model: the mean of the last hidden state over the tokens wanted and the samples."""
     rows = []
     width = encoder.rows_per_item
     for number, encoded in enumerate(encoder.encode(items)):
-        own = own_positions(encoder, items[number // width], number % width) if embedding == "item" else slice(None)
+        pooled = pooled_positions(encoder, items[number // width], number % width, embedding)
         per_sample = []
         for sample in samples:
             with sampler.activate(sample), torch.no_grad():
                 output = base.model.get_decoder()(input_ids=torch.tensor([encoded.prompt_ids]))
-                per_sample.append(output.last_hidden_state[0, own].double().mean(dim=0).numpy())
+                per_sample.append(output.last_hidden_state[0, pooled].double().mean(dim=0).numpy())
         rows.append(np.mean(per_sample, axis=0))
     return np.array(rows)
 
 
-@pytest.mark.parametrize("embedding", ["item", "prompt"])
+@pytest.mark.parametrize("embedding", ["after_item", "item", "prompt"])
 @pytest.mark.parametrize("batch_tokens", [64, 4096])
 def test_embeddings_equal_the_slow_computation(base, adapted, encoder, items, batch_tokens, embedding):
     engine = Engine(base, encoder, first_adapted(adapted), batch_tokens, embedding=embedding)
