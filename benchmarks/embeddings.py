@@ -20,7 +20,7 @@ from activelora.config import ModelConfig
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.own_tokens import OwnTokens
-from benchmarks.embedding_picks import COLD, STRATEGIES, curve, draws
+from benchmarks.embedding_picks import COLD, STRATEGIES, Drawn, curve, draws
 from benchmarks.training_length import Rows
 
 RESULT = Path(__file__).parent / "results" / "embeddings.md"
@@ -130,7 +130,13 @@ def picks_table(
     return lines
 
 
-def _areas(strategy: str, reads: tuple[NDArray[np.float32], bool], probe_ND, labels_N, drawn) -> Array:  # type: ignore[no-untyped-def]
+def _areas(
+    strategy: str,
+    reads: tuple[NDArray[np.float32], bool],
+    probe_ND: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    drawn: list[Drawn],
+) -> Array:
     return np.array([curve(strategy, *reads, probe_ND, labels_N, one).mean() for one in drawn])
 
 
@@ -153,16 +159,17 @@ the mean of all items.
 
 ## Whose neighbours have the same label
 
-{compared} items; the mean cosine of two items, and the share of the five nearest neighbours that have the item's label, by
-cosine and by Euclidean distance. `template`: whether the model's chat template is around the prompt.
+{compared} items; the mean cosine of two items, and the share of the five nearest neighbours that have the item's label,
+by cosine and by Euclidean distance. `template`: whether the model's chat template is around the prompt.
 """
 _PICKS = """
 ## What a probe learns from the picks
 
 Mean accuracy after 25, 50 and 75 picks of a logistic regression on the last tokens' states, the same probe whatever the
 strategy reads: no adapter is trained. Before: the mean over the prompt, not centred. Now: over what follows the item,
-centred. {seeds} pools of {pool}, the same {test} items judge them all: the intervals (paired t over the pools, 95 %) are of
-the draw of the pool, and pools overlap. {cold} pick from the first round on; the others begin with a random batch.
+centred. {seeds} pools of {pool}, the same {test} items judge them all: the intervals (paired t over the pools, 95 %)
+are of the draw of the pool, and pools overlap. {cold} pick from the first
+round on; the others begin with a random batch.
 """
 
 
