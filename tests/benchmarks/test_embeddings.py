@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.embedding_picks import BATCH, ROUNDS, STRATEGIES, curve, draws
-from benchmarks.embeddings import agreement, euclidean, states
+from benchmarks.embeddings import agreement, euclidean
 
 
 def loop(states_ND, labels_N, distance):
@@ -44,22 +44,3 @@ def test_a_probe_learns_from_the_picks_what_can_be_told_apart(strategy):
     assert accuracies.shape == (ROUNDS,)
     assert len(drawn.pool) > BATCH * ROUNDS
     assert accuracies[-1] > 0.6  # a third by chance; uncertain items alone leave a class to its prior
-
-
-def test_states_are_those_of_the_engine(base):
-    from activelora.config import TaskConfig
-    from activelora.modeling.encoding import Encoder
-    from activelora.modeling.sampling import NoAdapter
-    from activelora.scoring.engine import Engine
-    from benchmarks.training_length import Rows
-
-    texts = ("red", "the moon is far from the earth", "blue water ?")
-    task = {"kind": "classification", "prompt": "Where is {text} ?\nAnswer:", "labels": ("fire", "water")}
-    rows = Rows(
-        TaskConfig.model_validate({**task, "chat_template": "never"}), [], [{"id": t, "text": t} for t in texts]
-    )
-    found = states(base, rows, len(texts))
-    for name in ("prompt", "item", "after_item"):
-        engine = Engine(base, Encoder(base.tokenizer, rows.task), 0, 4096, embedding=name)
-        _, expected_ND = engine.log_probs_and_embeddings(rows.items(rows.rows), NoAdapter(), [None], "test")
-        np.testing.assert_allclose(found[name], expected_ND, atol=1e-4)

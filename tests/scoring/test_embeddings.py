@@ -12,6 +12,8 @@ from activelora.modeling.training import first_adapted
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore
+from benchmarks.embeddings import states
+from benchmarks.training_length import Rows
 from tests.scoring.test_engine import own_positions, slow_embeddings
 
 LABELS = ("fire", "water", "human")
@@ -142,3 +144,13 @@ def test_the_chat_template_is_no_items_own(tiny_model_path):
     for item, encoded in zip(ITEMS, encoder.encode(ITEMS), strict=True):
         found = own.of(0, encoded.prompt_ids)
         assert tokenizer.decode(encoded.prompt_ids[found.start : found.stop]).strip() == item.fields["text"]
+
+
+def test_the_benchmark_measures_what_the_engine_computes(base):
+    task = TaskConfig.model_validate({**TASKS["words"], "chat_template": "never"})
+    rows = Rows(task, [], [{"id": item.item_id, "text": item.fields["text"]} for item in ITEMS])
+    found = states(base, rows, len(ITEMS))
+    for name in ("prompt", "item", "after_item"):
+        engine = Engine(base, Encoder(base.tokenizer, task), 0, 4096, embedding=name)
+        _, expected_ND = engine.log_probs_and_embeddings(rows.items(rows.rows), NoAdapter(), [None], "test")
+        np.testing.assert_allclose(found[name], expected_ND, atol=1e-4)
