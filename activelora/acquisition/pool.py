@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from activelora.acquisition.centering import middle
 from activelora.acquisition.spill import Parts
 from activelora.acquisition.strategy import FloatArray, ScoredPool
 from activelora.errors import StoreError
@@ -30,6 +31,7 @@ def scored_pool(
     label_names: tuple[str, ...] = (),
     memory_gb: float = 4.0,
     answers: Mapping[str, int] | None = None,
+    centers: bool = False,
 ) -> ScoredPool:
     """Return the pool, ordered by id, without the excluded items.
 
@@ -42,6 +44,7 @@ def scored_pool(
         label_names: Names of the C answers.
         memory_gb: Samples, or embeddings, of more than a quarter of this lie in a temporary file, mapped into memory.
         answers: The labels that are known, by item id, as places among the C answers.
+        centers: Whether the embeddings' mean is told, for strategies that take it off before cosines.
 
     Raises:
         StoreError: An item is there twice, or was not scored under the base model.
@@ -57,6 +60,7 @@ def scored_pool(
     wanted = ids[unlabeled]
     mean_probs = _mean_probs(shards)
     labeled = order[is_labeled[order]]
+    points_ND, labeled_LD = (embeddings.rows(rows) if embeddings else None for rows in (unlabeled, labeled))
     return ScoredPool(
         tuple(wanted.tolist()),
         measures,
@@ -64,10 +68,11 @@ def scored_pool(
         mean_probs[unlabeled],
         label_names,
         samples.rows(unlabeled, -np.inf) if samples else None,
-        embeddings.rows(unlabeled) if embeddings else None,
-        embeddings.rows(labeled) if embeddings else None,
+        points_ND,
+        labeled_LD,
         mean_probs[labeled] if embeddings else None,
         _answers(ids[labeled], answers or {}) if embeddings else None,
+        middle([points_ND, labeled_LD]) if centers and points_ND is not None and labeled_LD is not None else None,
     )
 
 

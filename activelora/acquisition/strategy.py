@@ -39,11 +39,13 @@ class ScoredPool:
         mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
         label_names: Names of the C answers, for reasons in words; empty where every item has its own choices.
         log_probs_NKC: The samples' log-probabilities, padded with −inf; None unless the strategy needs ``samples``.
-        embeddings_ND: Mean-pooled last hidden states; None unless the strategy needs ``embeddings``.
+        embeddings_ND: Mean-pooled last hidden states, not centred; None unless the strategy needs ``embeddings``.
         labeled_embeddings_LD: The same of the items that have a label already; with ``embeddings`` only.
         labeled_probs_LC: Predictive distribution of those, as wide as ``mean_probs_NC``; with ``embeddings`` only.
         labeled_answers_L: The places of the labelled items' labels among the C answers, −1 where it is not known; with
             ``embeddings`` only.
+        middle_D: The mean of all embeddings, labelled items' too: what has to do with angles takes it off first. None
+            leaves embeddings as they are.
     """
 
     item_ids: tuple[str, ...]
@@ -56,6 +58,7 @@ class ScoredPool:
     labeled_embeddings_LD: Float32Array | None = None
     labeled_probs_LC: FloatArray | None = None
     labeled_answers_L: NDArray[np.int64] | None = None
+    middle_D: FloatArray | None = None
 
 
 @dataclass(frozen=True)

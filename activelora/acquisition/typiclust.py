@@ -1,11 +1,12 @@
 """TypiClust: the most typical item of each cluster that has no label yet (Hacohen et al. 2022, arXiv 2202.02794).
 
-As in the authors' code: embeddings are brought to length 1; labelled and unlabelled items together are put into L + b
-clusters by k-means (at most 500), b the batch. Clusters of at most five items are left out while others have free ones.
-The clusters with the fewest labelled items come first, of those the largest, and the batch goes round them. Of a
-cluster the most typical free item is taken: score = 1 / (mean distance to its k nearest free neighbours within the
-cluster), k at most half of them. Made for the cold start, when uncertainty means little. The model's answers are not
-used. Letters: N unlabelled items, L labelled items, D features, K clusters, M members of a cluster, k neighbours.
+As in the authors' code: embeddings, here about their mean, are brought to length 1; labelled and unlabelled items
+together are put into L + b clusters by k-means (at most 500), b the batch. Clusters of at most five items are left out
+while others have free ones. The clusters with the fewest labelled items come first, of those the largest, and the batch
+goes round them. Of a cluster the most typical free item is taken: score = 1 / (mean distance to its k nearest free
+neighbours within the cluster), k at most half of them. Made for the cold start, when uncertainty means little. The
+model's answers are not used.
+Letters: N unlabelled items, L labelled items, D features, K clusters, M members of a cluster, k neighbours.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from activelora.acquisition.centering import directions
 from activelora.acquisition.checked import by_id, embeddings, labeled_embeddings, ordered, require_memory
 from activelora.acquisition.clusters import FIT_MOST, kmeans, sample
 from activelora.acquisition.distances import Points
@@ -43,7 +45,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     labeled_LD, points_ND = labeled_embeddings(pool), ordered(embeddings(pool), order)
     num_wide = min(len(points_ND), FIT_MOST) * points_ND.shape[1]
     require_memory(context, "the clustering of `typiclust`", 8e-9 * points_ND.size + 3 * 8e-9 * num_wide)
-    everything_ND = _of_length_one(np.concatenate([points_ND, labeled_LD]))
+    everything_ND = _of_length_one(np.concatenate([points_ND, labeled_LD]), pool.middle_D)
     clusters_N = kmeans(everything_ND, min(len(labeled_LD) + num, MAX_CLUSTERS), context.seed)
     rounds = _Rounds(everything_ND, clusters_N, len(points_ND), context.settings.neighbors, context.settings.sample)
     picks: list[Pick] = []
@@ -99,9 +101,12 @@ def _inverse(mean_M: FloatArray) -> FloatArray:
     return np.asarray(1.0 / np.maximum(np.round(mean_M, DECIMALS), 10.0**-DECIMALS), dtype=np.float64)
 
 
-def _of_length_one(points_ND: Float32Array) -> Float32Array:
-    """Return the points divided by their norms, in their place; a zero stays."""
+def _of_length_one(points_ND: Float32Array, middle_D: FloatArray | None) -> Float32Array:
+    """Return the points without the mean, if there is one, divided by their norms, in their place; a zero stays."""
     for block in blocks(points_ND):
+        if middle_D is not None:
+            points_ND[block] = directions(points_ND[block], middle_D)
+            continue
         norms_B1 = np.linalg.norm(points_ND[block], axis=1, keepdims=True)
         points_ND[block] /= np.where(norms_B1 > 0, norms_B1, 1.0)
     return points_ND

@@ -72,6 +72,7 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "training.min_steps": 0,
         "training.packing": False,
         "training.warmup_fraction": 0.0,
+        "scoring.embedding": "prompt",
     },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""

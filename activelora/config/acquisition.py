@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from activelora.config.moved_settings import with_strategy_sections
 from activelora.config.section import Fraction, NonNegative, OpenSection, Positive, Section
 
+Embedding = Literal["after_item", "item", "prompt"]
+"""Tokens that an item's embedding is the mean of."""
+
 
 class ScoringConfig(Section):
     """How uncertainty is computed over the pool."""
@@ -25,6 +28,11 @@ class ScoringConfig(Section):
     batch_tokens: Annotated[int, Field(ge=64)] | Literal["auto"] = "auto"
     """Tokens per batch, padding included. `auto` goes by the device: few on a CPU, whose caches hold no more, and many
     on a GPU, by its memory. Where memory runs out, batches are halved."""
+    embedding: Embedding = "after_item"
+    """Whose last hidden states an item's embedding is the mean of. `after_item`: those of the tokens that follow the
+    item in the prompt, which have read it; the item's own, where nothing follows. `item`: the item's own tokens. With
+    both, the mean of all embeddings is taken off before cosines. `prompt`: all tokens, those before the item too, which
+    are the same for every item; nothing is taken off; so it was in campaigns of older versions."""
 
 
 class StarConfig(Section):

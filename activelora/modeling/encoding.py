@@ -105,6 +105,11 @@ class Encoder:
                 encoded.append(one)
         return encoded
 
+    def whole_prompts(self, item: Item) -> list[tuple[int, ...]]:
+        """Return the ids of an item's prompts, :attr:`rows_per_item` of them, before any of them is cut."""
+        marked, marks = self.special_tokens.mark(item)
+        return [tuple(self._whole(one.prompt, one.closing, marks)[0]) for one in self.task.queries(marked)]
+
     def num_tokens(self, item: Item) -> int:
         """Return how many tokens the item's first prompt has before it is cut."""
         marked, marks = self.special_tokens.mark(item)

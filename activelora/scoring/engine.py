@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from activelora.campaign.records import Item
+from activelora.config.acquisition import Embedding
 from activelora.modeling.base import BaseModel
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.head import Head
+from activelora.modeling.own_tokens import OwnTokens
 from activelora.modeling.packing import can_pack
 from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
 from activelora.modeling.split import SplitDecoder
@@ -52,6 +54,7 @@ class Engine:
         first_top_layer: L0, below which all samples agree.
         batch_tokens: Token budget of a batch, padding included.
         trunk_cache: Store of the trunk's states across runs, if there is one.
+        embedding: What of a prompt an embedding is the mean of: :data:`activelora.config.acquisition.Embedding`.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Engine:
         first_top_layer: int,
         batch_tokens: int,
         trunk_cache: TrunkStates | None = None,
+        embedding: Embedding = "after_item",
     ) -> None:
         self.base = base
         self.encoder = encoder
@@ -74,6 +78,8 @@ class Engine:
         self._all_items: Sequence[Item] | None = None
         self._batch_cache: BatchCache | None = None
         self.batch_tokens = batch_tokens
+        own_tokens = OwnTokens(encoder)
+        self._pooled_of = {"prompt": _all, "item": own_tokens.of, "after_item": own_tokens.after}[embedding]
 
     def among(self, all_items: Sequence[Item]) -> Engine:
         """Return an engine for items that are some of these, fewer every round.
@@ -116,8 +122,9 @@ class Engine:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return what :meth:`log_probs` returns and, from the same pass, the items' embeddings.
 
-        An embedding is the mean of the last hidden state (after the final norm) over all tokens of the prompt, and over
-        the K samples. Answers are never part of it.
+        An embedding is the mean of the last hidden state (after the final norm) over the tokens of
+        the prompt that ``embedding`` names (:mod:`activelora.modeling.own_tokens`), and over the K samples. Answers are
+        never part of it.
 
         Returns:
             Shapes (N, K, C) and (N, D).
@@ -235,7 +242,7 @@ class Engine:
                     finals = Finals(final_BTD, batch)
                     read(index, rows, finals)
                     if embeddings_ND is not None:
-                        _pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
+                        self._pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
                     yield
 
     def _prefix(
@@ -251,21 +258,32 @@ class Engine:
 
         return run() if batch_cache is None else (batch_cache.key_values(chunk.prefix, sample, lambda: run()[0]), None)
 
+    def _pool_hidden(
+        self, embeddings_ND: NDArray[np.float32], rows: list[Row], finals: Finals, prefix_BTD: torch.Tensor | None
+    ) -> None:
+        """Add the mean hidden state of each item's tokens; of an item with several rows, the first row's."""
+        firsts = [index for index, row in enumerate(rows) if not row.answer]
+        if not firsts:
+            return
+        pooled = [self._pooled(row) for row in rows]
+        num_prefix = 0 if prefix_BTD is None else prefix_BTD.shape[1]
+        after = [range(max(one.start - num_prefix, 0), max(one.stop - num_prefix, 0)) for one in pooled]
+        total_RD = finals.sums(after)[firsts]
+        if prefix_BTD is not None:
+            wanted_RP = torch.zeros(len(firsts), num_prefix)
+            for wanted_P, index in zip(wanted_RP, firsts, strict=True):
+                wanted_P[pooled[index].start : pooled[index].stop] = 1.0
+            total_RD = total_RD + wanted_RP.to(total_RD.device) @ prefix_BTD[0].float()
+        mean_RD = total_RD / torch.tensor([len(pooled[index]) for index in firsts], device=total_RD.device)[:, None]
+        embeddings_ND[[rows[index].item for index in firsts]] += mean_RD.cpu().numpy()
 
-def _pool_hidden(
-    embeddings_ND: NDArray[np.float32], rows: list[Row], finals: Finals, prefix_BTD: torch.Tensor | None
-) -> None:
-    """Add the mean hidden state of each item's prompt; of an item with several rows, the first row's."""
-    firsts = [index for index, row in enumerate(rows) if not row.answer]
-    if not firsts:
-        return
-    num_prefix = 0 if prefix_BTD is None else prefix_BTD.shape[1]
-    lengths = [row.num_prompt for row in rows]
-    total_RD = finals.sums([length - num_prefix for length in lengths])[firsts]
-    if prefix_BTD is not None:
-        total_RD = total_RD + prefix_BTD[0].float().sum(dim=0)
-    mean_RD = total_RD / torch.tensor([lengths[index] for index in firsts], device=total_RD.device)[:, None]
-    embeddings_ND[[rows[index].item for index in firsts]] += mean_RD.cpu().numpy()
+    def _pooled(self, row: Row) -> range:
+        """Return the positions in a row whose states an embedding is the mean of."""
+        return self._pooled_of(row.item % self.encoder.rows_per_item, row.ids[: row.num_prompt])
+
+
+def _all(_question: int, prompt_ids: tuple[int, ...]) -> range:
+    return range(len(prompt_ids))
 
 
 def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,14 +38,14 @@ class Finals:
         """Return the state of every row's last token, shape (R, D)."""
         return self.at(self.indices([1] * len(self._paths)))
 
-    def sums(self, counts: Sequence[int]) -> torch.Tensor:
-        """Return the sum of each row's first states, ``counts`` of them, in float32, shape (R, D)."""
+    def sums(self, positions: Sequence[range]) -> torch.Tensor:
+        """Return the sum of each row's states at some of its positions after the prefix, in float32, shape (R, D)."""
         size, width = self._states_BTD.shape[:2]
         most = max(len(pack.rows) for pack in self._batch)
         counted_BRT = torch.zeros(size, most, width)
         of_row = [(index, number) for index, pack in enumerate(self._batch) for number in range(len(pack.rows))]
-        for where, (_, path), count in zip(of_row, self._paths, counts, strict=True):
-            counted_BRT[where][list(path[:count])] = 1.0
+        for where, (_, path), wanted in zip(of_row, self._paths, positions, strict=True):
+            counted_BRT[where][list(path[wanted.start : wanted.stop])] = 1.0
         found_BRD = counted_BRT.to(self._states_BTD.device) @ self._states_BTD.float()
         packs, numbers = (torch.tensor(part, device=found_BRD.device) for part in zip(*of_row, strict=True))
         return found_BRD[packs, numbers]

@@ -80,14 +80,14 @@ class Predictor:
         encoder = Encoder(base.tokenizer, config.task, length_limit(base.model.config))
         first_top_layer = lora.first_adapted_layer(base.model, config.adapter)
         trunk_cache = trunk_state_cache(config.resources.trunk_cache_gb)
-        tokens = batch_tokens(config.scoring, base)
+        tokens, embedding = batch_tokens(config.scoring, base), config.scoring.embedding
         if adapter is None:
-            engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
+            engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache, embedding)
             yield cls(engine, SampledPosterior(NoAdapter()))
         else:
             method = get_method(config.adapter.method)
             with method.load(adapter, Setting(base, encoder, config, mask_seed)) as posterior:
-                engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache)
+                engine = Engine(base, encoder, first_top_layer, tokens, trunk_cache, embedding)
                 yield cls(engine, posterior, method)
         if encoder.num_cut:
             logger.warning("%d prompts were longer than task.max_prompt_tokens and were cut", encoder.num_cut)
@@ -138,7 +138,7 @@ class Predictor:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return :meth:`log_probs` and, from the same pass, embeddings_ND: mean-pooled last hidden states.
 
-        The mean is over the prompt's tokens and over the samples.
+        The mean is over the tokens that `scoring.embedding` names, over the samples, and over an item's questions.
         """
         prediction = self._predict(items, num_samples, description, with_embeddings=True)
         if prediction.embeddings_ND is None:

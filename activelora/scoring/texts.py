@@ -81,7 +81,7 @@ def rescore(
         description: Text of the progress display.
 
     Returns:
-        Token scores of each item, and embeddings (N, D): the mean last hidden state over the prompt and the samples.
+        Token scores of each item, and embeddings (N, D), as :meth:`Engine.log_probs_and_embeddings` has them.
     """
     encoded = [replace(one, answer_ids=(ids,)) for one, ids in zip(engine.encoder.encode(items), answers, strict=True)]
     scores = [TokenScores(*np.zeros((2, len(samples), len(ids)))) for ids in answers]

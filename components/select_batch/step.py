@@ -160,6 +160,7 @@ def _unlabeled(seen: Snapshot, attempt: Attempt, scores: _Scores) -> ScoredPool:
         label_names=make_task(campaign.config.task).label_names,
         memory_gb=campaign.config.acquisition.memory_gb,
         answers={item_id: label for item_id, label in labels.items() if isinstance(label, int)},
+        centers=campaign.config.scoring.embedding != "prompt",
     )
 
 

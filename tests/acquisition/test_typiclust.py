@@ -1,5 +1,7 @@
 """TypiClust against its definition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -106,3 +108,34 @@ def test_small_clusters_are_left_out_while_others_have_items():
     assert owners[[pick.index for pick in picks]].tolist() == [1, 2, 1]
     everything = typiclust.select(pool, 21, context_of("typiclust"))
     assert sorted(pick.index for pick in everything) == list(range(21))
+
+
+def test_what_all_embeddings_have_in_common_is_taken_off_before_the_norms():
+    """The angles are those of the differences: far from the origin they are all alike."""
+    points_ND, owners = blobs((8, 12, 10))
+    common_D = np.array([200.0, -100.0], dtype=np.float32)
+    near = pool_of(drawn_log_probs(0, 30), embeddings_ND=points_ND)
+    far = replace(near, embeddings_ND=points_ND + common_D, labeled_embeddings_LD=near.labeled_embeddings_LD + common_D)
+    expected = typiclust.select(near, 3, context_of("typiclust"))
+    picks = typiclust.select(replace(far, middle_D=common_D.astype(np.float64)), 3, context_of("typiclust"))
+    assert [pick.index for pick in picks] == [pick.index for pick in expected]
+    np.testing.assert_allclose([p.score for p in picks], [p.score for p in expected], rtol=1e-2)
+    assert sorted(owners[[pick.index for pick in picks]]) == [0, 1, 2]
+    plain = typiclust.select(far, 3, context_of("typiclust"))
+    assert [pick.index for pick in plain] != [pick.index for pick in expected]
+
+
+def test_with_the_middle_the_scores_are_those_of_centred_points_of_length_one():
+    points_ND = drawn_embeddings(3, 40, 6)
+    labeled_LD = points_ND[:4] + np.float32(0.1)
+    middle_D = np.concatenate([points_ND, labeled_LD]).mean(axis=0, dtype=np.float64)
+    pool = pool_of(drawn_log_probs(0, 40), embeddings_ND=points_ND, labeled_LD=labeled_LD)
+    picks = typiclust.select(replace(pool, middle_D=middle_D), 5, context_of("typiclust"))
+    moved = replace(
+        pool,
+        embeddings_ND=of_length_one(points_ND - middle_D).astype(np.float32),
+        labeled_embeddings_LD=of_length_one(labeled_LD - middle_D).astype(np.float32),
+    )
+    expected = typiclust.select(moved, 5, context_of("typiclust"))
+    assert [pick.index for pick in picks] == [pick.index for pick in expected]
+    np.testing.assert_allclose([p.score for p in picks], [p.score for p in expected], rtol=1e-4)

@@ -280,6 +280,16 @@ def test_an_older_campaign_keeps_its_whole_calibration_split_for_the_temperature
     assert (today.conformal.method, today.abstention.max_risk) == ("lac", 0.05)
 
 
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_an_older_campaign_keeps_its_embeddings(campaign, version):
+    """One round's embeddings are compared with another's, and distances with what was picked by them."""
+    settings = json.loads(campaign.store.read("campaign.json"))["config"]
+    del settings["scoring"]["embedding"]
+    rewrite(campaign, config=settings, schema_version=version)
+    assert Campaign.create(campaign.store.uri, campaign.config).config.scoring.embedding == "prompt"
+    assert campaign.config.scoring.embedding == "after_item"
+
+
 @pytest.mark.parametrize(("method", "samples"), [("laplace", 32), ("blob", 10), ("c_lora", 10)])
 def test_an_older_campaign_is_evaluated_without_samples_as_it_was_and_its_file_need_not_say_so(
     tmp_path, make_config, method, samples

@@ -139,27 +139,50 @@ def test_one_item_by_text_whose_choices_share_everything_but_their_end(base):
     assert_same(fast, slow_log_probs(base, encoder, items, NoAdapter(), [None]))
 
 
-def slow_embeddings(base, encoder, items, sampler, samples):
-    """One item at a time, whole model: the mean of the last hidden state over the prompt and the samples."""
+def own_positions(encoder, item, question=0):
+    """Positions of the tokens that have a character of the item's own text or choices, by the tokenizer's offsets."""
+    prompt = encoder.task.queries(item)[question].prompt
+    begin = prompt.index(item.fields["text"])
+    shown = item.choices if "{choices}" in encoder.task_config.prompt else ()
+    end = prompt.rindex(shown[-1]) + len(shown[-1]) if shown else begin + len(item.fields["text"])
+    offsets = encoder._tokenizer(prompt, return_offsets_mapping=True)["offset_mapping"]
+    own = [position for position, (first, last) in enumerate(offsets) if first < end and last > begin]
+    return slice(own[0], own[-1] + 1)
+
+
+def pooled_positions(encoder, item, question, embedding):
+    """Positions that an embedding is the mean of, by the same offsets."""
+    if embedding == "prompt":
+        return slice(None)
+    own = own_positions(encoder, item, question)
+    ends = encoder.task.queries(item)[question].prompt.endswith((item.fields["text"], *item.choices))
+    return own if embedding == "item" or ends else slice(own.stop, None)
+
+
+def slow_embeddings(base, encoder, items, sampler, samples, embedding="after_item"):
+    """One item at a time, whole model: the mean of the last hidden state over the tokens wanted and the samples."""
     rows = []
-    for encoded in encoder.encode(items):
+    width = encoder.rows_per_item
+    for number, encoded in enumerate(encoder.encode(items)):
+        pooled = pooled_positions(encoder, items[number // width], number % width, embedding)
         per_sample = []
         for sample in samples:
             with sampler.activate(sample), torch.no_grad():
                 output = base.model.get_decoder()(input_ids=torch.tensor([encoded.prompt_ids]))
-                per_sample.append(output.last_hidden_state[0].double().mean(dim=0).numpy())
+                per_sample.append(output.last_hidden_state[0, pooled].double().mean(dim=0).numpy())
         rows.append(np.mean(per_sample, axis=0))
     return np.array(rows)
 
 
+@pytest.mark.parametrize("embedding", ["after_item", "item", "prompt"])
 @pytest.mark.parametrize("batch_tokens", [64, 4096])
-def test_embeddings_equal_the_slow_computation(base, adapted, encoder, items, batch_tokens):
-    engine = Engine(base, encoder, first_adapted(adapted), batch_tokens)
+def test_embeddings_equal_the_slow_computation(base, adapted, encoder, items, batch_tokens, embedding):
+    engine = Engine(base, encoder, first_adapted(adapted), batch_tokens, embedding=embedding)
     samples = [0, 1, 2]
     sampler = MergedSamples(adapted, 0.3, seed=9)
     log_probs_NKC, embeddings_ND = engine.log_probs_and_embeddings(items, sampler, samples, "test")
     assert embeddings_ND.dtype == np.float32
-    slow_ND = slow_embeddings(base, encoder, items, UnmergedSamples(adapted, 0.3, seed=9), samples)
+    slow_ND = slow_embeddings(base, encoder, items, UnmergedSamples(adapted, 0.3, seed=9), samples, embedding)
     np.testing.assert_allclose(embeddings_ND, slow_ND, atol=1e-4)
     assert np.abs(slow_ND - slow_ND.mean(axis=0)).max() > 1e-2
     np.testing.assert_allclose(log_probs_NKC, engine.log_probs(items, sampler, samples, "test"), atol=1e-5)
