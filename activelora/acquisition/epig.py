@@ -6,8 +6,8 @@ tells about the weights, whether or not any prediction hangs on it; EPIG counts 
 I(y; y_t) = H[y] + H[y_t] − H[y, y_t], with the joint distribution (1/K) Σ_k p_k(y) p_k(y_t): given the weights,
 answers are independent.
 
-What a label tells about a prediction is no more than what it tells about the weights (BALD). The time grows with N·T·C²:
-20 s for 5,000 items and 77 answers on one core; the memory is bounded by blocks.
+What a label tells about a prediction is no more than what it tells about the weights (BALD). The time grows with
+N·T·C²: 20 s for 5,000 items and 77 answers on one core; the memory is bounded by blocks.
 Letters: N unlabelled items, K samples, C answers, T targets, B items of a block.
 """
 
