@@ -74,7 +74,8 @@ def _score(probs_BKC: FloatArray, targets_TKC: FloatArray) -> FloatArray:
             pairs_XX = flat_XK @ flat_KX
             joint_B[rows] += _entropy(pairs_XX.reshape(-1, num_answers * flat_KX.shape[1]))
     apart_B = _entropy(probs_BKC.mean(axis=1)) + _entropy(targets_TKC.mean(axis=1)).mean()
-    return np.round(np.maximum(apart_B - joint_B / num_targets, 0.0), DECIMALS)
+    scores_B: FloatArray = np.round(np.maximum(apart_B - joint_B / num_targets, 0.0), DECIMALS)
+    return scores_B
 
 
 def _slices(num: int, width: int) -> Iterator[slice]:
@@ -87,7 +88,7 @@ def _slices(num: int, width: int) -> Iterator[slice]:
 def _entropy(probs: FloatArray) -> FloatArray:
     """Return −Σ p ln p over the last axis, with 0 ln 0 = 0."""
     logs = np.log(np.maximum(probs, np.finfo(np.float64).tiny))
-    return -np.einsum("...x,...x->...", probs, logs)
+    return -np.asarray(np.einsum("...x,...x->...", probs, logs), dtype=np.float64)
 
 
 STRATEGY = Strategy(
