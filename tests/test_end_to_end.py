@@ -197,6 +197,7 @@ def test_a_campaign_on_s3_selects_the_same(undisturbed, campaign_file, s3_uri):
         "bald",
         "variation_ratio",
         "batch_bald",
+        "epig",
         "badge",
         "density_weighted",
         "hybrid",

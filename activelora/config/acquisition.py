@@ -82,6 +82,14 @@ class BatchBaldConfig(Section):
     faster, and batches then differ from seed to seed."""
 
 
+class EpigConfig(Section):
+    """For `acquisition.strategy: epig`."""
+
+    targets: Positive = 100
+    """Items drawn at random from the pool (after `hybrid`, from those that were handed on), about whose answers a
+    label should tell. More are slower and steadier: batches hang less on the draw."""
+
+
 class ExpectedGradientLengthConfig(Section):
     """For `acquisition.strategy: expected_gradient_length`."""
 
@@ -173,6 +181,8 @@ class AcquisitionConfig(OpenSection):
     """Settings of strategy `density_weighted`."""
     batch_bald: BatchBaldConfig = BatchBaldConfig()
     """Settings of strategy `batch_bald`."""
+    epig: EpigConfig = EpigConfig()
+    """Settings of strategy `epig`."""
     expected_gradient_length: ExpectedGradientLengthConfig = ExpectedGradientLengthConfig()
     """Settings of strategy `expected_gradient_length`."""
     cal: CalConfig = CalConfig()

@@ -25,6 +25,7 @@ NAMES = {
     "vote_entropy",
     "consensus_kl",
     "batch_bald",
+    "epig",
     "core_set",
     "badge",
     "density_weighted",

@@ -116,7 +116,7 @@ def test_parts_are_the_same_in_memory_and_in_a_file(most_bytes):
 
 
 @pytest.mark.parametrize(
-    "strategy", ["core_set", "badge", "batch_bald", "density_weighted", "hybrid", "cluster_margin"]
+    "strategy", ["core_set", "badge", "batch_bald", "epig", "density_weighted", "hybrid", "cluster_margin"]
 )
 def test_picks_do_not_depend_on_the_memory_allowed(strategy):
     ids, log_probs_NKC = [f"i{n:03d}" for n in range(150)], drawn_log_probs(3, 150)

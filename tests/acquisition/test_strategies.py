@@ -183,7 +183,7 @@ def test_scores_fall_and_reasons_count_up(name, labeled_pool):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(STRATEGIES) - UNSCORED - BATCHES - {"star", "density_weighted", "cal", "rare_class"})
+    "name", sorted(set(STRATEGIES) - UNSCORED - BATCHES - {"star", "density_weighted", "cal", "epig", "rare_class"})
 )
 def test_the_top_is_what_a_plain_sort_gives(name, pool):
     scores_N = measure(pool, "predictive_entropy" if name in ("entropy", "uncertainty") else name)
@@ -217,6 +217,7 @@ def test_reasons_are_in_words_with_numbers():
         "vote_entropy": "drawn at random: every item scores the same",
         "consensus_kl": "drawn at random: every item scores the same",
         "batch_bald": "drawn at random: every item scores the same",
+        "epig": "drawn at random: every item scores the same",
         "core_set": "at distance 1.414 from the middle of the pool",
         "badge": "the largest gradient",
         "density_weighted": "weighted uncertainty 0.571 (predictive_entropy 1.14 × density 0.50)",
@@ -237,6 +238,7 @@ def test_reasons_of_disagreement_are_in_words_with_numbers():
     assert reasons == {
         "bald": "mutual information 0.025 nats",
         "batch_bald": "adds 0.025 nats to what the batch tells about the weights",
+        "epig": "tells 0.0006 nats about an answer",
         "consensus_kl": "mean divergence from the consensus 0.025 nats",
         "variance": "variance between the samples 0.0200",
         "variation_ratio": "50% of the samples vote against the most voted answer",
@@ -256,7 +258,9 @@ def test_random_needs_ids_only():
     assert not STRATEGIES["random"].needs_scores
 
 
-@pytest.mark.parametrize("name", ["bald", "batch_bald", "consensus_kl", "variance", "variation_ratio", "vote_entropy"])
+@pytest.mark.parametrize(
+    "name", ["bald", "batch_bald", "consensus_kl", "epig", "variance", "variation_ratio", "vote_entropy"]
+)
 def test_one_sample_that_disagrees_with_nobody_leads_to_a_draw_of_the_campaign_s_own(name):
     """By item id, the campaigns of all seeds would begin with the same batch."""
     pool = pool_of(drawn_log_probs(4, 40, num_samples=1))
