@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from activelora.acquisition.registry import STRATEGIES
 from activelora.config import CampaignConfig
-from activelora.config.trust import POSTERIOR_SAMPLES
+from activelora.config.sample_numbers import DISAGREEMENT_SAMPLES, by_disagreement
 from activelora.quantities import quantity
 
 Fact = tuple[str, str]
-_ENSEMBLE = "ensemble"
+_ENSEMBLE, _PLAIN = "ensemble", "lora"
 
 
 def posterior_facts(config: CampaignConfig) -> Iterator[Fact]:
-    """Say with how many samples a method with a posterior of its own is evaluated."""
+    """Say with how many samples the adapter is evaluated."""
     method, samples = config.adapter.method, config.evaluation.num_samples
     if method == _ENSEMBLE:
         members = config.adapter.ensemble.members
         yield "posterior", f"evaluated by the mean of {min(samples or members, members)} members"
     elif samples:
         yield "posterior", f"evaluated by the mean of {samples} samples of `{method}` (evaluation.num_samples)"
-    elif method in POSTERIOR_SAMPLES:
+    elif method == _PLAIN:
+        yield "posterior", "`lora` is evaluated as it is, without dropout's samples (evaluation.num_samples is 0)"
+    else:
         yield "posterior", f"evaluated without samples of `{method}`'s posterior (evaluation.num_samples is 0)"
+
+
+def scoring_facts(config: CampaignConfig) -> Iterator[Fact]:
+    """Say with how many samples the pool is scored, where it is."""
+    strategy, number = STRATEGIES.get(config.acquisition.strategy), config.scoring.num_samples
+    if strategy is None or not strategy.needs_scores:
+        return
+    words = f"{quantity(number, 'sample')} an item (scoring.num_samples)"
+    if by_disagreement(config.acquisition):
+        few = f"; {DISAGREEMENT_SAMPLES} or more rank with less noise" if number < DISAGREEMENT_SAMPLES else ""
+        words = f"{words}: `{strategy.name}` goes by how far they disagree{few}"
+    yield "scoring", words
 
 
 def calibration_fact(config: CampaignConfig, num_items: int) -> Fact:
