@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.cli.trust_facts import calibration_fact, posterior_facts, scoring_facts
+from pipelines.cli.trust_facts import calibration_fact, posterior_facts, scoring_facts, steps_warnings
 from tests.config.test_campaign import config
 
 
@@ -60,6 +60,22 @@ def test_the_posterior_that_is_evaluated_is_said(adapter, evaluation, said):
 )
 def test_how_many_samples_score_the_pool_is_said(acquisition, scoring, said):
     assert [text for _, text in scoring_facts(config(acquisition=acquisition, scoring=scoring))] == said
+
+
+@pytest.mark.parametrize(
+    ("adapter", "training", "begins"),
+    [
+        ({"method": "lora"}, {"min_steps": 2}, []),
+        ({"method": "blob"}, {}, []),
+        ({"method": "blob"}, {"min_steps": 119}, ["training.min_steps: the first round trains 119 steps"]),
+        ({"method": "blob"}, {"min_steps": 0, "epochs": 200.0}, []),
+        ({"method": "c_lora"}, {}, ["adapter.method: with 60, 120, 240 and 480 steps"]),
+        ({"c_lora": {"preset": "paper_code"}}, {}, []),
+    ],
+)
+def test_steps_at_which_plain_lora_is_worth_more_are_said(adapter, training, begins):
+    found = list(steps_warnings(config(adapter=adapter, training=training)))
+    assert [text[: len(start)] for text, start in zip(found, begins, strict=True)] == begins
 
 
 ALONE = "answers given alone with at most 5 % mistakes"
