@@ -39,9 +39,10 @@ PLAIN = "lora"
 ARMS: Mapping[str, dict[str, Any]] = {
     PLAIN: {},
     "blob": {"method": "blob"},
+    "blob_joint": {"method": "blob", "blob": {"kl_learning_rate": None, "kl_weight": 1e-3}},
     "c_lora": {"method": "c_lora"},
 }
-"""Row of the table → settings of `adapter`; training, prior and number of samples are the defaults."""
+"""Row of the table → settings of `adapter` (`blob_joint` is that of 0.1, one optimiser for all); training, prior and number of samples are the defaults."""
 MEASURED = ("accuracy", "nll", "ece", "nll_scaled", "ece_scaled", "final_loss", "seconds")
 
 
