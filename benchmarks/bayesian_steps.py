@@ -42,7 +42,7 @@ ARMS: Mapping[str, dict[str, Any]] = {
     "blob_joint": {"method": "blob", "blob": {"kl_learning_rate": None, "kl_weight": 1e-3}},
     "c_lora": {"method": "c_lora"},
 }
-"""Row of the table → settings of `adapter` (`blob_joint`: one optimiser for all, as in 0.1); training, prior and number of samples are the defaults."""
+"""Row of the table → settings of `adapter` (`blob_joint`: one optimiser for all, as in 0.1); others are defaults."""
 MEASURED = ("accuracy", "nll", "ece", "nll_scaled", "ece_scaled", "final_loss", "seconds")
 
 
