@@ -58,7 +58,7 @@ def words(metrics: Mapping[str, float]) -> str:
     """Return the comparison in words, with what to do; nothing where there is none.
 
     Args:
-        metrics: Of select_batch.
+        metrics: Those of select_batch.
     """
     if SHARED not in metrics:
         return ""
