@@ -35,6 +35,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.acquisition.ties import Choose, chooser, first, ranking
 from activelora.acquisition.top import hesitation, measure, top
 from activelora.config.acquisition import BatchBaldConfig
 from activelora.seeding import derive_seed
@@ -59,13 +60,13 @@ DECIMALS = 9
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
-    """Return the batch, greedily; equal gains go by item id."""
+    """Return the batch, greedily; equal gains go by the seeded draw."""
     bald_N = measure(pool, "bald")
     if len(bald_N) > 1 and np.ptp(bald_N) == 0:
         return top(pool, bald_N, num, str, seed=context.seed)
     order = by_id(pool)
-    ranking = order[np.argsort(-bald_N[order], kind="stable")]
-    candidates = np.sort(np.argsort(order)[ranking[: max(num, context.settings.candidates)]])
+    ranked = ranking(bald_N, pool.item_ids, context.seed)
+    candidates = np.sort(np.argsort(order)[ranked[: max(num, context.settings.candidates)]])
     indices = order[candidates]
     picks: list[Pick] = []
     if not len(indices):
@@ -73,7 +74,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     log_probs_NKC = samples(pool)
     gigabytes = 3 * 8e-9 * len(indices) * log_probs_NKC[:1].size
     require_memory(context, f"`batch_bald` with {len(indices)} candidates", gigabytes)
-    chosen = greedy(np.exp(log_probs_NKC[indices]), num, context.settings.configurations, context.seed)
+    choose = chooser([pool.item_ids[index] for index in indices], context.seed)
+    chosen = greedy(np.exp(log_probs_NKC[indices]), num, context.settings.configurations, context.seed, choose)
     for position, (row, gain) in enumerate(chosen, 1):
         index = int(indices[row])
         reason = f"adds {gain:.3f} nats to what the batch tells about the weights, pick {position}"
@@ -81,7 +83,9 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return picks
 
 
-def greedy(probs_NKC: FloatArray, num: int, num_configurations: int, seed: int) -> list[tuple[int, float]]:
+def greedy(
+    probs_NKC: FloatArray, num: int, num_configurations: int, seed: int, choose: Choose = first
+) -> list[tuple[int, float]]:
     """Return up to ``num`` rows with the information that each adds to those before, in nats.
 
     Args:
@@ -89,9 +93,10 @@ def greedy(probs_NKC: FloatArray, num: int, num_configurations: int, seed: int) 
         num: How many to pick.
         num_configurations: Joint answers that are enumerated at most; beyond that, how many are drawn.
         seed: Seed of the draws; the n-th pick's draw depends on the seed and n alone.
+        choose: Chooses among candidates that add the same.
     """
     joint = _Joint(probs_NKC.shape[1], num_configurations, seed)
-    gains = _Gains(probs_NKC, joint)
+    gains = _Gains(probs_NKC, joint, choose)
     chosen: list[tuple[int, float]] = []
     for _ in range(min(num, len(probs_NKC))):
         row, gain = gains.take()
@@ -110,12 +115,14 @@ class _Gains:
     Args:
         probs_NKC: The candidates.
         joint: The batch so far.
+        choose: Chooses among candidates that add the same.
 
     Attributes:
         num_screened: How often a candidate was compared with the batch.
     """
 
-    def __init__(self, probs_NKC: FloatArray, joint: _Joint) -> None:
+    def __init__(self, probs_NKC: FloatArray, joint: _Joint, choose: Choose = first) -> None:
+        self._choose = choose
         self._probs_NKC = probs_NKC
         self._joint = joint
         self._expected_N = np.empty(len(probs_NKC))
@@ -127,7 +134,7 @@ class _Gains:
         self.num_screened = 0
 
     def take(self) -> tuple[int, float]:
-        """Take the free candidate that adds most, the first of equals; return its row and what it adds."""
+        """Take the free candidate that adds most; return its row and what it adds."""
         screens = self._joint.screens()
         passed_N = np.zeros(len(self._bounds_N), dtype=np.int64)  # screens; one more for those that are scored
         slack, size = 0.0, GROUP_LEAST
@@ -149,7 +156,8 @@ class _Gains:
             if is_done:
                 break
             size = min(2 * size, GROUP_MOST)
-        row = int(np.where(passed_N > len(screens), self._bounds_N, -1.0).argmax())
+        scored_N = np.where(passed_N > len(screens), self._bounds_N, -1.0)
+        row = self._choose(np.flatnonzero(scored_N == scored_N.max()))
         self._free_N[row] = False
         return row, float(self._bounds_N[row])
 

@@ -54,7 +54,13 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     neighbors = min(context.settings.neighbors, len(labeled_LD))
     scores_N[order] = contrast(ordered(points_ND, order), probs_NC[order], labeled_LD, labeled_LC, neighbors)
     what = f"from the {neighbors} nearest labelled items" if neighbors > 1 else "from the nearest labelled item"
-    return top(pool, scores_N, num, lambda index: f"its answer diverges by {scores_N[index]:.3f} nats {what}")
+    return top(
+        pool,
+        scores_N,
+        num,
+        lambda index: f"its answer diverges by {scores_N[index]:.3f} nats {what}",
+        seed=context.seed,
+    )
 
 
 def contrast(

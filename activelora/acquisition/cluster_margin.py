@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.checked import by_id, embeddings
+from activelora.acquisition.checked import embeddings
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
     Float32Array,
@@ -23,6 +23,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.acquisition.ties import ranking
 from activelora.acquisition.top import hesitation, measure
 from activelora.config.acquisition import ClusterMarginConfig
 
@@ -30,8 +31,7 @@ from activelora.config.acquisition import ClusterMarginConfig
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the batch, cluster by cluster."""
     scores_N, points_ND = measure(pool, "margin"), embeddings(pool)
-    order = by_id(pool)
-    candidates = order[np.argsort(-scores_N[order], kind="stable")][: context.settings.prefilter_factor * num]
+    candidates = ranking(scores_N, pool.item_ids, context.seed)[: context.settings.prefilter_factor * num]
     if not len(candidates):
         return []
     clusters_M = average_linkage(points_ND[candidates], num)

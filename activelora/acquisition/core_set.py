@@ -1,8 +1,8 @@
 """Core-set: the batch that leaves no item far from a labelled one (Sener and Savarese 2018, arXiv 1708.00489).
 
 k-center greedy, exactly: the next pick is argmax_i min_c ‖h_i − h_c‖ over the centres c, which are the labelled items
-and the picks so far; h are embeddings. score = that distance. Equal distances go by item id. With no labels the first
-pick is the item nearest to the mean, and its score is its distance to the mean.
+and the picks so far; h are embeddings. score = that distance. Equal distances go by the seeded draw. With no labels
+the first pick is the item nearest to the mean, and its score is its distance to the mean.
 
 The picks are those of the plain algorithm; :mod:`activelora.acquisition.cover` says why few distances are needed.
 Letters: N unlabelled items, D features, L labelled items.
@@ -20,6 +20,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.acquisition.ties import Choose, chooser, first
 
 
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
@@ -27,7 +28,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     order = by_id(pool)
     if not len(order):
         return []
-    chosen = greedy(ordered(embeddings(pool), order), labeled_embeddings(pool), num)
+    choose = chooser([pool.item_ids[index] for index in order], context.seed)
+    chosen = greedy(ordered(embeddings(pool), order), labeled_embeddings(pool), num, choose)
     num_labeled = 0 if pool.labeled_embeddings_LD is None else len(pool.labeled_embeddings_LD)
     picks = []
     for position, (row, distance) in enumerate(chosen, 1):
@@ -36,15 +38,18 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     return picks
 
 
-def greedy(points_ND: Float32Array, centers_LD: Float32Array, num: int) -> list[tuple[int, float]]:
+def greedy(
+    points_ND: Float32Array, centers_LD: Float32Array, num: int, choose: Choose = first
+) -> list[tuple[int, float]]:
     """Return up to ``num`` rows, each with its distance to the nearest centre when it was picked.
 
     Args:
         points_ND: The pool, in the order in which equal items go; N at least 1.
         centers_LD: The labelled items.
         num: How many to pick.
+        choose: Chooses among equal rows.
     """
-    cover = Cover(points_ND, centers_LD)
+    cover = Cover(points_ND, centers_LD, choose=choose)
     chosen = []
     for _ in range(min(num, len(points_ND))):
         row, distance = cover.farthest()

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from activelora.acquisition.strategy import Float32Array, FloatArray
+from activelora.acquisition.ties import Choose, first
 
 Rows = NDArray[np.int64]
 CENTER_BLOCK = 64
@@ -41,9 +42,13 @@ class Cover:
         points_ND: The points; N at least 1.
         centers_MD: The first centres; M may be 0.
         hot: How many points are kept up to date; None chooses by N.
+        choose: Chooses among points that are equally far.
     """
 
-    def __init__(self, points_ND: Float32Array, centers_MD: Float32Array, hot: int | None = None) -> None:
+    def __init__(
+        self, points_ND: Float32Array, centers_MD: Float32Array, hot: int | None = None, choose: Choose = first
+    ) -> None:
+        self._choose = choose
         num, self._num_features = points_ND.shape
         self._source_ND = points_ND
         self._num_hot = hot or min(max(num // HOT_SHARE, HOT_LEAST), HOT_MOST)
@@ -63,22 +68,22 @@ class Cover:
         self._measure_all()
 
     def farthest(self) -> tuple[int, float]:
-        """Return the free point farthest from all centres, and its distance; the first point if there are several.
+        """Return the free point farthest from all centres, and its distance; chosen among those if there are several.
 
         While there is no centre: the point nearest to the points' mean, and its distance to that.
         """
         if not len(self._centers):
             rows = np.flatnonzero(self._norms_N <= self._norms_N.min() + self._slack)
             exact = self._exact(rows, self._mean_D[None])
-            best = int(exact.argmin())
-            return int(rows[best]), float(np.sqrt(exact[best]))
+            nearest = exact.min()
+            return self._choose(rows[exact == nearest]), float(np.sqrt(nearest))
         highest = self._settle()
         if highest == 0.0:
-            return int(np.flatnonzero(self._free_N & (self._bounds_N == 0.0))[0]), 0.0
+            return self._choose(np.flatnonzero(self._free_N & (self._bounds_N == 0.0))), 0.0
         rows = np.flatnonzero(self._free_N & (self._bounds_N >= highest - self._slack))
         exact = self._exact(rows, self._exact_centers.between(0)[0])
-        best = int(exact.argmax())
-        return int(rows[best]), float(np.sqrt(exact[best]))
+        farthest = exact.max()
+        return self._choose(rows[exact == farthest]), float(np.sqrt(farthest))
 
     def add(self, row: int) -> None:
         """Make a point a centre."""

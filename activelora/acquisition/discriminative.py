@@ -3,7 +3,7 @@
 A classifier learns to tell the labelled items from the unlabelled ones by their embeddings; score = the probability
 that an item is unlabelled. The batch is picked in sub-batches: the items picked so far count as labelled in the next
 one, which makes the batch diverse. Within a sub-batch a copy of a pick comes only if nothing else is left. Equal
-scores go by item id.
+scores go by the seeded draw.
 
 The classifier is logistic regression on standardised embeddings with balanced classes (scikit-learn; the paper uses a
 small network). Before there are labels, the first item is the one nearest to the mean, as in core-set.
@@ -24,6 +24,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.acquisition.ties import chooser
 from activelora.config.acquisition import DiscriminativeConfig
 
 DECIMALS = 6
@@ -41,6 +42,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     scale_D[scale_D == 0] = 1.0
     standard_ND, standard_LD = (points_ND - middle_D) / scale_D, (labeled_LD - middle_D) / scale_D
     copies_N = np.unique(points_ND, axis=0, return_inverse=True)[1].ravel()
+    choose = chooser([pool.item_ids[index] for index in order], context.seed)
     picks: list[Pick] = []
     free_N, fresh_N = np.ones(len(order), dtype=np.bool_), np.ones(len(order), dtype=np.bool_)
     while len(picks) < min(num, len(order)):
@@ -51,7 +53,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
             scores_N = -np.sqrt(np.einsum("nd,nd->n", standard_ND, standard_ND))
             size, what = 1, "nearest to the pool's middle, as nothing is labelled yet"
         for _ in range(min(size, num - len(picks), len(order) - len(picks))):
-            row = int(np.lexsort((-scores_N, ~fresh_N, ~free_N))[0])
+            open_ = np.flatnonzero(free_N & fresh_N) if (free_N & fresh_N).any() else np.flatnonzero(free_N)
+            row = choose(open_[scores_N[open_] == scores_N[open_].max()])
             score = float(scores_N[row])
             picks.append(Pick(int(order[row]), score, f"{what.format(score)}, pick {len(picks) + 1}"))
             free_N[row] = False

@@ -13,7 +13,7 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "predictive_entropy")
-    return top(pool, scores_N, num, lambda index: f"entropy {scores_N[index]:.2f} nats")
+    return top(pool, scores_N, num, lambda index: f"entropy {scores_N[index]:.2f} nats", seed=context.seed)
 
 
 STRATEGY = Strategy(

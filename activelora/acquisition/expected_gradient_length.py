@@ -28,7 +28,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, GRADIENT_LENGTH)
     what = f"expected gradient length of the {'answer head' if context.settings.gradient == 'head' else 'adapter'}"
-    return top(pool, scores_N, num, lambda index: f"{what} {scores_N[index]:.3g}")
+    return top(pool, scores_N, num, lambda index: f"{what} {scores_N[index]:.3g}", seed=context.seed)
 
 
 def conflicts(config: CampaignConfig, settings: ExpectedGradientLengthConfig) -> Iterator[Conflict]:

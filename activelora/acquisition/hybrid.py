@@ -2,7 +2,7 @@
 
 The top ``prefilter_factor`` × b items by the measure ``prefilter`` are handed to the strategy ``then``, b the batch:
 uncertainty keeps the certain items out, the second strategy sees to diversity (as in Zhdanov 2019, arXiv 1901.05954).
-Equal scores go by item id. What the second strategy compares with the pool, it compares with these items only.
+Equal scores go by the seeded draw. What the second strategy compares with the pool, it compares with these items only.
 Letters: N unlabelled items.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.checked import by_id
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
+from activelora.acquisition.ties import ranking
 from activelora.acquisition.top import measure
 from activelora.config.acquisition import HybridConfig
 from activelora.config.own_settings import settings_of
@@ -26,9 +26,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if follower is None:
         raise ValueError("hybrid needs the strategy that it hands over to as context.follower")
     scores_N = measure(pool, settings.prefilter)
-    order = by_id(pool)
-    ranking = order[np.argsort(-scores_N[order], kind="stable")]
-    candidates = ranking[: settings.prefilter_factor * num]
+    candidates = ranking(scores_N, pool.item_ids, context.seed)[: settings.prefilter_factor * num]
     own = settings_of(follower, context.config, key="acquisition")
     picks = follower.picks(subset(pool, candidates), num, replace(context, follower=None, settings=own))
     return [

@@ -13,7 +13,13 @@ from activelora.acquisition.top import measure, top
 def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     """Return the top of the ranking."""
     scores_N = measure(pool, "least_confidence")
-    return top(pool, scores_N, num, lambda index: f"its best answer has probability {1 - scores_N[index]:.2f}")
+    return top(
+        pool,
+        scores_N,
+        num,
+        lambda index: f"its best answer has probability {1 - scores_N[index]:.2f}",
+        seed=context.seed,
+    )
 
 
 STRATEGY = Strategy(

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from activelora.acquisition.centering import middle
+from activelora.acquisition.reliability import HALVES
 from activelora.acquisition.spill import Parts
 from activelora.acquisition.strategy import FloatArray, ScoredPool
 from activelora.errors import StoreError
 
-_NO_MEASURES = frozenset({"item_id", "mean_probs", "log_probs", "embedding", "labeled"})
+_NO_MEASURES = frozenset({"item_id", "mean_probs", "log_probs", "embedding", "labeled", *HALVES})
 _LARGE = ("log_probs", "embedding")
 GIGABYTE = 1e9
 

@@ -32,6 +32,7 @@ from activelora.acquisition.strategy import (
     SelectionContext,
     Strategy,
 )
+from activelora.acquisition.ties import Choose, chooser, first
 from activelora.config.acquisition import ProbcoverConfig
 from activelora.progress import track
 from activelora.seeding import derive_seed
@@ -52,7 +53,8 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     num_classes = max(2, pool.mean_probs_NC.shape[1])
     radius = settings.radius or pure_radius(points_ND, kmeans(points_ND, num_classes, context.seed), settings.purity)
     picks = []
-    for position, (row, gain) in enumerate(greedy(points_ND, labeled_embeddings(pool), radius, num), 1):
+    choose = chooser([pool.item_ids[index] for index in order], context.seed)
+    for position, (row, gain) in enumerate(greedy(points_ND, labeled_embeddings(pool), radius, num, choose), 1):
         what = f"covers {gain} more of {len(order)} items" if gain else "far from all, where everything is covered"
         picks.append(Pick(int(order[row]), float(gain), f"{what} within distance {radius:.3g}, pick {position}"))
     return picks
@@ -78,7 +80,9 @@ def pure_radius(points_ND: Float32Array, clusters_N: NDArray[np.int64], purity: 
     return float(np.sqrt(np.sort(nearest_N)[num_impure])) * (1.0 - ROUNDING)
 
 
-def greedy(points_ND: Float32Array, labeled_LD: Float32Array, radius: float, num: int) -> list[tuple[int, int]]:
+def greedy(
+    points_ND: Float32Array, labeled_LD: Float32Array, radius: float, num: int, choose: Choose = first
+) -> list[tuple[int, int]]:
     """Return up to ``num`` rows, each with the number of items that it covers and no earlier centre does.
 
     Args:
@@ -86,8 +90,9 @@ def greedy(points_ND: Float32Array, labeled_LD: Float32Array, radius: float, num
         labeled_LD: The labelled items: what they cover is covered from the start.
         radius: δ.
         num: How many to pick.
+        choose: Chooses among equal rows.
     """
-    cover = _Cover(points_ND, labeled_LD, radius)
+    cover = _Cover(points_ND, labeled_LD, radius, choose)
     chosen = []
     for _ in range(min(num, len(points_ND))):
         row, gain = cover.best()
@@ -103,9 +108,13 @@ class _Cover:
         points_ND: The pool.
         labeled_LD: The first centres.
         radius: δ.
+        choose: Chooses among equal rows.
     """
 
-    def __init__(self, points_ND: Float32Array, labeled_LD: Float32Array, radius: float) -> None:
+    def __init__(
+        self, points_ND: Float32Array, labeled_LD: Float32Array, radius: float, choose: Choose = first
+    ) -> None:
+        self._choose = choose
         self._points = Points(points_ND)
         self._limit = radius**2
         self._free_N = np.ones(len(points_ND), dtype=np.bool_)
@@ -118,9 +127,10 @@ class _Cover:
 
     def best(self) -> tuple[int, int]:
         """Return the free item that covers most, and how many; the farthest one if none covers anything new."""
-        row = int(np.where(self._free_N, self._gain_N, -1).argmax())
-        if self._gain_N[row] == 0:
-            row = int(np.where(self._free_N, self._nearest_N, -1.0).argmax())
+        values_N = np.where(self._free_N, self._gain_N, -1)
+        if values_N.max() == 0:
+            values_N = np.where(self._free_N, self._nearest_N, -1.0)
+        row = self._choose(np.flatnonzero(values_N == values_N.max()))
         return row, int(self._gain_N[row])
 
     def add(self, row: int) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from activelora.acquisition.random import draw
 from activelora.acquisition.strategy import FloatArray, Pick, ScoredPool
+from activelora.acquisition.ties import ranking
 from activelora.errors import DIVERGED, ConfigError, ModelError
 
 _UNDECLARED = "A strategy that reads the base model's measures says so: `reads_base=True`."
@@ -20,7 +21,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 def top(
     pool: ScoredPool, scores_N: FloatArray, num: int, describe: Callable[[int], str], *, seed: int | None = None
 ) -> list[Pick]:
-    """Return the highest scores first; equal scores go by item id, so that runs repeat whatever the pool's order.
+    """Return the highest scores first; equal scores by the seeded draw, so that runs repeat whatever the pool's order.
 
     Args:
         pool: The unlabelled items.
@@ -28,12 +29,12 @@ def top(
         num: How many; all, if the pool is smaller.
         describe: Index → the score in words.
         seed: Seed of a random batch, drawn where all scores are equal (samples cannot disagree in round 0, which has
-            one): by id, every campaign on this pool would begin with the same one. None always goes by score and id.
+            one), and of the draw among equal scores. None lets equal scores go by item id.
     """
     if seed is not None and len(scores_N) > 1 and np.ptp(scores_N) == 0:
         reason = "drawn at random: every item scores the same"
         return [Pick(index, None, reason) for index in draw(pool.item_ids, num, seed)]
-    order = np.lexsort((np.array(pool.item_ids, dtype=np.str_), -scores_N))[:num]
+    order = ranking(scores_N, pool.item_ids, seed)[:num]
     size = len(pool.item_ids)
     return [
         Pick(index, float(scores_N[index]), f"{describe(index)}, rank {rank} of {size}{hesitation(pool, index)}")

@@ -73,17 +73,21 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "training.packing": False,
         "training.warmup_fraction": 0.0,
         "scoring.embedding": "prompt",
+        "adapter.blob.kl_learning_rate": None,  # AdamW followed the divergence too
     },
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
 OTHER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {
     # Every adapter method was evaluated without samples of its posterior.
-    # Few labels were passed over five times, and the rate did not rise first. Batches were padded.
+    # Few labels were passed over five times, and the rate did not rise first. Batches were padded. K was 8 whatever the
+    # strategy.
     2: {
+        "scoring.num_samples": 8,
         "evaluation.num_samples": 0,
         "training.min_steps": 0,
         "training.packing": False,
         "training.warmup_fraction": 0.0,
+        "adapter.blob.kl_weight": 1e-3,
     },
 }
 """Schema version → defaults that are others since. What was frozen has them; a file that says nothing means them."""

@@ -17,6 +17,7 @@ from activelora.config.labeling import LabelingConfig
 from activelora.config.presets import with_preset
 from activelora.config.reporting import ReportingConfig
 from activelora.config.resources import ResourcesConfig
+from activelora.config.sample_numbers import with_samples
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
 from activelora.config.task import TaskConfig
@@ -244,7 +245,7 @@ class CampaignConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, document: Any) -> Any:
-        return with_posterior(with_preset(document))
+        return with_samples(with_posterior(with_preset(document)))
 
     @property
     def split_seed(self) -> int:

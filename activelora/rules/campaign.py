@@ -94,7 +94,7 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
         yield Conflict(
             "scoring.num_samples",
             f"{what}, and one sample has nothing to compare with: {effect}",
-            "Set it to 2 or more (8 is usual), or choose a strategy such as `entropy`.",
+            "Set it to 2 or more (32 where disagreement counts), or choose a strategy such as `entropy`.",
         )
 
 

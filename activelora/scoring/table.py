@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from activelora.acquisition.reliability import FEWEST_SAMPLES, HALVES
+from activelora.scoring.two_stage import score
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES, mean_over_labels
 
 
@@ -23,6 +25,7 @@ def score_table(
     embeddings_ND: NDArray[np.float32] | None = None,
     labeled: Collection[str] = (),
     gradient_lengths_N: NDArray[np.float64] | None = None,
+    halved: str | None = None,
 ) -> pa.Table:
     """Return one row per item: its id, a column per measure, and the mean distribution over its answers.
 
@@ -35,6 +38,7 @@ def score_table(
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that have a label already.
         labeled: Ids of those.
         gradient_lengths_N: Add the column ``expected_gradient_length``.
+        halved: Add columns of this measure by either half of the samples, where there are enough.
     """
     is_set = log_probs_NKC.ndim == 4
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
@@ -44,6 +48,10 @@ def score_table(
     if values_C is not None:
         for name, number_measure in NUMBER_MEASURES.items():
             columns[name] = pa.array(number_measure(log_probs_NKC, values_C), pa.float64())
+    if halved is not None and log_probs_NKC.shape[1] >= FEWEST_SAMPLES:
+        even = log_probs_NKC.shape[1] // 2 * 2
+        for name, half in zip(HALVES, (0, 1), strict=True):
+            columns[name] = pa.array(score(halved, log_probs_NKC[:, half:even:2], values_C), pa.float64())
     if gradient_lengths_N is not None:
         columns["expected_gradient_length"] = pa.array(gradient_lengths_N, pa.float64())
     if not is_set:

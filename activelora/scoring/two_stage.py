@@ -115,7 +115,7 @@ def split(
     items: Sequence[Item], candidates: Sequence[int], scores_N: FloatArray, plan: Plan
 ) -> tuple[list[int], list[int]]:
     """Return the indices to sample and those to audit; neither depends on the items' order."""
-    ranked = sorted(candidates, key=lambda index: (-scores_N[index], items[index].item_id))
+    ranked = sorted(candidates, key=lambda index: (-scores_N[index], item_draw(plan.seed, items[index].item_id)))
     num_chosen = min(len(ranked), max(plan.batch, math.ceil(plan.share * len(ranked))))
     left = sorted(ranked[num_chosen:], key=lambda index: item_draw(plan.seed, items[index].item_id))
     num_audited = min(max(MIN_AUDIT, round(AUDIT_SHARE * len(left))), MAX_AUDIT)

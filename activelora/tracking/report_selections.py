@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from activelora.acquisition import reliability
 from activelora.campaign.history import RoundRecord
 from activelora.campaign.labels import label_records, resolve_for
 from activelora.campaign.manifest import Manifest
@@ -50,7 +51,13 @@ def _selection(
                 "label": None if label is None else words.cut(task.label_name(label, item), 60),
             }
         )
-    return {"record": record, "rows": shown, "num_selected": len(rows), "num_labeled": len(given)}
+    return {
+        "record": record,
+        "rows": shown,
+        "num_selected": len(rows),
+        "num_labeled": len(given),
+        "reliability": reliability.words(selection.metrics),
+    }
 
 
 def _given_labels(campaign: Snapshot, records: list[list[dict[str, Any]]]) -> dict[str, Label]:

@@ -23,6 +23,7 @@ from activelora.kinds.registry import make_task
 from activelora.pool.access import gold_labels, shard_items
 from activelora.scoring.table import score_table, text_score_table, unscored_table
 from activelora.uncertainty.label_prior import correct, fitted
+from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 if TYPE_CHECKING:
@@ -91,8 +92,16 @@ def _table(
         embeddings_ND=embeddings_ND,
         labeled=labeled,
         gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
+        halved=_halved(attempt.campaign, attempt.unit.round),
     )
     return table, log_probs_NKC.shape[1], staged
+
+
+def _halved(campaign: Campaign, round_: int) -> str | None:
+    """Return the measure that the round's strategy ranks by, where it is one."""
+    config = campaign.config
+    read = sorted(measures_read(acquisition_in(config.acquisition, round_)) & set(make_task(config.task).kind.measures))
+    return read[0] if len(read) == 1 and read[0] in {*MEASURES, *NUMBER_MEASURES} else None
 
 
 def _predict_texts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 
@@ -12,6 +13,8 @@ import pyarrow.compute as pc
 from activelora.acquisition import exploration
 from activelora.acquisition.pool import scored_pool
 from activelora.acquisition.registry import check_measures, own_settings, strategies_of
+from activelora.acquisition.reliability import Halves
+from activelora.acquisition.reliability import words as reliability_words
 from activelora.acquisition.seed_set import acquisition_in, is_scored
 from activelora.acquisition.strategy import Pick, ScoredPool, SelectionContext, Strategy
 from activelora.campaign.campaign import Attempt
@@ -36,6 +39,8 @@ from activelora.labeling.request import withheld_items
 from activelora.pool.access import SHARDS, arrived_labels, read_pool
 from activelora.registry import call
 from components.select_batch.drift import ScoreDrift
+
+logger = logging.getLogger(__name__)
 
 
 def run(campaign: View, round_: int) -> Manifest:
@@ -89,7 +94,11 @@ def run(campaign: View, round_: int) -> Manifest:
     }
     seconds = time.monotonic() - begin
     metrics = {"num_selected": len(picks), "num_candidates": len(pool.item_ids), "seconds": seconds}
-    return attempt.commit({**metrics, **scores.drift.metrics()}, details)
+    num_samples = max((int(one.metrics.get("num_samples", 0)) for one in scores.manifests), default=0)
+    reliability = {} if is_known else scores.halves.metrics(pool.item_ids, len(picks), num_samples, context.seed)
+    if said := reliability_words(reliability):
+        logger.info("%s", said)
+    return attempt.commit({**metrics, **scores.drift.metrics(), **reliability}, details)
 
 
 def _details(strategy: Strategy, context: SelectionContext) -> Mapping[str, object]:
@@ -111,6 +120,7 @@ class _Scores:
     def __init__(self, seen: Snapshot, attempt: Attempt, round_: int) -> None:
         self._campaign = seen.campaign
         self.drift = ScoreDrift()
+        self.halves = Halves()
         self.parts = parts = read_pool(seen, attempt, attempt.unit.round)
         if parts.refreshes:
             attempt.reads(seen.require(Unit("evaluate_adapter", attempt.unit.round)))
@@ -124,6 +134,7 @@ class _Scores:
         for shard, manifest in enumerate(self.manifests):
             table = self._campaign.read_table(manifest, "scores.parquet")
             self._ids.append(table["item_id"])
+            self.halves.add(table)
             if self.parts.refreshes:
                 self.drift.add(table, is_new=shard >= self.parts.num_first_shards)
             yield table

@@ -13,7 +13,7 @@ from pipelines.cli.data_checks import check_data
 from pipelines.cli.findings import Findings
 from pipelines.cli.label_values import label_hint
 from pipelines.cli.model_checks import check_model, find_model
-from pipelines.cli.trust_facts import posterior_facts
+from pipelines.cli.trust_facts import posterior_facts, scoring_facts, steps_warnings
 
 
 def check_campaign(
@@ -36,7 +36,8 @@ def check_campaign(
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
-    findings.facts += posterior_facts(config)
+    findings.facts += [*posterior_facts(config), *scoring_facts(config)]
+    findings.warnings += steps_warnings(config)
     if problems.run(_check_task, config):
         problems.run(check_data, config, findings)
         # Its layers take seconds to look at, which nobody should wait for who has to correct a column's name.

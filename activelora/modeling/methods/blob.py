@@ -1,9 +1,11 @@
 """BLoB, Bayesian low-rank adaptation by backpropagation (Wang et al. 2024, arXiv 2406.11675).
 
-q(A) = N(M, σ²) entry by entry with σ = ρ²; B is one matrix; prior N(0, prior_std²) on A. Loss of step i of a pass of
-n steps: NLL + kl_weight · n·π_i/N · KL(q ‖ prior), π_i = 2^i / (2^(n+1) − 1), i = 1 … n: over a pass the divergence
-counts once (but for the 1/(2^(n+1) − 1) that the paper's π leave out), most of it near the end. With kl_weight 1 a pass
-sums to n/N times the negative evidence lower bound.
+q(A) = N(M, σ²) entry by entry with σ = ρ²; B is one matrix; prior N(0, prior_std²) on A. Step i of a pass of n steps
+weighs the divergence by π_i = 2^i / (2^(n+1) − 1), i = 1 … n: over a pass it counts once (but for the 1/(2^(n+1) − 1)
+that the paper's π leave out), most of it near the end. As the authors' code does, AdamW follows the likelihood, and
+after each of its steps M and ρ take a plain gradient step of their own, at the rate η_KL, which the schedule scales:
+``θ ← θ − η_KL · kl_weight · π_i · ∂KL(q ‖ prior)/∂θ``. Without that rate, AdamW follows the sum of both, whose loss is
+NLL + kl_weight · n·π_i/N · KL; its normalised steps then hold ρ to the rate of the likelihood.
 
 Training draws one ε for a forward pass, and flips its signs token by token (flipout, Wen et al. 2018):
 ``A·x = M·x + r ∘ ((σ∘ε)·(s∘x))``, r and s uniform in {−1, 1}. Sampling draws one A for all items, which is mergeable.
@@ -107,6 +109,8 @@ class BlobTrainee:
         self._config = config
         self._num_labels = num_labels
         self._steps_per_pass = 1
+        self._peak_rate = 1.0
+        self._share = 0.0
 
     @property
     def adapted(self) -> PeftModel:
@@ -114,10 +118,14 @@ class BlobTrainee:
         return self._plain.adapted
 
     def optimizers(self, config: TrainingConfig) -> list[torch.optim.Optimizer]:
-        """Return one AdamW over all; ρ does not decay."""
+        """Return one AdamW over all, each of whose steps the divergence's own follows; ρ does not decay."""
         self._steps_per_pass = math.ceil(self._num_labels / config.batch_size)
+        self._peak_rate = config.learning_rate
         groups = [*self._plain.groups(config), {"params": list(self._rhos.values()), "weight_decay": 0.0}]
-        return [torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)]
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+        if self._config.kl_learning_rate is not None:
+            optimizer.register_step_post_hook(self._descend)
+        return [optimizer]
 
     @contextmanager
     def training(self) -> Iterator[None]:
@@ -129,11 +137,23 @@ class BlobTrainee:
             yield
 
     def penalty(self, step: int, total_steps: int) -> torch.Tensor | None:
-        """Return the weighted divergence from the prior."""
-        share = pass_share(step % self._steps_per_pass + 1, self._steps_per_pass)
-        weight = self._config.kl_weight * self._steps_per_pass * share / self._num_labels
+        """Return the weighted divergence from the prior, unless it has steps of its own."""
+        self._share = pass_share(step % self._steps_per_pass + 1, self._steps_per_pass)
+        if self._config.kl_learning_rate is not None:
+            return None
+        weight = self._config.kl_weight * self._steps_per_pass * self._share / self._num_labels
         penalty: torch.Tensor = weight * self.divergence()
         return penalty
+
+    def _descend(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """Take the divergence's step, at its own rate where the schedule has brought AdamW's."""
+        peak = self._config.kl_learning_rate or 0.0
+        scheduled = float(optimizer.param_groups[0]["lr"]) / self._peak_rate
+        rate = peak * scheduled * self._config.kl_weight * self._share
+        parameters = lora.weights_by_name(self.adapted)
+        with torch.no_grad():
+            for name, rho in self._rhos.items():
+                toward_prior(parameters[name], rho, self._config.prior_std, rate)
 
     def before_update(self) -> None:
         """Apply STAR's coupled constraint, where that is asked for."""
@@ -171,6 +191,26 @@ def gaussian_kl(mean: torch.Tensor, std: torch.Tensor, prior_std: float) -> torc
     variance_ratio = (std / prior_std).square()
     entries = 0.5 * (variance_ratio + (mean / prior_std).square() - 1.0 - variance_ratio.log())
     return entries.sum()
+
+
+def toward_prior(mean: torch.Tensor, rho: torch.Tensor, prior_std: float, rate: float) -> None:
+    """Take a gradient step on KL(N(mean, ρ⁴) ‖ N(0, prior_std²)), in place.
+
+    The slope of ρ near 0 is steep, ``2ρ³/prior_std² − 2/ρ``: a step that would make σ wider than the prior's
+    ends there.
+
+    Args:
+        mean: The entries' means.
+        rho: The square roots of their standard deviations.
+        prior_std: The prior's standard deviation.
+        rate: The step's length.
+    """
+    away = torch.where(rho < 0, -1.0, 1.0)  # of a ρ of 0, too
+    safe = away * rho.abs().clamp_min(torch.finfo(rho.dtype).tiny ** 0.5)
+    widest = rho.abs().clamp_min(math.sqrt(prior_std))
+    mean.sub_(mean, alpha=rate / prior_std**2)
+    stepped = rho - rate * (2.0 * rho**3 / prior_std**2 - 2.0 / safe)
+    rho.copy_(stepped.clamp(-widest, widest))
 
 
 def pass_share(index: int, count: int) -> float:

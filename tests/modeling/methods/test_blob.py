@@ -14,6 +14,7 @@ from activelora.modeling.methods.blob import (
     gaussian_kl,
     mean_std,
     pass_share,
+    toward_prior,
 )
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.training import Trainer
@@ -56,7 +57,7 @@ def test_flipout_is_unbiased_and_as_wide_as_the_weights():
 @pytest.fixture
 def trainee(base):
     with lora.attached(lora.attach(base, AdapterConfig(rank=4, dropout=0.0), seed=3)) as adapted:
-        config = BlobConfig(kl_weight=0.5, initial_std=0.01)
+        config = BlobConfig(kl_weight=0.5, initial_std=0.01, kl_learning_rate=None)
         rhos = _initial_rhos(adapted, config, None)
         yield BlobTrainee(PlainTrainee(adapted, ConstraintConfig(form="none")), rhos, config, num_labels=10)
 
@@ -66,6 +67,48 @@ def test_a_pass_counts_the_divergence_once(trainee):
     over_a_pass = sum(trainee.penalty(step, 9).item() for step in range(3, 6))
     expected = 0.5 * 3 / 10 * trainee.divergence().item() * (14 / 15)
     assert over_a_pass == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_divergence_s_own_step_is_plain_gradient_descent():
+    torch.manual_seed(1)
+    mean, rho = torch.randn(4, 5), torch.rand(4, 5) * 0.3 + 0.05
+    rho[0] *= -1  # σ = ρ² does not know ρ's sign
+    expected_mean, expected_rho = (torch.nn.Parameter(one.clone()) for one in (mean, rho))
+    descent = torch.optim.SGD([expected_mean, expected_rho], lr=0.003)
+    for _ in range(5):
+        descent.zero_grad()
+        gaussian_kl(expected_mean, expected_rho.square(), 0.2).backward()
+        descent.step()
+        toward_prior(mean, rho, 0.2, 0.003)
+    torch.testing.assert_close(mean, expected_mean.data)
+    torch.testing.assert_close(rho, expected_rho.data)
+
+
+def test_a_steep_slope_does_not_throw_the_width_beyond_the_prior_s():
+    mean, rho = torch.zeros(4), torch.tensor([0.0, 1e-20, -1e-6, 0.9])
+    toward_prior(mean, rho, 0.2, 0.01)
+    assert rho.isfinite().all()
+    assert rho[:3].square().tolist() == pytest.approx([0.2, 0.2, 0.2])
+    assert 0.2 < float(rho[3]) ** 2 < 0.81  # a wider one comes nearer
+
+
+def test_the_divergence_goes_at_its_own_scheduled_rate_after_the_likelihood_s_step(base):
+    config = BlobConfig(kl_weight=0.5, kl_learning_rate=0.02, initial_std=0.01)
+    with lora.attached(lora.attach(base, AdapterConfig(rank=4, dropout=0.0), seed=3)) as adapted:
+        rhos = _initial_rhos(adapted, config, None)
+        trainee = BlobTrainee(PlainTrainee(adapted, ConstraintConfig(form="none")), rhos, config, num_labels=10)
+        (optimizer,) = trainee.optimizers(TrainingConfig(batch_size=4, learning_rate=1e-3))
+        assert trainee.penalty(4, 9) is None  # the second step of a pass of three
+        for group in optimizer.param_groups:
+            group["lr"] = 0.4e-3
+        before = {name: rho.detach().clone() for name, rho in rhos.items()}
+        for parameter in [*rhos.values(), *lora.a_parameters(adapted)]:
+            parameter.grad = torch.zeros_like(parameter)  # AdamW then stays where it is
+        optimizer.step()
+        rate = 0.02 * 0.4 * 0.5 * pass_share(2, 3)
+        for name, rho in rhos.items():
+            old = before[name]
+            torch.testing.assert_close(rho.detach(), old - rate * (2 * old**3 / 0.04 - 2 / old))
 
 
 def test_noise_is_there_in_training_only_and_a_vanishing_std_gives_the_mean(base, trainee):

@@ -2,14 +2,14 @@
 
 import pytest
 
-from pipelines.cli.trust_facts import calibration_fact, posterior_facts
+from pipelines.cli.trust_facts import calibration_fact, posterior_facts, scoring_facts, steps_warnings
 from tests.config.test_campaign import config
 
 
 @pytest.mark.parametrize(
     ("adapter", "evaluation", "said"),
     [
-        ({}, {}, []),
+        ({}, {}, ["`lora` is evaluated as it is, without dropout's samples (evaluation.num_samples is 0)"]),
         ({}, {"num_samples": 4}, ["evaluated by the mean of 4 samples of `lora` (evaluation.num_samples)"]),
         ({"method": "ensemble", "ensemble": {"members": 3}}, {}, ["evaluated by the mean of 3 members"]),
         (
@@ -36,6 +36,46 @@ from tests.config.test_campaign import config
 )
 def test_the_posterior_that_is_evaluated_is_said(adapter, evaluation, said):
     assert [text for _, text in posterior_facts(config(adapter=adapter, evaluation=evaluation))] == said
+
+
+@pytest.mark.parametrize(
+    ("acquisition", "scoring", "said"),
+    [
+        ({"strategy": "random"}, {}, []),
+        ({"strategy": "entropy"}, {}, ["8 samples an item (scoring.num_samples)"]),
+        (
+            {"strategy": "batch_bald"},
+            {},
+            ["32 samples an item (scoring.num_samples): `batch_bald` goes by how far they disagree"],
+        ),
+        (
+            {"measure": "bald"},
+            {"num_samples": 8},
+            [
+                "8 samples an item (scoring.num_samples): `star` goes by how far they disagree; 32 or more rank with "
+                "less noise"
+            ],
+        ),
+    ],
+)
+def test_how_many_samples_score_the_pool_is_said(acquisition, scoring, said):
+    assert [text for _, text in scoring_facts(config(acquisition=acquisition, scoring=scoring))] == said
+
+
+@pytest.mark.parametrize(
+    ("adapter", "training", "begins"),
+    [
+        ({"method": "lora"}, {"min_steps": 2}, []),
+        ({"method": "blob"}, {}, []),
+        ({"method": "blob"}, {"min_steps": 119}, ["training.min_steps: the first round trains 119 steps"]),
+        ({"method": "blob"}, {"min_steps": 0, "epochs": 200.0}, []),
+        ({"method": "c_lora"}, {}, ["adapter.method: with 60, 120, 240 and 480 steps"]),
+        ({"c_lora": {"preset": "paper_code"}}, {}, []),
+    ],
+)
+def test_steps_at_which_plain_lora_is_worth_more_are_said(adapter, training, begins):
+    found = list(steps_warnings(config(adapter=adapter, training=training)))
+    assert [text[: len(start)] for text, start in zip(found, begins, strict=True)] == begins
 
 
 ALONE = "answers given alone with at most 5 % mistakes"
