@@ -23,11 +23,12 @@ import numpy as np
 
 from activelora.config import CampaignConfig, ModelConfig
 from activelora.config.adapter import TrainingConfig
+from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Trainee
-from activelora.modeling.training import Trainer, example
+from activelora.modeling.training import Trainer
 from activelora.scoring.predict import Predictor
 from activelora.seeding import derive_seed
 from benchmarks.label_prior import PROMPTS
@@ -96,8 +97,8 @@ class Job:
 
     def among(self, indices: Sequence[int]) -> Job:
         """Return the job on some of its items."""
-        items, labels = ([values[index] for index in indices] for values in (self.items, self.labels))
-        return replace(self, items=items, labels=labels)
+        items = [self.items[index] for index in indices]
+        return replace(self, items=items, labels=[self.labels[index] for index in indices])
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step."""

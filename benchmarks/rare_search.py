@@ -104,8 +104,8 @@ def search(
             embeddings_ND[free],
             embeddings_ND[known],
             probs_NC[known],
-            middle([embeddings_ND]),
-            is_positive[known].astype(np.int64),
+            labeled_answers_L=is_positive[known].astype(np.int64),
+            middle_D=middle([embeddings_ND]),
         )
         context = SelectionContext(
             1000 * seed + round_, round_, ROUNDS, acquisition, None, own_settings(strategy, acquisition)

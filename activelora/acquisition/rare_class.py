@@ -52,8 +52,11 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     name, probs_N = answer_name(pool, answer), probabilities(pool)[:, answer]
     found_PD, others_MD = _labeled(pool, answer)
     if not len(found_PD):
-        unknown = f"no item with {name} is known yet"
-        return top(pool, probs_N, num, lambda index: f"{name} has probability {probs_N[index]:.2f}, {unknown}")
+
+        def unknown(index: int) -> str:
+            return f"{name} has probability {probs_N[index]:.2f}, no item with {name} is known yet"
+
+        return top(pool, probs_N, num, unknown, seed=context.seed)
     similarity_N = np.empty(len(order))
     similarity_N[order] = similarity(ordered(points_ND, order), found_PD, others_MD, pool.middle_D)
     scores_N = np.round((rank_scores(similarity_N) + rank_scores(probs_N)) / 2, DECIMALS)
@@ -62,7 +65,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
         nearer = f"{similarity_N[index]:+.2f} in cosine nearer to one of the {len(found_PD)} found than to others"
         return f"{name} has probability {probs_N[index]:.2f}, {nearer}"
 
-    return top(pool, scores_N, num, describe)
+    return top(pool, scores_N, num, describe, seed=context.seed)
 
 
 def positive_answer(pool: ScoredPool, label: str | None) -> int:
