@@ -20,6 +20,7 @@ from activelora.comparison.measured import (
     area,
     common_labels,
     holdout_noise,
+    item_noise,
     paired_differences,
     paired_losses,
 )
@@ -171,8 +172,9 @@ def _tests(runs: list[Run], control: list[Run], shown: Sequence[str], level: flo
         differences = paired_differences(runs, control, weights_R)
         if differences.size < 2:  # one seed, and a metric that is no mean over items: nothing to learn luck from
             return None
-        noise = holdout_noise(runs, control, weights_R) if differences.shape[1] == 1 else 0.0
-        tests[measure] = _tested(differences, level, noise)
+        by_seed = differences.shape[1] == 1
+        noise = holdout_noise(runs, control, weights_R) if by_seed else 0.0
+        tests[measure] = _tested(differences, level, noise, item_noise(runs, control, weights_R) if by_seed else 0.0)
     for name in shown:
         differences = paired_losses(runs, control, name)
         if differences.size >= 2:
@@ -180,8 +182,8 @@ def _tests(runs: list[Run], control: list[Run], shown: Sequence[str], level: flo
     return tests
 
 
-def _tested(differences: FloatArray, level: float, noise: float = 0.0) -> Document:
-    found = asdict(paired_test(differences, level, noise))
+def _tested(differences: FloatArray, level: float, noise: float = 0.0, item_variance: float = 0.0) -> Document:
+    found = asdict(paired_test(differences, level, noise, item_variance))
     return found | {"p_value": None if math.isnan(found["p_value"]) else found["p_value"]}
 
 

@@ -18,14 +18,18 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
+from activelora.evaluation import bootstrap
+from activelora.evaluation.bootstrap import Statistic
 from activelora.evaluation.classification_metrics import PROBABILITY_FLOOR
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
-from activelora.evaluation.item_scores import item_scores
-from activelora.kinds.registry import headline_of
+from activelora.evaluation.item_scores import item_scores, statistic_in
+from activelora.kinds.registry import headline_of, wanted_of
 
 FloatArray = NDArray[np.float64]
 
+NUM_RESAMPLES = 400
+"""Resamples of the holdout that tell how uncertain a metric of all items at once is by its items."""
 CONTROL = "random"
 """The strategy that all others are held against."""
 
@@ -101,6 +105,22 @@ class Run:
                 return None
             rows.append(scores_N)
         return ids, np.stack(rows)
+
+    def item_statistics(self) -> tuple[tuple[str, ...], list[Statistic]] | None:
+        """Return the holdout's item ids, and the headline metric by round as a function of the items' weights.
+
+        None for a headline metric that cannot be made anew from the predictions.
+        """
+        wanted, ids, found = wanted_of(self.campaign.config), tuple[str, ...](), list[Statistic]()
+        for record in self.records:
+            if record.evaluation is None:
+                continue
+            table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
+            if (statistic := statistic_in(table, wanted)) is None:
+                return None
+            ids = tuple(table["item_id"].to_pylist())
+            found.append(statistic)
+        return ids, found
 
     def item_losses(self) -> tuple[tuple[str, ...], FloatArray] | None:
         """Return the holdout's item ids, and each item's negative log-likelihood in the last round, in nats.
@@ -205,6 +225,35 @@ def holdout_noise(ours: Sequence[Run], controls: Sequence[Run], weights_R: Float
         differences_N = weights_R @ (own[1] - others[1])
         total += float(differences_N.var(ddof=1)) / len(differences_N)
     return total / len(ours) ** 2
+
+
+def item_noise(ours: Sequence[Run], controls: Sequence[Run], weights_R: FloatArray) -> float:
+    """Return the variance that the draw of a common holdout adds to a mean difference that is no mean over items.
+
+    By the paired bootstrap: the same resamples of items for all campaigns and rounds. 0 where seeds have holdouts of
+    their own, whose draw the seeds' spread shows, or where the metric cannot be made anew from the predictions.
+
+    Args:
+        ours: The method's runs, as in :func:`paired_differences`.
+        controls: The control's runs.
+        weights_R: What each round counts.
+    """
+    found = [(run.item_statistics(), other.item_statistics()) for run, other in zip(ours, controls, strict=True)]
+    pairs = [(own, other) for own, other in found if own is not None and other is not None]
+    if len(pairs) < len(found) or len({ids for pair in pairs for ids, _ in pair}) != 1:
+        return 0.0
+    num_items = len(pairs[0][0][0])
+
+    def mean_difference(weights_BN: FloatArray) -> FloatArray:
+        terms = [
+            weight * (own(weights_BN) - other(weights_BN))
+            for (_, owns), (_, others) in pairs
+            for weight, own, other in zip(weights_R.tolist(), owns, others, strict=True)
+            if weight
+        ]
+        return np.asarray(np.sum(terms, axis=0) / len(pairs))
+
+    return bootstrap.variance(mean_difference, num_items, num_resamples=NUM_RESAMPLES, seed=0)
 
 
 def area(run: Run) -> float:

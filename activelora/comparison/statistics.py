@@ -54,7 +54,9 @@ class PairedTest:
     freedom: float
 
 
-def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance: float = 0.0) -> PairedTest:
+def paired_test(
+    differences_SN: FloatArray, level: float = 0.95, least_variance: float = 0.0, item_variance: float = 0.0
+) -> PairedTest:
     """Test whether the mean of crossed paired differences is zero.
 
     With one item a seed (its mean) this is the paired t-test over seeds. With one seed nothing is known about other
@@ -65,6 +67,8 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance:
         level: Confidence level of the interval, in (0, 1).
         least_variance: What the mean's variance is at least: a few seeds can agree by chance in spite of what each of
             them is known to be uncertain by.
+        item_variance: With one item a seed: what the draw of the items, common to all seeds, adds to the mean's
+            variance; the seeds' spread cannot show it.
 
     Raises:
         ValueError: There are no differences, one is not a number, or a single one.
@@ -78,6 +82,10 @@ def paired_test(differences_SN: FloatArray, level: float = 0.95, least_variance:
     num_seeds, num_items = differences_SN.shape
     mean = float(differences_SN.mean())
     variance, freedom = _variance_of_mean(differences_SN)
+    if item_variance > 0:  # known from many resamples, so that only the seeds' part lacks degrees of freedom
+        total = variance + item_variance
+        freedom = freedom if num_seeds == 2 or variance == 0 else total**2 / (variance**2 / freedom)
+        variance = total
     error = math.sqrt(max(variance, least_variance))
     half = float(student.ppf((1.0 + level) / 2.0, freedom)) * error if error > 0 else 0.0
     if num_seeds == 1:

@@ -60,6 +60,11 @@ def centred_interval(
     return max(0.0, min(low, measured)), max(high, measured)
 
 
+def variance(statistic: Statistic, num_items: int, *, num_resamples: int, seed: int) -> float:
+    """Return the bootstrap variance of a metric. Arguments are those of :func:`percentile_interval`."""
+    return float(np.nanvar(_resampled(statistic, num_items, num_resamples, seed), ddof=1))
+
+
 def _ends(values_B: FloatArray, level: float) -> tuple[float, float]:
     tail = (1.0 - level) / 2.0
     low, high = np.nanquantile(values_B, [tail, 1.0 - tail])

@@ -6,7 +6,7 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.manifest import Unit
-from activelora.comparison.measured import Method, Run, holdout_noise, paired_differences
+from activelora.comparison.measured import Method, Run, holdout_noise, item_noise, paired_differences
 from activelora.evaluation.judges import CHOICE_SCHEMA
 from activelora.kinds.generation.judge import TEXT_SCHEMA
 from activelora.kinds.multi_label.judge import SET_SCHEMA
@@ -102,3 +102,28 @@ def test_a_metric_of_all_items_is_compared_by_seeds(tmp_path):
     ours, other = (judged_run(tmp_path, "mcc", probs, f"mcc{probs[1]}") for probs in ((0.2, 0.8), (0.2, 0.3)))
     assert ours.item_scores() is None
     assert paired_differences([ours], [other], np.array([0.0, 1.0])) == pytest.approx(np.array([[0.5]]))
+
+
+def probs_run(folder, name, probs_N, ids="i"):
+    """A run of one round, judged by the NLL, in which the item n gives its label the n-th probability."""
+    campaign = Campaign.create(str(folder / name), make_config(evaluation={"primary": "nll"}))
+    finish_step(campaign, "ingest_pool")
+    attempt = campaign.attempt(Unit("evaluate_adapter", 0))
+    rows = [
+        {"item_id": f"{ids}{index:03d}", "label": 0, "predicted": 0, "probs": [prob, 1 - prob]}
+        for index, prob in enumerate(probs_N.tolist())
+    ]
+    attempt.write_table("predictions.parquet", pa.Table.from_pylist(rows))
+    attempt.commit({"accuracy": 0.5, "ece": 0.1, "nll": 1.0, "num_holdout": len(rows)})
+    return Run(Method("random", "lora"), 0, campaign)
+
+
+def test_the_noise_of_a_common_holdout_is_that_of_the_seeds_mean_by_item(tmp_path):
+    probs_KN = np.random.default_rng(0).uniform(0.1, 0.9, size=(4, 60))
+    ours = [probs_run(tmp_path, f"ours{seed}", probs_KN[seed]) for seed in range(2)]
+    controls = [probs_run(tmp_path, f"control{seed}", probs_KN[2 + seed]) for seed in range(2)]
+    differences_N = (np.log(probs_KN[2:]) - np.log(probs_KN[:2])).mean(axis=0)
+    found = item_noise(ours, controls, np.ones(1))
+    assert found == pytest.approx(differences_N.var() / 60, rel=0.25)  # 400 resamples know a variance to 7 %
+    other = probs_run(tmp_path, "others", probs_KN[3], ids="j")
+    assert item_noise(ours, [controls[0], other], np.ones(1)) == 0.0

@@ -57,6 +57,20 @@ def test_under_the_null_it_errs_as_rarely_as_it_says(null, num_seeds):
     assert np.mean([test.low <= 0 <= test.high for test in tests]) == pytest.approx(1 - significant)
 
 
+@pytest.mark.parametrize("num_seeds", [3, 8])
+def test_items_that_all_seeds_share_count_where_only_seeds_means_are_known(num_seeds):
+    """Without their variance, the seeds' spread alone calls far more than 5 % of null differences significant."""
+    rng = np.random.default_rng(num_seeds)
+    found, without = 0, 0
+    for _ in range(600):
+        common = 0.05 * rng.normal()
+        means = (common + 0.03 * rng.normal(size=num_seeds))[:, None]
+        found += paired_test(means, item_variance=0.05**2).p_value < 0.05
+        without += paired_test(means).p_value < 0.05
+    assert found / 600 <= 0.077
+    assert without / 600 > 0.15
+
+
 def test_answers_right_or_wrong_are_no_normal_numbers_and_it_holds_all_the_same():
     """Two equally good methods whose answers differ by item and by seed."""
     rng = np.random.default_rng(11)
