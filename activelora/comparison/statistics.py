@@ -67,8 +67,8 @@ def paired_test(
         level: Confidence level of the interval, in (0, 1).
         least_variance: What the mean's variance is at least: a few seeds can agree by chance in spite of what each of
             them is known to be uncertain by.
-        item_variance: With one item a seed: what the draw of the items, common to all seeds, adds to the mean's
-            variance; the seeds' spread cannot show it.
+        item_variance: What the draw of items that all seeds share adds to the mean's variance, where there is one item
+            a seed: the seeds' spread cannot show it.
 
     Raises:
         ValueError: There are no differences, one is not a number, or a single one.
