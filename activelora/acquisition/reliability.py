@@ -7,9 +7,11 @@ are taken of all shards together, so that the number does not depend on the shar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from activelora.acquisition.ties import ranking
@@ -28,13 +30,14 @@ class Halves:
     """The halves' scores, gathered over shards."""
 
     def __init__(self) -> None:
-        self._scores: dict[str, tuple[float, float]] = {}
+        self._ids: list[pa.ChunkedArray] = []
+        self._scores: list[NDArray[np.float64]] = []
 
     def add(self, table: pa.Table) -> None:
         """Take in a shard's table, if it has halves."""
         if set(HALVES) <= set(table.column_names):
-            columns = [table[name].to_pylist() for name in HALVES]
-            self._scores.update(zip(table["item_id"].to_pylist(), zip(*columns, strict=True), strict=True))
+            self._ids.append(table["item_id"])
+            self._scores.append(np.stack([table[name].to_numpy() for name in HALVES], axis=1))
 
     def metrics(self, item_ids: Sequence[str], num: int, num_samples: int, seed: int) -> dict[str, float]:
         """Return how many items the halves' tops share, of how many, and the samples of a half; none without halves.
@@ -45,13 +48,32 @@ class Halves:
             num_samples: K.
             seed: Seed of the draw among equal scores.
         """
-        known = sorted(item_id for item_id in item_ids if item_id in self._scores)
+        if not self._ids:
+            return {}
+        scored = pa.chunked_array([chunk for one in self._ids for chunk in one.chunks])
+        wanted = pa.array(sorted(item_ids), type=scored.type)
+        places = pc.index_in(wanted, value_set=scored)
+        known = wanted.filter(places.is_valid())
         num = min(num, len(known))
         if not num or num == len(known):  # all are picked by any ranking
             return {}
-        scores_N2: NDArray[np.float64] = np.array([self._scores[item_id] for item_id in known])
-        first, second = (set(ranking(scores_N2[:, half], known, seed)[:num].tolist()) for half in (0, 1))
+        scores_N2 = np.concatenate(self._scores)[places.drop_null().to_numpy()]
+        names = _Names(known)
+        first, second = (set(ranking(scores_N2[:, half], names, seed)[:num].tolist()) for half in (0, 1))
         return {SHARED: float(len(first & second)), COMPARED: float(num), SAMPLES_EACH: float(num_samples // 2)}
+
+
+class _Names(Sequence[str]):
+    """Ids that become Python's strings only where they are asked for."""
+
+    def __init__(self, ids: pa.StringArray) -> None:
+        self._ids = ids
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._ids[index].as_py()
 
 
 def words(metrics: Mapping[str, float]) -> str:
