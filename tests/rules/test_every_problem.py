@@ -249,7 +249,7 @@ def said(tmp_path_factory):
 def test_what_a_section_holds_includes_the_sections_of_other_packages(said):
     (found,) = said["acquisition=3"]
     assert found.startswith("--set acquisition=...: `acquisition` must be a section of settings (given: 3). It holds: ")
-    assert found.endswith(", discriminative, novel.")
+    assert found.endswith(", rare_class, novel.")
     assert said["acquisition.novel=3"] == [
         "--set acquisition.novel=...: `acquisition.novel` must be a section of settings (given: 3). "
         "It holds: power, by."
