@@ -121,6 +121,7 @@ class _Report:
             "num_rounds_hidden": max(0, len(self.records) - MAX_CURVE_ROUNDS),
             "forecast": words.forecast(forecast(self.campaign, judged_by)),
             "aulc": area_under_learning_curve(self.records, judged_by.metric),
+            "chosen_among": sum(record.round > 0 for record in done) if self.champion_round else 0,
             "live_check": done[-1].live_check if done else [],
             "prevalence": prevalence_document(self.campaign, answers)["sentences"],
             "growth": growth_of(self.campaign),

@@ -27,6 +27,12 @@ def test_a_finished_campaign(build_campaign: Builder) -> None:
     assert page == render_report(campaign, {})
 
 
+def test_that_one_holdout_chose_and_measured_is_said(build_campaign: Builder) -> None:
+    page = " ".join(render_report(build_campaign(), {}).split())
+    assert "The same holdout gave the 3 trained rounds their numbers" in page
+    assert "chose the champion among them" not in render_report(build_campaign(1, folder="other"), {})
+
+
 def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(build_campaign: Builder) -> None:
     page = render_report(build_campaign(), {})
     assert not re.search(r"<(script|link|iframe|object|embed|form)\b", page, re.IGNORECASE)
