@@ -54,7 +54,8 @@ Seconds = Annotated[int, Field(ge=60, le=2_147_483_647)]
 class TrainResources(StepResources):
     """What train_adapter asks for.
 
-    Several processes share each step's batch: the result is that of one, but for rounding.
+    Several processes share each step's batch: the result is that of one with `training.packing: false`, but for
+    rounding. One that packs, as by default, draws dropout otherwise.
     """
 
     num_nodes: Positive = 1

@@ -46,7 +46,7 @@ def _train(folder: Path, model: str, run: dict, team: Team, stop_at: int | None)
     target = folder / f"{run['name']}-{team.size}-{team.rank}"
     with lora.attached(lora.attach(base, adapter, seed=3)) as adapted:
         trainee = PlainTrainee(adapted, ConstraintConfig(**run["constraint"]))
-        trainer = Trainer(base, trainee, examples, TrainingConfig(**run["training"]), 7, team=team)
+        trainer = Trainer(base, trainee, examples, TrainingConfig(packing=False, **run["training"]), 7, team=team)
         attempt = Attempt(None, Unit("train_adapter", 1))
         checkpoints = Checkpoints(
             open_store(str(folder / f"store-{run['name']}-{team.size}")), attempt, trainer, team=team
