@@ -166,6 +166,11 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
             {"acquisition": {"strategy": "star", "measure": "oracle_nll"}, "labeling": {"source": "files"}},
             "`oracle_nll` reads gold labels that nobody has given",
         ),
+        (
+            WRITING,
+            {"acquisition": {"strategy": "star", "measure": "semantic_entropy"}, "scoring": {"num_samples": 1}},
+            "`semantic_entropy` compares answers that the model writes, and one has nothing",
+        ),
         (WRITING, {"data": {"calibration_size": 5}}, "there is no temperature for generation"),
         (TOPICS, {"labeling": {"oracle_error_rate": 0.1}}, "mistakes are simulated where an item has one label"),
     ],
@@ -241,6 +246,8 @@ BY_ENTROPY = {"strategy": "star", "measure": "token_entropy"}
     [
         {"strategy": "star", "measure": "token_entropy"},
         {"strategy": "uncertainty", "measure": "disagreement"},
+        {"strategy": "uncertainty", "measure": "semantic_entropy"},
+        {"strategy": "star", "measure": "likelihood_semantic_entropy"},
         {"strategy": "star", "measure": "oracle_nll"},
         {"strategy": "density_weighted", "measure": "answer_nll"},
         {"strategy": "core_set"},
