@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 import yaml
 
@@ -266,6 +267,13 @@ def test_generation(tmp_path, tiny_model_path, acquisition):
     labels = campaign.read_table(campaign.require(Unit("await_labels", 0)), "labels.parquet").to_pylist()
     assert all("####" in row["text"] and row["label"] is None for row in labels)
     assert "The model writes its answer as text" in render_report(campaign, {})
+    meanings = {"semantic_entropy", "likelihood_semantic_entropy"}
+    for round_ in (0, 1) if acquisition.get("measure") in meanings else ():
+        if acquisition["strategy"] == "star" or round_ > 0:  # a random seed set is scored for `star` only
+            scores = campaign.read_table(campaign.require(Unit("score_pool", round_, 0)), "scores.parquet").to_pydict()
+            assert meanings < {*scores}
+            for name in meanings:
+                assert min(scores[name]) >= 0 < max(scores[name]) <= np.log(campaign.config.scoring.num_samples) + 1e-9
 
 
 def test_training_on_texts_makes_them_more_probable(tmp_path, tiny_model_path):
