@@ -79,6 +79,11 @@ KINDS = {
         {"measure": "token_entropy"},
         lambda index: f"{index} + 1\n#### {index + 1}",
     ),
+    "generation_by_meaning": (
+        {"kind": "generation", "prompt": "{text} is", "max_answer_tokens": 6},
+        {"strategy": "uncertainty", "measure": "likelihood_semantic_entropy"},
+        lambda index: f"{index} + 1\n#### {index + 1}",
+    ),
 }
 
 CASES = [

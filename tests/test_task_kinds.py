@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import numpy as np
 import pytest
 import yaml
 
@@ -166,6 +167,11 @@ def test_check_counts_rounded_labels_and_names_those_outside(tmp_path, tiny_mode
             {"acquisition": {"strategy": "star", "measure": "oracle_nll"}, "labeling": {"source": "files"}},
             "`oracle_nll` reads gold labels that nobody has given",
         ),
+        (
+            WRITING,
+            {"acquisition": {"strategy": "star", "measure": "semantic_entropy"}, "scoring": {"num_samples": 1}},
+            "`semantic_entropy` compares answers that the model writes, and one has nothing",
+        ),
         (WRITING, {"data": {"calibration_size": 5}}, "there is no temperature for generation"),
         (TOPICS, {"labeling": {"oracle_error_rate": 0.1}}, "mistakes are simulated where an item has one label"),
     ],
@@ -241,6 +247,8 @@ BY_ENTROPY = {"strategy": "star", "measure": "token_entropy"}
     [
         {"strategy": "star", "measure": "token_entropy"},
         {"strategy": "uncertainty", "measure": "disagreement"},
+        {"strategy": "uncertainty", "measure": "semantic_entropy"},
+        {"strategy": "star", "measure": "likelihood_semantic_entropy"},
         {"strategy": "star", "measure": "oracle_nll"},
         {"strategy": "density_weighted", "measure": "answer_nll"},
         {"strategy": "core_set"},
@@ -259,6 +267,13 @@ def test_generation(tmp_path, tiny_model_path, acquisition):
     labels = campaign.read_table(campaign.require(Unit("await_labels", 0)), "labels.parquet").to_pylist()
     assert all("####" in row["text"] and row["label"] is None for row in labels)
     assert "The model writes its answer as text" in render_report(campaign, {})
+    meanings = {"semantic_entropy", "likelihood_semantic_entropy"}
+    for round_ in (0, 1) if acquisition.get("measure") in meanings else ():
+        if acquisition["strategy"] == "star" or round_ > 0:  # a random seed set is scored for `star` only
+            scores = campaign.read_table(campaign.require(Unit("score_pool", round_, 0)), "scores.parquet").to_pydict()
+            assert meanings < {*scores}
+            for name in meanings:
+                assert min(scores[name]) >= 0 < max(scores[name]) <= np.log(campaign.config.scoring.num_samples) + 1e-9
 
 
 def test_training_on_texts_makes_them_more_probable(tmp_path, tiny_model_path):

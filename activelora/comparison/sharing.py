@@ -11,6 +11,7 @@ from activelora.campaign.manifest import Unit
 from activelora.config import AcquisitionConfig, CampaignConfig
 from activelora.config.file import config_digest
 from activelora.config.own_settings import own_sections
+from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL
 
 logger = logging.getLogger(__name__)
@@ -77,5 +78,6 @@ def _scores_alike(one: AcquisitionConfig, other: AcquisitionConfig) -> bool:
     if is_scored(one, 0) != is_scored(other, 0):
         return False
     firsts = [acquisition_in(config, 0) for config in (one, other)]
-    gold_is_read = [ORACLE_NLL in measures_scored(config, 0) for config in (one, other)]
-    return needs_of(firsts[0]) == needs_of(firsts[1]) and gold_is_read[0] == gold_is_read[1]
+    reads = [measures_scored(config, 0) for config in (one, other)]
+    extra = [(ORACLE_NLL in read, not read.isdisjoint(MEANING_MEASURES)) for read in reads]
+    return needs_of(firsts[0]) == needs_of(firsts[1]) and extra[0] == extra[1]

@@ -19,7 +19,8 @@ class ScoringConfig(Section):
     num_samples: Positive = 8
     """K, samples of the adapter's posterior: for method `lora`, Monte-Carlo dropout. STAR's paper uses 3. Left out, it
     is 32 where the strategy goes by how far samples disagree (`bald`, `batch_bald`, `measure: bald`, ...): fewer rank
-    noise. How much, the report says: it compares the batches of two halves of the samples."""
+    noise. How much, the report says: it compares the batches of two halves of the samples. For measures of what written
+    answers mean (`semantic_entropy`), the number of answers that are drawn, each by a sample."""
     mask: Literal["weight", "token"] = "weight"
     """`weight`: one dropout mask a sample, the same for every item: fast, and consistent over the pool.
     `token`: a fresh mask for every token, as peft does: slow, for replication. For method `lora`."""

@@ -71,6 +71,9 @@ class Judge(Protocol):
 class WrittenJudge(Protocol):
     """Measures a kind of task whose answers the model writes."""
 
+    def means_the_same(self, left: str, right: str) -> bool:
+        """Tell whether two written answers are the same answer. Asked for measures of meaning alone."""
+
     def evaluate(
         self,
         items: Sequence[Item],

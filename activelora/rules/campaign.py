@@ -98,6 +98,20 @@ def sampling(config: CampaignConfig) -> Iterator[Conflict]:
         )
 
 
+def drawn_answers(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield measures of several drawn answers where one is drawn."""
+    if config.scoring.num_samples > 1 or not _strategies(config):
+        return
+    for name in sorted(measures_read(config.acquisition)):
+        if facts_of(name).draws_answers:
+            yield Conflict(
+                "scoring.num_samples",
+                f"`{name}` compares answers that the model writes, and one has nothing to compare with: every item's "
+                "score would be 0",
+                "Set it to 2 or more (8 by default), or choose another measure.",
+            )
+
+
 def strategy(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield what the campaign's strategies rule out: other forms of answers, and settings by their own rules."""
     kind, method = get_kind(config.task.kind), _method(config)

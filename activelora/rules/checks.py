@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     campaign.adapter,
     campaign.sampling,
     campaign.two_stage,
+    campaign.drawn_answers,
     campaign.strategy,
     campaign.fit,
     campaign.packing,

@@ -28,6 +28,7 @@ from activelora.modeling.trunk_states import trunk_state_cache
 from activelora.registry import call, wrong_result
 from activelora.scoring.batch_cache import BatchCache
 from activelora.scoring.batch_size import batch_tokens
+from activelora.scoring.drawing import DrawnAnswer, draw_answers
 from activelora.scoring.engine import Engine
 from activelora.scoring.texts import rescore, write_answers
 from activelora.uncertainty.text_measures import TokenScores
@@ -153,6 +154,27 @@ class Predictor:
         max_tokens = self._engine.encoder.task_config.max_answer_tokens
         sampler = self._sampler()
         return self._blaming("activate", lambda: write_answers(self._engine, items, sampler, max_tokens, description))
+
+    def draw_answers(
+        self, items: Sequence[Item], num_samples: int, seed: int, description: str = "drawing answers"
+    ) -> list[list[DrawnAnswer]]:
+        """Return K answers to each item, each drawn token by token from a sample of the posterior.
+
+        Args:
+            items: N items.
+            num_samples: K; of the base model, K draws from the one model.
+            seed: Seed of the draws. They depend on an item's id, not on its place.
+            description: Text of the progress display.
+        """
+        max_tokens = self._engine.encoder.task_config.max_answer_tokens
+        sampler = self._sampler()
+        samples = None if isinstance(sampler, NoAdapter) else sample_numbers(sampler, num_samples)
+
+        def draw() -> list[list[DrawnAnswer]]:
+            numbers = [None] * num_samples if samples is None else samples
+            return draw_answers(self._engine, items, sampler, numbers, max_tokens, seed, description)
+
+        return self._blaming("activate", draw)
 
     def rescore(
         self,

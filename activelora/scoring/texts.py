@@ -5,7 +5,7 @@ Letters: N items, K samples, T tokens, V vocabulary, D features, B batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,8 @@ from activelora.uncertainty.text_measures import TokenScores
 
 MIN_WRITING_TOKENS = 4096
 """Per batch, prompts and answers: a step writes one token a row, and needs many rows to pay."""
+Choose = Callable[[Sequence[int], int, torch.Tensor], torch.Tensor]
+"""Places of B prompts, number of the token, logits_BV → the next tokens (B,)."""
 
 
 def write_answers(
@@ -46,6 +48,23 @@ def write_answers(
         description: Text of the progress display.
     """
     prompts = [one.prompt_ids for one in engine.encoder.encode(items)]
+    answers: dict[int, tuple[int, ...]] = {}
+    batches = batches_of(engine, prompts, max_tokens)
+    with engine.activate(sampler, None), torch.no_grad():
+        for batch in track(batches, description, len(batches)):
+            written = greedy(engine.base, [prompts[index] for index in batch], max_tokens, engine.encoder.end)
+            answers |= dict(zip(batch, written, strict=True))
+    return [answers[index] for index in range(len(items))]
+
+
+def batches_of(engine: Engine, prompts: Sequence[tuple[int, ...]], max_tokens: int) -> list[list[int]]:
+    """Return the places of prompts in batches for writing, the longest first.
+
+    Args:
+        engine: Knows how many tokens a batch may have.
+        prompts: N prompts.
+        max_tokens: Tokens of an answer at most.
+    """
     batches: list[list[int]] = []
     room = 0
     for index in sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index)):
@@ -54,12 +73,7 @@ def write_answers(
             room = max(1, max(engine.batch_tokens, MIN_WRITING_TOKENS) // (len(prompts[index]) + max_tokens))
         batches[-1].append(index)
         room -= 1
-    answers: dict[int, tuple[int, ...]] = {}
-    with engine.activate(sampler, None), torch.no_grad():
-        for batch in track(batches, description, len(batches)):
-            written = greedy(engine.base, [prompts[index] for index in batch], max_tokens, engine.encoder.end)
-            answers |= dict(zip(batch, written, strict=True))
-    return [answers[index] for index in range(len(items))]
+    return batches
 
 
 def rescore(
@@ -117,17 +131,33 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
         max_tokens: Tokens after which a continuation is cut.
         end: The token after which it is complete; part of the result.
     """
+    return continued(base, prompts, max_tokens, end, lambda _rows, _step, logits_BV: logits_BV.argmax(dim=-1))
+
+
+def continued(
+    base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, end: int, choose: Choose
+) -> list[tuple[int, ...]]:
+    """Return a continuation of each prompt, token by token, with a key-value cache.
+
+    Args:
+        base: The model as it is in effect now.
+        prompts: B prompts.
+        max_tokens: Tokens after which a continuation is cut.
+        end: The token after which it is complete; part of the result.
+        choose: Chooses the next tokens; what it returns for a continuation that is complete is not looked at.
+    """
     if not base.paths.prefix:  # what this model keeps of earlier tokens does not stand for them
-        return _greedy_anew(base, prompts, max_tokens, end)
+        return _continued_anew(base, prompts, max_tokens, end, choose)
     ids_BT, mask_BT = _padded_left(prompts, base.device)
     positions_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
     model: Any = base.model
     cache = {cache_name(model): new_cache(model)}
+    rows = range(len(prompts))
     written: list[list[int]] = [[] for _ in prompts]
-    for _ in range(max_tokens):
+    for step in range(max_tokens):
         inputs = {"input_ids": ids_BT, "attention_mask": mask_BT, "position_ids": positions_BT}
         output = model(**inputs, **cache, use_cache=True, logits_to_keep=1)
-        next_B = output.logits[:, -1].argmax(dim=-1)
+        next_B = choose(rows, step, output.logits[:, -1])
         for answer, token in zip(written, next_B.tolist(), strict=True):
             if not answer or answer[-1] != end:
                 answer.append(token)
@@ -139,22 +169,23 @@ def greedy(base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int,
     return [tuple(answer) for answer in written]
 
 
-def _greedy_anew(
-    base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, end: int
+def _continued_anew(
+    base: BaseModel, prompts: Sequence[tuple[int, ...]], max_tokens: int, end: int, choose: Choose
 ) -> list[tuple[int, ...]]:
-    """Return what :func:`greedy` does, by running each whole text again for each token."""
+    """Return what :func:`continued` does, by running each whole text again for each token."""
     decoder, head = SplitDecoder.of(base, 0), Head.of(base)
     texts = [list(prompt) for prompt in prompts]
-    for _ in range(max_tokens):
-        going = [text for text, prompt in zip(texts, prompts, strict=True) if text[len(prompt) :][-1:] != [end]]
+    for step in range(max_tokens):
+        going = [row for row, text in enumerate(texts) if text[len(prompts[row]) :][-1:] != [end]]
         if not going:
             break
-        ids_BT = nn.utils.rnn.pad_sequence([torch.tensor(text) for text in going], batch_first=True).to(base.device)
+        tensors = [torch.tensor(texts[row]) for row in going]
+        ids_BT = nn.utils.rnn.pad_sequence(tensors, batch_first=True).to(base.device)
         rows = torch.arange(len(going), device=base.device)
-        ends = torch.tensor([len(text) - 1 for text in going], device=base.device)
+        ends = torch.tensor([len(text) - 1 for text in tensors], device=base.device)
         logits_BV = head.logits(decoder.whole(ids_BT)[rows, ends], Rows(rows, ends))
-        for text, token in zip(going, logits_BV.argmax(dim=-1).tolist(), strict=True):
-            text.append(token)
+        for row, token in zip(going, choose(going, step, logits_BV).tolist(), strict=True):
+            texts[row].append(token)
     return [tuple(text[len(prompt) :]) for text, prompt in zip(texts, prompts, strict=True)]
 
 

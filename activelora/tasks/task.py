@@ -149,7 +149,7 @@ class Kind:
 
     def written_judge_of(self, task: Task) -> WrittenJudge:
         """Return what measures the answers that the model writes."""
-        return cast("WrittenJudge", self._judge(task, {"evaluate": tuple}))
+        return cast("WrittenJudge", self._judge(task, {"evaluate": tuple, "means_the_same": bool}))
 
     def _judge(self, task: Task, gives: Mapping[str, type | tuple[type, ...]]) -> object:
         made = call(self, "judge", lambda: _load(self.judge)(unguarded(task)), gives=object)

@@ -15,10 +15,13 @@ class MeasureFacts:
 
     Attributes:
         compares_samples: It tells how far the posterior's samples disagree: 0 for every item if they are all the same.
+        draws_answers: It compares answers that the samples write, each drawn at random: they differ even where all
+            samples are the same.
         lowest: The lower end of its range.
     """
 
     compares_samples: bool = False
+    draws_answers: bool = False
     lowest: float = 0.0
 
 

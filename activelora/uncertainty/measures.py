@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from activelora.errors import DIVERGED, ConfigError, ModelError
 from activelora.registry import unknown_name
 from activelora.uncertainty.measure_facts import DISAGREEMENT, MeasureFacts, declared, declares
+from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 FloatArray = NDArray[np.float64]
@@ -173,13 +174,13 @@ def facts_of(name: str) -> MeasureFacts:
     Args:
         name: Name in the campaign file.
     """
-    known: dict[str, Callable[..., Any]] = {**TEXT_MEASURES, **NUMBER_MEASURES, **MEASURES}
+    known: dict[str, Callable[..., Any]] = {**TEXT_MEASURES, **MEANING_MEASURES, **NUMBER_MEASURES, **MEASURES}
     return declared(known.get(name))
 
 
 def known_measures() -> list[str]:
     """Return the names of all measures, of every kind of task."""
-    return list(dict.fromkeys([*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL]))
+    return list(dict.fromkeys([*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, *MEANING_MEASURES, ORACLE_NLL]))
 
 
 def check_measure(name: str, key: str = "acquisition.measure", offered: Collection[str] = ()) -> None:

@@ -24,9 +24,11 @@ from activelora.pool.access import gold_labels, shard_items
 from activelora.scoring.table import score_table, text_score_table, unscored_table
 from activelora.uncertainty.label_prior import correct, fitted
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+from activelora.uncertainty.semantic_entropy import MEANING_MEASURES, score_meanings
 from activelora.uncertainty.text_measures import ORACLE_NLL, answer_nll, score_texts
 
 if TYPE_CHECKING:
+    from activelora.scoring.predict import Predictor
     from activelora.scoring.two_stage import Plan
 
 
@@ -118,13 +120,31 @@ def _predict_texts(
     with Predictor.load(campaign, round_) as predictor:
         answers = predictor.write_answers(items, "writing the pool's answers")
         scores, embeddings_ND = predictor.rescore(items, answers, num_samples, "scoring the pool's answers")
-        measures = score_texts(scores, reduction)
-        if ORACLE_NLL in measures_scored(campaign.config.acquisition, round_):
+        measures, read = score_texts(scores, reduction), measures_scored(campaign.config.acquisition, round_)
+        if not read.isdisjoint(MEANING_MEASURES):
+            measures |= _meanings(campaign, round_, predictor, items)
+        if ORACLE_NLL in read:
             gold = gold_labels(campaign, [item.item_id for item in items], attempt.unit.shard)
             texts = [predictor.encode_text(str(gold[item.item_id])) for item in items]
             scores, _ = predictor.rescore(items, texts, num_samples, "scoring the gold answers")
             measures[ORACLE_NLL] = np.array([answer_nll(one, reduction) for one in scores])
     return measures, embeddings_ND, max(num_samples, 1)
+
+
+def _meanings(
+    campaign: Campaign, round_: int, predictor: Predictor, items: list[Item]
+) -> dict[str, NDArray[np.float64]]:
+    """Return measures of what K answers mean, each drawn from a sample of the posterior."""
+    from activelora.scoring.drawing import meanings_of, same_answers
+
+    config, task = campaign.config, make_task(campaign.config.task)
+    same = same_answers(task.kind.written_judge_of(task).means_the_same)
+    drawn = predictor.draw_answers(items, config.scoring.num_samples, campaign.seed("draw_answers", round_))
+    meanings = [
+        meanings_of(item, answers, predictor.decode_text, same, config.task.reduction)
+        for item, answers in zip(items, drawn, strict=True)
+    ]
+    return score_meanings(meanings, [item.item_id for item in items])
 
 
 def _predict(

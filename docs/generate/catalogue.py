@@ -10,6 +10,7 @@ from typing import Any
 from activelora.acquisition.registry import STRATEGIES
 from activelora.modeling.methods.registry import METHODS
 from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
 from activelora.uncertainty.text_measures import TEXT_MEASURES
 from docs.generate.markdown import cell, module_docstring, prose, table
 
@@ -49,6 +50,7 @@ def measures() -> str:
         "One distribution over answers": MEASURES,
         "Numbers (`regression`)": NUMBER_MEASURES,
         "Written answers (`generation`)": TEXT_MEASURES,
+        "Meanings of written answers (`generation`)": MEANING_MEASURES,
     }
     parts = []
     for title, group in groups.items():

@@ -30,10 +30,10 @@ def begun(tmp_path):
 @pytest.mark.parametrize(
     ("donor", "taker"), [("core_set", "density_weighted"), ("density_weighted", "core_set"), ("core_set", "typiclust")]
 )
-@pytest.mark.parametrize("measure", ["oracle_nll", "answer_nll"])
-def test_scores_of_gold_answers_go_to_those_who_read_them_only(begun, donor, taker, measure):
+@pytest.mark.parametrize("measure", ["oracle_nll", "semantic_entropy", "answer_nll"])
+def test_scores_of_gold_answers_and_of_drawn_ones_go_to_those_who_read_them_only(begun, donor, taker, measure):
     """All three keep embeddings; `density_weighted` alone reads `acquisition.measure`."""
-    reads_alike = "density_weighted" not in (donor, taker) or measure != "oracle_nll"
+    reads_alike = "density_weighted" not in (donor, taker) or measure == "answer_nll"
     expected = [*BEGINNING, *SCORES] if reads_alike else BEGINNING
     assert share_beginning(begun(taker, measure, finished=False), begun(donor, measure)) == expected
 

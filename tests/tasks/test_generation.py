@@ -93,3 +93,23 @@ def test_settings_that_cannot_be():
             task_of(**changes)
     with pytest.raises(ConfigError, match=r"has no \{choices\}"):
         task_of(prompt="{text} {choices}")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("2 + 2\n#### 4", "four times one is 4.0", True),
+        ("#### 4", "#### 5", False),
+        ("Paris", "  paris. ", True),
+    ],
+)
+def test_which_written_answers_mean_the_same(left, right, same):
+    assert task_of().means_the_same(left, right) is task_of().means_the_same(right, left) is same
+
+
+def test_answers_without_a_final_part_mean_the_same_where_they_are_the_same():
+    task = task_of(extract=r"answer is (\w+)")
+    assert task.means_the_same("I do not know", "i do not know.")
+    assert not task.means_the_same("I do not know", "no idea")
+    assert not task.means_the_same("I do not know", "the answer is yes")
+    assert task.means_the_same("so the answer is Yes", "the answer is yes")

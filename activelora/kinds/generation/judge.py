@@ -39,6 +39,10 @@ class TextJudge:
     def __init__(self, task: Generation) -> None:
         self._task = task
 
+    def means_the_same(self, left: str, right: str) -> bool:
+        """Compare final answers as the gold one's is compared; whole texts, where no final answer is found."""
+        return self._task.means_the_same(left, right)
+
     def evaluate(
         self,
         items: Sequence[Item],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from activelora.evaluation.headline import ACCURACY
 from activelora.evaluation.primary import CHOICE_PRIMARY
 from activelora.tasks.task import Kind
+from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
 from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
 KIND = Kind(
@@ -14,7 +15,7 @@ KIND = Kind(
     judge="activelora.kinds.generation.judge:TextJudge",
     headline=ACCURACY,
     primary=CHOICE_PRIMARY,
-    measures=(*TEXT_MEASURES, ORACLE_NLL),
+    measures=(*TEXT_MEASURES, *MEANING_MEASURES, ORACLE_NLL),
     form="text",
     one_answer=False,
     one_softmax=False,

@@ -120,6 +120,13 @@ class Generation:
         found, wanted = self.final_answer(answer), self.final_answer(gold)
         return found is not None and same_answer(found, gold if wanted is None else wanted)
 
+    def means_the_same(self, left: str, right: str) -> bool:
+        """Tell whether two answers have the same final part, or neither has one and their whole texts are the same."""
+        found = self.final_answer(left), self.final_answer(right)
+        if found[0] is None or found[1] is None:
+            return found == (None, None) and same_answer(left, right)
+        return same_answer(found[0], found[1])
+
 
 def same_answer(left: str, right: str) -> bool:
     """Compare as numbers, where both are; else without regard to case, white space and punctuation at the ends."""

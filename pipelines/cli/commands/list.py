@@ -93,6 +93,7 @@ def _settings(key: str, part: Configurable) -> dict[str, str]:
 def _measures() -> dict[str, str]:
     from activelora.kinds.registry import KINDS
     from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+    from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
     from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
     lines = {name: [_first_line(measure.__doc__)] for name, measure in MEASURES.items()}
@@ -103,6 +104,9 @@ def _measures() -> dict[str, str]:
         lines.setdefault(name, []).append(f"{numeric}: {_first_line(number_measure.__doc__)}")
     for name, text_measure in TEXT_MEASURES.items():
         lines.setdefault(name, []).append(f"{writing}: {_first_line(text_measure.__doc__)}")
+    meaning = ", ".join(kind.name for kind in kinds if set(MEANING_MEASURES) <= set(kind.measures))
+    for name, meaning_measure in MEANING_MEASURES.items():
+        lines.setdefault(name, []).append(f"{meaning}: {_first_line(meaning_measure.__doc__)}")
     lines[ORACLE_NLL] = [f"{writing}: the gold answer's NLL, which reads labels nobody gave: with the oracle only"]
     return {name: " | ".join(said) for name, said in lines.items()}
 

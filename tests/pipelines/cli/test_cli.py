@@ -85,9 +85,10 @@ def test_list_agrees_with_the_registries(run):
     from activelora.labeling.registry import SOURCES
     from activelora.modeling.methods.registry import METHODS
     from activelora.uncertainty.measures import MEASURES, NUMBER_MEASURES
+    from activelora.uncertainty.semantic_entropy import MEANING_MEASURES
     from activelora.uncertainty.text_measures import ORACLE_NLL, TEXT_MEASURES
 
-    measures = {*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, ORACLE_NLL}
+    measures = {*MEASURES, *NUMBER_MEASURES, *TEXT_MEASURES, *MEANING_MEASURES, ORACLE_NLL}
     registries = {"strategies": STRATEGIES, "adapters": METHODS, "sources": SOURCES, "measures": measures}
     registries["kinds"] = KINDS
     for kind, known in registries.items():
