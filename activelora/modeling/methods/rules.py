@@ -16,6 +16,13 @@ def needs_dropout(config: AdapterConfig) -> Conflict | None:
     return Conflict("adapter.dropout", "without dropout all samples are the same", "Set it above 0 (0.1 is usual)")
 
 
+def needs_width(config: AdapterConfig) -> Conflict | None:
+    """Return why samples of no width cannot differ, or None."""
+    if config.tfb.std != 0:
+        return None
+    return Conflict("adapter.tfb.std", "with a width of 0 all samples are the same", "Set it above 0, or leave it out")
+
+
 def weight_samples(config: CampaignConfig) -> Iterator[Conflict]:
     """Refuse a fresh dropout mask for every token where samples are no dropout masks."""
     if config.scoring.mask == "token":
@@ -53,6 +60,21 @@ def laplace(config: CampaignConfig) -> Iterator[Conflict]:
         )
     if config.training.soft_labels:
         problem = "the curvature of `laplace` is that of one label an item"
+        yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+
+
+def tfb(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse a search of no range, and labels that count in part, which the loss on anchors does not know."""
+    yield from weight_samples(config)
+    settings = config.adapter.tfb
+    if settings.std is None and settings.narrowest >= settings.widest:
+        yield Conflict(
+            "adapter.tfb.narrowest",
+            f"{settings.narrowest:g} is not below `adapter.tfb.widest`, {settings.widest:g}",
+            "Set it below, or set `adapter.tfb.std`.",
+        )
+    if config.training.soft_labels:
+        problem = "the anchors of `tfb` have one label an item"
         yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
 
 
