@@ -142,6 +142,21 @@ class AdapterConfig(OpenSection):
     """Settings of method `c_lora`."""
 
 
+class SelfTrainingConfig(Section):
+    """Items that the last round's model was sure of are trained on as it answered them: pseudo-labels.
+
+    They are no labels: nobody is asked less for them, and each round chooses its own. From round 2 on.
+    """
+
+    confidence: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """The least probability of the answer, after temperature scaling where there is a calibration split."""
+    per_label: Positive = 10
+    """Pseudo-labels of each label, at most: the most probable. More would drown the labels, and lengthen the
+    training where `epochs` counts."""
+    weight: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """How much a pseudo-label counts beside a label."""
+
+
 class TrainingConfig(Section):
     """The training loop. Each round trains a fresh adapter from the base model on all labels so far."""
 
@@ -180,5 +195,8 @@ class TrainingConfig(Section):
     soft_labels: bool = False
     """Learn what share of the annotators gave each label, instead of the one label that won: an item that two of three
     call spam counts two thirds as spam. With `labeling.aggregation`, what it believes of each label."""
+    self_training: SelfTrainingConfig | None = None
+    """Train on what the last round's model was sure of, too; none by default. A baseline: what labels are worth beside
+    items that nobody labels. Not for `laplace` and `tfb`, nor for strategies without scores, such as `random`."""
     checkpoint_every_steps: Positive = 25
     """A killed training step goes on from its last checkpoint, with the same result."""

@@ -61,6 +61,7 @@ def laplace(config: CampaignConfig) -> Iterator[Conflict]:
     if config.training.soft_labels:
         problem = "the curvature of `laplace` is that of one label an item"
         yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+    yield from _own_answers(config)
 
 
 def tfb(config: CampaignConfig) -> Iterator[Conflict]:
@@ -76,6 +77,7 @@ def tfb(config: CampaignConfig) -> Iterator[Conflict]:
     if config.training.soft_labels:
         problem = "the anchors of `tfb` have one label an item"
         yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+    yield from _own_answers(config)
 
 
 def c_lora(config: CampaignConfig) -> Iterator[Conflict]:
@@ -83,6 +85,13 @@ def c_lora(config: CampaignConfig) -> Iterator[Conflict]:
     yield from weight_samples(config)
     if config.training.packing:
         yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
+
+
+def _own_answers(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse a model's own answers where the width of its posterior is chosen by them."""
+    if config.training.self_training is not None:
+        problem = f"`{config.adapter.method}` takes every answer that it is trained on for a person's"
+        yield Conflict("training.self_training", problem, "Leave it out, or choose another adapter.method.")
 
 
 def _no_task(config: CampaignConfig, why: str) -> Conflict:
