@@ -72,11 +72,11 @@ class TfbConfig(Section):
     anchors: Literal["labels", "held_out"] = "labels"
     """The labels that the loss is measured on. `labels`: those that the adapter was trained on, as published.
     `held_out`: a fifth of them, by a second adapter that is trained on the rest, which doubles the training; with fewer
-    than ten labels it is `labels`. Few held-out labels say little: on ten of TREC-6 a width passed that cost half of
-    the accuracy, so that `widest` is what holds."""
+    than ten labels it is `labels`. Few held-out labels say little: ten of TREC-6 let widths pass that cost
+    more than a third of the accuracy, and `widest` is what holds."""
     num_anchors: Positive = 100
-    """Labels that the loss is measured on, at most; which ones is drawn. The search takes about as long as 100 passes
-    over them."""
+    """Labels that the loss is measured on, at most; which ones is drawn. The search is about 70 passes over them,
+    forward only."""
     narrowest: Annotated[float, Field(gt=0.0)] = 1e-3
     """The lower end of the search, as published: samples are this wide even if the loss grows too much."""
     widest: Annotated[float, Field(gt=0.0)] = 0.015
