@@ -42,6 +42,7 @@ ADAPTERS = {
     "ensemble": {"ensemble": {"members": 3}},
     "blob": {"blob": {"initial_std": 0.05}},
     "laplace": {},
+    "tfb": {"tfb": {"std": 0.3}},
     "c_lora": {"dropout": 0.0, "c_lora": {"width": 8, "learning_rate": 0.05}},
 }
 

@@ -29,6 +29,7 @@ def label_of(index):
         ("ensemble", {"strategy": "bald"}),
         ("blob", {"strategy": "badge"}),
         ("laplace", {"strategy": "batch_bald"}),
+        ("tfb", {"strategy": "bald"}),
         ("c_lora", {"strategy": "star"}),
     ],
 )

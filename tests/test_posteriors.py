@@ -24,7 +24,7 @@ from tests.pipelines.tiny import LABELS, write_pool
 
 BUILT_IN = sorted(METHODS)
 NUM_LABELS = 9
-ADAPTER = {"rank": 2, "ensemble": {"members": 3}, "blob": {"initial_std": 0.05}}
+ADAPTER = {"rank": 2, "ensemble": {"members": 3}, "blob": {"initial_std": 0.05}, "tfb": {"std": 0.1}}
 
 
 def settings(folder, model_path, method, **sections):

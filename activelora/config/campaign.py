@@ -160,7 +160,7 @@ class EvaluationConfig(Section):
     """Bins of the expected calibration error and the reliability diagram."""
     num_samples: NonNegative = 0
     """0 evaluates the adapter as it is (an ensemble: the mean of its members); M > 0 the mean of M posterior
-    samples. Left out, it is 10 for the adapter methods `blob` and `c_lora` and 32 for `laplace`."""
+    samples. Left out, it is 10 for the adapter methods `blob`, `c_lora` and `tfb` and 32 for `laplace`."""
     bootstrap_samples: Annotated[int, Field(ge=100)] = 1000
     """Resamples of the holdout behind the confidence intervals."""
     confidence_level: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95

@@ -13,7 +13,7 @@ from pydantic import Field
 from activelora.config.section import NonNegative, Section
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-POSTERIOR_SAMPLES: Mapping[str, int] = {"blob": 10, "c_lora": 10, "laplace": 32}
+POSTERIOR_SAMPLES: Mapping[str, int] = {"blob": 10, "c_lora": 10, "laplace": 32, "tfb": 10}
 """Adapter method → samples whose mean is evaluated by default. An ensemble's mean of its members needs none, and
 Laplace's samples cost next to nothing once its slopes are there."""
 

@@ -6,6 +6,7 @@ Letters: B batch, T tokens, D features, C answers, V vocabulary.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,6 +115,20 @@ class AnswerLoss(nn.Module):
 
     def forward(self, indices: list[int]) -> torch.Tensor:
         """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
+        losses, rows = self._token_losses(indices)
+        counts = Counter(rows)
+        weights = [self._examples[indices[row]].weight / (counts[row] * len(indices)) for row in rows]
+        return (losses * torch.tensor(weights, device=losses.device)).sum()
+
+    def each(self, indices: list[int]) -> torch.Tensor:
+        """Return losses_B of some examples, in nats: the mean over each one's answer tokens, without its weight."""
+        losses, rows = self._token_losses(indices)
+        rows_of = torch.tensor(rows, device=losses.device)
+        sums_B = losses.new_zeros(len(indices)).index_add(0, rows_of, losses)
+        return sums_B / torch.bincount(rows_of, minlength=len(indices))
+
+    def _token_losses(self, indices: list[int]) -> tuple[torch.Tensor, list[int]]:
+        """Return each answer token's loss, and which of the indices it belongs to."""
         batch = self._packs(indices)
         layout = layout_of(batch, 0, self._like)
         inputs = self._inputs(indices, batch, layout)
@@ -122,7 +137,6 @@ class AnswerLoss(nn.Module):
         sequences: list[int] = []
         positions: list[int] = []
         targets: list[int] = []
-        weights: list[float] = []
         rows = [
             (pack_index, *row)
             for pack_index, pack in enumerate(batch)
@@ -135,12 +149,11 @@ class AnswerLoss(nn.Module):
             sequences += [row] * len(one.targets)
             positions += range(begin, len(one.ids))
             targets += one.targets
-            weights += [one.weight / (len(one.targets) * len(indices))] * len(one.targets)
         device = final_BTD.device
         where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
         logits = self._head.logits(torch.cat(hidden), where).float()
         losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
-        return (losses * torch.tensor(weights, device=device)).sum()
+        return losses, sequences
 
     def _packs(self, indices: list[int]) -> list[Pack]:
         """Return the examples as packs, whose rows are their numbers among the indices."""

@@ -30,6 +30,7 @@ from activelora.rules.policy import broken_rules
 from activelora.rules.primary import primary
 from activelora.rules.privacy import privacy
 from activelora.rules.rare_class import rare_label
+from activelora.rules.self_training import self_training
 from activelora.rules.task import prompt, task
 
 Rule = Callable[[CampaignConfig], Iterator[Conflict]]
@@ -45,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     campaign.strategy,
     campaign.fit,
     campaign.packing,
+    self_training,
     campaign.class_floor,
     rare_label,
     campaign.budget,

@@ -290,7 +290,7 @@ def test_an_older_campaign_keeps_its_embeddings(campaign, version):
     assert campaign.config.scoring.embedding == "after_item"
 
 
-@pytest.mark.parametrize(("method", "samples"), [("laplace", 32), ("blob", 10), ("c_lora", 10)])
+@pytest.mark.parametrize(("method", "samples"), [("laplace", 32), ("blob", 10), ("c_lora", 10), ("tfb", 10)])
 def test_an_older_campaign_is_evaluated_without_samples_as_it_was_and_its_file_need_not_say_so(
     tmp_path, make_config, method, samples
 ):

@@ -87,7 +87,7 @@ def test_star_over_a_disagreement_measure_would_score_nothing():
     assert "every item's score would be 0" in said[0]
 
 
-@pytest.mark.parametrize("method", ["ensemble", "blob", "laplace"])
+@pytest.mark.parametrize("method", ["ensemble", "blob", "laplace", "tfb"])
 def test_samples_of_other_posteriors_need_no_dropout_and_take_no_masks(method):
     adapter = {"method": method, "dropout": 0}
     assert conflicts(config(acquisition={"strategy": "bald"}, adapter=adapter)) == []
@@ -393,7 +393,7 @@ def test_a_posterior_that_cannot_serve_a_task_is_refused():
     for method, task in (("ensemble", generation), ("laplace", generation), ("laplace", regression)):
         said = problems(task=task, adapter={"method": method}, acquisition=star)
         assert any(f"`{method}` does not serve a {task['kind']} task" in one for one in said)
-    for method in ("lora", "blob", "c_lora"):
+    for method in ("lora", "blob", "tfb", "c_lora"):
         assert conflicts(config(task=generation, adapter={"method": method}, acquisition=star)) == []
 
 
@@ -403,6 +403,15 @@ def test_a_prior_chosen_by_held_out_labels_needs_two_of_them():
     assert "`held_out` holds some labels out, and `acquisition.batch_size` is 1" in said
     for settings in ({"prior_precision": 100}, {"prior_from": "evidence"}):
         assert conflicts(config(adapter={"method": "laplace", "laplace": settings}, acquisition=one)) == []
+
+
+def test_a_width_is_searched_for_in_a_range_and_samples_have_one():
+    (said,) = problems(adapter={"method": "tfb", "tfb": {"narrowest": 0.1, "widest": 0.1}})
+    assert "`adapter.tfb.narrowest`: 0.1 is not below `adapter.tfb.widest`, 0.1" in said
+    (said,) = problems(acquisition={"strategy": "bald"}, adapter={"method": "tfb", "tfb": {"std": 0}})
+    assert "with a width of 0 all samples are the same" in said
+    for settings in ({"std": 0.1, "narrowest": 2}, {"std": 0.1, "widest": 0.001}, {}):
+        assert conflicts(config(acquisition={"strategy": "bald"}, adapter={"method": "tfb", "tfb": settings})) == []
 
 
 def test_the_variance_of_a_number_needs_no_second_sample():

@@ -33,6 +33,7 @@ from tests.labeling.conftest import LABELS
             "combines labels of classification, yes_no",
         ),
         ({"training": {"soft_labels": True}, "adapter": {"method": "laplace"}}, "one label an item"),
+        ({"training": {"soft_labels": True}, "adapter": {"method": "tfb"}}, "one label an item"),
     ],
 )
 def test_settings_that_do_not_go_together(sections, words):

@@ -65,7 +65,8 @@ ODD = st.one_of(
 
 NAMES = ["classification", "multi_label", "yes_no", "generation", "regression", "multiple_choice", "words", "text"]
 NAMES += ["letters", "star", "hybrid", "random", "badge", "cal", "batch_bald", "entropy", "lora", "blob", "laplace"]
-NAMES += ["c_lora", "oracle", "files", "terminal", "ensemble", "zero_based", "always", "never", "majority", "fsdp"]
+NAMES += ["c_lora", "tfb", "oracle", "files", "terminal", "ensemble", "zero_based", "always", "never", "majority"]
+NAMES += ["fsdp"]
 
 
 def near(value):

@@ -24,12 +24,12 @@ from activelora.errors import DIVERGED, DataError, ModelError
 from activelora.modeling import lora
 from activelora.modeling.encoding import Encoder
 from activelora.modeling.methods.answer_scores import AnswerScores
+from activelora.modeling.methods.held_out import split
 from activelora.modeling.methods.kfac import Factor, LayerCurvature, Spectrum, log_evidence, softmax_hessian_root
 from activelora.modeling.posterior import FitJob
 from activelora.modeling.trainee import PlainTrainee
 from activelora.progress import track
 
-HELD_OUT_SHARE = 0.2
 PRECISIONS = np.geomspace(1e-2, 1e6, 33)
 """What `held_out` chooses among: four a decade."""
 _LOWEST, _HIGHEST = 1e-4, 1e8
@@ -202,9 +202,7 @@ def _split(num_labels: int, seed: int) -> tuple[Sequence[int], Sequence[int]]:
             where="adapter.laplace.prior_from: held_out",
             remedy="Ask for more labels a round, or set `adapter.laplace.prior_precision`.",
         )
-    order = np.random.default_rng(seed).permutation(num_labels).tolist()
-    num_held_out = max(1, round(HELD_OUT_SHARE * num_labels))
-    return sorted(order[num_held_out:]), sorted(order[:num_held_out])
+    return split(num_labels, seed)
 
 
 def _scaled(spectrum: Spectrum, by: float) -> Spectrum:

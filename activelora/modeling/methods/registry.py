@@ -6,7 +6,7 @@ An entry point is an :class:`~activelora.modeling.posterior.AdapterMethod`; its 
 from __future__ import annotations
 
 from activelora.config import AdapterConfig
-from activelora.config.adapter import BlobConfig, CLoraConfig, EnsembleConfig, LaplaceConfig
+from activelora.config.adapter import BlobConfig, CLoraConfig, EnsembleConfig, LaplaceConfig, TfbConfig
 from activelora.modeling.methods import rules
 from activelora.modeling.posterior import AdapterMethod
 from activelora.registry import Registry, unknown_names
@@ -52,6 +52,17 @@ _METHODS = (
         options=("laplace",),
         settings=LaplaceConfig,
         plain=True,
+    ),
+    AdapterMethod(
+        name="tfb",
+        summary="training-free Bayesianization: a Gaussian on the trained LoRA, as wide as the loss on anchors allows",
+        implementation=f"{_HERE}.tfb:Tfb",
+        same_samples=rules.needs_width,
+        conflicts=rules.tfb,
+        options=("tfb",),
+        settings=TfbConfig,
+        plain=True,
+        mergeable=True,
     ),
     AdapterMethod(
         name="c_lora",

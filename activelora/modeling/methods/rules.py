@@ -16,6 +16,13 @@ def needs_dropout(config: AdapterConfig) -> Conflict | None:
     return Conflict("adapter.dropout", "without dropout all samples are the same", "Set it above 0 (0.1 is usual)")
 
 
+def needs_width(config: AdapterConfig) -> Conflict | None:
+    """Return why samples of no width cannot differ, or None."""
+    if config.tfb.std != 0:
+        return None
+    return Conflict("adapter.tfb.std", "with a width of 0 all samples are the same", "Set it above 0, or leave it out")
+
+
 def weight_samples(config: CampaignConfig) -> Iterator[Conflict]:
     """Refuse a fresh dropout mask for every token where samples are no dropout masks."""
     if config.scoring.mask == "token":
@@ -54,6 +61,23 @@ def laplace(config: CampaignConfig) -> Iterator[Conflict]:
     if config.training.soft_labels:
         problem = "the curvature of `laplace` is that of one label an item"
         yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+    yield from _own_answers(config)
+
+
+def tfb(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse a search of no range, and labels that count in part, which the loss on anchors does not know."""
+    yield from weight_samples(config)
+    settings = config.adapter.tfb
+    if settings.std is None and settings.narrowest >= settings.widest:
+        yield Conflict(
+            "adapter.tfb.narrowest",
+            f"{settings.narrowest:g} is not below `adapter.tfb.widest`, {settings.widest:g}",
+            "Set it below, or set `adapter.tfb.std`.",
+        )
+    if config.training.soft_labels:
+        problem = "the anchors of `tfb` have one label an item"
+        yield Conflict("training.soft_labels", problem, "Set it to false, or choose another adapter.method.")
+    yield from _own_answers(config)
 
 
 def c_lora(config: CampaignConfig) -> Iterator[Conflict]:
@@ -61,6 +85,13 @@ def c_lora(config: CampaignConfig) -> Iterator[Conflict]:
     yield from weight_samples(config)
     if config.training.packing:
         yield Conflict("training.packing", "C-LoRA's noise belongs to a text, not to shared words", "Set it to false.")
+
+
+def _own_answers(config: CampaignConfig) -> Iterator[Conflict]:
+    """Refuse a model's own answers where the width of its posterior is chosen by them."""
+    if config.training.self_training is not None:
+        problem = f"`{config.adapter.method}` takes every answer that it is trained on for a person's"
+        yield Conflict("training.self_training", problem, "Leave it out, or choose another adapter.method.")
 
 
 def _no_task(config: CampaignConfig, why: str) -> Conflict:
