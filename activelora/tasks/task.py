@@ -28,11 +28,12 @@ Form = Literal["choice", "number", "set", "text"]
 """How annotators answer: people at a keyboard, in files or in Label Studio, and models. ``choice``: by one of the
 labels or choices. ``number``: by a number of a range. ``set``: by any number of labels. ``text``: by a text of their
 own."""
-Reading = Literal["first_token", "mean_of_tokens", "as_far_as_differs", "all_tokens", "written"]
+Reading = Literal["first_token", "mean_of_tokens", "as_far_as_differs", "all_tokens", "written", "against_base"]
 """How the model's answers are read. ``first_token``: the logit of an answer's first token. ``mean_of_tokens``: the
 length-normalised log-likelihood of its text. ``as_far_as_differs``: the log-likelihood of its tokens, as far as they
 tell it from all others. ``all_tokens``: that of all its tokens, for answers that all items share. ``written``: the
-model writes."""
+model writes. ``against_base``: what the adapter adds to the log-likelihood of all tokens of the item's own answers,
+times ``task.beta``; trained by which of two is better."""
 
 
 @dataclass(frozen=True)
