@@ -112,8 +112,18 @@ class AnswerLoss(nn.Module):
             for layer in self.layers:
                 layer.training = False
 
+    def prepare(self) -> None:
+        """Compute what all steps need of the base model, before LoRA's dropout is on: nothing here."""
+
     def forward(self, indices: list[int]) -> torch.Tensor:
         """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
+        losses, rows = self.token_losses(indices)
+        shares = [self._examples[indices[row]] for row in rows]
+        weights = [one.weight / (len(one.targets) * len(indices)) for one in shares]
+        return (losses * torch.tensor(weights, device=losses.device)).sum()
+
+    def token_losses(self, indices: list[int]) -> tuple[torch.Tensor, list[int]]:
+        """Return −log p of every answer token of some examples, in nats, and whose it is: its place in ``indices``."""
         batch = self._packs(indices)
         layout = layout_of(batch, 0, self._like)
         inputs = self._inputs(indices, batch, layout)
@@ -122,7 +132,6 @@ class AnswerLoss(nn.Module):
         sequences: list[int] = []
         positions: list[int] = []
         targets: list[int] = []
-        weights: list[float] = []
         rows = [
             (pack_index, *row)
             for pack_index, pack in enumerate(batch)
@@ -135,12 +144,11 @@ class AnswerLoss(nn.Module):
             sequences += [row] * len(one.targets)
             positions += range(begin, len(one.ids))
             targets += one.targets
-            weights += [one.weight / (len(one.targets) * len(indices))] * len(one.targets)
         device = final_BTD.device
         where = Rows(torch.tensor(sequences, device=device), torch.tensor(positions, device=device))
         logits = self._head.logits(torch.cat(hidden), where).float()
         losses = nn.functional.cross_entropy(logits, torch.tensor(targets, device=device), reduction="none")
-        return (losses * torch.tensor(weights, device=device)).sum()
+        return losses, sequences
 
     def _packs(self, indices: list[int]) -> list[Pack]:
         """Return the examples as packs, whose rows are their numbers among the indices."""

@@ -72,6 +72,8 @@ class Kind:
             look at it, mistakes can be simulated, and annotators can be shown the most probable answer.
         one_softmax: Whether that distribution is one softmax over the scores of single answers, as gradients and
             curvatures of it take for granted.
+        compares_answers: Whether a label says which of the item's two answers is better. It is learned by DPO, and the
+            answers are read ``against_base``: both need the base model beside the adapter.
         writes: Whether the model writes its answer. Labels are then texts.
         asks_each_label: Whether the model is asked one question about each label.
         draws_by_label: Whether holdouts are drawn with each label's share, and large pools read by columns: labels are
@@ -106,6 +108,7 @@ class Kind:
     needs_choices: bool = False
     one_answer: bool = True
     one_softmax: bool = True
+    compares_answers: bool = False
     writes: bool = False
     asks_each_label: bool = False
     draws_by_label: bool = True

@@ -27,6 +27,7 @@ KIND = Kind(
     primary=LABEL_PRIMARY,
     measures=tuple(MEASURES),
     one_softmax=False,  # of what the adapter adds to the answers' log-likelihoods, and not of these
+    compares_answers=True,
     corrects_prior=False,
     aggregations=("dawid_skene", "one_coin"),
     fields=("first_answer", "second_answer", "beta"),
