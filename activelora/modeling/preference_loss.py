@@ -73,8 +73,9 @@ class PreferenceLoss(AnswerLoss):
         first_top_layer: L0.
         pairs: The labelled items.
         trunk_cache: Store of the trunk's states across runs, if there is one.
-        packing: As in :class:`~activelora.modeling.answer_loss.AnswerLoss`; both answers then share their prompt.
-        narrowing: As there.
+        packing: Whether answers of a batch are run as one, as in :class:`~activelora.modeling.answer_loss.AnswerLoss`;
+            two answers then share their prompt.
+        narrowing: Whether the last layer runs for the answers' positions only, as there.
     """
 
     def __init__(
