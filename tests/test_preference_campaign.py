@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from activelora.campaign.manifest import Unit
+from activelora.campaign.records import Item
 from activelora.errors import ModelError, ProblemsError
 from activelora.pool import access
 from activelora.prediction.export import export
@@ -135,3 +136,36 @@ def test_a_row_without_an_answer_is_named(tmp_path, tiny_model_path):
     (tmp_path / "pool.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(ProblemsError, match=r"pool.jsonl:4: .*`right`"):
         check_campaign(load_config(file))
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        {"method": "ensemble", "ensemble": {"members": 2}},
+        {"method": "blob"},
+        {"method": "c_lora"},
+        {"method": "lora", "dropout": 0.3},
+    ],
+)
+def test_samples_of_every_posterior_are_compared_with_the_same_base_model(tmp_path, tiny_model_path, adapter):
+    shape = {"rank": 2, "last_layers": 2, **adapter}
+    training = {**LEARNING["training"], "soft_labels": True}
+    stopping = {"max_rounds": 1}
+    campaign = run(
+        write_pairs(tmp_path, tiny_model_path, adapter=shape, training=training, stopping=stopping), tmp_path
+    )
+    items, _ = access.holdout(campaign)
+    swapped = [
+        Item(item.item_id, {**item.fields, "left": item.fields["right"], "right": item.fields["left"]})
+        for item in items
+    ]
+    with Predictor.load(campaign, 1) as predictor:
+        first_NK = predictor.log_probs(items, 2)[:, :, 0]
+        second_NK = predictor.log_probs(swapped, 2)[:, :, 1]
+        again_NK = predictor.log_probs(items[:3], 2)[:, :, 0]
+    assert first_NK.shape[1] == 2
+    assert np.abs(first_NK[:, 0] - first_NK[:, 1]).max() > 1e-4
+    assert np.abs(first_NK - np.log(0.5)).max() > 1e-3
+    np.testing.assert_allclose(first_NK[:3], again_NK, atol=1e-4)
+    if adapter["method"] != "c_lora":  # whose noise belongs to a text
+        np.testing.assert_allclose(first_NK, second_NK, atol=1e-4)
