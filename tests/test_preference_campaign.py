@@ -1,5 +1,6 @@
 """Whole campaigns that ask which of two answers is better, with a tiny random model."""
 
+import html
 import json
 import random
 
@@ -10,6 +11,9 @@ import yaml
 from activelora.campaign.manifest import Unit
 from activelora.campaign.records import Item
 from activelora.errors import ModelError, ProblemsError
+from activelora.labeling.label_studio.interface import instructions
+from activelora.labeling.llm.prompt import messages
+from activelora.labeling.request import make_request
 from activelora.pool import access
 from activelora.prediction.export import export
 from activelora.prediction.loaded import LoadedModel
@@ -106,6 +110,13 @@ def test_people_are_shown_both_answers(tmp_path, tiny_model_path):
     campaign, rows = answer_by_files(file, tmp_path, ["first", "B", "second", " a "])
     assert rows[0]["allowed_labels"] == "first | second | skip"
     assert {"text", "left", "right"} <= set(rows[0])
+    request = make_request(campaign, 0)
+    item = next(iter(request.items.values()))
+    system, user = messages(request, item)
+    asked = "Which is the better answer: `first`, which is {left}, or `second`, which is {right}?"
+    assert asked in system["content"]
+    assert json.loads(user["content"])["item"] == item.fields
+    assert asked in html.unescape(instructions(campaign.config))
     manifest = campaign.require(Unit("await_labels", 0))
     labels = campaign.read_table(manifest, "labels.parquet").to_pydict()
     wanted = {row["item_id"]: label for row, label in zip(rows, [0, 1, 1, 0], strict=True)}

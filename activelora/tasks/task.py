@@ -93,6 +93,7 @@ class Kind:
         answers: Values of ``task.answer``.
         reworded: Returns the answers that ``task.answer_words`` may give other words; None where there are no words.
         fixed_labels: Returns the labels that all items have, of which one is right; None where there are none.
+        asks: Returns what annotators are asked beside the prompt, in words; nothing where the prompt is the question.
         refusal: Returns why the settings of ``task`` cannot be, in words, or None.
     """
 
@@ -126,7 +127,17 @@ class Kind:
     answers: tuple[str, ...] = ("words",)
     reworded: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: ()
     fixed_labels: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: None
+    asks: Callable[[TaskConfig], str] = lambda config: ""
     refusal: Callable[[TaskConfig], str | None] = lambda config: None
+
+    def asked_beside(self, config: TaskConfig) -> str:
+        """Return what annotators are asked beside the prompt: :attr:`asks`."""
+        return cast("str", call(self, "asks", self.asks, config, gives=str))
+
+    def question(self, config: TaskConfig) -> str:
+        """Return what annotators are asked about an item: the prompt's template, and what :attr:`asks` adds to it."""
+        beside = self.asked_beside(config)
+        return f"{config.prompt.strip()}\n\n{beside}" if beside else config.prompt
 
     @property
     def lists_labels(self) -> bool:

@@ -18,6 +18,13 @@ def _refusal(config: TaskConfig) -> str | None:
     return None
 
 
+def _asks(config: TaskConfig) -> str:
+    return (
+        f"Which is the better answer: `{LABELS[0]}`, which is {{{config.first_answer}}}, or `{LABELS[1]}`, which is "
+        f"{{{config.second_answer}}}?"
+    )
+
+
 KIND = Kind(
     name="preference",
     summary="which of the item's two answers is better",
@@ -34,5 +41,6 @@ KIND = Kind(
     numbered=True,
     reworded=lambda config: None,
     fixed_labels=lambda config: LABELS,
+    asks=_asks,
     refusal=_refusal,
 )
