@@ -132,7 +132,7 @@ class Kind:
 
     def asked_beside(self, config: TaskConfig) -> str:
         """Return what annotators are asked beside the prompt: :attr:`asks`."""
-        return cast("str", call(self, "asks", self.asks, config, gives=str))
+        return call(self, "asks", self.asks, config, gives=str)
 
     def question(self, config: TaskConfig) -> str:
         """Return what annotators are asked about an item: the prompt's template, and what :attr:`asks` adds to it."""
