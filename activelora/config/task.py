@@ -18,7 +18,8 @@ class TaskConfig(Section):
     """`classification`: one of `labels`. `yes_no`: yes or no. `multiple_choice`: one of the item's own
     choices. `multi_label`: any number of `labels`; the prompt names `{label}`, and the model says yes or no
     to each; scoring runs what stands before `{label}` once for all of them. `regression`: a number between
-    `minimum` and `maximum`. `generation`: a text that the model writes itself, such as a worked solution. Other
+    `minimum` and `maximum`. `generation`: a text that the model writes itself, such as a worked solution.
+    `preference`: which of the item's two answers is better, trained by direct preference optimisation (DPO). Other
     packages may bring more."""
     prompt: str
     """The question as the model sees it. `{column}` is replaced by that column of the item, `{labels}` by
@@ -51,6 +52,14 @@ class TaskConfig(Section):
     compared as numbers, other text without regard to case and white space."""
     reduction: Literal["sum", "mean"] = "sum"
     """Uncertainty of a `generation`: the `sum` over the answer's tokens, or their `mean`."""
+    first_answer: str = "first"
+    """Column of the first of the two answers of a `preference`. The prompt does not show it, as it
+    continues the prompt."""
+    second_answer: str = "second"
+    """Column of the second of the two answers of a `preference`."""
+    beta: Annotated[float, Field(gt=0.0)] = 0.1
+    """DPO's β, for `preference`: an answer's reward is β times what the adapter adds to the log-likelihood of all its
+    tokens. The larger it is, the sooner a training stops to move away from the base model."""
     chat_template: Literal["auto", "always", "never"] = "auto"
     """`auto` wraps the prompt in the model's chat template where it has one. `never` is faster: templates
     often add 30 tokens to every item."""

@@ -16,6 +16,7 @@ from activelora.kinds.classification.kind import KIND as CLASSIFICATION
 from activelora.kinds.generation.kind import KIND as GENERATION
 from activelora.kinds.multi_label.kind import KIND as MULTI_LABEL
 from activelora.kinds.multiple_choice.kind import KIND as MULTIPLE_CHOICE
+from activelora.kinds.preference.kind import KIND as PREFERENCE
 from activelora.kinds.regression.kind import KIND as REGRESSION
 from activelora.kinds.yes_no.kind import KIND as YES_NO
 from activelora.registry import Registry, call, unknown_names
@@ -33,6 +34,7 @@ _KINDS = (
     MULTI_LABEL,
     REGRESSION,
     GENERATION,
+    PREFERENCE,
 )
 
 

@@ -6,7 +6,6 @@ Letters: B batch, T tokens, D features, C answers, V vocabulary.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,22 +112,25 @@ class AnswerLoss(nn.Module):
             for layer in self.layers:
                 layer.training = False
 
+    def prepare(self) -> None:
+        """Compute what all steps need of the base model, before LoRA's dropout is on: nothing here."""
+
     def forward(self, indices: list[int]) -> torch.Tensor:
         """Return the loss of some examples, in nats: the weighted mean over examples of the mean over answer tokens."""
-        losses, rows = self._token_losses(indices)
-        counts = Counter(rows)
-        weights = [self._examples[indices[row]].weight / (counts[row] * len(indices)) for row in rows]
+        losses, rows = self.token_losses(indices)
+        shares = [self._examples[indices[row]] for row in rows]
+        weights = [one.weight / (len(one.targets) * len(indices)) for one in shares]
         return (losses * torch.tensor(weights, device=losses.device)).sum()
 
     def each(self, indices: list[int]) -> torch.Tensor:
         """Return losses_B of some examples, in nats: the mean over each one's answer tokens, without its weight."""
-        losses, rows = self._token_losses(indices)
+        losses, rows = self.token_losses(indices)
         rows_of = torch.tensor(rows, device=losses.device)
         sums_B = losses.new_zeros(len(indices)).index_add(0, rows_of, losses)
         return sums_B / torch.bincount(rows_of, minlength=len(indices))
 
-    def _token_losses(self, indices: list[int]) -> tuple[torch.Tensor, list[int]]:
-        """Return each answer token's loss, and which of the indices it belongs to."""
+    def token_losses(self, indices: list[int]) -> tuple[torch.Tensor, list[int]]:
+        """Return −log p of every answer token of some examples, in nats, and whose it is: its place in ``indices``."""
         batch = self._packs(indices)
         layout = layout_of(batch, 0, self._like)
         inputs = self._inputs(indices, batch, layout)

@@ -13,6 +13,8 @@ from activelora.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from activelora.config import TaskConfig
+
 _PROBE = 'Question: What Is it, "this" <b> & that\'s {x}?\n\n  Two  blanks\nAnswer:'
 """Whatever a template may do to a text, it does to this one: upper case, marks, quotes, blanks and empty lines."""
 _OPTIONS: tuple[Mapping[str, Any], ...] = ({}, {"enable_thinking": False, "tools": []})
@@ -147,3 +149,19 @@ def _reason(error: Exception) -> str:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 120 else f"{text[:117]}...")
+
+
+def uses_chat(tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> bool:
+    """Tell whether prompts go through the tokenizer's chat template.
+
+    Raises:
+        ModelError: One is asked for, and there is none.
+    """
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if config.chat_template == "always" and not has_template:
+        raise ModelError(
+            "the tokenizer has no chat template",
+            where="task.chat_template: always",
+            remedy="Use `auto` or `never`.",
+        )
+    return has_template and config.chat_template != "never"

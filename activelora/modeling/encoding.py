@@ -14,7 +14,7 @@ from activelora.config import TaskConfig
 from activelora.errors import ModelError
 from activelora.kinds.registry import make_task
 from activelora.modeling.answer_paths import distinct_beginnings, num_run, with_ends
-from activelora.modeling.chat_template import ChatTemplate
+from activelora.modeling.chat_template import ChatTemplate, uses_chat
 from activelora.modeling.length_limit import check_lengths
 from activelora.modeling.special_tokens import NO_MARKS, Marks, SpecialTokens
 
@@ -35,10 +35,12 @@ class EncodedItem:
         prompt_ids: T ids, up to where the answer begins.
         answer_ids: The ids of each of the C answers; one id each where answers are scored by one token. Where they are
             scored by the chain rule, none of them begins another.
+        beta: DPO's β where it is learned which of two answers is better; None where a label is its answer's text.
     """
 
     prompt_ids: tuple[int, ...]
     answer_ids: tuple[tuple[int, ...], ...]
+    beta: float | None = None
 
 
 Scoring = Literal["token", "text", "chain"]
@@ -63,19 +65,23 @@ class Encoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, config: TaskConfig, limit: int | None = None) -> None:
         self.task = make_task(config)
         self.task_config = config
-        self.scores_text = self.task.reading == "mean_of_tokens"
+        self.beta = config.beta if self.task.reading == "against_base" else None
+        self.scores_text = self.beta is not None or self.task.reading == "mean_of_tokens"
         self._cut: set[int] = set()
         self._tokenizer = tokenizer
         self._max_tokens = config.max_prompt_tokens
         self._limit = limit
-        self.chat = ChatTemplate(tokenizer, config.chat_date) if _uses_chat(tokenizer, config) else None
+        self.chat = ChatTemplate(tokenizer, config.chat_date) if uses_chat(tokenizer, config) else None
         as_text = config.special_tokens_in_text == "text"
         self.special_tokens = SpecialTokens(tokenizer, as_text=as_text, own_text=config.prompt)
         self._answer_cache: dict[tuple[str, ...], tuple[int, ...]] = {}
         self.rows_per_item = len(self.task.label_names) if self.task.kind.asks_each_label else 1
         self._codes = self._answer_codes()
         self.scoring: Scoring = "text" if self.scores_text else "token"
-        if any(len(code) > 1 for code in self._codes):
+        if self.beta is not None:
+            self.scoring = "chain"
+            self._check_end()
+        elif any(len(code) > 1 for code in self._codes):
             self.scoring = "chain"
         elif self.task.reading == "written":
             self.scoring = "text"
@@ -100,7 +106,7 @@ class Encoder:
         for item, marks in map(self.special_tokens.mark, items):
             for query in self.task.queries(item):
                 answers = self._codes or tuple(self._answer_ids(answer, marks) for answer in query.answers)
-                one = EncodedItem(self._prompt_ids(query.prompt, query.closing, marks), answers)
+                one = EncodedItem(self._prompt_ids(query.prompt, query.closing, marks), answers, self.beta)
                 check_lengths(self._limit, len(one.prompt_ids), _num_run_of_longest(one.answer_ids))
                 encoded.append(one)
         return encoded
@@ -191,7 +197,8 @@ class Encoder:
         if key not in self._answer_cache:
             if len(self._answer_cache) >= _MOST_ANSWERS:
                 self._answer_cache.clear()
-            self._answer_cache[key] = self._spoken(answer, marks)
+            ids = self._spoken(answer, marks)
+            self._answer_cache[key] = ids if self.beta is None else (*ids, self.end)
         ids = self._answer_cache[key]
         return ids if self.scores_text else ids[:1]
 
@@ -284,14 +291,3 @@ def _num_run_of_longest(answers: Sequence[Sequence[int]]) -> int:
 
 def _empty_item(columns: tuple[str, ...]) -> Item:
     return Item("", dict.fromkeys(columns, ""))
-
-
-def _uses_chat(tokenizer: PreTrainedTokenizerBase, config: TaskConfig) -> bool:
-    has_template = bool(getattr(tokenizer, "chat_template", None))
-    if config.chat_template == "always" and not has_template:
-        raise ModelError(
-            "the tokenizer has no chat template",
-            where="task.chat_template: always",
-            remedy="Use `auto` or `never`.",
-        )
-    return has_template and config.chat_template != "never"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from activelora.campaign.campaign import Attempt
 from activelora.config import CampaignConfig
-from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel
 from activelora.modeling.checkpoint import Checkpoints, remove_checkpoints
 from activelora.modeling.encoding import EncodedItem
 from activelora.modeling.parallel import ALONE, Team
 from activelora.modeling.posterior import Trainee
+from activelora.modeling.preference_loss import lessons
 from activelora.modeling.training import Trainer
 from activelora.modeling.trunk_states import trunk_state_cache
 
@@ -60,7 +60,7 @@ class AttemptJob:
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train from the last checkpoint of that name on. See :meth:`activelora.modeling.posterior.FitJob.train`."""
-        examples = [example(*one) for one in zip(self.items, self.labels, self.weights, strict=True)]
+        examples = lessons(self.items, self.labels, self.weights)
         trunk_cache = trunk_state_cache(self.config.resources.trunk_cache_gb)
         trainer = Trainer(self.base, trainee, examples, self.config.training, seed, trunk_cache, self.team)
         checkpoint_name = f"{self.digest[:12]}-{name}" if name else self.digest[:12]

@@ -197,6 +197,23 @@ def attached(adapted: PeftModel) -> Iterator[PeftModel]:
         detach(adapted)
 
 
+@contextmanager
+def switched_off(model: nn.Module) -> Iterator[None]:
+    """Run the base model alone: adapted layers pass their adapters by.
+
+    Unlike peft's ``disable_adapter`` it leaves alone which parameters are trained, so that it can stand in a training.
+    """
+    layers = [one for one in model.modules() if isinstance(one, BaseTunerLayer)]
+    were_off = [layer.disable_adapters for layer in layers]
+    try:
+        for layer in layers:
+            layer._disable_adapters = True
+        yield
+    finally:
+        for layer, was_off in zip(layers, were_off, strict=True):
+            layer._disable_adapters = was_off
+
+
 def lora_layers(adapted: PeftModel) -> dict[str, LoraLayer]:
     """Return the adapted layers by name, in the model's order."""
     return {name: module for name, module in adapted.named_modules() if isinstance(module, LoraLayer)}

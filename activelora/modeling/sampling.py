@@ -15,7 +15,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from activelora.modeling.lora import ADAPTER_NAME, lora_layers, weights_by_name
+from activelora.modeling.lora import ADAPTER_NAME, lora_layers, switched_off, weights_by_name
 from activelora.modeling.posterior import Prediction
 from activelora.seeding import derive_seed
 from activelora.uncertainty.weight_samples import column_mask, merged_weight
@@ -23,6 +23,7 @@ from activelora.uncertainty.weight_samples import column_mask, merged_weight
 if TYPE_CHECKING:
     from activelora.campaign.records import Item
     from activelora.config import CampaignConfig
+    from activelora.modeling.base import BaseModel
     from activelora.scoring.engine import Engine
 
 
@@ -59,6 +60,21 @@ class NoAdapter:
     def activate(self, sample: int | None) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
+
+
+class BaseAlone:
+    """The base model under an adapter that stays attached.
+
+    Args:
+        base: The base model.
+    """
+
+    def __init__(self, base: BaseModel) -> None:
+        self._base = base
+
+    def activate(self, sample: int | None) -> AbstractContextManager[None]:
+        """Switch the adapter off; whichever the sample, it is the same."""
+        return switched_off(self._base.model)
 
 
 def sample_numbers(sampler: Sampler, num_samples: int) -> list[int | None]:
@@ -189,7 +205,7 @@ class SwappedSamples:
                 self._parameters[name].data = value
 
 
-TOKEN_BY_TOKEN = (NoAdapter, MergedSamples, UnmergedSamples, SwappedSamples)
+TOKEN_BY_TOKEN = (NoAdapter, BaseAlone, MergedSamples, UnmergedSamples, SwappedSamples)
 """Samples under which each token goes through a linear layer for itself, whichever others do."""
 
 

@@ -20,11 +20,12 @@ from torch import nn
 
 from activelora.config import TrainingConfig
 from activelora.errors import DIVERGED, ModelError
-from activelora.modeling.answer_loss import AnswerLoss, Example
+from activelora.modeling.answer_loss import Example
 from activelora.modeling.base import BaseModel
 from activelora.modeling.label_order import group_by_length, groups_alike
 from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
+from activelora.modeling.preference_loss import Pair, loss_of
 from activelora.modeling.shared_dropout import SharedDropout
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.trunk_states import TrunkStates
@@ -80,7 +81,7 @@ class Trainer:
     Args:
         base: The base model, with the adapter attached to it.
         trainee: The adapter, and what its method adds to the loop.
-        examples: The labelled items.
+        examples: The labelled items, or which of two answers is better.
         config: Training section.
         seed: Seed of batches and of each step's draws.
         trunk_cache: Store of the trunk's states across runs, if there is one.
@@ -91,7 +92,7 @@ class Trainer:
         self,
         base: BaseModel,
         trainee: Trainee,
-        examples: Sequence[Example],
+        examples: Sequence[Example] | Sequence[Pair],
         config: TrainingConfig,
         seed: int,
         trunk_cache: TrunkStates | None = None,
@@ -112,7 +113,7 @@ class Trainer:
         # Processes that gather layers together must all run the trunk, or none: their caches may differ.
         alone = team.size == 1
         by_token = isinstance(trainee, PlainTrainee)  # others draw noise for each row of a batch
-        self._loss = AnswerLoss(
+        self._loss = loss_of(
             base,
             first_adapted(trainee.adapted),
             examples,
@@ -120,6 +121,8 @@ class Trainer:
             packing=alone and (by_token if config.packing is None else config.packing),
             narrowing=alone and by_token and not config.gradient_checkpointing and config.packing is not False,
         )
+        with self._accelerator.autocast():  # as the steps are computed
+            self._loss.prepare()
         self._groups_alike = groups_alike([one.ids for one in examples]) if alone and config.packing else None
         self._shared_loss = team.wrap(self._loss, self._loss.layers, self._accelerator)
         self.optimizers = trainee.optimizers(config)  # after FSDP has put its parameters in the place of the model's

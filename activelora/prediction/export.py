@@ -15,6 +15,7 @@ from typing import Any
 
 from activelora.config import CampaignConfig
 from activelora.errors import DIVERGED, ModelError
+from activelora.kinds.registry import get_kind
 from activelora.modeling import builtin
 from activelora.modeling.arriving import arrive
 from activelora.modeling.methods.registry import get_method
@@ -91,6 +92,12 @@ def _check(bundle: Bundle, folder: Path, *, merged: bool, with_base: bool) -> No
         problem = "--merged and --with-base do not go together: merged weights need no base model"
         raise ModelError(problem, where=str(folder), remedy="Leave one of them out.")
     method = bundle.config.adapter.method
+    if merged and get_kind(bundle.config.task.kind).compares_answers:
+        raise ModelError(
+            "merged weights cannot be compared with the base model's, by which answers are read",
+            where=f"--merged, task.kind: {bundle.config.task.kind}",
+            remedy="Leave --merged out: the folder then holds the adapter, which `activelora serve` takes.",
+        )
     if merged and not get_method(method).mergeable:
         raise ModelError(
             f"`{method}` cannot be merged: one set of weights cannot stand for what it predicts with",
@@ -193,6 +200,8 @@ def _no_program(plan: _Plan, document: dict[str, Any], encoder: Any, folder: Pat
         return f"peft alone does not know the method `{method.name}`"
     if not plan.merged and not document["adapters"]:
         return f"the method `{method.name}` has saved no adapter that peft could load"
+    if encoder.task.kind.compares_answers:
+        return "answers are read against the base model's own likelihoods"
     if config.model.quantization != "none":
         return f"the base model is quantised when it is loaded ({config.model.quantization})"
     if document["kind"] and encoder.task.kind.writes and len(document["adapters"]) > 1:

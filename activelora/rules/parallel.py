@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from activelora.config.conflict import Conflict
 from activelora.config.resources import TrainResources
+from activelora.kinds.registry import get_kind
 
 if TYPE_CHECKING:
     from activelora.config.campaign import CampaignConfig
@@ -53,6 +54,11 @@ def parallel(config: CampaignConfig) -> Iterator[Conflict]:
     size = train.num_nodes * num_processes(train)
     if size == 1:
         return
+    kind = get_kind(config.task.kind)
+    if kind.compares_answers:
+        yield Conflict(
+            _cause(train), f"a {kind.name} task trains in one process, and this asks for {size}", "Set it to 1."
+        )
     method = METHODS.get(config.adapter.method)
     if method is not None and train.parallel not in method.parallel:
         ways = " or ".join(method.parallel)

@@ -18,12 +18,12 @@ from activelora.campaign.records import Item
 from activelora.config import CampaignConfig
 from activelora.errors import DIVERGED, ModelError
 from activelora.modeling import lora
-from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
 from activelora.modeling.length_limit import length_limit
 from activelora.modeling.methods.registry import get_method
 from activelora.modeling.posterior import Setting, Trainee
+from activelora.modeling.preference_loss import lessons
 from activelora.modeling.training import Trainer
 from activelora.scoring.batch_size import batch_tokens
 from activelora.scoring.engine import Engine
@@ -68,7 +68,7 @@ class FoldJob:
 
     def train(self, trainee: Trainee, seed: int, name: str = "") -> list[float]:
         """Train to the last step. See :meth:`activelora.modeling.posterior.FitJob.train`."""
-        examples = [example(item, label) for item, label in zip(self.items, self.labels, strict=True)]
+        examples = lessons(self.items, self.labels, [1.0] * len(self.items))
         return Trainer(self.base, trainee, examples, self.config.training, seed).run(lambda: None)
 
 

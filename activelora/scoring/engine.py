@@ -9,7 +9,7 @@ Letters: N items, K samples, C answers, B batch, R rows, P prefix tokens, T toke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 
@@ -25,14 +25,14 @@ from activelora.modeling.encoding import Encoder
 from activelora.modeling.head import Head
 from activelora.modeling.own_tokens import OwnTokens
 from activelora.modeling.packing import can_pack
-from activelora.modeling.sampling import TOKEN_BY_TOKEN, Sampler
+from activelora.modeling.sampling import TOKEN_BY_TOKEN, BaseAlone, NoAdapter, Sampler
 from activelora.modeling.split import SplitDecoder
 from activelora.modeling.trunk_states import TrunkStates
 from activelora.progress import track
 from activelora.scoring.batch_cache import BatchCache
 from activelora.scoring.finals import Finals
 from activelora.scoring.layout import Chunk, Listing, Row, Shared, no_prefix
-from activelora.scoring.reading import read_scores
+from activelora.scoring.reading import Read, log_sum_exp, reader
 from activelora.scoring.runner import Runner
 from activelora.scoring.trunk import Trunk
 
@@ -40,9 +40,6 @@ CHUNK_ITEMS = 512
 """Items whose trunk states are held at once."""
 CHUNKS_WITHOUT_TRUNK = 64
 """Factor on the items where only token ids are held: a sample's weights are merged once a chunk."""
-
-Read = Callable[[int, list[Row], Finals], None]
-"""Sample's index among the samples, rows of a batch, their final states."""
 
 
 class Engine:
@@ -146,13 +143,22 @@ class Engine:
         wanted = listing.wanted
         num_answers = max((len(item.answer_ids) for item in wanted), default=0)
         result = np.full((len(wanted), len(samples), num_answers), -np.inf)
-
-        def read(index: int, rows: list[Row], finals: Finals) -> None:
-            read_scores(self.head, result[:, index], rows, finals)
-
         narrow = embeddings_ND is None and isinstance(sampler, TOKEN_BY_TOKEN) and self._narrows
-        self.run(listing, sampler, samples, description, read, embeddings_ND, narrow)
-        return result - _log_sum_exp(result)
+        self.run(listing, sampler, samples, description, reader(self.head, result), embeddings_ND, narrow)
+        if self.encoder.beta is not None:
+            result = self.encoder.beta * (result - self._reference(listing, sampler, result, description))
+        return result - log_sum_exp(result)
+
+    def _reference(
+        self, listing: Listing, sampler: Sampler, found_NKC: NDArray[np.float64], description: str
+    ) -> NDArray[np.float64]:
+        """Return what the base model says of each answer, shape (N, 1, C), in one pass for all samples."""
+        if isinstance(sampler, NoAdapter):
+            return found_NKC[:, :1]
+        result = np.full_like(found_NKC[:, :1], -np.inf)
+        base, read = BaseAlone(self.base), reader(self.head, result)
+        self.run(listing, base, [None], f"{description}: base model", read, None, self._narrows)
+        return result
 
     def _listing(self, items: Sequence[Item]) -> Listing:
         """Return the items with the padding rows that the trunk is to run with them."""
@@ -284,12 +290,3 @@ class Engine:
 
 def _all(_question: int, prompt_ids: tuple[int, ...]) -> range:
     return range(len(prompt_ids))
-
-
-def _log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log Σ_c exp, shape (N, K, 1), in float64."""
-    if scores_NKC.size == 0:
-        return np.zeros((*scores_NKC.shape[:2], 1))
-    highest = scores_NKC.max(axis=2, keepdims=True)
-    total: NDArray[np.float64] = highest + np.log(np.exp(scores_NKC - highest).sum(axis=2, keepdims=True))
-    return total

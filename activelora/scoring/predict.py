@@ -102,12 +102,13 @@ class Predictor:
         """Return a predictor for many small batches, until it is left; nothing else may use the model meanwhile.
 
         It leaves a sample in effect, and may keep the keys and values of shared prefixes. Posteriors whose samples are
-        no fixed weights are asked as ever.
+        no fixed weights are asked as ever, and so are all where answers are read against the base model.
 
         Args:
             batch_cache: Holds what is kept.
         """
         own = type(self._posterior) is SampledPosterior and isinstance(self._posterior.sampler, TOKEN_BY_TOKEN)
+        own = own and self._engine.encoder.beta is None  # the base model is asked too, between two batches
         if not own:
             yield self
             return

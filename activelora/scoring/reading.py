@@ -7,6 +7,8 @@ Letters: N items, C answers, R rows, S positions, D features, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +20,19 @@ from activelora.scoring.layout import Row
 
 BLOCK_POSITIONS = 256
 """Positions that are projected onto the whole vocabulary at once."""
+
+
+Read = Callable[[int, list[Row], Finals], None]
+"""Sample's index among the samples, rows of a batch, their final states."""
+
+
+def reader(head: Head, scores_NKC: NDArray[np.float64]) -> Read:
+    """Return what writes the scores of every batch that it is given into an array."""
+
+    def read(index: int, rows: list[Row], finals: Finals) -> None:
+        read_scores(head, scores_NKC[:, index], rows, finals)
+
+    return read
 
 
 def read_scores(head: Head, scores_NC: NDArray[np.float64], rows: list[Row], finals: Finals) -> None:
@@ -93,3 +108,12 @@ def _answers(row: Row, first: int) -> list[tuple[int, list[tuple[int, int]]]]:
     """Return the answers that a row tells of, by index, each with its tokens and the numbers of their indices."""
     answers = row.paths or ((row.answer or 0, row.targets),)
     return [(answer, [(first + step, token) for step, token in enumerate(ids)]) for answer, ids in answers]
+
+
+def log_sum_exp(scores_NKC: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return log Σ_c exp, shape (N, K, 1), in float64."""
+    if scores_NKC.size == 0:
+        return np.zeros((*scores_NKC.shape[:2], 1))
+    highest = scores_NKC.max(axis=2, keepdims=True)
+    total: NDArray[np.float64] = highest + np.log(np.exp(scores_NKC - highest).sum(axis=2, keepdims=True))
+    return total

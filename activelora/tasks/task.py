@@ -28,11 +28,12 @@ Form = Literal["choice", "number", "set", "text"]
 """How annotators answer: people at a keyboard, in files or in Label Studio, and models. ``choice``: by one of the
 labels or choices. ``number``: by a number of a range. ``set``: by any number of labels. ``text``: by a text of their
 own."""
-Reading = Literal["first_token", "mean_of_tokens", "as_far_as_differs", "all_tokens", "written"]
+Reading = Literal["first_token", "mean_of_tokens", "as_far_as_differs", "all_tokens", "written", "against_base"]
 """How the model's answers are read. ``first_token``: the logit of an answer's first token. ``mean_of_tokens``: the
 length-normalised log-likelihood of its text. ``as_far_as_differs``: the log-likelihood of its tokens, as far as they
 tell it from all others. ``all_tokens``: that of all its tokens, for answers that all items share. ``written``: the
-model writes."""
+model writes. ``against_base``: what the adapter adds to the log-likelihood of all tokens of the item's own answers,
+times ``task.beta``; trained by which of two is better."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Kind:
             look at it, mistakes can be simulated, and annotators can be shown the most probable answer.
         one_softmax: Whether that distribution is one softmax over the scores of single answers, as gradients and
             curvatures of it take for granted.
+        compares_answers: Whether a label says which of the item's two answers is better. It is learned by DPO, and the
+            answers are read ``against_base``: both need the base model beside the adapter.
         writes: Whether the model writes its answer. Labels are then texts.
         asks_each_label: Whether the model is asked one question about each label.
         draws_by_label: Whether holdouts are drawn with each label's share, and large pools read by columns: labels are
@@ -90,6 +93,7 @@ class Kind:
         answers: Values of ``task.answer``.
         reworded: Returns the answers that ``task.answer_words`` may give other words; None where there are no words.
         fixed_labels: Returns the labels that all items have, of which one is right; None where there are none.
+        asks: Returns what annotators are asked beside the prompt, in words; nothing where the prompt is the question.
         refusal: Returns why the settings of ``task`` cannot be, in words, or None.
     """
 
@@ -105,6 +109,7 @@ class Kind:
     needs_choices: bool = False
     one_answer: bool = True
     one_softmax: bool = True
+    compares_answers: bool = False
     writes: bool = False
     asks_each_label: bool = False
     draws_by_label: bool = True
@@ -122,7 +127,17 @@ class Kind:
     answers: tuple[str, ...] = ("words",)
     reworded: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: ()
     fixed_labels: Callable[[TaskConfig], tuple[str, ...] | None] = lambda config: None
+    asks: Callable[[TaskConfig], str] = lambda config: ""
     refusal: Callable[[TaskConfig], str | None] = lambda config: None
+
+    def asked_beside(self, config: TaskConfig) -> str:
+        """Return what annotators are asked beside the prompt: :attr:`asks`."""
+        return call(self, "asks", self.asks, config, gives=str)
+
+    def question(self, config: TaskConfig) -> str:
+        """Return what annotators are asked about an item: the prompt's template, and what :attr:`asks` adds to it."""
+        beside = self.asked_beside(config)
+        return f"{config.prompt.strip()}\n\n{beside}" if beside else config.prompt
 
     @property
     def lists_labels(self) -> bool:

@@ -138,8 +138,9 @@ class _Report:
     def _training(self) -> str | None:
         if self.headline is None or self.headline.training is None:
             return None
-        is_single = make_task(self.campaign.config.task).kind.one_softmax
-        return words.training(self.headline.training.metrics, is_single=is_single)
+        kind = make_task(self.campaign.config.task).kind
+        per = "label" if kind.compares_answers else "answer token"
+        return words.training(self.headline.training.metrics, is_single=kind.one_softmax, per=per)
 
     def _classes(self) -> dict[str, Any] | None:
         num_rounds = 0 if self.headline is None else self.headline.round

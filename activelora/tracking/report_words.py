@@ -109,18 +109,19 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
     return text
 
 
-def training(metrics: Mapping[str, float], *, is_single: bool) -> str:
+def training(metrics: Mapping[str, float], *, is_single: bool, per: str = "answer token") -> str:
     """Return how long the adapter was trained, and what more or fewer steps would do.
 
     Args:
         metrics: Those of the round's ``train_adapter``.
         is_single: Whether a label is the one right answer, so that its loss can come near 0.
+        per: What the loss is the mean over.
     """
     labels, steps = int(metrics["num_labels"]), int(metrics["num_steps"])
     loss = metrics["final_loss"]
     said = (
         f"Its adapter was trained for {quantity(steps, 'step', 'steps')} on {quantity(labels, 'label', 'labels')}, "
-        f"down to a loss of {loss:.2g} nats per answer token."
+        f"down to a loss of {loss:.2g} nats per {per}."
     )
     if is_single and loss < _BY_HEART:
         said += " It knows them by heart: more steps would hardly change its answers, and make it surer of them."

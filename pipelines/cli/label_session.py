@@ -150,6 +150,8 @@ class Labelling:
         typer.echo(f"\n--- {head}{f', {num_skipped} skipped' if num_skipped else ''} " + "-" * 40)
         for name, text in request.shown(item).items():
             typer.echo(f"{visible_line(name)}: {visible(text)}")
+        if asked := menu.task.kind.asked_beside(request.campaign.config.task):
+            typer.echo(visible_line(asked))
         if menu.keys and (not menu.task.kind.takes_several or not self.keyboard.by_key):
             typer.echo("\n".join(f"  {key}  {visible(name)}" for key, name in zip(menu.keys, menu.names, strict=True)))
         elif menu.names and not menu.keys:

@@ -13,7 +13,8 @@ from activelora.kinds.registry import KINDS, get_kind, make_task
 from activelora.rules.task import refusal
 from activelora.uncertainty.measures import check_measure
 
-ITEM = Item("i0", {"text": "water"}, ("first", "second"))
+FIELDS = {"text": "water", "left": "one", "right": "two"}
+ITEM = Item("i0", FIELDS, ("first", "second"))
 SETTINGS = {
     "classification": {"labels": ["red", "green", "blue"]},
     "yes_no": {},
@@ -21,7 +22,9 @@ SETTINGS = {
     "multi_label": {"prompt": "{text} {label}", "labels": ["red", "green"]},
     "regression": {"minimum": 1, "maximum": 3, "step": 0.5},
     "generation": {},
+    "preference": {"first_answer": "left", "second_answer": "right"},
 }
+COLUMNS = {"preference": ("text", "left", "right")}
 LABELS = {
     "classification": range(3),
     "yes_no": range(2),
@@ -29,6 +32,7 @@ LABELS = {
     "multi_label": range(4),
     "regression": range(5),
     "generation": ["two\nlines", "7"],
+    "preference": range(2),
 }
 
 
@@ -45,7 +49,7 @@ def test_a_task_is_of_its_kind(name):
     task = make_task(config_of(name))
     assert refusal(config_of(name)) is None
     assert task.kind is get_kind(name)
-    assert task.columns == ("text",)
+    assert task.columns == COLUMNS.get(name, ("text",))
     assert task.description.startswith(("The model ", "For each of ", "Every item "))
     assert task.kind.writes == (task.reading == "written") == isinstance(LABELS[name][0], str)
     assert bool(task.label_hint) == (task.kind.form != "choice")
@@ -110,7 +114,7 @@ def test_what_a_kind_declares_exists(name):
 @pytest.mark.parametrize("name", [name for name in SETTINGS if not KINDS[name].writes])
 def test_a_judge_measures_the_headline_and_every_item(name):
     task = make_task(config_of(name))
-    items = [Item(f"i{number}", {"text": "water"}, ("first", "second")) for number in range(6)]
+    items = [Item(f"i{number}", FIELDS, ("first", "second")) for number in range(6)]
     labels_N = np.array([LABELS[name][number % len(LABELS[name])] for number in range(6)])
     questions = task.queries(ITEM)
     shape = (len(items), len(questions), len(questions[0].answers))

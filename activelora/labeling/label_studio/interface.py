@@ -110,7 +110,7 @@ def instructions(config: CampaignConfig) -> str:
     text = config.labeling.label_studio.instructions
     if text is None:
         wanted = _CONTROLS[task.kind.form].wanted(task)
-        text = f"{wanted} Skip what cannot be answered.\n\nThe model is asked:\n{config.task.prompt}"
+        text = f"{wanted} Skip what cannot be answered.\n\nThe model is asked:\n{task.kind.question(config.task)}"
     return html.escape(text).replace("\n", "<br>")
 
 

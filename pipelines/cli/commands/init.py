@@ -30,7 +30,7 @@ def init(
         typer.Option(
             metavar="NAME|FOLDER",
             help="What to start from: classification (default), yes-no, multiple-choice, multi-label, regression, "
-            "generation, a template of another package, or a folder of your organisation's.",
+            "generation, preference, a template of another package, or a folder of your organisation's.",
         ),
     ] = None,
     parameters: Annotated[

@@ -19,7 +19,7 @@ from activelora.rules.file import load_with_settings
 from tests.pipelines.engines.test_inline import fill_in
 from tests.pipelines.tiny import LABELS, tiny_config
 
-TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regression", "generation")
+TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regression", "generation", "preference")
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Which of an item's two answers is better."""
