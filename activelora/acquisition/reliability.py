@@ -52,12 +52,12 @@ class Halves:
             return {}
         scored = pa.chunked_array([chunk for one in self._ids for chunk in one.chunks])
         wanted = pa.array(sorted(item_ids), type=scored.type)
-        places = pc.index_in(wanted, value_set=scored)
-        known = wanted.filter(places.is_valid())
+        indices = pc.index_in(wanted, value_set=scored)
+        known = wanted.filter(indices.is_valid())
         num = min(num, len(known))
         if not num or num == len(known):  # all are picked by any ranking
             return {}
-        scores_N2 = np.concatenate(self._scores)[places.drop_null().to_numpy()]
+        scores_N2 = np.concatenate(self._scores)[indices.drop_null().to_numpy()]
         names = _Names(known)
         first, second = (set(ranking(scores_N2[:, half], names, seed)[:num].tolist()) for half in (0, 1))
         return {SHARED: float(len(first & second)), COMPARED: float(num), SAMPLES_EACH: float(num_samples // 2)}
