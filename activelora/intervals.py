@@ -17,8 +17,7 @@ def wilson_interval(successes: int, total: int, level: float) -> tuple[float, fl
     Raises:
         ValueError: The counts cannot be.
     """
-    if not 0 <= successes <= total or total < 1:
-        raise ValueError(f"{successes} of {total} is no share")
+    _refuse(successes, total)
     z = NormalDist().inv_cdf(0.5 + level / 2)
     share, scale = successes / total, 1.0 + z * z / total
     middle = (share + z * z / (2 * total)) / scale
@@ -39,23 +38,15 @@ def exact_interval(successes: int, total: int, level: float) -> tuple[float, flo
     Raises:
         ValueError: The counts cannot be.
     """
-    if not 0 <= successes <= total or total < 1:
-        raise ValueError(f"{successes} of {total} is no share")
+    _refuse(successes, total)
+    from scipy.special import betaincinv
+
     tail = (1 - level) / 2
-    low = 0.0 if successes == 0 else 1.0 - _share_of_tail(total - successes, total, tail)
-    high = 1.0 if successes == total else _share_of_tail(successes, total, tail)
+    low = 0.0 if successes == 0 else float(betaincinv(successes, total - successes + 1, tail))
+    high = 1.0 if successes == total else float(betaincinv(successes + 1, total - successes, 1 - tail))
     return low, high
 
 
-def _share_of_tail(most: int, total: int, tail: float) -> float:
-    """Return the share p at which at most ``most`` of ``total`` draws, fewer than all, have probability ``tail``."""
-    ways = [math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1) for k in range(most + 1)]
-    low, high = 0.0, 1.0
-    while high - low > 1e-12:
-        share = (low + high) / 2
-        logs = [way + k * math.log(share) + (total - k) * math.log1p(-share) for k, way in enumerate(ways)]
-        if math.fsum(map(math.exp, logs)) > tail:
-            low = share
-        else:
-            high = share
-    return (low + high) / 2
+def _refuse(successes: int, total: int) -> None:
+    if not 0 <= successes <= total or total < 1:
+        raise ValueError(f"{successes} of {total} is no share")

@@ -53,8 +53,9 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
             scores_N = -np.sqrt(np.einsum("nd,nd->n", standard_ND, standard_ND))
             size, what = 1, "nearest to the pool's middle, as nothing is labelled yet"
         for _ in range(min(size, num - len(picks), len(order) - len(picks))):
-            open_ = np.flatnonzero(free_N & fresh_N) if (free_N & fresh_N).any() else np.flatnonzero(free_N)
-            row = choose(open_[scores_N[open_] == scores_N[open_].max()])
+            rows = np.flatnonzero(free_N & fresh_N)
+            rows = rows if len(rows) else np.flatnonzero(free_N)
+            row = choose(rows[scores_N[rows] == scores_N[rows].max()])
             score = float(scores_N[row])
             picks.append(Pick(int(order[row]), score, f"{what.format(score)}, pick {len(picks) + 1}"))
             free_N[row] = False

@@ -6,7 +6,7 @@ Letters: S seeds, N items, R rounds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,10 +20,10 @@ from activelora.comparison.statistics import area_weights
 from activelora.errors import DataError
 from activelora.evaluation import bootstrap
 from activelora.evaluation.bootstrap import Statistic
-from activelora.evaluation.classification_metrics import PROBABILITY_FLOOR
+from activelora.evaluation.classification_metrics import item_nll
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.headline_values import sign_of
-from activelora.evaluation.item_scores import item_scores, statistic_in
+from activelora.evaluation.item_scores import choices_in, item_scores, statistic_in
 from activelora.kinds.registry import headline_of, wanted_of
 
 FloatArray = NDArray[np.float64]
@@ -94,12 +94,14 @@ class Run:
 
         None for a headline metric that is not the mean of such scores.
         """
+        return self._item_scores
+
+    @cached_property
+    def _item_scores(self) -> tuple[tuple[str, ...], FloatArray] | None:
+        """What :meth:`item_scores` returns; the control's are asked for once a method and measure."""
         ids: tuple[str, ...] = ()
         rows = []
-        for record in self.records:
-            if record.evaluation is None:
-                continue
-            table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
+        for table in self._predictions():
             ids = tuple(table["item_id"].to_pylist())
             if (scores_N := item_scores(self.headline, table)) is None:
                 return None
@@ -112,10 +114,7 @@ class Run:
         None for a headline metric that cannot be made anew from the predictions.
         """
         wanted, ids, found = wanted_of(self.campaign.config), tuple[str, ...](), list[Statistic]()
-        for record in self.records:
-            if record.evaluation is None:
-                continue
-            table = self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
+        for table in self._predictions():
             if (statistic := statistic_in(table, wanted)) is None:
                 return None
             ids = tuple(table["item_id"].to_pylist())
@@ -128,18 +127,19 @@ class Run:
         None where the round's NLL is not the mean of these: the kind's answers have no label among ``probs``, or items
         count unequally.
         """
-        last = self.records[-1]
-        if last.evaluation is None:
+        tables = list(self._predictions(self.records[-1:]))
+        if not tables or (found := choices_in(tables[0])) is None:
             return None
-        table = self.campaign.read_table(last.evaluation, "predictions.parquet").sort_by("item_id")
-        if "probs" not in table.column_names or not pa.types.is_integer(table.schema.field("label").type):
+        losses_N = item_nll(*found)
+        if not math.isclose(losses_N.mean(), self.records[-1].metrics["nll"], rel_tol=1e-6):
             return None
-        labels, probs = table["label"].to_pylist(), table["probs"].to_pylist()
-        shares = [own[label] for own, label in zip(probs, labels, strict=True) if 0 <= label < len(own)]
-        losses_N = -np.log(np.maximum(shares, PROBABILITY_FLOOR))
-        if len(losses_N) != len(labels) or not math.isclose(losses_N.mean(), last.metrics["nll"], rel_tol=1e-6):
-            return None
-        return tuple(table["item_id"].to_pylist()), losses_N
+        return tuple(tables[0]["item_id"].to_pylist()), losses_N
+
+    def _predictions(self, records: Sequence[RoundRecord] | None = None) -> Iterator[pa.Table]:
+        """Yield the predictions of rounds that have them, of all evaluated ones by default, ordered by item id."""
+        for record in self.records if records is None else records:
+            if record.evaluation is not None:
+                yield self.campaign.read_table(record.evaluation, "predictions.parquet").sort_by("item_id")
 
 
 def common_labels(runs: Sequence[Run]) -> list[int]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from activelora.evaluation.headline import Headline
-from activelora.evaluation.headline_values import word_of
 from activelora.tracking.figures import (
     BLUE,
     GREEN,
@@ -71,7 +70,7 @@ def differences(document: Document) -> Figure:
     tested = [method for method in document["methods"] if method["tests"] is not None]
     figure = new_figure(9.6, 1.3 + 0.42 * len(tested))
     panels = figure.subplots(1, 2, sharey=True)
-    titles = (f"Mean {word_of(headline)} over the labels (AULC)", f"With all {document['labels'][-1]} labels")
+    titles = (f"Mean {headline.word} over the labels (AULC)", f"With all {document['labels'][-1]} labels")
     factor = 100 if headline.is_share else 1
     for axes, measure, title in zip(panels, ("aulc", "final"), titles, strict=True):
         for row, method in enumerate(tested):

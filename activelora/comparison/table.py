@@ -7,7 +7,7 @@ from typing import Any
 
 from activelora.comparison.words import p_text, signed
 from activelora.evaluation.headline import Headline
-from activelora.evaluation.headline_values import shown, word_of
+from activelora.evaluation.headline_values import shown
 
 Document = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ def columns(document: Document) -> list[str]:
     headline = Headline(**document["headline"])
     secondary = [name.upper() for name in ("ece", "nll") if name in document["methods"][0]["summary"]]
     target = f"labels to {shown(headline, document['target'])}"
-    measured = ["AULC", f"{word_of(headline)} at {document['labels'][-1]}", *secondary, target, "time a run"]
+    measured = ["AULC", f"{headline.word} at {document['labels'][-1]}", *secondary, target, "time a run"]
     return ["method", *measured, "AULC − control", "p (Holm)", "verdict"]
 
 
@@ -35,7 +35,7 @@ def markdown(document: Document, command: str = "") -> str:
     lines += [_line(columns(document)), _line(["---"] * len(columns(document)))]
     lines += [_line(row) for row in rows(document)]
     lines += ["", *(f"- {text}" for text in sentences(document)), ""]
-    lines += [f"{word_of(headline).capitalize()} by labels, mean and range over seeds {seeds}:", ""]
+    lines += [f"{headline.word.capitalize()} by labels, mean and range over seeds {seeds}:", ""]
     lines += [_line(["method", *(str(count) for count in document["labels"])])]
     lines += [_line(["---"] * (1 + len(document["labels"])))]
     for method in document["methods"]:
@@ -58,7 +58,7 @@ def description(document: Document) -> str:
     """Return in a sentence what was compared and how."""
     labels, seeds = document["labels"], document["seeds"]
     tests = [method["tests"]["aulc"] for method in document["methods"] if method["tests"] is not None]
-    word = word_of(Headline(**document["headline"]))
+    word = Headline(**document["headline"]).word
     paired = "seeds and holdout items" if any(test["num_items"] > 1 for test in tests) else "seeds"
     return (
         f"{len(document['methods'])} methods × {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, "

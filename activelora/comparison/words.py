@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.evaluation.headline import Headline
-from activelora.evaluation.headline_values import word_of
 
 SIGNIFICANT = 0.05
 """Holm's p-value below which a difference is called one."""
@@ -41,9 +40,9 @@ def sentence(method: Mapping[str, Any], headline: Headline, num_labels: int, num
     if found == "control":
         return f"{name} is what the others are compared with."
     if method["tests"] is None:
-        return f"{name} cannot be compared with {control}: one seed, and {word_of(headline)} is no mean over items."
+        return f"{name} cannot be compared with {control}: one seed, and {headline.word} is no mean over items."
     area, last = method["tests"]["aulc"], method["tests"]["final"]
-    means = f"mean {word_of(headline)} over the labels {_difference(area, headline)}"
+    means = f"mean {headline.word} over the labels {_difference(area, headline)}"
     ends = f"with all {num_labels} labels {_difference(last, headline)}"
     if found == "untested":
         return (
@@ -102,7 +101,7 @@ def power_sentence(detectable: float | None, headline: Headline, num_seeds: int)
         return "One seed cannot tell a difference between methods from luck; give five or more."
     size = f"{100 * detectable:.1f} points" if headline.is_share else f"{detectable:.3f}"
     return (
-        f"With {num_seeds} seeds and this spread, a true difference of {size} in the mean {word_of(headline)} is found "
+        f"With {num_seeds} seeds and this spread, a true difference of {size} in the mean {headline.word} is found "
         "in 4 of 5 such comparisons; a smaller one is missed more often."
     )
 

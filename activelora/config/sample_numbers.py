@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from activelora.config.acquisition import AcquisitionConfig, HybridConfig
+from activelora.config.filling import filled
 from activelora.config.moved_settings import with_strategy_sections
 from activelora.config.section import Section
 
@@ -35,14 +36,7 @@ def with_samples(document: Any) -> Any:
         return document
     if not by_disagreement(with_strategy_sections(document.get("acquisition", {}))):
         return document
-    scoring = document.get("scoring", {})
-    if isinstance(scoring, Mapping):
-        if "num_samples" in scoring:
-            return document
-        return {**document, "scoring": {**scoring, "num_samples": DISAGREEMENT_SAMPLES}}
-    if isinstance(scoring, Section) and "num_samples" not in scoring.model_fields_set:
-        return {**document, "scoring": scoring.model_copy(update={"num_samples": DISAGREEMENT_SAMPLES})}
-    return document
+    return filled(document, "scoring", "num_samples", DISAGREEMENT_SAMPLES)
 
 
 def by_disagreement(acquisition: Any) -> bool:

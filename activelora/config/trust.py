@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from activelora.config.filling import filled
 from activelora.config.section import NonNegative, Section
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -60,18 +61,7 @@ def with_posterior(document: Any) -> Any:
         return document
     method = _setting(document.get("adapter"), "method")
     number = POSTERIOR_SAMPLES.get(method) if isinstance(method, str) else None
-    evaluation = document.get("evaluation", {})
-    if number is None:
-        return document
-    if isinstance(evaluation, Mapping):
-        return (
-            document
-            if "num_samples" in evaluation
-            else {**document, "evaluation": {**evaluation, "num_samples": number}}
-        )
-    if isinstance(evaluation, Section) and "num_samples" not in evaluation.model_fields_set:
-        return {**document, "evaluation": evaluation.model_copy(update={"num_samples": number})}
-    return document
+    return document if number is None else filled(document, "evaluation", "num_samples", number)
 
 
 def _setting(section: object, name: str) -> object:

@@ -12,7 +12,7 @@ from activelora.campaign.history import RoundRecord, evaluated, read_history
 from activelora.campaign.snapshot import View
 from activelora.config import CampaignConfig
 from activelora.evaluation.headline import Headline
-from activelora.evaluation.headline_values import best_of, shown, sign_of, word_of
+from activelora.evaluation.headline_values import best_of, shown, sign_of
 from activelora.evaluation.learning_curve import (
     HORIZON,
     MIN_POINTS,
@@ -91,7 +91,7 @@ def forecast(campaign: View, headline: Headline, target: float | None = None) ->
     num_labels = trained[-1].num_labels if trained else 0
     if trained and target is not None and _reaches(headline, trained[-1].metrics[headline.metric], target):
         value = shown(headline, trained[-1].metrics[headline.metric])
-        sentence = f"{shown(headline, target)} {word_of(headline)} is reached: {value} with {num_labels} labels"
+        sentence = f"{shown(headline, target)} {headline.word} is reached: {value} with {num_labels} labels"
         return Forecast("reached", sentence, headline.metric, num_labels, target, more_labels=0)
     if len({record.num_labels for record in trained}) < MIN_POINTS:
         if not trained:
@@ -123,7 +123,7 @@ def _range(trained: Sequence[RoundRecord], headline: Headline, target: float | N
         ends = sorted((worst, reached))
         between = f"{shown(headline, ends[0])} and {shown(headline, ends[1])}"
         sentence = (
-            f"{spent} more labels, twice as many, would bring {word_of(headline)} to between {between}: "
+            f"{spent} more labels, twice as many, would bring {headline.word} to between {between}: "
             f"a range from no gain to the fastest there is, for {few}"
         )
         return Forecast("range", sentence, headline.metric, spent, None, spent, ends[0], ends[1], None, level)
@@ -131,7 +131,7 @@ def _range(trained: Sequence[RoundRecord], headline: Headline, target: float | N
     times = abs(luckiest - best) / gap if gap > 0 else math.inf
     fewest = None if math.isinf(times) else _more(max(1.0, times ** (1.0 / FASTEST)) * spent, spent, math.floor)
     least = "no number of labels is sure to" if fewest is None else f"at least {fewest} more labels, if any number,"
-    sentence = f"{least} reach {shown(headline, target)} {word_of(headline)}: {few}, so there is no upper end"
+    sentence = f"{least} reach {shown(headline, target)} {headline.word}: {few}, so there is no upper end"
     return Forecast("range", sentence, headline.metric, spent, target, None, fewest, None, None, level)
 
 
@@ -158,11 +158,11 @@ def _labels(curve: LearningCurve, headline: Headline, sign: float, target: float
     if estimate is None:
         best = shown(headline, sign * curve.value_at(HORIZON * curve.last))
         times = f"{HORIZON:.0f} times the {spent} labels"
-        sentence = f"the curve does not reach {wanted} {word_of(headline)}: with {times} it comes to {best}"
+        sentence = f"the curve does not reach {wanted} {headline.word}: with {times} it comes to {best}"
         sentence += "" if low is None else f" ({level}: not before {low} more labels, if at all)"
     else:
         span = f"{low} to {high}" if high is not None else f"at least {low}; the rounds so far give no upper end"
-        sentence = f"about {estimate} more labels to reach {wanted} {word_of(headline)} ({level}: {span})"
+        sentence = f"about {estimate} more labels to reach {wanted} {headline.word} ({level}: {span})"
     status: Status = "out_of_reach" if estimate is None else "within_reach"
     return Forecast(status, sentence, headline.metric, spent, target, estimate, low, high, None, curve.level)
 
@@ -172,7 +172,7 @@ def _value(curve: LearningCurve, headline: Headline, sign: float) -> Forecast:
     low, high = sorted(sign * end for end in curve.value_interval(2 * curve.last))
     spent = round(curve.last)
     sentence = (
-        f"{spent} more labels, twice as many, would bring {word_of(headline)} to about {shown(headline, value)} "
+        f"{spent} more labels, twice as many, would bring {headline.word} to about {shown(headline, value)} "
         f"({curve.level:.0%} interval: {shown(headline, low)} to {shown(headline, high)})"
     )
     return Forecast("value", sentence, headline.metric, spent, None, spent, low, high, value, curve.level)

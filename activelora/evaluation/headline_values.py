@@ -38,11 +38,6 @@ def best_of(headline: Headline) -> float:
     return 0.0 if headline.lower_is_better else 1.0
 
 
-def word_of(headline: Headline) -> str:
-    """Return the metric's name within a sentence."""
-    return headline.word
-
-
 def shown(headline: Headline, value: float) -> str:
     """Return a value as people read it: ``0.874`` → ``87.4 %`` for a share."""
     return f"{100 * value:.1f} %" if headline.is_share else f"{value:.3f}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from activelora.config import CampaignConfig, TaskConfig
 from activelora.errors import ConfigError
+from activelora.evaluation.evaluation import EvaluationSettings
 from activelora.evaluation.headline import Headline
 from activelora.evaluation.primary import Primary, Wanted
 from activelora.kinds.classification.kind import KIND as CLASSIFICATION
@@ -20,6 +21,7 @@ from activelora.kinds.preference.kind import KIND as PREFERENCE
 from activelora.kinds.regression.kind import KIND as REGRESSION
 from activelora.kinds.yes_no.kind import KIND as YES_NO
 from activelora.registry import Registry, call, unknown_names
+from activelora.seeding import derive_seed
 from activelora.tasks.task import LABELS_OR_NONE, Form, Kind, Task
 from activelora.tasks.written import MAX_SHOWN, find_label
 from activelora.uncertainty.measures import known_measures
@@ -130,3 +132,20 @@ def wanted_of(config: CampaignConfig) -> Wanted:
             )
     metric = "" if name in (None, kind.headline.metric) else name or ""
     return Wanted(metric, positive, settings.beta, settings.required_precision)
+
+
+def settings_of(config: CampaignConfig) -> EvaluationSettings:
+    """Return how a campaign's models are measured, on its holdout and on any other labelled items.
+
+    Raises:
+        ConfigError: The positive label is none of the labels.
+    """
+    settings = config.evaluation
+    return EvaluationSettings(
+        num_bins=settings.num_bins,
+        num_resamples=settings.bootstrap_samples,
+        level=settings.confidence_level,
+        seed=derive_seed(config.seed, "bootstrap"),
+        label_names=make_task(config.task).label_names,
+        wanted=wanted_of(config),
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.manifest import Unit
 from activelora.errors import ActiveLoRAError
-from activelora.evaluation.evaluation import EvaluationSettings
-from activelora.kinds.registry import headline_of, make_task, wanted_of
+from activelora.kinds.registry import headline_of, make_task, settings_of
 from activelora.pool import access
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.model_card import Cost
@@ -58,14 +58,7 @@ def _measured(bundle: Bundle, campaign: Campaign) -> dict[str, float]:
     with Predictor.of(config, bundle.adapter, bundle.mask_seed) as predictor:
         said_NKC = averaged.log_probs(predictor, items, 0, where=campaign.store.uri, description="the mean's cost")
     log_probs_NC = averaged.over_samples(said_NKC, bundle.readings.prior)
-    settings = EvaluationSettings(
-        config.evaluation.num_bins,
-        _NUM_RESAMPLES,
-        config.evaluation.confidence_level,
-        0,
-        task.label_names,
-        wanted_of(config),
-    )
+    settings = replace(settings_of(config), num_resamples=_NUM_RESAMPLES, seed=0)
     judge = task.kind.judge_of(task)
     document: dict[str, Any] = judge.evaluate(log_probs_NC, labels_N, settings) | {"scaled": None}
     if bundle.readings.temperature is not None:

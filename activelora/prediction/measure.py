@@ -17,8 +17,9 @@ from activelora.campaign.ledger import finished_units
 from activelora.campaign.records import Item, Label
 from activelora.config.campaign import SourceConfig
 from activelora.errors import DataError, ModelError
-from activelora.evaluation.evaluation import EvaluationSettings, flat_metrics
+from activelora.evaluation.evaluation import flat_metrics
 from activelora.formats.problems import Problems
+from activelora.kinds.registry import settings_of
 from activelora.pool import access
 from activelora.pool.census import Census
 from activelora.pool.content import RowParser, wanted_columns
@@ -26,7 +27,6 @@ from activelora.pool.readers import read_rows
 from activelora.prediction.bundle import Bundle
 from activelora.prediction.loaded import LoadedModel
 from activelora.progress import track
-from activelora.seeding import derive_seed
 from activelora.tasks.task import Task
 
 
@@ -109,17 +109,11 @@ def measure(model: LoadedModel, rows: Rows) -> Measured:
     Raises:
         ModelError: The task's answers are written, and have no distribution.
     """
-    task, config = model.task, model.bundle.config
+    task = model.task
     refuse_written(task, str(model.bundle.folder))
     labels_N = np.array(rows.labels)
     judge, log_probs_NC = task.kind.judge_of(task), model.log_probs(rows.items, "measuring")
-    settings = EvaluationSettings(
-        num_bins=config.evaluation.num_bins,
-        num_resamples=config.evaluation.bootstrap_samples,
-        level=config.evaluation.confidence_level,
-        seed=derive_seed(config.seed, "bootstrap"),
-        label_names=task.label_names,
-    )
+    settings = settings_of(model.bundle.config)
     found = flat_metrics(judge.evaluate(log_probs_NC, labels_N, settings))
     fitted, scaled = model.bundle.readings.temperature, None
     if fitted is not None:

@@ -27,7 +27,7 @@ from activelora.evaluation.headline import ACCURACY, Headline
 from activelora.evaluation.holdout_check import DRIFT, drift_details, drift_metrics, holdout_gap
 from activelora.evaluation.refreshed_holdout import REFRESHED
 from activelora.evaluation.thresholds import Split
-from activelora.kinds.registry import headline_of, make_task, wanted_of
+from activelora.kinds.registry import headline_of, make_task, settings_of
 from activelora.pool import access
 from activelora.registry import call
 from activelora.scoring import averaged
@@ -121,7 +121,7 @@ def _measure(campaign: Campaign, round_: int, task: Task, parts: PoolParts, foun
     known_labels = [labels_N, calibration_labels_N] if task.kind.corrects_prior else [np.empty(0, dtype=np.int64)]
     is_lopsided = label_prior.is_lopsided(np.concatenate(known_labels))
     (log_probs_NC, calibration_NC, joined_RC), prior_C = _predict(campaign, round_, groups, parts, is_lopsided)
-    settings, judge = _settings(campaign), task.kind.judge_of(task)
+    settings, judge = settings_of(campaign.config), task.kind.judge_of(task)
     document = judge.evaluate(log_probs_NC, labels_N, settings)
     document["label_prior"] = None if prior_C is None else prior_C.tolist()
     document |= {"temperature": None, "scaled": None} | thresholds.nothing()
@@ -146,7 +146,7 @@ def _measure_texts(campaign: Campaign, round_: int, task: Task) -> _Measured:
     """Measure answers that the model writes."""
     items, texts = access.holdout_texts(campaign)
     _refuse_empty(campaign, items)
-    document, predictions = written.measure(campaign, round_, task, items, texts, _settings(campaign))
+    document, predictions = written.measure(campaign, round_, task, items, texts, settings_of(campaign.config))
     empty = {"label_prior": None, "temperature": None, "scaled": None}
     return _Measured(document | empty | thresholds.nothing(thresholds.WRITTEN), predictions)
 
@@ -198,18 +198,6 @@ def _prior_items(campaign: Campaign, parts: PoolParts) -> list[Item]:
         drawn += access.shard_items(campaign, shard, parts)
         drawn = sorted(drawn, key=lambda item: item_draw(seed, item.item_id))[:NUM_PRIOR_ITEMS]
     return sorted(drawn, key=lambda item: item.item_id)
-
-
-def _settings(campaign: Campaign) -> evaluation.EvaluationSettings:
-    config = campaign.config.evaluation
-    return evaluation.EvaluationSettings(
-        num_bins=config.num_bins,
-        num_resamples=config.bootstrap_samples,
-        level=config.confidence_level,
-        seed=campaign.seed("bootstrap"),
-        label_names=make_task(campaign.config.task).label_names,
-        wanted=wanted_of(campaign.config),
-    )
 
 
 def _metrics(kind: Kind, document: dict[str, Any]) -> dict[str, float]:

@@ -47,6 +47,18 @@ def test_on_the_holdouts_rows_it_says_what_the_evaluation_said(
     assert seen_before(campaign, {item.item_id for item in rows.items}) == (0, 20)
 
 
+def test_what_the_campaign_is_judged_by_is_measured_too(tmp_path: Path, tiny_model_path: Path) -> None:
+    judged = {"bootstrap_samples": 100, "primary": "average_precision", "positive_label": "human"}
+    campaign = evaluated(tmp_path, tiny_model_path, "classification", evaluation=judged)
+    document = campaign.read_json(campaign.require(Unit("evaluate_adapter", 1)), "evaluation.json")
+    table = write(tmp_path / "test.jsonl", holdout_rows(campaign, "classification"))
+    with open_bundle(campaign.store.uri, 1) as bundle, LoadedModel.load(bundle) as model:
+        found = measure(model, read_labelled(bundle, model.task, str(table)))
+    assert found.metrics["average_precision"] == pytest.approx(document["metrics"]["average_precision"])
+    assert found.scaled is not None
+    assert found.scaled["average_precision"] == pytest.approx(document["scaled"]["metrics"]["average_precision"])
+
+
 def test_a_test_split_from_the_command_line(
     classified: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
