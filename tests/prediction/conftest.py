@@ -32,6 +32,10 @@ KINDS: dict[str, tuple[dict[str, Any], Callable[[int], Any]]] = {
     ),
     "regression": ({"kind": "regression", "minimum": 0, "maximum": 12}, lambda index: index % 13),
     "generation": ({"kind": "generation", "max_answer_tokens": 6}, lambda index: WORDS[index % 10]),
+    "preference": (
+        {"kind": "preference", "first_answer": "left", "second_answer": "right"},
+        lambda index: ["first", "second"][index % 2],
+    ),
 }
 
 
@@ -45,6 +49,8 @@ def rows_of(kind: str, num: int = 60, seed: int = 0) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"text": text, "gold": label_of(index)}
         if kind == "multiple_choice":
             row["choices"] = list(WORDS[: 2 + index % 3])
+        if kind == "preference":
+            row["left"], row["right"] = WORDS[index % 10], " ".join(WORDS[(index + 3) % 10 :][:2])
         rows.append(row)
     return rows
 

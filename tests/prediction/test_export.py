@@ -106,7 +106,7 @@ def an_ensemble(folder: Path, model: Path) -> Campaign:
 
 ALIKE = {"description": "water of the moon", "human": "water of the earth", "number": "red", "location": "red fire"}
 MODELS: dict[str, Callable[[Path, Path], Campaign]] = {
-    **{kind: partial(of_kind, kind) for kind in KINDS},
+    **{kind: partial(of_kind, kind) for kind in KINDS if kind != "preference"},  # which has no program
     "labels by text": partial(of_kind, "classification", task={"answer": "text", "answer_words": ALIKE}),
     "labels by letters": partial(
         of_kind, "classification", task={"answer": "letters", "prompt": "{text}\n{labels}\nIt is"}

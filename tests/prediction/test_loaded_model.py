@@ -69,6 +69,20 @@ def test_choices_are_those_of_the_evaluation_softened_by_its_temperature(
         assert answer.uncertainty == pytest.approx(entropy, abs=1e-4)
 
 
+def test_preferences_are_those_of_the_evaluation(tmp_path: Path, tiny_model_path: Path) -> None:
+    campaign = evaluated(tmp_path, tiny_model_path, "preference")
+    document, rows = measured(campaign)
+    fitted = document["temperature"]["value"]
+    assert abs(fitted - 1) > 0.01
+    for answer, row in zip(answers(campaign), rows, strict=True):
+        probs = softened(row["probs"], fitted)
+        assert answer.probabilities is not None
+        assert list(answer.probabilities) == ["first", "second"]
+        np.testing.assert_allclose(list(answer.probabilities.values()), probs, atol=1e-5)
+        assert answer.label == ("first", "second")[row["predicted"]]
+        assert abs(probs[0] - 0.5) > 1e-6, "the base model alone prefers neither"
+
+
 def test_label_sets_are_those_of_the_evaluation(tmp_path: Path, tiny_model_path: Path) -> None:
     campaign = evaluated(tmp_path, tiny_model_path, "multi_label")
     document, rows = measured(campaign)
