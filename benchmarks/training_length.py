@@ -183,6 +183,8 @@ _HEAD = """# How long to train on few labels
 
     python -m benchmarks.training_length --data FOLDER --sets agnews,sst2,clinc150
     python -m benchmarks.training_length --data FOLDER --sets trec6
+    python -m benchmarks.training_length --data FOLDER --sets clinc150,trec6,sst2,agnews --labels 150 --seeds 0 \\
+      --configs 0.0005:120:0.1,0.0005:240:0.1,0.0005:400:0.1
 
 SmolLM2-135M-Instruct, random labels of the TRAIN parts, measured on 250 other items of them; the mean over seeds. AG
 News, SST-2 and thirty intents of CLINC150 choose the default; TREC-6 judges it. `nll_scaled` and `ece_scaled` are after
