@@ -166,6 +166,12 @@ class TrainingConfig(Section):
     """Train at least this many steps, by more passes, where labels are few: passes alone leave 25 labels half learned.
     On a model of 135M parameters, 200 gain on thirty labels to tell apart, nothing on two to four, and make it surer of
     itself than it is right; 60 at twice the rate come near to 120."""
+    converged_loss: Annotated[float, Field(gt=0.0)] | None = None
+    """Train on until the mean loss of one pass is below this, in nats per answer token, and then a third as many steps
+    again, in which the rate falls. `epochs` and `min_steps` are then the least, `max_steps` the most. None trains
+    just so many as `epochs` and `min_steps` say."""
+    max_steps: Positive = 600
+    """The most steps where `converged_loss` decides, unless `epochs` ask for more."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 5e-4
     """AdamW's peak rate."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"

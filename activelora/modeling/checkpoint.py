@@ -61,7 +61,7 @@ class Checkpoints:
         state = json.loads(bytes(tensors.pop(_PROGRESS).tolist()))
         self._load(tensors)
         self._trainer.progress = Progress(state["step"], state["losses"])
-        logger.info("training goes on from step %d of %d", state["step"], self._trainer.total_steps)
+        logger.info("training goes on from step %d of %d", state["step"], self._trainer.most_steps)
 
     def _newest(self) -> bytes | None:
         for key in sorted(self._store.list(self._prefix), reverse=True):

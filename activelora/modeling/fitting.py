@@ -66,7 +66,7 @@ class AttemptJob:
         checkpoint_name = f"{self.digest[:12]}-{name}" if name else self.digest[:12]
         checkpoints = Checkpoints(self.attempt.campaign.store, self.attempt, trainer, checkpoint_name, self.team)
         checkpoints.restore()
-        if name and trainer.progress.step == trainer.total_steps:
+        if name and trainer.is_done:
             return trainer.progress.losses
         losses = trainer.run(checkpoints.save)
         if name:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from activelora.modeling.label_order import group_by_length, groups_alike
 from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.preference_loss import Pair, loss_of
+from activelora.modeling.schedule import Schedule
 from activelora.modeling.shared_dropout import SharedDropout
 from activelora.modeling.trainee import PlainTrainee
 from activelora.modeling.trunk_states import TrunkStates
@@ -46,33 +48,6 @@ class Progress:
 
     step: int = 0
     losses: list[float] = field(default_factory=list)
-
-
-def num_steps(num_labels: int, config: TrainingConfig) -> int:
-    """Return the number of optimiser steps for that many labels."""
-    by_epochs = math.ceil(config.epochs * num_labels / config.batch_size)
-    return max(1, config.min_steps, by_epochs)
-
-
-def rate_at(step: int, total: int, config: TrainingConfig, peak: float | None = None) -> float:
-    """Return the learning rate of step 0 … total − 1; the schedule is sized by the true number of steps.
-
-    Args:
-        step: The step.
-        total: Steps in all.
-        config: Training section.
-        peak: The peak rate; None is the section's.
-    """
-    peak = config.learning_rate if peak is None else peak
-    warmup = round(config.warmup_fraction * total)
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    left = (total - step) / max(1, total - warmup)
-    if config.schedule == "linear":
-        return peak * left
-    if config.schedule == "cosine":
-        return peak * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
-    return peak
 
 
 class Trainer:
@@ -105,7 +80,7 @@ class Trainer:
         self._examples = examples
         self._config = config
         self._seed = seed
-        self.total_steps = num_steps(len(examples), config)
+        self._schedule = Schedule(len(examples), config)
         self.progress = Progress()
         self._accelerator = Accelerator(
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"
@@ -129,6 +104,16 @@ class Trainer:
         self._peak_rates = [float(group["lr"]) for group in self._groups()]
         self.parameters: list[nn.Parameter] = [parameter for group in self._groups() for parameter in group["params"]]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether :attr:`progress` is at the last step."""
+        return self.progress.step == self._schedule.total(self.progress.losses)
+
+    @property
+    def most_steps(self) -> int:
+        """The number of steps, or the most where the loss decides."""
+        return self._schedule.most_steps
+
     def run(self, checkpoint: Callable[[], None]) -> list[float]:
         """Train from where :attr:`progress` is to the last step.
 
@@ -141,15 +126,16 @@ class Trainer:
         Raises:
             ModelError: Loss or weights are no numbers any more.
         """
-        steps = range(self.progress.step, self.total_steps)
+        steps = takewhile(lambda _: not self.is_done, range(self.progress.step, self.most_steps))
+        num_left = self.most_steps - self.progress.step
         checkpointed = self._loss.checkpointed_layers() if self._config.gradient_checkpointing else nullcontext()
         shared = self._dropout.installed(self._trainee.adapted) if self._team.size > 1 else nullcontext()
         with shared, self._trainee.training(), checkpointed:
-            shown = track(steps, "training the adapter", len(steps)) if self._team.leads else steps
+            shown = track(steps, "training the adapter", num_left) if self._team.leads else steps
             for step in shown:
                 self.progress.losses.append(self._step(step))
                 self.progress.step = done = step + 1
-                if done % self._config.checkpoint_every_steps == 0 and done < self.total_steps:
+                if done % self._config.checkpoint_every_steps == 0 and not self.is_done:
                     checkpoint()
         if not all(bool(whole(one).isfinite().all()) for one in self.parameters):
             raise ModelError("the adapter's weights are not all numbers after training", remedy=DIVERGED)
@@ -157,7 +143,7 @@ class Trainer:
 
     def _step(self, step: int) -> float:
         for group, peak in zip(self._groups(), self._peak_rates, strict=True):
-            group["lr"] = rate_at(step, self.total_steps, self._config, peak)
+            group["lr"] = self._schedule.rate(self.progress.losses, peak)
         torch.manual_seed(derive_seed(self._seed, "step", step))  # a resumed run draws the same dropout
         batch = self._batch(step)
         num_parts = min(self._config.gradient_accumulation, len(batch))
@@ -167,12 +153,12 @@ class Trainer:
             part = self._dropout.part = self._team.part(piece.tolist(), self._lengths)
             with self._accelerator.autocast():
                 loss = self._shared_loss(part.indices) * (share * part.weight)
-                penalty = self._trainee.penalty(step, self.total_steps)
+                penalty = self._trainee.penalty(step, self.most_steps)
             scaled = loss * self._team.size  # gradients are averaged over the processes, and a batch is their sum
             self._accelerator.backward(scaled if penalty is None else scaled + penalty * share)
             total += self._team.total(loss)
         if not math.isfinite(total):
-            raise ModelError(f"the training loss is {total} in step {step + 1} of {self.total_steps}", remedy=DIVERGED)
+            raise ModelError(f"the training loss is {total} in step {step + 1} of {self.most_steps}", remedy=DIVERGED)
         self._trainee.before_update()
         self._accelerator.clip_grad_norm_(self.parameters, self._config.max_grad_norm)
         for optimizer in self.optimizers:

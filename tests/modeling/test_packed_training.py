@@ -140,7 +140,7 @@ def test_by_default_batches_are_drawn_as_without_packing(base):
         for packing in (None, False):
             config = TrainingConfig(min_steps=4, warmup_fraction=0.0, batch_size=4, packing=packing, epochs=1)
             trainer = Trainer(base, PlainTrainee(adapted, NONE), examples, config, seed=7)
-            drawn.append([trainer._batch(step).tolist() for step in range(trainer.total_steps)])
+            drawn.append([trainer._batch(step).tolist() for step in range(trainer.most_steps)])
             assert (trainer._loss._packing, trainer._loss._narrowing) == (packing is None, packing is None)
     assert drawn[0] == drawn[1]
 
@@ -155,7 +155,7 @@ def test_batches_keep_the_questions_about_a_text_together(base):
     with lora.attached(adapted):
         config = TrainingConfig(min_steps=0, warmup_fraction=0.0, batch_size=4, packing=True, epochs=2)
         trainer = Trainer(base, PlainTrainee(adapted, NONE), examples, config, seed=7)
-        batches = [trainer._batch(step) for step in range(trainer.total_steps)]
+        batches = [trainer._batch(step) for step in range(trainer.most_steps)]
     assert all(len(set(batch // len(LABELS))) == 1 for batch in batches)
     for epoch in (batches[:8], batches[8:]):
         assert sorted(np.concatenate(epoch)) == list(range(len(examples)))

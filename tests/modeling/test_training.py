@@ -10,8 +10,9 @@ from activelora.errors import ModelError
 from activelora.modeling import lora
 from activelora.modeling.answer_loss import AnswerLoss, example
 from activelora.modeling.label_order import group_by_length
+from activelora.modeling.schedule import Schedule
 from activelora.modeling.trainee import PlainTrainee
-from activelora.modeling.training import Trainer, num_steps, rate_at
+from activelora.modeling.training import Trainer
 
 NONE = ConstraintConfig(form="none")
 SMALL = AdapterConfig(rank=4)
@@ -165,7 +166,7 @@ def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
                 parameter.data.normal_(0, 0.1)
             before = [p.data.clone() for p in lora.b_parameters(adapted)]
             trainer = Trainer(base, PlainTrainee(adapted, constraint), examples, config, seed=7)
-            assert trainer.total_steps == 1
+            assert trainer.most_steps == 1
             trainer.run(lambda: None)
             return (
                 before,
@@ -183,33 +184,25 @@ def test_the_decoupled_constraint_shrinks_b_and_only_b(base, examples):
     assert sum(b.norm() for b in l2_b) < sum(b.norm() for b in plain_b)
 
 
-@pytest.mark.parametrize(
-    ("num_labels", "settings", "expected"),
-    [
-        (25, {}, 120),
-        (1, {}, 120),
-        (300, {}, 188),
-        (25, {"min_steps": 0}, 16),
-        (3, {"min_steps": 0, "epochs": 0.1}, 1),
-        (4, {"min_steps": 30}, 30),
-        (100, {"min_steps": 0, "epochs": 1.0}, 13),
-    ],
-)
-def test_the_number_of_steps(num_labels, settings, expected):
-    assert num_steps(num_labels, TrainingConfig(**settings)) == expected
-
-
-def test_the_schedule_falls_to_the_last_step():
-    config = TrainingConfig(learning_rate=1.0, warmup_fraction=0.2)
-    rates = [rate_at(step, 10, config) for step in range(10)]
-    assert rates[:3] == pytest.approx([0.5, 1.0, 1.0])
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert 0 < rates[-1] == pytest.approx(1 / 8)
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0, schedule="constant")) == 1.0
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0, schedule="cosine")) == pytest.approx(
-        0.5
+@pytest.mark.parametrize("stop_after", [3, 9, None])
+def test_training_until_the_labels_are_learned_goes_on_as_if_it_had_not_stopped(base, examples, stop_after):
+    config = TrainingConfig(
+        converged_loss=0.5,
+        min_steps=4,
+        max_steps=80,
+        epochs=1,
+        batch_size=8,
+        learning_rate=2e-2,
+        checkpoint_every_steps=1,
     )
-    assert rate_at(5, 10, TrainingConfig(learning_rate=1.0, warmup_fraction=0.0), peak=0.2) == pytest.approx(0.1)
+    parameters, losses = train(base, examples, config)
+    assert len(losses) == Schedule(len(examples), config).total(losses)
+    assert 9 < len(losses) < 80
+    stop = stop_after or Schedule(len(examples), config).total(losses) - 1
+    resumed, again = train(base, examples, config, resume=train(base, examples, config, stop_after=stop))
+    assert again == losses
+    for one, other in zip(parameters, resumed, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 def test_a_saved_adapter_is_plain_peft(base, examples, tmp_path, tiny_model_path):

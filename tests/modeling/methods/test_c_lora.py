@@ -259,6 +259,6 @@ def test_the_preset_brings_its_method_and_is_refused_beside_another(tiny_model_p
 @pytest.mark.parametrize("num_labels", [4, 640, 9427])
 def test_the_preset_trains_1500_steps(num_labels):
     from activelora.config.presets import C_LORA
-    from activelora.modeling.training import num_steps
+    from activelora.modeling.schedule import num_steps
 
     assert num_steps(num_labels, TrainingConfig(**C_LORA["training"])) == 1500
