@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,7 @@ class Run:
         warmup: Share of the steps in which the rate rises.
         layers: Last layers that are adapted.
         seed: Of the labels drawn, the adapter and the batches.
+        until: The mean loss of a pass, in nats, until which it is trained; `steps` are then the fewest. 0 is none.
     """
 
     task: str
@@ -66,6 +67,7 @@ class Run:
     warmup: float
     layers: int
     seed: int
+    until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,10 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
     encoded = encoder.encode(rows.items(lessons))
     examples = [example(item, label) for item, label in zip(encoded, rows.labels(lessons).tolist(), strict=True)]
     adapter = AdapterConfig(last_layers=run.layers)
-    length = {"epochs": 1e-6, "min_steps": run.steps} if run.steps else {"epochs": 5.0, "min_steps": 0}
+    length: dict[str, float | None] = (
+        {"epochs": 1e-6, "min_steps": run.steps} if run.steps else {"epochs": 5.0, "min_steps": 0}
+    )
+    length |= {"converged_loss": run.until or None}
     training = TrainingConfig.model_validate({"learning_rate": run.rate, "warmup_fraction": run.warmup, **length})
     adapted = lora.attach(base, adapter, run.seed)
     with lora.attached(adapted):
@@ -134,6 +139,7 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
         **said(log_probs_NC, rows.labels(test)),
         "final_loss": float(np.mean(losses[-5:])),
         "train_seconds": seconds,
+        "trained_steps": len(losses),
     }
 
 
@@ -168,12 +174,14 @@ def table(found: dict[Run, dict[str, float]]) -> str:
     """Return the page: a row for each set, number of labels and way of training, the mean over its seeds."""
     groups: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for run, values in sorted(found.items()):
-        groups.setdefault(astuple(run)[:-1], []).append(values)
+        groups.setdefault(astuple(replace(run, seed=0)), []).append(values)
     head = ["set", "labels", "rate", "steps", "warm-up", "last layers", "seeds", *MEASURED]
     lines = [_HEAD, f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for key, rows in groups.items():
         means = [f"{np.mean([row[name] for row in rows]):.3f}" for name in MEASURED]
-        steps = key[3] or "5 passes"
+        steps = str(key[3] or "5 passes")
+        if key[7]:
+            steps = f"{np.mean([row['trained_steps'] for row in rows]):.0f}, until {key[7]:g}"
         cells = [key[0], key[1], f"{key[2]:g}", steps, f"{key[4]:g}", key[5], len(rows), *means]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, ""])
@@ -198,8 +206,9 @@ def runs(options: argparse.Namespace) -> Iterator[Run]:
         for task in options.sets.split(","):
             for labels in map(int, options.labels.split(",")):
                 for config in options.configs.split(","):
-                    rate, steps, warmup = config.split(":")
-                    yield Run(task, labels, float(rate), int(steps), float(warmup), options.last_layers, seed)
+                    rate, steps, warmup, *until = config.split(":")
+                    layers, bound = options.last_layers, float(until[0]) if until else 0.0
+                    yield Run(task, labels, float(rate), int(steps), float(warmup), layers, seed, bound)
 
 
 def main() -> None:
@@ -209,7 +218,9 @@ def main() -> None:
     parser.add_argument("--sets", default="agnews,sst2,clinc150", help=", ".join(PROMPTS))
     parser.add_argument("--labels", default="25,75", help="numbers of labels")
     parser.add_argument("--seeds", default="0,1", help="of labels, adapter and batches")
-    parser.add_argument("--configs", default=",".join(CONFIGS), help="rate:steps:warm-up; 0 steps are 5 passes")
+    parser.add_argument(
+        "--configs", default=",".join(CONFIGS), help="rate:steps:warm-up[:loss to reach]; 0 steps are 5 passes"
+    )
     parser.add_argument("--last-layers", type=int, default=4, help="layers that are adapted")
     parser.add_argument("--test-items", type=int, default=250, help="items that are measured on")
     options = parser.parse_args()
