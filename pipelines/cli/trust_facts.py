@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from activelora.acquisition.registry import STRATEGIES
 from activelora.config import CampaignConfig
 from activelora.config.sample_numbers import DISAGREEMENT_SAMPLES, by_disagreement
+from activelora.modeling.schedule import num_steps
 from activelora.quantities import quantity
 
 Fact = tuple[str, str]
@@ -49,8 +49,7 @@ with one optimiser for all."""
 def steps_warnings(config: CampaignConfig) -> Iterator[str]:
     """Say where a Bayesian adapter is trained so that plain LoRA's answers are worth more, as far as was measured."""
     training, method = config.training, config.adapter.method
-    by_epochs = math.ceil(training.epochs * config.acquisition.batch_size / training.batch_size)
-    steps = max(1, training.min_steps, by_epochs)
+    steps = num_steps(config.acquisition.batch_size, training)
     enough = ENOUGH_STEPS.get(method)
     if enough is not None and steps < enough:
         yield (
