@@ -61,7 +61,7 @@ POOLS = (
         "clinc150",
         "label_name",
         ("damaged_card", "report_fraud", "report_lost_card"),
-        "Request: {text}\nIs this about a lost, stolen, damaged or misused card?\nAnswer:",
+        "Is this request about a lost, stolen, damaged or misused card?\nRequest: {text}\nAnswer:",
         num_pool=2000,
         share=0.02,
     ),
@@ -70,7 +70,7 @@ POOLS = (
         "trec6",
         "label_name",
         ("location",),
-        "Question: {text}\nDoes this ask for a place?\nAnswer:",
+        "Does this question ask for a place?\nQuestion: {text}\nAnswer:",
         num_pool=1600,
         share=0.05,
     ),
@@ -95,6 +95,10 @@ model:
   base: smollm2-135m-instruct
 adapter:
   last_layers: 4
+training:
+  learning_rate: 0.001
+  min_steps: 60
+  converged_loss: 0.1
 acquisition:
   strategy: rare_class
   batch_size: 25
