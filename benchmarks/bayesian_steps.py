@@ -3,8 +3,8 @@
     python -m benchmarks.bayesian_steps --data FOLDER
 
 Trains SmolLM2-135M-Instruct with each adapter method on the same random labels of the TRAIN part of each set, and
-measures on other items of it, a method with a posterior by the mean of its samples. The last step is compared with
-plain LoRA at the default number of steps. From it comes the number below which `check` speaks up. Runs that are written
+measures on other items of it, a method with a posterior by the mean of its samples: after numbers of steps, and trained
+as by default (`--steps 0`). From it comes what `check` says of a method. Runs that are written
 down are not done again, so a long measurement may be broken off and goes on.
 """
 
@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from activelora.config import CampaignConfig, ModelConfig
-from activelora.config.adapter import TrainingConfig
 from activelora.modeling.answer_loss import example
 from activelora.modeling.base import BaseModel, load_base
 from activelora.modeling.encoding import EncodedItem, Encoder
@@ -42,8 +41,13 @@ ARMS: Mapping[str, dict[str, Any]] = {
     "blob": {"method": "blob"},
     "blob_joint": {"method": "blob", "blob": {"kl_learning_rate": None, "kl_weight": 1e-3}},
     "c_lora": {"method": "c_lora"},
+    "tfb": {"method": "tfb"},
 }
 """Row of the table → settings of `adapter` (`blob_joint`: one optimiser for all, as in 0.1); others are defaults."""
+PLAIN_STEPS = 120
+"""The steps of plain LoRA that other numbers of steps are compared with."""
+BY_STEPS: Mapping[str, Any] = {"epochs": 1e-6, "converged_loss": None, "learning_rate": 5e-4}
+"""Settings of `training` where steps are a number."""
 MEASURED = ("accuracy", "nll", "ece", "nll_scaled", "ece_scaled", "final_loss", "seconds")
 
 
@@ -55,7 +59,7 @@ class Run:
         task: The set.
         arm: Of :data:`ARMS`.
         labels: n, labels to train on.
-        steps: Optimiser steps.
+        steps: Optimiser steps; 0 trains as by default, until the labels are learned.
         layers: Last layers that are adapted.
         seed: Of the labels drawn, the adapter, the batches and the samples.
     """
@@ -75,7 +79,7 @@ class Run:
             "task": rows.task.model_dump(),
             "data": {"pool": {"path": "nowhere.jsonl"}},
             "adapter": {"last_layers": self.layers, **ARMS[self.arm]},
-            "training": {"epochs": 1e-6, "min_steps": self.steps},
+            "training": {**BY_STEPS, "min_steps": self.steps} if self.steps else {},
         }
         return CampaignConfig.model_validate(document)
 
@@ -122,24 +126,23 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
             log_probs_NKC = predictor.log_probs(rows.items(test), config.evaluation.num_samples, "measuring")
     log_probs_NC = np.logaddexp.reduce(log_probs_NKC, axis=1) - np.log(log_probs_NKC.shape[1])
     values = said(log_probs_NC, rows.labels(test))
-    return {**values, "final_loss": float(np.mean(losses[-5:])), "seconds": seconds}
+    return {**values, "trained_steps": len(losses), "final_loss": float(np.mean(losses[-5:])), "seconds": seconds}
 
 
 def enough(found: Mapping[Run, Mapping[str, float]], arm: str, name: str = "nll") -> int | None:
     """Return the fewest steps from which on an arm is, in the mean over sets and seeds, no worse than plain LoRA.
 
-    Plain LoRA is that of the default number of steps, on the same labels. Sets and seeds count that both have.
+    Plain LoRA is that of :data:`PLAIN_STEPS`, on the same labels. Sets and seeds count that both have.
 
     Args:
         found: What was measured.
         arm: Of :data:`ARMS`.
         name: Which of :data:`MEASURED`, smaller is better.
     """
-    default = TrainingConfig().min_steps
     differences: dict[int, list[float]] = {}
     for run, values in found.items():
-        plain = found.get(replace(run, arm=PLAIN, steps=default))
-        if run.arm == arm and plain is not None:
+        plain = found.get(replace(run, arm=PLAIN, steps=PLAIN_STEPS))
+        if run.arm == arm and run.steps and plain is not None:
             differences.setdefault(run.steps, []).append(values[name] - plain[name])
     enough_steps = None
     for steps in sorted(differences, reverse=True):
@@ -165,7 +168,8 @@ def page(found: dict[Run, dict[str, float]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"| {' | '.join(['---'] * len(head))} |"]
     for key, rows in groups.items():
         means = [f"{np.mean([row[name] for row in rows]):.3f}" for name in MEASURED]
-        lines.append(f"| {' | '.join(map(str, [*key, len(rows), *means]))} |")
+        steps = key[3] or f"{np.mean([row['trained_steps'] for row in rows]):.0f}, until learned"
+        lines.append(f"| {' | '.join(map(str, [*key[:3], steps, *key[4:], len(rows), *means]))} |")
     most = max((run.steps for run in found), default=0)
     said_of = []
     for arm in ARMS:
@@ -179,13 +183,15 @@ def page(found: dict[Run, dict[str, float]]) -> str:
 _HEAD = """# How many steps Bayesian adapters need
 
     python -m benchmarks.bayesian_steps --data FOLDER
+    python -m benchmarks.bayesian_steps --data FOLDER --steps 0 --seeds 0,1 --arms lora,blob,c_lora,tfb
 
 SmolLM2-135M-Instruct, the same random labels of the TRAIN parts for every adapter, measured on 250 other items of them;
 the mean over seeds. Methods with a posterior answer with the mean of their samples. `nll_scaled` and `ece_scaled` are
 after temperature scaling, on the half that the temperature was not fitted on. Seconds are of one core.
 
-Fewest steps from which on the NLL is no worse than plain LoRA's at the default number of steps, in the mean over sets
-and seeds:
+"75, until learned" is 75 steps in the mean, trained as by default. Numbers of steps are at a rate of 5e-4.
+
+Fewest steps from which on the NLL is no worse than plain LoRA's after 120, in the mean over sets and seeds:
 """
 
 
@@ -206,7 +212,9 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS), help=", ".join(ARMS))
     parser.add_argument("--labels", type=int, default=50, help="number of labels")
     parser.add_argument("--seeds", default="0", help="of labels, adapter, batches and samples")
-    parser.add_argument("--steps", default="120,480,240,60", help="numbers of steps, in this order")
+    parser.add_argument(
+        "--steps", default="0,120,480,240,60", help="numbers of steps, in this order; 0 is as by default"
+    )
     parser.add_argument("--last-layers", type=int, default=4, help="layers that are adapted")
     parser.add_argument("--test-items", type=int, default=250, help="items that are measured on")
     parser.add_argument("--results", type=Path, default=RUNS, help="file of the runs; the page lies beside it")

@@ -95,10 +95,6 @@ model:
   base: smollm2-135m-instruct
 adapter:
   last_layers: 4
-training:
-  learning_rate: 0.001
-  min_steps: 60
-  converged_loss: 0.1
 acquisition:
   strategy: rare_class
   batch_size: 25

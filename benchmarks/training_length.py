@@ -58,6 +58,7 @@ class Run:
         layers: Last layers that are adapted.
         seed: Of the labels drawn, the adapter and the batches.
         until: The mean loss of a pass, in nats, until which it is trained; `steps` are then the fewest. 0 is none.
+        noise: Share of the labels that are replaced by another one, drawn with the seed.
     """
 
     task: str
@@ -68,6 +69,7 @@ class Run:
     layers: int
     seed: int
     until: float = 0.0
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
     lessons = [pool[place] for place in drawn]
     encoder = Encoder(base.tokenizer, rows.task)
     encoded = encoder.encode(rows.items(lessons))
-    examples = [example(item, label) for item, label in zip(encoded, rows.labels(lessons).tolist(), strict=True)]
+    given = with_noise(rows.labels(lessons), len(rows.names), run)
+    examples = [example(item, label) for item, label in zip(encoded, given.tolist(), strict=True)]
     adapter = AdapterConfig(last_layers=run.layers)
     length: dict[str, float | None] = (
         {"epochs": 1e-6, "min_steps": run.steps} if run.steps else {"epochs": 5.0, "min_steps": 0}
@@ -141,6 +144,14 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
         "train_seconds": seconds,
         "trained_steps": len(losses),
     }
+
+
+def with_noise(labels_N: NDArray[np.int64], num_labels: int, run: Run) -> NDArray[np.int64]:
+    """Return the labels, a share of them replaced by another one."""
+    generator = np.random.default_rng([run.seed, run.labels, 1])
+    wrong_N = generator.permutation(len(labels_N)) < round(run.noise * len(labels_N))
+    other_N = (labels_N + generator.integers(1, num_labels, len(labels_N))) % num_labels
+    return np.where(wrong_N, other_N, labels_N)
 
 
 def said(log_probs_NC: Array, labels_N: NDArray[np.int64]) -> dict[str, float]:
@@ -182,7 +193,8 @@ def table(found: dict[Run, dict[str, float]]) -> str:
         steps = str(key[3] or "5 passes")
         if key[7]:
             steps = f"{np.mean([row['trained_steps'] for row in rows]):.0f}, until {key[7]:g}"
-        cells = [key[0], key[1], f"{key[2]:g}", steps, f"{key[4]:g}", key[5], len(rows), *means]
+        name = f"{key[0]}, {100 * key[8]:g} % wrong labels" if key[8] else key[0]
+        cells = [name, key[1], f"{key[2]:g}", steps, f"{key[4]:g}", key[5], len(rows), *means]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join([*lines, ""])
 
@@ -211,7 +223,8 @@ def runs(options: argparse.Namespace) -> Iterator[Run]:
                 for config in options.configs.split(","):
                     rate, steps, warmup, *until = config.split(":")
                     layers, bound = options.last_layers, float(until[0]) if until else 0.0
-                    yield Run(task, labels, float(rate), int(steps), float(warmup), layers, seed, bound)
+                    length = float(rate), int(steps), float(warmup)
+                    yield Run(task, labels, *length, layers, seed, bound, options.noise)
 
 
 def main() -> None:
@@ -224,6 +237,7 @@ def main() -> None:
     parser.add_argument(
         "--configs", default=",".join(CONFIGS), help="rate:steps:warm-up[:loss to reach]; 0 steps are 5 passes"
     )
+    parser.add_argument("--noise", type=float, default=0.0, help="share of the labels that are wrong")
     parser.add_argument("--last-layers", type=int, default=4, help="layers that are adapted")
     parser.add_argument("--test-items", type=int, default=250, help="items that are measured on")
     options = parser.parse_args()

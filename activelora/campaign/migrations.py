@@ -70,6 +70,7 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
         "evaluation.gates.improve_on_base": False,
         "acquisition.initial": "strategy",  # it drew round 0's batch too
         "training.min_steps": 0,
+        "training.converged_loss": None,
         "training.packing": False,
         "training.warmup_fraction": 0.0,
         "scoring.embedding": "prompt",
@@ -78,13 +79,14 @@ ABSENT: Mapping[int, Mapping[str, Any]] = {
 }
 """Schema version → what the code did where a setting was not there yet, if today's default does something else."""
 OTHER_DEFAULTS: Mapping[int, Mapping[str, Any]] = {
-    # Every adapter method was evaluated without samples of its posterior.
-    # Few labels were passed over five times, and the rate did not rise first. Batches were padded. K was 8 whatever the
-    # strategy.
+    # Every adapter method was evaluated without samples of its posterior. Labels were passed over five times at half of
+    # today's rate, which did not rise first. Batches were padded. K was 8 whatever the strategy.
     2: {
         "scoring.num_samples": 8,
         "evaluation.num_samples": 0,
         "training.min_steps": 0,
+        "training.converged_loss": None,
+        "training.learning_rate": 5e-4,
         "training.packing": False,
         "training.warmup_fraction": 0.0,
         "adapter.blob.kl_weight": 1e-3,

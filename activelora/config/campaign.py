@@ -21,6 +21,7 @@ from activelora.config.sample_numbers import with_samples
 from activelora.config.section import DNS_LABEL, Fraction, NonNegative, Positive, Section
 from activelora.config.stopping import StoppingConfig
 from activelora.config.task import TaskConfig
+from activelora.config.training_length import with_length
 from activelora.config.trust import AbstentionConfig, ConformalConfig, with_posterior
 
 PositiveLabel = Annotated[
@@ -245,7 +246,7 @@ class CampaignConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, document: Any) -> Any:
-        return with_samples(with_posterior(with_preset(document)))
+        return with_length(with_samples(with_posterior(with_preset(document))))
 
     @property
     def split_seed(self) -> int:

@@ -18,25 +18,32 @@ _FALL = 3
 
 def num_steps(num_labels: int, config: TrainingConfig) -> int:
     """Return the number of optimiser steps for that many labels; the fewest, where their loss decides."""
-    by_epochs = math.ceil(config.epochs * num_labels / config.batch_size)
-    return max(1, config.min_steps, by_epochs)
+    epochs = config.epochs if config.converged_loss is None else min(1.0, config.epochs)
+    return max(1, config.min_steps, _steps(epochs, num_labels, config))
 
 
 class Schedule:
-    """The steps of one training run. A pure function of the losses so far: a resumed run goes on as one that was not.
+    """The steps of one training run, whose losses only grow: a resumed run goes on as one that was not interrupted.
 
     Args:
         num_labels: Labels.
         config: Training section.
+        bound: The mean loss of a pass below which the labels are learned, in nats. None is ``config.converged_loss``,
+            which is right where no label contradicts another one.
     """
 
-    def __init__(self, num_labels: int, config: TrainingConfig) -> None:
+    def __init__(self, num_labels: int, config: TrainingConfig, bound: float | None = None) -> None:
         self._config = config
+        self._bound = None if config.converged_loss is None else config.converged_loss if bound is None else bound
         self._fewest = num_steps(num_labels, config)
         self._pass = math.ceil(num_labels / config.batch_size)
         self._warmup = round(config.warmup_fraction * self._fewest)
-        self.most_steps = self._fewest if config.converged_loss is None else max(self._fewest, config.max_steps)
+        by_epochs = _steps(config.epochs, num_labels, config)
+        self.most_steps = self._fewest if self._bound is None else max(self._fewest, config.max_steps, by_epochs)
         """The number of steps, or the most where the loss decides."""
+        self._last_turn = _before_fall(self.most_steps)
+        self._next = min(self._last_turn, max(1, self._warmup, _before_fall(self._fewest)))  # not looked at as a turn
+        self._turned: int | None = None
 
     def total(self, losses: Sequence[float]) -> int | None:
         """Return the number of steps; None where the loss decides and has not yet.
@@ -44,9 +51,9 @@ class Schedule:
         Args:
             losses: Negative log-likelihood of every step so far, in nats.
         """
-        if self._config.converged_loss is None:
+        if self._bound is None:
             return self.most_steps
-        turn = self._turn(losses, self._config.converged_loss)
+        turn = self._turn(losses)
         return None if turn is None else min(self.most_steps, turn + math.ceil(turn / _FALL))
 
     def rate(self, losses: Sequence[float], peak: float) -> float:
@@ -61,8 +68,7 @@ class Schedule:
             return peak * (step + 1) / self._warmup
         if total is None:
             return peak
-        bound = self._config.converged_loss
-        turn = self._warmup if bound is None else self._turn(losses, bound) or self._warmup
+        turn = self._turn(losses) or self._warmup
         left = (total - step) / max(1, total - turn)
         if self._config.schedule == "linear":
             return peak * left
@@ -70,14 +76,20 @@ class Schedule:
             return peak * 0.5 * (1.0 + math.cos(math.pi * (1.0 - left)))
         return peak
 
-    def _turn(self, losses: Sequence[float], bound: float) -> int | None:
+    def _turn(self, losses: Sequence[float]) -> int | None:
         """Return the step at which the rate begins to fall, if that is known."""
-        first, last = _before_fall(self._fewest), _before_fall(self.most_steps)
-        for step in range(max(first, self._warmup), min(len(losses) + 1, last)):
-            recent = losses[max(0, step - self._pass) : step]
-            if recent and math.fsum(recent) / len(recent) < bound:
-                return step
-        return last if len(losses) >= last else None
+        if self._bound is None:
+            return self._warmup
+        while self._turned is None and self._next <= min(len(losses), self._last_turn):
+            recent = losses[max(0, self._next - self._pass) : self._next]
+            if self._next == self._last_turn or math.fsum(recent) / len(recent) < self._bound:
+                self._turned = self._next
+            self._next += 1
+        return None if self._turned is None or self._turned > len(losses) else self._turned
+
+
+def _steps(epochs: float, num_labels: int, config: TrainingConfig) -> int:
+    return math.ceil(epochs * num_labels / config.batch_size)
 
 
 def _before_fall(total: int) -> int:

@@ -24,6 +24,7 @@ from activelora.errors import DIVERGED, ModelError
 from activelora.modeling.answer_loss import Example
 from activelora.modeling.base import BaseModel
 from activelora.modeling.label_order import group_by_length, groups_alike
+from activelora.modeling.learned import learned_below
 from activelora.modeling.parallel import ALONE, Team, whole
 from activelora.modeling.posterior import Trainee
 from activelora.modeling.preference_loss import Pair, loss_of
@@ -80,7 +81,8 @@ class Trainer:
         self._examples = examples
         self._config = config
         self._seed = seed
-        self._schedule = Schedule(len(examples), config)
+        bound = None if config.converged_loss is None else learned_below(examples, config.converged_loss)
+        self._schedule = Schedule(len(examples), config, bound)
         self.progress = Progress()
         self._accelerator = Accelerator(
             cpu=base.device.type == "cpu", mixed_precision="bf16" if base.device.type == "cuda" else "no"

@@ -140,7 +140,8 @@ class _Report:
             return None
         kind = make_task(self.campaign.config.task).kind
         per = "label" if kind.compares_answers else "answer token"
-        return words.training(self.headline.training.metrics, is_single=kind.one_softmax, per=per)
+        longer = f"training.{'min' if self.campaign.config.training.converged_loss is None else 'max'}_steps"
+        return words.training(self.headline.training.metrics, is_single=kind.one_softmax, per=per, longer=longer)
 
     def _classes(self) -> dict[str, Any] | None:
         num_rounds = 0 if self.headline is None else self.headline.round

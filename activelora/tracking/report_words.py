@@ -109,13 +109,16 @@ def calibration(evaluation: Mapping[str, Any]) -> str:
     return text
 
 
-def training(metrics: Mapping[str, float], *, is_single: bool, per: str = "answer token") -> str:
+def training(
+    metrics: Mapping[str, float], *, is_single: bool, per: str = "answer token", longer: str = "training.min_steps"
+) -> str:
     """Return how long the adapter was trained, and what more or fewer steps would do.
 
     Args:
         metrics: Those of the round's ``train_adapter``.
         is_single: Whether a label is the one right answer, so that its loss can come near 0.
         per: What the loss is the mean over.
+        longer: The setting that lets it train for more steps.
     """
     labels, steps = int(metrics["num_labels"]), int(metrics["num_steps"])
     loss = metrics["final_loss"]
@@ -126,7 +129,7 @@ def training(metrics: Mapping[str, float], *, is_single: bool, per: str = "answe
     if is_single and loss < _BY_HEART:
         said += " It knows them by heart: more steps would hardly change its answers, and make it surer of them."
     elif is_single and loss > _HALF_LEARNED:
-        said += " It has not learned them yet: more steps (training.min_steps) may help."
+        said += f" It has not learned them yet: more steps ({longer}) may help."
     return said
 
 

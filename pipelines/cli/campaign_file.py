@@ -78,11 +78,6 @@ def _model(made: FirstCampaign) -> Iterator[str]:
     yield "adapter:"
     yield "  rank: 8"
     yield from setting("last_layers", 10, "adapts the top layers only: about three times as fast on a CPU", 2)
-    yield ""
-    yield "training:"
-    yield "  epochs: 5"
-    yield "  min_steps: 20"
-    yield "  learning_rate: 0.002"
 
 
 def _labeling(made: FirstCampaign) -> Iterator[str]:

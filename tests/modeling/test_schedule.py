@@ -14,9 +14,9 @@ from activelora.modeling.schedule import Schedule, num_steps
 @pytest.mark.parametrize(
     ("num_labels", "settings", "expected"),
     [
-        (25, {}, 120),
-        (1, {}, 120),
-        (300, {}, 188),
+        (25, {"epochs": 5}, 60),
+        (1, {"epochs": 5}, 60),
+        (300, {"epochs": 5}, 188),
         (25, {"min_steps": 0}, 16),
         (3, {"min_steps": 0, "epochs": 0.1}, 1),
         (4, {"min_steps": 30}, 30),
@@ -28,6 +28,43 @@ def test_the_number_of_steps(num_labels, settings, expected):
     assert num_steps(num_labels, config) == expected
     schedule = Schedule(num_labels, config)
     assert schedule.most_steps == schedule.total([]) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound", "total"),
+    [
+        ({}, 0.3, None),
+        ({"learning_rate": 1e-4}, 0.3, None),
+        ({"epochs": 3}, None, 60),
+        ({"min_steps": 7}, None, 16),
+        ({"min_steps": 7, "max_steps": 50}, 0.3, None),
+        ({"epochs": 3, "converged_loss": 0.4}, 0.4, None),
+        ({"converged_loss": None}, None, 60),
+    ],
+)
+def test_a_length_that_is_given_holds_and_else_the_loss_decides(settings, bound, total):
+    config = TrainingConfig.model_validate(settings)
+    assert config.converged_loss == bound
+    assert Schedule(25, config).total([]) == total
+    assert TrainingConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("num_labels", "settings", "fewest", "most"),
+    [
+        (25, {}, 60, 600),
+        (800, {}, 100, 600),  # one pass
+        (800, {"epochs": 0.5, "converged_loss": 0.1}, 60, 600),
+        (4000, {}, 500, 2500),  # five
+        (25, {"min_steps": 700, "converged_loss": 0.1}, 700, 700),
+    ],
+)
+def test_the_fewest_and_the_most_steps_where_the_loss_decides(num_labels, settings, fewest, most):
+    config = TrainingConfig.model_validate(settings)
+    assert num_steps(num_labels, config) == fewest
+    assert Schedule(num_labels, config).total([0.0] * fewest) == fewest
+    schedule = Schedule(num_labels, config)
+    assert schedule.most_steps == schedule.total([9.0] * most) == most
 
 
 def rates(num_labels, peak=1.0, losses=(), **settings):

@@ -68,6 +68,7 @@ def test_how_many_samples_score_the_pool_is_said(acquisition, scoring, said):
         ({"method": "lora"}, {"min_steps": 2}, []),
         ({"method": "blob"}, {}, []),
         ({"method": "blob"}, {"min_steps": 119}, ["training.min_steps: the first round trains 119 steps"]),
+        ({"method": "blob"}, {"min_steps": 2, "max_steps": 200}, []),  # the loss decides
         ({"method": "blob"}, {"min_steps": 0, "epochs": 200.0}, []),
         ({"method": "c_lora"}, {}, ["adapter.method: with 60, 120, 240 and 480 steps"]),
         ({"c_lora": {"preset": "paper_code"}}, {}, []),
