@@ -3,7 +3,7 @@
     python -m benchmarks.training_length --data FOLDER --sets agnews,sst2,clinc150
 
 Trains SmolLM2-135M-Instruct with LoRA in its last layers on n random labels of the TRAIN part of each set, and measures
-on other items of it, so that the default of `training.min_steps` is chosen without a test part. Temperature scaling is
+on other items of it, so that the defaults of `training` are chosen without a test part. Temperature scaling is
 fitted on one half of these and measured on the other. Runs that are written down are not done again, so a long
 measurement may be broken off and goes on; `--sets trec6` judges what was chosen.
 """
@@ -207,11 +207,14 @@ _HEAD = """# How long to train on few labels
       --configs 0.0005:120:0.1,0.0005:240:0.1,0.0005:400:0.1
     python -m benchmarks.training_length --data FOLDER --sets clinc150,trec6,agnews --labels 150,75,25 --seeds 0 \\
       --configs 0.001:60:0.1:0.1,0.001:60:0.1:0.03,0.002:60:0.1:0.1
+    python -m benchmarks.training_length --data FOLDER --labels 150,75,25 --seeds 0,1,2 \\
+      --configs 0.001:60:0.1:0.1,0.0005:120:0.1
+    python -m benchmarks.training_length --data FOLDER --labels 150,75 --seeds 0,1,2 --configs 0.001:60:0.1:0.3
 
 SmolLM2-135M-Instruct, random labels of the TRAIN parts, measured on 250 other items of them; the mean over seeds. AG
 News, SST-2 and thirty intents of CLINC150 choose the default; TREC-6 judges it. `nll_scaled` and `ece_scaled` are after
 temperature scaling, on the half that the temperature was not fitted on. Seconds are of one core. "94, until 0.1" is 94
-steps in the mean, until the mean loss of a pass was below 0.1 nats. AG News was broken off in the last of these.
+steps in the mean, until the mean loss of a pass was below 0.1 nats. AG News was broken off in the fourth of these.
 """
 
 
