@@ -210,6 +210,8 @@ _HEAD = """# How long to train on few labels
     python -m benchmarks.training_length --data FOLDER --labels 150,75,25 --seeds 0,1,2 \\
       --configs 0.001:60:0.1:0.1,0.0005:120:0.1
     python -m benchmarks.training_length --data FOLDER --labels 150,75 --seeds 0,1,2 --configs 0.001:60:0.1:0.3
+    python -m benchmarks.training_length --data FOLDER --sets trec6 --labels 150,75,25 --seeds 0,1,2 \\
+      --configs 0.001:60:0.1:0.3
 
 SmolLM2-135M-Instruct, random labels of the TRAIN parts, measured on 250 other items of them; the mean over seeds. AG
 News, SST-2 and thirty intents of CLINC150 choose the default; TREC-6 judges it. `nll_scaled` and `ece_scaled` are after

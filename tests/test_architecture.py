@@ -150,8 +150,12 @@ def test_no_two_files_import_each_other_in_a_circle():
 
 
 FORMS = {"choice", "number", "set", "text"}
-DISPATCH = {"activelora/labeling/label_studio/interface.py", "activelora/labeling/llm/prompt.py"}
-"""Where an answer's form is looked up: a table each, of how annotators are asked there."""
+DISPATCH = {
+    "activelora/config/training_length.py",  # defaults by kind: its test compares the names with what kinds declare
+    "activelora/labeling/label_studio/interface.py",
+    "activelora/labeling/llm/prompt.py",
+}
+"""Where an answer's form is looked up: a table each, of how annotators are asked there, or how long is trained."""
 
 
 def kind_switches(path, kinds):

@@ -4,9 +4,14 @@ import pytest
 
 from activelora.config import CampaignConfig
 from activelora.config.training_length import KINDS_OF_MANY_ANSWERS, with_length
+from activelora.kinds.registry import KINDS
 
 LABELS = {"labels": ["a", "b"]}
 NUMBERS = {"kind": "regression", "minimum": 0, "maximum": 5}
+
+
+def test_the_names_are_those_of_the_kinds_whose_answers_are_no_labels():
+    assert {name for name, kind in KINDS.items() if kind.form in {"number", "text"}} == KINDS_OF_MANY_ANSWERS
 
 
 def training(task, given=None):
