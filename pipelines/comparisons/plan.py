@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from activelora.comparison.measured import CONTROL
@@ -14,9 +13,12 @@ from pipelines.comparisons.grid import Cell
 
 HOPELESS = 0.08
 """A detectable difference above this is warned about: strategies rarely differ by more (a share)."""
+HOPELESS_DEVIATIONS = 2.0
+"""The same where the metric's spread is not known before: in standard deviations by seed, HOPELESS ÷ SEED_DEVIATION."""
 LARGEST_SHARE = 0.2
 """A budget above this share of the pool is warned about: strategies that take most of it end with the same labels."""
 _MOST_SEEDS = 64
+_ONE_SEED = "warning: one seed cannot tell a difference between methods from luck; give --seeds five or more"
 
 
 def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
@@ -35,8 +37,13 @@ def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
     ]
     if data is None:
         return lines
-    if headline_of(config).counts_items:
+    headline = headline_of(config)
+    if num_seeds < 2:
+        lines.append(_ONE_SEED)
+    elif headline.counts_items:
         lines += _power(num_seeds, data.num_holdout, num_compared)
+    else:
+        lines += _power_in_deviations(num_seeds, num_compared, headline.word)
     pool = data.num_pool - data.num_known if config.known_labels == "train" else data.num_pool
     if config.label_budget > LARGEST_SHARE * pool:
         lines.append(
@@ -49,8 +56,6 @@ def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
 
 def _power(num_seeds: int, num_items: int, num_compared: int) -> list[str]:
     size = _detectable(num_seeds, num_items, num_compared)
-    if math.isinf(size):
-        return ["warning: one seed cannot tell a difference between methods from luck; give --seeds five or more"]
     lines = [
         f"smallest detectable difference in AULC: {_points(size)} (found in 4 of 5 such comparisons, "
         f"{quantity(num_items, 'holdout item')}; seeds are taken to differ by {100 * SEED_DEVIATION:.0f} points, as in "
@@ -69,6 +74,26 @@ def _power(num_seeds: int, num_items: int, num_compared: int) -> list[str]:
         lines.append(
             "warning: strategies rarely differ by more than that, so that this comparison will most likely find "
             f"nothing, whichever is better; {remedy}"
+        )
+    return lines
+
+
+def _power_in_deviations(num_seeds: int, num_compared: int, word: str) -> list[str]:
+    """Of a metric whose spread nobody knows before: as a multiple of how much the difference varies by seed."""
+    size = smallest_detectable(planned_error(num_seeds, 0, 1.0, 0.0), num_compared)
+    lines = [
+        f"smallest detectable difference in AULC of {word}: about {size:.1f} times the standard deviation by which "
+        "seeds differ (found in 4 of 5 such comparisons; what few holdout items of a label add is not counted)"
+    ]
+    if size > HOPELESS_DEVIATIONS:
+        enough = next(
+            seeds
+            for seeds in range(num_seeds + 1, _MOST_SEEDS)
+            if smallest_detectable(planned_error(seeds, 0, 1.0, 0.0), num_compared) <= HOPELESS_DEVIATIONS
+        )
+        lines.append(
+            "warning: so large a difference is rare: this comparison will most likely find nothing, whichever is "
+            f"better; {enough} seeds would find {HOPELESS_DEVIATIONS:g} standard deviations"
         )
     return lines
 

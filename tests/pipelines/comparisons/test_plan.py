@@ -1,21 +1,22 @@
 """What `compare` says before it starts."""
 
+import math
 import re
 
 import pytest
 
 from activelora.campaign.records import Item
 from activelora.comparison.measured import Method
-from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, planned_error, smallest_detectable
+from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, MeanError, planned_error, smallest_detectable
 from activelora.pool.inspect import DataSummary
 from pipelines.comparisons.grid import Cell
 from pipelines.comparisons.plan import plan
 from tests.pipelines.conftest import make_config
 
 
-def planned(tmp_path, num_seeds, num_pool=1000, num_holdout=500, strategies=("random", "star")):
+def planned(tmp_path, num_seeds, num_pool=1000, num_holdout=500, strategies=("random", "star"), **settings):
     cells = [
-        Cell(Method(strategy, "lora"), seed, make_config(seed=seed), tmp_path)
+        Cell(Method(strategy, "lora"), seed, make_config(seed=seed, **settings), tmp_path)
         for seed in range(num_seeds)
         for strategy in strategies
     ]
@@ -40,6 +41,18 @@ def test_hopeless_plans_are_warned_about_with_the_seeds_that_would_do(tmp_path):
     assert "one seed cannot tell" in planned(tmp_path, 1)[1][1]
     assert "a larger holdout is needed" in planned(tmp_path, 8, num_holdout=20)[1][2]
     assert "more than there can be" in planned(tmp_path, 2, strategies=("random", "star", "bald", "margin"))[1][1]
+
+
+def test_of_a_metric_that_is_no_share_the_difference_is_told_in_standard_deviations_by_seed(tmp_path):
+    _, lines = planned(tmp_path, 8, evaluation={"primary": "macro_f1"})
+    expected = smallest_detectable(MeanError(1 / math.sqrt(8), 7))
+    assert float(re.search(r"macro-F1: about ([\d.]+) times the standard", lines[1])[1]) == round(expected, 1)
+    assert not [line for line in lines if line.startswith("warning")]
+    _, lines = planned(tmp_path, 3, evaluation={"primary": "nll"})
+    enough = int(re.search(r"(\d+) seeds would find 2 standard deviations", lines[2])[1])
+    sizes = [smallest_detectable(MeanError(1 / math.sqrt(seeds), seeds - 1)) for seeds in (enough - 1, enough)]
+    assert sizes[1] <= 2 < sizes[0]
+    assert "one seed cannot tell" in planned(tmp_path, 1, evaluation={"primary": "nll"})[1][1]
 
 
 def test_a_budget_that_takes_most_of_the_pool_is_warned_about(tmp_path):
