@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from activelora.config import ModelConfig
 from activelora.evaluation import lure, weighted_draws
 from activelora.evaluation.classification_metrics import item_brier, item_nll
-from activelora.evaluation.lure import TableMoments
+from activelora.evaluation.lure import TableMeans
 from activelora.evaluation.temperature import fit_temperature, scale
 from activelora.modeling.base import load_base
 from activelora.prediction.drawn import entropy
 from benchmarks.training_length import Rows, Run, answers
 
 RESULT = Path(__file__).parent / "results" / "active-testing.md"
-SETS = ("trec6", "agnews")
+SETS = ("trec6", "sst2")
 NUM_LABELS, NUM_CALIBRATION, NUM_ROWS = 150, 100, 2000
 LEVEL, Z = 0.95, 1.959964
 BUDGETS = (25, 50, 100, 200)
@@ -54,15 +54,15 @@ class Arm:
     is_plain: bool = False
 
 
-PLAIN = Arm("uniform, Wilson's interval", 1.0, control=False, is_plain=True)
-OURS = Arm("active, control variate (`evaluate --budget`)", weighted_draws.UNIFORM_SHARE)
+PLAIN = Arm("uniform", 1.0, control=False, is_plain=True)
+OURS = Arm("active, control variate", weighted_draws.UNIFORM_SHARE)
 ARMS = (
     PLAIN,
     Arm("uniform, control variate", 1.0),
-    Arm("active, no control variate", weighted_draws.UNIFORM_SHARE, control=False),
+    Arm("active", weighted_draws.UNIFORM_SHARE, control=False),
     OURS,
-    Arm("active, control variate, τ = 0.2", 0.2),
-    Arm("active, control variate, τ = 0.8", 0.8),
+    Arm("the same, τ = 0.4", 0.4),
+    Arm("the same, τ = 0.2", 0.2),
 )
 
 
@@ -135,9 +135,9 @@ class Drawn:
         else:
             used_N = expected_N if self.arm.control else np.zeros_like(expected_N)
             found = self._estimate(truth_N, used_N, num)
-            moments = TableMoments.of(used_N, self.first_N)
+            means = TableMeans.of(used_N, self.first_N)
             value = min(max(found.value, 0.0), 1.0)
-            low, high = lure.share_interval(found, moments, int(count), LEVEL)
+            low, high = lure.share_interval(found, means, int(count), LEVEL)
         return Trial(value - truth, float(low - 1e-12 <= truth <= high + 1e-12), high - low)
 
     def loss(self, loss_N: Array, expected_N: Array, num: int) -> Trial:
@@ -273,8 +273,12 @@ _HEAD = """# Measuring with few labels: active testing against random rows
     {command}
 
 RMSE against the truth of the whole table, share of the 95 % intervals that hold it, and their mean width; {repetitions}
-draws of each. "Worth" is how many uniform labels, with Wilson's interval, would have the same RMSE or the same width.
-The first draws of a budget are those of a smaller one.
+draws of each. "Worth" is how many uniform labels would have the same RMSE, and the same width, in proportion to the
+squares. Uniform: the share among the drawn rows, with Wilson's interval for a finite table; of NLL and Brier score the
+mean, with Student's. Active: drawn by q of `activelora/evaluation/weighted_draws.py` with τ = {share}, as `activelora
+evaluate --budget` draws; with the control variate, as `--drawn` estimates. SmolLM2-135M-Instruct, {labels} random
+labels, adapter in the last 4 layers, {rows} other rows of the TRAIN part, temperature fitted on {calibration} more. τ
+and the interval were chosen on made-up models and TREC-6; SST-2 had no part in it.
 """
 
 
@@ -287,13 +291,14 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, help="folder that keeps the model's answers for the next run")
     options = parser.parse_args()
     command = f"python -m benchmarks.active_testing --data FOLDER --repetitions {options.repetitions}"
-    lines = [_HEAD.format(command=command, repetitions=options.repetitions)]
+    sizes = {"labels": NUM_LABELS, "rows": f"{NUM_ROWS:,}", "calibration": NUM_CALIBRATION}
+    share = weighted_draws.UNIFORM_SHARE
+    lines = [_HEAD.format(command=command, repetitions=options.repetitions, share=share, **sizes)]
     for task in options.sets.split(","):
         log_probs_NC, labels_N, fitted = real_answers(options.data, task, options.answers)
         for temperature, words in ((fitted, f"temperature {fitted:.2f}"), (1.0, "without the temperature")):
             probs_NC = scale(log_probs_NC, temperature)
-            arms = ARMS if temperature == fitted else (PLAIN, OURS)
-            found = measured(probs_NC, labels_N, arms, options.repetitions)
+            found = measured(probs_NC, labels_N, ARMS, options.repetitions)
             lines += _real(f"{task}, {words}", probs_NC, labels_N, found)
         print("\n".join(lines), flush=True)
     lines += ["## Made-up models", "", _ROW.format("model", "error", "rows", "labels", "uniform", "active", "worth")]
@@ -323,13 +328,14 @@ def _worth(num: int, plain: Summary, ours: Summary) -> str:
 
 def _real(title: str, probs_NC: Array, labels_N: NDArray[np.int64], found: Found) -> list[str]:
     accuracy, confidence = float((probs_NC.argmax(axis=1) == labels_N).mean()), float(probs_NC.max(axis=1).mean())
+    head = ["of", "labels", *(arm.name for arm in ARMS), f"worth of `{OURS.name}`, by RMSE, by width"]
     lines = [f"## {title}", "", f"Accuracy on the whole table {accuracy:.3f}, mean confidence {confidence:.3f}.", ""]
-    lines += ["| of | labels | how | RMSE, coverage, width | worth, by RMSE, by width |", "|" + " --- |" * 5]
-    for (arm, num, quantity), one in sorted(
-        found.items(), key=lambda pair: (list(_NAMES).index(pair[0][2]), pair[0][1])
-    ):
-        plain = found[PLAIN.name, num, quantity]
-        lines.append(f"| {_NAMES[quantity]} | {num} | {arm} | {_said(one)} | {_worth(num, plain, one)} |")
+    lines += [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    for quantity, words in _NAMES.items():
+        for num in BUDGETS:
+            cells = [_said(found[arm.name, num, quantity]) for arm in ARMS]
+            worth = _worth(num, found[PLAIN.name, num, quantity], found[OURS.name, num, quantity])
+            lines.append(f"| {' | '.join([words, str(num), *cells, worth])} |")
     return [*lines, ""]
 
 

@@ -41,7 +41,7 @@ from activelora.evaluation.classification_metrics import FloatArray
 
 
 @dataclass(frozen=True)
-class TableMoments:
+class TableMeans:
     """What the model expects of a quantity in [0, 1], over the whole table.
 
     Attributes:
@@ -57,7 +57,7 @@ class TableMoments:
     weighted_square: float
 
     @classmethod
-    def of(cls, expected_N: FloatArray, first_probability_N: FloatArray) -> TableMoments:
+    def of(cls, expected_N: FloatArray, first_probability_N: FloatArray) -> TableMeans:
         """Return those of a table.
 
         Args:
@@ -68,7 +68,7 @@ class TableMoments:
         means = (expected_N, weight_N, weight_N * expected_N, weight_N * expected_N**2)
         return cls(*(float(values_N.mean()) for values_N in means))
 
-    def second_moments(self) -> tuple[float, float, float]:
+    def residual_squares(self) -> tuple[float, float, float]:
         """Return S(0), S(mean) and S(1); S is linear between them."""
         right = self.weighted - self.weighted_square
         additive = self.weight - 2.0 * self.weighted + self.weighted_square
@@ -152,16 +152,16 @@ def t_interval(found: Estimate, level: float) -> tuple[float, float]:
     return found.value - half, found.value + half
 
 
-def share_interval(found: Estimate, moments: TableMoments, count: int, level: float) -> tuple[float, float]:
+def share_interval(found: Estimate, means: TableMeans, count: int, level: float) -> tuple[float, float]:
     """Return the module's interval of a share, within what the drawn rows leave possible.
 
     Args:
         found: The estimate.
-        moments: What the model expects over the table.
+        means: What the model expects over the table.
         count: Number of the M draws whose y is 1.
         level: Confidence level, for example 0.95.
     """
-    ends = _score_ends(found, moments, NormalDist().inv_cdf(0.5 + level / 2))
+    ends = _score_ends(found, means, NormalDist().inv_cdf(0.5 + level / 2))
     if found.num_draws > 1:
         ends = [*ends, *t_interval(found, level)]
     least = count / found.num_rows
@@ -176,10 +176,10 @@ def _t(found: Estimate, level: float) -> float:
     return float(stdtrit(found.num_draws - 1, 0.5 + level / 2))
 
 
-def _score_ends(found: Estimate, moments: TableMoments, z: float) -> list[float]:
+def _score_ends(found: Estimate, means: TableMeans, z: float) -> list[float]:
     """Return ends, and points within, of {θ in [0, 1] : (estimate − θ)² ≤ z² V(θ)}, one piece of S after the other."""
-    mean = min(max(moments.mean, 0.0), 1.0)
-    at_0, at_mean, at_1 = moments.second_moments()
+    mean = min(max(means.mean, 0.0), 1.0)
+    at_0, at_mean, at_1 = means.residual_squares()
     scale = z * z * (1.0 - found.num_draws / found.num_rows) / found.num_draws
     inside: list[float] = [min(max(found.value, 0.0), 1.0)]
     for begin, end, from_, to in ((0.0, mean, at_0, at_mean), (mean, 1.0, at_mean, at_1)):

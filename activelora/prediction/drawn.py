@@ -18,7 +18,7 @@ import numpy as np
 
 from activelora.errors import DataError, ModelError
 from activelora.evaluation.classification_metrics import FloatArray
-from activelora.evaluation.lure import TableMoments
+from activelora.evaluation.lure import TableMeans
 from activelora.tasks.task import Task
 
 DRAW_COLUMN, ID_COLUMN = "draw", "item_id"
@@ -39,8 +39,8 @@ class Expectations:
         brier: Mean of 1 − Σ p², the Brier score that it expects of itself.
     """
 
-    error: TableMoments
-    labels: dict[str, TableMoments]
+    error: TableMeans
+    labels: dict[str, TableMeans]
     nll: float
     brier: float
 
@@ -117,8 +117,8 @@ class Draw:
         if stated != _digest({"version": version, **content}):
             raise DataError("the draw was changed after it was written", where=str(path), remedy=_RESTORE)
         expected, drawn = content.pop("expected"), content.pop("drawn")
-        labels = {name: TableMoments(**one) for name, one in expected["labels"].items()}
-        error = TableMoments(**expected["error"])
+        labels = {name: TableMeans(**one) for name, one in expected["labels"].items()}
+        error = TableMeans(**expected["error"])
         made = Expectations(error, labels, expected["nll"], expected["brier"])
         return cls(expected=made, drawn=[DrawnRow(**one) for one in drawn], **content)
 
@@ -152,8 +152,8 @@ def expectations(probs_NC: FloatArray, first_probability_N: FloatArray, label_na
         first_probability_N: q_1.
         label_names: Names of the C labels; empty where items have choices of their own.
     """
-    error = TableMoments.of(1.0 - probs_NC.max(axis=1), first_probability_N)
-    labels = {name: TableMoments.of(probs_NC[:, c], first_probability_N) for c, name in enumerate(label_names)}
+    error = TableMeans.of(1.0 - probs_NC.max(axis=1), first_probability_N)
+    labels = {name: TableMeans.of(probs_NC[:, c], first_probability_N) for c, name in enumerate(label_names)}
     return Expectations(error, labels, float(entropy(probs_NC).mean()), float((1.0 - (probs_NC**2).sum(axis=1)).mean()))
 
 

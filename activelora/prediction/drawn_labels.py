@@ -14,7 +14,7 @@ import numpy as np
 from activelora.errors import DataError, ModelError
 from activelora.evaluation import lure
 from activelora.evaluation.classification_metrics import FloatArray, IntArray, item_brier, item_nll, predicted_labels
-from activelora.evaluation.lure import TableMoments
+from activelora.evaluation.lure import TableMeans
 from activelora.formats.problems import Problems
 from activelora.formats.row import Row, Wanted
 from activelora.kinds.registry import make_task
@@ -36,8 +36,8 @@ from activelora.quantities import quantity
 from activelora.tasks.task import Task
 from activelora.tasks.written import whole_number
 
-MIN_INTERVAL_LABELS = 100
-"""Fewer labels give no interval of NLL and Brier score: rare large losses decide those, and few labels show none."""
+MIN_INTERVAL_LABELS = {"brier": 100, "nll": 200}
+"""Fewer labels give no interval of these: rare large losses decide them, and few labels show none."""
 
 
 @dataclass(frozen=True)
@@ -197,14 +197,14 @@ def estimates(draw: Draw, labels_M: IntArray, num_unused: int, level: float) -> 
     q_M = np.array([one.probability for one in draw.drawn[: len(labels_M)]])
     wrong_M = (predicted_labels(probs_MC) != labels_M).astype(np.float64)
 
-    def share(truth_M: FloatArray, expected_M: FloatArray, moments: TableMoments) -> Interval:
-        found = lure.estimate(truth_M, expected_M, moments.mean, q_M, draw.num_rows)
-        low, high = lure.share_interval(found, moments, int(truth_M.sum()), level)
-        return Interval(min(max(found.value, 0.0), 1.0), low, high, moments.mean)
+    def share(truth_M: FloatArray, expected_M: FloatArray, means: TableMeans) -> Interval:
+        found = lure.estimate(truth_M, expected_M, means.mean, q_M, draw.num_rows)
+        low, high = lure.share_interval(found, means, int(truth_M.sum()), level)
+        return Interval(min(max(found.value, 0.0), 1.0), low, high, means.mean)
 
-    def loss(truth_M: FloatArray, expected_M: FloatArray, mean: float) -> Interval:
+    def loss(name: str, truth_M: FloatArray, expected_M: FloatArray, mean: float) -> Interval:
         found = lure.estimate(truth_M, expected_M, mean, q_M, draw.num_rows)
-        has_interval = len(labels_M) >= MIN_INTERVAL_LABELS or len(labels_M) == draw.num_rows
+        has_interval = len(labels_M) >= MIN_INTERVAL_LABELS[name] or len(labels_M) == draw.num_rows
         low, high = lure.t_interval(found, level) if has_interval else (None, None)
         return Interval(found.value, low, high, mean)
 
@@ -212,12 +212,12 @@ def estimates(draw: Draw, labels_M: IntArray, num_unused: int, level: float) -> 
     error = share(wrong_M, 1.0 - probs_MC.max(axis=1), expected.error)
     metrics = {
         "accuracy": _complement(error),
-        "nll": loss(item_nll(probs_MC, labels_M), entropy(probs_MC), expected.nll),
-        "brier": loss(item_brier(probs_MC, labels_M), 1.0 - (probs_MC**2).sum(axis=1), expected.brier),
+        "nll": loss("nll", item_nll(probs_MC, labels_M), entropy(probs_MC), expected.nll),
+        "brier": loss("brier", item_brier(probs_MC, labels_M), 1.0 - (probs_MC**2).sum(axis=1), expected.brier),
     }
     shares = {
-        name: share((labels_M == c).astype(np.float64), probs_MC[:, c], moments)
-        for c, (name, moments) in enumerate(expected.labels.items())
+        name: share((labels_M == c).astype(np.float64), probs_MC[:, c], means)
+        for c, (name, means) in enumerate(expected.labels.items())
     }
     return TableEstimate(draw.num_rows, len(draw.drawn), len(labels_M), num_unused, level, metrics, shares)
 

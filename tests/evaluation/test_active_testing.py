@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from activelora.evaluation import lure, weighted_draws
-from activelora.evaluation.lure import Estimate, TableMoments, share_interval, t_interval
+from activelora.evaluation.lure import Estimate, TableMeans, share_interval, t_interval
+from activelora.evaluation.weighted_draws import UNIFORM_SHARE
 from activelora.intervals import wilson_interval
 
 EXPECTED = np.array([0.02, 0.4, 0.1, 0.35, 0.2])
@@ -64,7 +65,7 @@ def test_all_rows_drawn_are_the_table_itself():
     first_N = weighted_draws.first_probabilities(weighted_draws.scores(expected_N), 0.5)
     assert found.value == pytest.approx(truth_N.mean(), abs=1e-12)
     assert found.variance == 0.0
-    interval = share_interval(found, TableMoments.of(expected_N, first_N), int(truth_N.sum()), 0.95)
+    interval = share_interval(found, TableMeans.of(expected_N, first_N), int(truth_N.sum()), 0.95)
     assert interval == pytest.approx((truth_N.mean(), truth_N.mean()))
 
 
@@ -129,7 +130,7 @@ def test_the_interval_is_what_a_search_of_all_shares_finds(value, variance):
     first_N = weighted_draws.first_probabilities(weighted_draws.scores(expected_N), 0.5)
     weight_N = 1 / (400 * first_N)
     found = Estimate(value, variance, 400, 40)
-    low, high = share_interval(found, TableMoments.of(expected_N, first_N), 1, 0.95)
+    low, high = share_interval(found, TableMeans.of(expected_N, first_N), 1, 0.95)
     inside = []
     for theta in np.linspace(0, 1, 4001):
         null = max(second_moment(theta, expected_N, weight_N), 0.0) - (theta - expected_N.mean()) ** 2
@@ -142,8 +143,8 @@ def test_the_interval_is_what_a_search_of_all_shares_finds(value, variance):
 
 def test_of_uniform_draws_and_a_model_that_knows_the_rate_alone_it_is_wilsons():
     expected_N = np.full(100_000, 0.1)
-    moments = TableMoments.of(expected_N, np.full(100_000, 1e-5))
-    low, high = share_interval(Estimate(0.1, 0.0, 100_000, 50), moments, 5, 0.95)
+    means = TableMeans.of(expected_N, np.full(100_000, 1e-5))
+    low, high = share_interval(Estimate(0.1, 0.0, 100_000, 50), means, 5, 0.95)
     wilson = wilson_interval(5, 50, 0.95)
     assert (low, high) == pytest.approx(wilson, abs=1e-4)
 
@@ -165,11 +166,11 @@ def test_the_interval_covers(sharpness, error, num_draws):
         odds_N = (chance_N / (1 - chance_N)) ** sharpness
         expected_N = np.clip(odds_N / (1 + odds_N), 1e-4, 0.75)
         scores_N = weighted_draws.scores(expected_N)
-        drawn = weighted_draws.draw(scores_N, num_draws, 0.5, seed)
+        drawn = weighted_draws.draw(scores_N, num_draws, UNIFORM_SHARE, seed)
         truth_M = truth_N[drawn.rows_M]
         found = lure.estimate(truth_M, expected_N[drawn.rows_M], expected_N.mean(), drawn.probability_M, num_rows)
-        moments = TableMoments.of(expected_N, weighted_draws.first_probabilities(scores_N, 0.5))
-        low, high = share_interval(found, moments, int(truth_M.sum()), 0.95)
+        means = TableMeans.of(expected_N, weighted_draws.first_probabilities(scores_N, UNIFORM_SHARE))
+        low, high = share_interval(found, means, int(truth_M.sum()), 0.95)
         covered += low <= truth_N.mean() <= high
         ours.append(found.value - truth_N.mean())
         plain.append(truth_N[rng.permutation(num_rows)[:num_draws]].mean() - truth_N.mean())

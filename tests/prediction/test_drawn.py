@@ -208,6 +208,15 @@ def test_other_kinds_with_one_answer_out_of_several(tmp_path: Path, tiny_model_p
     assert bool(said["shares"]) == (kind != "multiple_choice")
 
 
+def test_a_model_without_a_temperature_is_told(
+    tmp_path: Path, tiny_model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = evaluated(tmp_path, tiny_model_path, "yes_no", data={"calibration_size": 0})
+    table, _ = table_of(tmp_path, "yes_no", num=20)
+    assert draw(campaign, table, tmp_path / "drawn.csv", 10) == 0
+    assert "no temperature was fitted" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize("kind", ["generation", "regression", "multi_label"])
 def test_other_answers_are_refused(
     tmp_path: Path, tiny_model_path: Path, capsys: pytest.CaptureFixture[str], kind: str

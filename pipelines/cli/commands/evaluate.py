@@ -120,8 +120,11 @@ def _draw(what: str, table: str, options: DrawOptions, round_: int | None) -> No
     job = DrawJob(options.budget, target, options.label, options.samples, options.seed)
     with open_model(what, round_) as bundle:
         found = draw_rows(bundle, TableSource(table), job)
+        has_temperature = bundle.readings.temperature is not None
     _tell_seen(what, found.ids)
     draw = found.draw
+    if not has_temperature:
+        warn("no temperature was fitted, and intervals count on the model's confidence: see `data.calibration_size`")
     if found.num_labels_left_out:
         warn(f"drawn rows that have a label in the table, which was left out: {found.num_labels_left_out:,}")
     typer.echo(f"{quantity(len(draw.drawn), 'row')} of {draw.num_rows:,}, in the order of drawing: {target.name}")
