@@ -23,7 +23,7 @@ def evaluate(
     table: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TABLE]", help="Rows: CSV, JSON lines, Parquet, Excel ...; a folder. Labelled, or see --budget."
+            metavar="TABLE", help="Rows: CSV, JSON lines, Parquet, Excel ...; a folder. Labelled, or see --budget."
         ),
     ] = None,
     label: Annotated[
@@ -41,7 +41,9 @@ def evaluate(
             metavar="M", help="TABLE has no labels: draw M rows to label, into --out (.csv, .xlsx, .jsonl ...)."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Of the draws. Default: the campaign's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="S", min=0, help="Seed of the draws. Default: the campaign's.")
+    ] = None,
     drawn: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Estimate the whole table's numbers from what --budget drew, labelled now."),
