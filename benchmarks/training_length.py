@@ -112,6 +112,17 @@ class Rows:
 
 def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, float]:
     """Train once and measure on the first rows, of which none is trained on."""
+    log_probs_NC, losses, seconds = answers(base, rows, run, num_test)
+    return {
+        **said(log_probs_NC, rows.labels(rows.rows[:num_test])),
+        "final_loss": float(np.mean(losses[-5:])),
+        "train_seconds": seconds,
+        "trained_steps": len(losses),
+    }
+
+
+def answers(base: BaseModel, rows: Rows, run: Run, num_test: int) -> tuple[Array, Sequence[float], float]:
+    """Train once; return log_probs_NC of the first rows, which are not trained on, the losses and the CPU seconds."""
     test, pool = rows.rows[:num_test], rows.rows[num_test:]
     drawn = np.random.default_rng([run.seed, run.labels]).permutation(len(pool))[: run.labels]
     lessons = [pool[place] for place in drawn]
@@ -137,13 +148,7 @@ def measure(base: BaseModel, rows: Rows, run: Run, num_test: int) -> dict[str, f
             base, encoder, lora.first_adapted_layer(base.model, adapter), batch_tokens(ScoringConfig(), base)
         )
         predictor = Predictor(engine, SampledPosterior(MergedSamples(adapted, adapter.dropout, run.seed)))
-        log_probs_NC = predictor.log_probs(rows.items(test), 0, "measuring")[:, 0]
-    return {
-        **said(log_probs_NC, rows.labels(test)),
-        "final_loss": float(np.mean(losses[-5:])),
-        "train_seconds": seconds,
-        "trained_steps": len(losses),
-    }
+        return predictor.log_probs(rows.items(test), 0, "measuring")[:, 0], losses, seconds
 
 
 def with_noise(labels_N: NDArray[np.int64], num_labels: int, run: Run) -> NDArray[np.int64]:
