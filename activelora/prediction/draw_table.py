@@ -152,8 +152,11 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
         )
         rows = _drawn_rows(bundle, source, draw)
         num_left_out = sum(row.get(label_column) not in (None, "") for row in rows)
-        draw_path(path).write_bytes(draw.as_bytes())
         _write(job.out, draw, rows)
+        partial = draw_path(path).with_suffix(".partial")
+        partial.write_bytes(draw.as_bytes())
+        partial.replace(draw_path(path))  # before the rows, which nobody can use without it
+        publish(job.out)
     return Drawn(draw, frozenset(ids), num_left_out)
 
 
@@ -242,4 +245,3 @@ def _write(target: Target, draw: Draw, rows: list[dict[str, Any]]) -> None:
         writer.finish()
     finally:
         writer.close()
-    publish(target)
