@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.acquisition.registry import measures_read, needs_of
-from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored
+from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored, scores_pool
 from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -62,7 +62,7 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
-    if items and is_scored(acquisition, round_):
+    if items and scores_pool(campaign.config, round_):
         table, num_samples, staged = _table(attempt, items, all_items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
