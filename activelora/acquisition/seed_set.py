@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from activelora.acquisition.registry import get_strategy, measures_read, strategies_of
 from activelora.acquisition.strategy import Strategy
-from activelora.config import AcquisitionConfig
+from activelora.config import AcquisitionConfig, CampaignConfig
 
 SEED_STRATEGIES: Mapping[str, str] = {
     "random": "random",
@@ -67,3 +67,15 @@ def is_scored(config: AcquisitionConfig, round_: int) -> bool:
     if get_strategy(acquisition_in(config, round_).strategy).needs_scores:
         return True
     return round_ == 0 and any(one.reads_base for one in strategies_of(config))
+
+
+def scores_pool(config: CampaignConfig, round_: int) -> bool:
+    """Tell whether score_pool computes anything in a round: for strategies, or for what the next round trains on.
+
+    The answers that self-training trains on are those of a trained model, so none of round 0.
+
+    Args:
+        config: The campaign's.
+        round_: The round.
+    """
+    return is_scored(config.acquisition, round_) or (round_ > 0 and config.training.self_training is not None)

@@ -39,7 +39,7 @@ class Method:
     """What is compared: a query strategy with an adapter.
 
     Attributes:
-        strategy: Its name in the registry.
+        strategy: Its name in the registry; with a seed set's before it, or `+self_training` after it, where it has one.
         adapter: Its name in the registry.
     """
 

@@ -1,4 +1,4 @@
-"""What campaigns that differ in their query strategy alone have in common: the beginning, up to round 0's scores."""
+"""What campaigns that differ in query strategy and self-training alone have in common: round 0, up to its scores."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ _READ = (Unit("ingest_pool"), Unit("evaluate_adapter", 0))
 def share_beginning(campaign: Campaign, donor: Campaign) -> list[Unit]:
     """Take over what another campaign has done and this one would do alike, and return the units.
 
-    Only between campaigns whose frozen settings are equal but for ``acquisition.strategy``, which the pool's reading
-    and round 0's evaluation do not look at; round 0's scores where both strategies need the same of them. Files come
-    first and are checked against their digests, the manifest is created last: being killed in between does no harm.
+    Only between campaigns whose frozen settings are equal but for ``acquisition.strategy`` and
+    ``training.self_training``, which the pool's reading and round 0's evaluation do not look at, as nothing is trained
+    before; round 0's scores where both strategies need the same of them. Files come first and are checked against their
+    digests, the manifest is created last: being killed in between does no harm.
 
     Args:
         campaign: A campaign, begun or not.
         donor: Another one.
     """
-    if not _differ_in_strategy_only(campaign, donor):
+    if not _begin_alike(campaign, donor):
         return []
     units = list(_READ)
     ingest = donor.manifest(units[0])
@@ -61,10 +62,12 @@ def _take(campaign: Campaign, donor: Campaign, unit: Unit) -> bool:
     return True
 
 
-def _differ_in_strategy_only(campaign: Campaign, donor: Campaign) -> bool:
-    strategy = campaign.config.acquisition.strategy
+def _begin_alike(campaign: Campaign, donor: Campaign) -> bool:
+    strategy, self_training = campaign.config.acquisition.strategy, campaign.config.training.self_training
     acquisition = donor.config.acquisition.model_copy(update={"strategy": strategy})
-    alike = _with_sections(donor.config.model_copy(update={"acquisition": acquisition}), campaign.config)
+    training = donor.config.training.model_copy(update={"self_training": self_training})
+    alike = donor.config.model_copy(update={"acquisition": acquisition, "training": training})
+    alike = _with_sections(alike, campaign.config)
     return config_digest(alike) == config_digest(_with_sections(campaign.config, alike))
 
 

@@ -13,6 +13,17 @@ Embedding = Literal["after_item", "item", "prompt"]
 """Tokens that an item's embedding is the mean of."""
 
 
+class NliConfig(Section):
+    """A model that tells whether one written answer entails another: natural language inference."""
+
+    model: Annotated[str, Field(min_length=1)]
+    """A local folder, a Hugging Face hub id such as `cross-encoder/nli-deberta-v3-xsmall`, or the `s3://` prefix of a
+    model that `activelora model push` has published: a sequence classifier with safetensors, tokenizer.json and one
+    label that is `entailment`. Its language must be that of the answers."""
+    revision: str | None = None
+    """Commit of a hub id. Pin it in production."""
+
+
 class ScoringConfig(Section):
     """How uncertainty is computed over the pool."""
 
@@ -36,6 +47,10 @@ class ScoringConfig(Section):
     item in the prompt, which have read it; the item's own, where nothing follows. `item`: the item's own tokens. With
     both, the mean of all embeddings is taken off before cosines. `prompt`: all tokens, those before the item too, which
     are the same for every item; nothing is taken off; so it was in campaigns of older versions."""
+    nli: NliConfig | None = None
+    """The model that tells whether two written answers mean the same, for measures of meaning (`semantic_entropy`):
+    where each entails the other as an answer to the prompt. None goes by the task's own comparison, of final answers:
+    right for numbers and names, blind to sentences in other words."""
 
 
 class StarConfig(Section):

@@ -205,7 +205,8 @@ class TrainingConfig(Section):
     call spam counts two thirds as spam. With `labeling.aggregation`, what it believes of each label."""
     self_training: SelfTrainingConfig | None = None
     """Train on what the last round's model was sure of, too; none by default. A baseline: what labels are worth beside
-    items that nobody labels. Not for `laplace` and `tfb`, nor for strategies without scores, such as `random`."""
+    items that nobody labels; `compare --strategies random+self_training` measures it. For a strategy without scores,
+    such as `random`, the pool is scored from round 1 on. Not for `laplace` and `tfb`."""
     checkpoint_every_steps: Positive = 25
     """A killed training step goes on from its last checkpoint, with the same result."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from activelora.acquisition.compatibility import misfits
 from activelora.acquisition.registry import measures_read, own_settings, strategy_keys
+from activelora.acquisition.seed_set import measures_scored
 from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
 from activelora.errors import ConfigError
@@ -110,6 +111,23 @@ def drawn_answers(config: CampaignConfig) -> Iterator[Conflict]:
                 "score would be 0",
                 "Set it to 2 or more (8 by default), or choose another measure.",
             )
+
+
+def entailment(config: CampaignConfig) -> Iterator[Conflict]:
+    """Yield a model that compares answers where no measure asks for it."""
+    if config.scoring.nli is None or not _strategies(config):
+        return
+    read = measures_scored(config.acquisition, 0) | measures_read(config.acquisition)
+    if any(facts_of(name).draws_answers for name in read):
+        return
+    kind = get_kind(config.task.kind)
+    served = [name for name in kind.measures if facts_of(name).draws_answers]
+    problem, remedy = f"compares answers that the model writes, and {kind.name} has no measure of them", "Leave it out."
+    if served:
+        listed = ", ".join(f"`{name}`" for name in served)
+        problem = f"compares answers for the measures {listed}, and this campaign reads none of them"
+        remedy = f"Leave it out, or set acquisition.strategy to uncertainty and acquisition.measure to {served[0]}."
+    yield Conflict("scoring.nli", problem, remedy)
 
 
 def strategy(config: CampaignConfig) -> Iterator[Conflict]:

@@ -43,6 +43,7 @@ RULES: tuple[Rule, ...] = (
     campaign.sampling,
     campaign.two_stage,
     campaign.drawn_answers,
+    campaign.entailment,
     campaign.strategy,
     campaign.fit,
     campaign.packing,

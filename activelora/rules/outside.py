@@ -36,6 +36,7 @@ def s3_uris(config: CampaignConfig) -> Iterator[Conflict]:
         "data.holdout.path": None if data.holdout is None else data.holdout.path,
         "labeling.inbox": config.labeling.inbox,
         "model.base": config.model.base,
+        "scoring.nli.model": None if config.scoring.nli is None else config.scoring.nli.model,
         "resources.model_cache.uri": None if cache is None else cache.uri,
     }
     for key, uri in uris.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from activelora.acquisition.registry import STRATEGIES
 from activelora.config import CampaignConfig
 from activelora.config.conflict import Conflict
 from activelora.kinds.registry import get_kind
@@ -20,10 +19,3 @@ def self_training(config: CampaignConfig) -> Iterator[Conflict]:
     if not kind.one_softmax:
         problem = f"takes the most probable of several answers, and this is {kind.name}"
         yield Conflict(_KEY, problem, "Leave it out.")
-    strategy = STRATEGIES.get(config.acquisition.strategy)
-    if strategy is not None and not strategy.needs_scores:
-        yield Conflict(
-            _KEY,
-            f"takes the scores of the pool, and `{strategy.name}` has none computed",
-            "Leave it out, or choose a strategy that needs scores, such as `entropy`.",
-        )

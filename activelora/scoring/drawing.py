@@ -111,11 +111,16 @@ def meanings_of(
         reduction: Whether an answer's probability is that of all its tokens, or by token.
     """
     texts_K = [decode(one.ids) for one in drawn]
-    texts = [*dict.fromkeys(texts_K)]
+    texts = different(texts_K)
     clusters_U = clusters(len(texts), same(item, texts))
     wordings_K = [texts.index(text) for text in texts_K]
     log_probs = [one.log_probs_T.sum() if reduction == "sum" else one.log_probs_T.mean() for one in drawn]
     return Meanings(clusters_U[wordings_K], [one.ids for one in drawn], np.array(log_probs))
+
+
+def different(texts_K: Sequence[str]) -> list[str]:
+    """Return each text once, in the order in which they come first."""
+    return [*dict.fromkeys(texts_K)]
 
 
 def same_answers(means_the_same: Callable[[str, str], bool]) -> Same:

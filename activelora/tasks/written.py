@@ -174,6 +174,11 @@ def _known(names: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int], dict
     return by_name, by_plain, by_number
 
 
+def plain_text(text: str) -> str:
+    """Return an answer without case, white space and punctuation at its ends, and with one blank between words."""
+    return " ".join(text.casefold().split()).strip(" .,;:!?\"'")
+
+
 def plain_name(text: str) -> str:
     """Return a label's name without case, blanks and quotes around it, and with one blank between words."""
     return " ".join(unicodedata.normalize("NFC", text).strip().strip(_QUOTES).casefold().split())

@@ -10,6 +10,7 @@ from activelora.campaign.amendments import amendments_in_words
 from activelora.campaign.frozen import CAMPAIGN_KEY
 from activelora.campaign.history import RoundRecord
 from activelora.campaign.snapshot import INGEST, Snapshot
+from activelora.config import CampaignConfig
 from activelora.config.file import config_digest
 from activelora.tracking.report_words import size
 
@@ -37,12 +38,18 @@ def provenance_of(
         ("Rounds", _span(records)),
         ("Configuration digest", config_digest(config)),
         ("Base model", config.model.base + revision),
+        ("NLI model", _nli_model(config)),
         *(("Amendment", words) for words in amendments_in_words(campaign.amendments)),
         ("Seed", str(config.seed)),
         ("ActiveLoRA version", ", ".join(versions) or "no step has run yet"),
         *_adapters(store.uri, headline),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _nli_model(config: CampaignConfig) -> str:
+    nli = config.scoring.nli
+    return "" if nli is None else nli.model + (f" @ {nli.revision}" if nli.revision else "")
 
 
 def source_files_of(campaign: Snapshot) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from activelora.acquisition.registry import measures_read, needs_of
-from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored
+from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored, scores_pool
 from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
@@ -62,7 +63,7 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
-    if items and is_scored(acquisition, round_):
+    if items and scores_pool(campaign.config, round_):
         table, num_samples, staged = _table(attempt, items, all_items, needs, labeled)
         attempt.write_table("scores.parquet", table)
     else:
@@ -135,11 +136,19 @@ def _meanings(
     campaign: Campaign, round_: int, predictor: Predictor, items: list[Item]
 ) -> dict[str, NDArray[np.float64]]:
     """Return measures of what K answers mean, each drawn from a sample of the posterior."""
-    from activelora.scoring.drawing import meanings_of, same_answers
+    from activelora.modeling import nli
+    from activelora.scoring.drawing import different, meanings_of, same_answers
+    from activelora.scoring.entailments import same_by_entailment
 
     config, task = campaign.config, make_task(campaign.config.task)
-    same = same_answers(task.kind.written_judge_of(task).means_the_same)
-    drawn = predictor.draw_answers(items, config.scoring.num_samples, campaign.seed("draw_answers", round_))
+    named = config.scoring.nli
+    with nullcontext() if named is None else nli.loaded(named) as entails:  # before hours of drawing
+        drawn = predictor.draw_answers(items, config.scoring.num_samples, campaign.seed("draw_answers", round_))
+        if entails is None:
+            same = same_answers(task.kind.written_judge_of(task).means_the_same)
+        else:
+            texts = [different([predictor.decode_text(one.ids) for one in answers]) for answers in drawn]
+            same = same_by_entailment(items, [task.queries(item)[0].prompt for item in items], texts, entails)
     meanings = [
         meanings_of(item, answers, predictor.decode_text, same, config.task.reduction)
         for item, answers in zip(items, drawn, strict=True)

@@ -13,6 +13,7 @@ from pipelines.cli.data_checks import check_data
 from pipelines.cli.findings import Findings
 from pipelines.cli.label_values import label_hint
 from pipelines.cli.model_checks import check_model, find_model
+from pipelines.cli.nli_checks import check_nli
 from pipelines.cli.trust_facts import posterior_facts, scoring_facts, steps_warnings
 
 
@@ -36,6 +37,7 @@ def check_campaign(
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
+    problems.run(check_nli, config, findings, runs_here)
     findings.facts += [*posterior_facts(config), *scoring_facts(config)]
     findings.warnings += steps_warnings(config)
     if problems.run(_check_task, config):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from activelora.acquisition.registry import STRATEGIES
+from activelora.acquisition.seed_set import scores_pool
 from activelora.config import CampaignConfig
 from activelora.config.sample_numbers import DISAGREEMENT_SAMPLES, by_disagreement
 from activelora.modeling.schedule import num_steps
@@ -31,7 +32,7 @@ def posterior_facts(config: CampaignConfig) -> Iterator[Fact]:
 def scoring_facts(config: CampaignConfig) -> Iterator[Fact]:
     """Say with how many samples the pool is scored, where it is."""
     strategy, number = STRATEGIES.get(config.acquisition.strategy), config.scoring.num_samples
-    if strategy is None or not strategy.needs_scores:
+    if strategy is None or not scores_pool(config, 1):
         return
     words = f"{quantity(number, 'sample')} an item (scoring.num_samples)"
     if by_disagreement(config.acquisition):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,11 @@ from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.progress import track
 from activelora.rules.file import load_with_settings
 from activelora.rules.opening import create_campaign
+from pipelines.comparisons.arms import JOINT, SELF_TRAINING, parse_arm
 from pipelines.comparisons.workers import ComparisonError, Workers, rounds_measured, take_over
 from pipelines.engines.inline import tick
 
 CAMPAIGNS_FOLDER = "campaigns"
-THEN = "+"
-"""Between a seed set's draw and a strategy: `typiclust+entropy` is entropy with `acquisition.initial: typiclust`."""
 _ENDINGS = (
     "tracking.enabled=false",
     "stopping.target_accuracy=null",
@@ -55,8 +54,8 @@ class Grid:
 
     Attributes:
         file: The campaign file.
-        strategies: Names; none takes the file's. Random acquisition joins in any case. `INITIAL+NAME` draws the
-            seed set otherwise than the file says.
+        strategies: Names; none takes the file's. Random acquisition joins in any case. `SEED_SET+NAME` draws the
+            seed set otherwise than the file says; `NAME+self_training` trains on pseudo-labels besides.
         adapters: Names; none takes the file's.
         seeds: Seeds of the campaigns.
         settings: ``key=value`` each, for all campaigns.
@@ -75,7 +74,7 @@ class Grid:
 
         Raises:
             ProblemsError: Every problem of the settings, of any method.
-            ConfigError: The labels do not come from the oracle, or a name or seed is given twice.
+            ConfigError: The labels do not come from the oracle.
         """
         base = load_with_settings(self.file, list(self.settings), self.data)
         if base.labeling.source != "oracle":
@@ -85,6 +84,7 @@ class Grid:
                 remedy="Add --set labeling.source=oracle, with a pool that has gold labels.",
             )
         strategies = dict.fromkeys([CONTROL, *(self.strategies or [base.acquisition.strategy])])
+        _check_arms(strategies, base)
         adapters = dict.fromkeys(self.adapters or [base.adapter.method])
         methods = [Method(strategy, adapter) for adapter in adapters for strategy in strategies]
         splits = _split_seed(base, out / CAMPAIGNS_FOLDER, self.seeds)
@@ -103,14 +103,34 @@ class Grid:
         return cells
 
     def _config(self, method: Method, seed: int, splits: int | None) -> CampaignConfig:
-        initial, _, strategy = method.strategy.rpartition(THEN)
-        own = [f"acquisition.strategy={strategy}", f"adapter.method={method.adapter}", f"seed={seed}"]
-        own += [f"acquisition.initial={initial}"] if initial else []
+        own = [*parse_arm(method.strategy).settings(), f"adapter.method={method.adapter}", f"seed={seed}"]
         own += [] if splits is None else [f"data.split_seed={splits}"]
         try:
             return load_with_settings(self.file, [*self.settings, *_ENDINGS, *own], self.data)
         except ProblemsError as error:
             raise ProblemsError([_of_option(problem, method) for problem in error.problems]) from None
+
+
+def _check_arms(names: Iterable[str], base: CampaignConfig) -> None:
+    """Refuse names of another form, and an arm with self-training where the file trains all methods so.
+
+    Raises:
+        ProblemsError: Every problem of any name.
+    """
+    problems, of_all = list[ActiveLoRAError](), base.training.self_training is not None
+    for name in names:
+        try:
+            arm = parse_arm(name)
+        except ConfigError as error:
+            problems.append(error)
+            continue
+        if arm.trains_itself and of_all:
+            problem = f"`training.{SELF_TRAINING}` is set, so that all methods train so, `{CONTROL}` too"
+            without = name.removesuffix(f"{JOINT}{SELF_TRAINING}")
+            remedy = f"Add --set training.{SELF_TRAINING}=null to compare with and without it, or write `{without}`."
+            problems.append(ConfigError(problem, where=f"--strategies {name}", remedy=remedy))
+    if problems:
+        raise ProblemsError(problems)
 
 
 def _split_seed(base: CampaignConfig, folder: Path, seeds: Sequence[int]) -> int | None:
@@ -133,6 +153,8 @@ def _of_option(problem: ActiveLoRAError, method: Method) -> ActiveLoRAError:
         "acquisition.initial": f"--strategies {method.strategy}",
         "adapter.method": f"--adapters {method.adapter}",
     }
+    if parse_arm(method.strategy).trains_itself:
+        options[f"training.{SELF_TRAINING}"] = f"--strategies {method.strategy}"
     if not isinstance(problem, ConfigError) or problem.key not in options:
         return problem
     return problem.given_in(options[problem.key])

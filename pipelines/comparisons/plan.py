@@ -9,6 +9,7 @@ from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, planned_
 from activelora.kinds.registry import headline_of
 from activelora.pool.inspect import DataSummary
 from activelora.quantities import quantity
+from pipelines.comparisons.arms import SELF_TRAINING, parse_arm
 from pipelines.comparisons.grid import Cell
 
 HOPELESS = 0.08
@@ -35,6 +36,12 @@ def plan(cells: Sequence[Cell], data: DataSummary | None) -> list[str]:
         f"{quantity(len(methods), 'method')} × {quantity(num_seeds, 'seed')}: {quantity(len(cells), 'campaign')} of "
         f"{quantity(config.label_budget, 'label')}, each against {CONTROL}"
     ]
+    trained = sorted({cell.method.strategy for cell in cells if parse_arm(cell.method.strategy).trains_itself})
+    if trained and config.max_round < 2:
+        lines.append(
+            f"warning: {', '.join(trained)}: the pseudo-labels of `{SELF_TRAINING}` begin in round 2, and round "
+            f"{config.max_round} is the last; set stopping.max_rounds to 2 or more"
+        )
     if data is None:
         return lines
     headline = headline_of(config)

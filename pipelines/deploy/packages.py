@@ -13,6 +13,7 @@ from activelora.modeling import builtin
 from components.image import Images
 
 Kind = Literal["tick", "campaign", "predict"]
+_PUSH = "Publish it with `activelora model push`, and name the s3:// prefix."
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def check_pods_reach(config: CampaignConfig, campaign_uri: str) -> None:
             problems.append(_local(key, source.path, "Upload the data and name it as s3://bucket/path."))
     if problem := _unreachable_model(config):
         problems.append(problem)
+    if (nli := config.scoring.nli) is not None and _is_folder(nli.model):
+        problems.append(_local("scoring.nli.model", nli.model, _PUSH))
     train = config.resources.train
     if train.accelerator_type and (train.num_processes or 0) > train.accelerator_count:
         problems.append(
@@ -137,9 +140,13 @@ def _unreachable_model(config: CampaignConfig) -> ConfigError | None:
             remedy=f"Name a hub id: {builtin.HUB_ID} is the model that it was made from. Or set "
             "resources.model_cache.uri to an s3:// prefix, and it is published there.",
         )
-    if base != builtin.NAME and (base.startswith((".", "/", "~")) or Path(base).is_dir()):
-        return _local("model.base", base, "Publish it with `activelora model push`, and name the s3:// prefix.")
+    if base != builtin.NAME and _is_folder(base):
+        return _local("model.base", base, _PUSH)
     return None
+
+
+def _is_folder(model: str) -> bool:
+    return model.startswith((".", "/", "~")) or Path(model).is_dir()
 
 
 def _local(key: str, value: str, remedy: str) -> ConfigError:

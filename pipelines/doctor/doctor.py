@@ -63,7 +63,7 @@ def examine(
             yield from _guarded(name, check)
     yield _check_pipelines(endpoint)
     yield _check_storage(campaign_uri)
-    yield from _check_model(config)
+    yield from _check_models(config)
     used = {
         images.gpu if one.accelerator_type else images.cpu for one in (resources.cpu, resources.train, resources.score)
     }
@@ -208,26 +208,32 @@ def _check_storage(campaign_uri: str | None) -> Finding:
     return ok("storage", f"{campaign_uri} can be listed from here")
 
 
-def _check_model(config: CampaignConfig) -> Iterator[Finding]:
-    """Look for a model that pods fetch from an object store."""
+def _check_models(config: CampaignConfig) -> Iterator[Finding]:
+    """Look for the models that pods fetch from an object store."""
+    yield from _check_model(config, "model", config.model.base, config.model.revision)
+    if (nli := config.scoring.nli) is not None:
+        yield from _check_model(config, "NLI model", nli.model, nli.revision)
+
+
+def _check_model(config: CampaignConfig, what: str, base: str, revision: str | None) -> Iterator[Finding]:
     from activelora.modeling.builtin import NAME
     from activelora.modeling.published import cached_model_uri, find
 
-    base, cache = config.model.base, config.resources.model_cache
+    cache = config.resources.model_cache
     if base.startswith("s3://"):
         uri, remedy = base, "Publish it with: activelora model push FOLDER s3://bucket/prefix."
     elif cache is not None and cache.uri is not None:
-        uri = cached_model_uri(cache.uri, base, config.model.revision)
+        uri = cached_model_uri(cache.uri, base, revision)
         remedy = f"{'`activelora submit`' if base == NAME else 'The first run'} publishes it."
     else:
         return
     try:
         found = find(uri)
     except ActiveLoRAError as error:
-        yield failed("model", f"{uri}: {error.problem}", error.remedy or "Check bucket, endpoint and keys.")
+        yield failed(what, f"{uri}: {error.problem}", error.remedy or "Check bucket, endpoint and keys.")
         return
     if found is not None:
-        yield ok("model", f"{uri} holds {found.name}, {sum(file.size for file in found.files) / 1e6:.0f} MB")
+        yield ok(what, f"{uri} holds {found.name}, {sum(file.size for file in found.files) / 1e6:.0f} MB")
     else:
         state = failed if base == uri else warning
-        yield state("model", f"{uri} holds no model yet", remedy)
+        yield state(what, f"{uri} holds no model yet", remedy)

@@ -199,7 +199,14 @@ def _environment(config: CampaignConfig) -> dict[str, str]:
 
 
 def _mounts(config: CampaignConfig) -> list[Mount]:
-    """Return the folders of this machine that a campaign reads: data and a local model, read-only, at the same path."""
+    return [_mount(target, source) for target, source in folders_read(config).items()]
+
+
+def folders_read(config: CampaignConfig) -> dict[str, Path]:
+    """Return the folders of this machine that a campaign reads, data and local models, by their paths in a container.
+
+    They are the same, but for that of the built-in model.
+    """
     from activelora.modeling import builtin
 
     folders = {str(path): path for path in _data_paths(config)}
@@ -208,7 +215,9 @@ def _mounts(config: CampaignConfig) -> list[Mount]:
         folders[f"{_MODEL_CACHE}/models/{builtin.NAME}"] = builtin.ensure_builtin()
     elif model.is_dir():
         folders[str(model.absolute())] = model.absolute()
-    return [_mount(target, source) for target, source in folders.items()]
+    if (nli := config.scoring.nli) is not None and (folder := Path(nli.model).expanduser()).is_dir():
+        folders[str(folder.absolute())] = folder.absolute()
+    return folders
 
 
 def _data_paths(config: CampaignConfig) -> list[Path]:

@@ -54,6 +54,31 @@ def test_a_section_that_only_one_strategy_reads_does_not_keep_campaigns_from_sha
 
 
 @pytest.mark.parametrize(
+    ("training", "is_shared"),
+    [
+        ({"self_training": {}}, True),
+        ({"self_training": {"per_label": 3}}, True),
+        ({"epochs": 7}, False),
+        ({"self_training": {}, "epochs": 7}, False),
+    ],
+)
+@pytest.mark.parametrize("is_donor", [True, False])
+def test_self_training_begins_after_what_is_shared(tmp_path, training, is_shared, is_donor):
+    """Round 0 is the base model's, and what round 1 trains on is read from round 1's scores at the earliest."""
+    acquisition = {"strategy": "random", "initial": "random", "batch_size": 4}
+    task = {"kind": "classification", "prompt": "{text}", "labels": ["a", "b"]}
+    pair = [
+        Campaign.create(str(tmp_path / name), make_config(task=task, acquisition=acquisition, training=own))
+        for name, own in (("plain", {}), ("own", training))
+    ]
+    donor, taker = pair[::-1] if is_donor else pair
+    for step in ("ingest_pool", "evaluate_adapter", "score_pool"):
+        finish_step(donor, step)
+    finish_step(donor, "select_batch")
+    assert share_beginning(taker, donor) == ([*BEGINNING, *SCORES] if is_shared else [])
+
+
+@pytest.mark.parametrize(
     ("donor", "taker", "measure", "is_shared"),
     [
         ("core_set", "uncertainty", "answer_nll", True),

@@ -118,6 +118,36 @@ def test_from_round_2_on_a_round_trains_on_the_last_one_s_answers(campaigns):
             assert one.label == int(np.argmax(scores[one.item_id]))
 
 
+def test_a_random_batch_is_scored_for_the_next_round_s_pseudo_labels_alone(tmp_path, tiny_model_path):
+    found = {}
+    for name, settings in (("plain", None), ("sure", SURE)):
+        (tmp_path / name).mkdir()
+        config = tiny_config(
+            tmp_path / name,
+            tiny_model_path,
+            acquisition={"batch_size": 4, "strategy": "random"},
+            stopping={"max_rounds": 2},
+            labeling={"source": "oracle"},
+            training={"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "min_steps": 0, "self_training": settings},
+        )
+        found[name] = Campaign.create(str(tmp_path / name / "campaign"), config)
+        assert run_campaign(found[name]).status == "finished"
+    plain, sure = found["plain"], found["sure"]
+
+    def is_scored(campaign, round_):
+        unit = Unit("score_pool", round_, 0)
+        return "mean_probs" in campaign.read_table(campaign.require(unit), "scores.parquet").column_names
+
+    assert [is_scored(plain, round_) for round_ in (0, 1)] == [False, False]
+    assert [is_scored(sure, round_) for round_ in (0, 1)] == [False, True]  # no trained model answers in round 0
+    for round_ in (0, 1):  # the draws are those of random all the same
+        unit = Unit("select_batch", round_)
+        tables = [one.read_table(one.require(unit), "selection.parquet") for one in (plain, sure)]
+        assert tables[0].equals(tables[1])
+    assert [trained(sure, round_).metrics["num_pseudo_labels"] > 0 for round_ in (1, 2)] == [False, True]
+    assert trained(sure, 2).metrics["num_pseudo_labels"] == len(chosen(sure, 2))
+
+
 def test_each_counts_as_much_as_is_asked_for_beside_the_labels(campaigns):
     sure = campaigns["sure"]
     seen, pseudo = Snapshot(sure), chosen(sure, 2)
@@ -156,7 +186,6 @@ def test_a_deleted_item_is_no_pseudo_label_any_more_and_the_digest_says_so(campa
     [
         ({"adapter": {"method": "laplace"}}, "`laplace` takes every answer that it is trained on for a person's"),
         ({"adapter": {"method": "tfb"}}, "`tfb` takes every answer that it is trained on for a person's"),
-        ({"acquisition": {"strategy": "random"}}, "`random` has none computed"),
         ({"task": {"kind": "multi_label", "prompt": "{text} {label}", "labels": ["a", "b"]}}, "this is multi_label"),
     ],
 )

@@ -15,6 +15,7 @@ from activelora.errors import ConfigError, LabelError
 from activelora.kinds.generation.kind import KIND
 from activelora.tasks.prompt import Template
 from activelora.tasks.task import Kind, Query, Reading
+from activelora.tasks.written import plain_text
 
 MARK = "####"
 MAX_ANSWER_CHARS = 20_000
@@ -133,7 +134,7 @@ def same_answer(left: str, right: str) -> bool:
     numbers = _as_number(left), _as_number(right)
     if None not in numbers:
         return numbers[0] == numbers[1]
-    return _normalised(left) == _normalised(right)
+    return plain_text(left) == plain_text(right)
 
 
 def _as_number(text: str) -> Decimal | None:
@@ -144,10 +145,6 @@ def _as_number(text: str) -> Decimal | None:
         return Decimal(plain)
     except InvalidOperation:
         return None
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split()).strip(" .,;:!?\"'")
 
 
 def _is_text(text: str) -> bool:

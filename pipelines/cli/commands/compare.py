@@ -28,7 +28,7 @@ def compare(
         typer.Option(
             metavar="A,B,...",
             help="Query strategies. Default: the file's. Random always joins. `typiclust+entropy` is entropy after a "
-            "seed set by TypiClust.",
+            "seed set by TypiClust; `random+self_training` trains on pseudo-labels besides.",
         ),
     ] = None,
     adapters: Annotated[str | None, typer.Option(metavar="A,B,...", help="Adapters. Default: the file's.")] = None,

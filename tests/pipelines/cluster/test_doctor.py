@@ -16,6 +16,7 @@ from pipelines.doctor.doctor import examine
 from pipelines.doctor.nodes import check_nodes, misfits
 from tests.pipelines.cluster.fake_kubernetes import RUNS, node, running_fake_kubernetes
 from tests.pipelines.conftest import make_config
+from tests.tiny_nli import write_tiny_nli
 
 RESOURCES = {
     "config_map": "activelora-config",
@@ -188,7 +189,24 @@ def test_a_model_in_an_object_store_is_looked_for(found, tiny_model_path, s3_uri
         "The first run publishes it.",
     )
     publish(tiny_model_path, cached_model_uri(s3_uri, "owner/tiny", None), "owner/tiny")
-    assert found(**cached)["model"].state == "ok"
+    findings = found(**cached)
+    assert findings["model"].state == "ok"
+    assert "NLI model" not in findings
+
+
+def test_a_model_that_compares_answers_is_looked_for_too(found, tmp_path, s3_uri):
+    from activelora.modeling.published import publish
+
+    sections = {
+        "task": {"kind": "generation", "prompt": "{text}"},
+        "acquisition": {"strategy": "uncertainty", "measure": "semantic_entropy"},
+        "scoring": {"nli": {"model": f"{s3_uri}/nli"}},
+    }
+    assert found(**sections)["NLI model"].state == "failed"
+    publish(write_tiny_nli(tmp_path), f"{s3_uri}/nli", "tiny NLI")
+    findings = found(**sections)
+    assert "holds tiny NLI" in findings["NLI model"].words
+    assert "model" not in findings
 
 
 def test_types_that_are_not_installed(found, fake):

@@ -16,6 +16,7 @@ from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import finished_units
 from activelora.campaign.manifest import Unit
 from activelora.comparison.sharing import share_beginning
+from activelora.config.adapter import SelfTrainingConfig
 from activelora.errors import ProblemsError
 from pipelines.cli.main import main
 from pipelines.comparisons.grid import Grid, run_cells
@@ -201,4 +202,62 @@ def test_a_method_may_have_a_seed_set_of_its_own(file, tmp_path):
     assert {cell.config.split_seed for cell in found} == {3}
     with pytest.raises(ProblemsError) as caught:
         Grid(file, ("typiclusts+entropy",)).cells(tmp_path)
-    assert "--strategies typiclusts+entropy" in str(caught.value)
+    words = "--strategies typiclusts+entropy: `typiclusts` draws no seed set; did you mean `typiclust`?"
+    assert words in str(caught.value)
+
+
+def test_an_arm_may_train_itself_and_the_others_do_not(file, tmp_path):
+    names = ("random+self_training", "typiclust+entropy+self_training", "entropy")
+    found = Grid(file, names, seeds=(3,)).cells(tmp_path)
+    assert [cell.method.strategy for cell in found] == ["random", *names]
+    acquisitions = [(cell.config.acquisition.initial, cell.config.acquisition.strategy) for cell in found]
+    assert acquisitions == [("random", "random"), ("random", "random"), ("typiclust", "entropy"), ("random", "entropy")]
+    defaults = SelfTrainingConfig()
+    assert [cell.config.training.self_training for cell in found] == [None, defaults, defaults, None]
+    folders = [cell.folder.name for cell in found]
+    assert folders == ["random-lora-seed3", *(f"{name}-lora-seed3" for name in names)]
+
+
+def test_where_the_file_trains_all_methods_so_no_arm_is_another_one(run, file, tmp_path):
+    all_so = ("training.self_training.per_label=3",)
+    found = Grid(file, ("entropy",), seeds=(0,), settings=all_so).cells(tmp_path / "a")
+    assert [cell.config.training.self_training.per_label for cell in found] == [3, 3]  # random's, too
+    code, out, err = run("compare", file, "--strategies", "entropy+self_training", "--set", *all_so)
+    words = " ".join(err.split())
+    assert (code, out) == (1, "")
+    assert "--strategies entropy+self_training: `training.self_training` is set, so that all methods train so" in words
+    assert "Add --set training.self_training=null to compare with and without it, or write `entropy`." in words
+    without = (*all_so, "training.self_training=null")
+    (plain, own) = Grid(file, ("random+self_training",), seeds=(0,), settings=without).cells(tmp_path / "b")
+    assert plain.config.training.self_training is None
+    assert own.config.training.self_training == SelfTrainingConfig()
+
+
+@pytest.mark.slow
+def test_self_training_is_compared_with_random(run, file, tmp_path):
+    names = "random+self_training,entropy"
+    settings = ["stopping.max_rounds=2", "training.min_steps=4"]
+    options = [part for one in settings for part in ("--set", one)]
+    code, out, err = run("compare", file, "--strategies", names, "--seeds", "0,1", "--jobs", 1, *options)
+    assert code == 0, err
+    assert "- random+self_training is " in out
+    document = json.loads((tmp_path / "comparisons" / "tiny" / "compare.json").read_text())
+    assert [(method["name"], method["control"]) for method in document["methods"]] == [
+        ("random", None),
+        ("random+self_training", "random"),
+        ("entropy", "random"),
+    ]
+    cells = Grid(file, names.split(","), (), (0, 1), settings).cells(tmp_path / "comparisons" / "tiny")
+    for cell in cells:
+        alone = Campaign.create(str(tmp_path / "alone" / cell.folder.name), cell.config)
+        run_campaign(alone)
+        shared = Campaign.open(str(cell.folder))
+        assert finished_units(shared) == finished_units(alone)
+        for unit in finished_units(alone):
+            assert shared.require(unit).digest == alone.require(unit).digest, (cell.folder.name, unit)
+    seed_0 = [Campaign.open(str(cell.folder)) for cell in cells[:3]]
+    begun = [Unit("ingest_pool"), Unit("evaluate_adapter", 0), Unit("score_pool", 0, 0)]
+    for unit in begun:
+        assert len({campaign.require(unit).attempt for campaign in seed_0}) == 1
+    for step in ("train_adapter", "evaluate_adapter"):
+        assert len({campaign.require(Unit(step, 1)).attempt for campaign in seed_0}) == 3

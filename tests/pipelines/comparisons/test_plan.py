@@ -55,6 +55,18 @@ def test_of_a_metric_that_is_no_share_the_difference_is_told_in_standard_deviati
     assert "one seed cannot tell" in planned(tmp_path, 1, evaluation={"primary": "nll"})[1][1]
 
 
+def test_self_training_that_would_never_begin_is_warned_about(tmp_path):
+    def warned(max_rounds):
+        config = make_config(stopping={"max_rounds": max_rounds}, labeling={"source": "oracle"})
+        cells = [Cell(Method(name, "lora"), 0, config, tmp_path) for name in ("random", "random+self_training")]
+        return [line for line in plan(cells, None) if line.startswith("warning")]
+
+    assert warned(2) == []
+    (line,) = warned(1)
+    assert "random+self_training: the pseudo-labels of `self_training` begin in round 2" in line
+    assert "round 1 is the last" in line
+
+
 def test_a_budget_that_takes_most_of_the_pool_is_warned_about(tmp_path):
     budget, lines = planned(tmp_path, 8)
     assert not [line for line in lines if "of the pool" in line]
