@@ -204,6 +204,16 @@ def test_what_does_not_go_with_it_is_refused(tmp_path, tiny_model_path, changes,
     assert message in str(caught.value)
 
 
+def test_d_optimal_serves_kinds_with_one_answer_of_several(tmp_path, tiny_model_path):
+    document = yaml.safe_load(write_pairs(tmp_path, tiny_model_path, acquisition={"strategy": "d_optimal"}).read_text())
+    checked_config(document, where="x.yaml")
+    number = {"kind": "regression", "prompt": "{text} is", "minimum": 0, "maximum": 9}
+    with pytest.raises(
+        ProblemsError, match="regression has number: it serves classification, yes_no, multiple_choice, "
+    ):
+        checked_config({**document, "task": number}, where="x.yaml")
+
+
 def test_a_row_without_an_answer_is_named(tmp_path, tiny_model_path):
     file = write_pairs(tmp_path, tiny_model_path)
     lines = (tmp_path / "pool.jsonl").read_text().splitlines()

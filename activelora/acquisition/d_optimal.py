@@ -106,7 +106,7 @@ class Design:
 
     Args:
         points_ND: Features of the pool; they may lie in a file.
-        weights_NC: As :func:`weights` gives them.
+        weights_NC: Weights of the pool, by :func:`weights`.
         ridge: λ in units of the pool's mean weight × ‖v‖² / D.
         middle_D: What is taken off all features; None takes off nothing.
     """
@@ -133,14 +133,14 @@ class Design:
 
         Args:
             labeled_LD: Their features; L may be 0.
-            weights_LC: As :func:`weights` gives them.
+            weights_LC: Their weights, by :func:`weights`.
         """
         if not len(labeled_LD):
             return
         rows_LD = labeled_LD.astype(np.float64) - self._middle_D
         for answer, weights_L in enumerate(weights_LC.T):
             # A triangle R with RᵀR = Σ w v vᵀ: no more rows than features. (λI + RᵀR)⁻¹ = (I − Rᵀ(λI + RRᵀ)⁻¹R) / λ.
-            triangle_MD = np.linalg.qr(np.sqrt(weights_L)[:, None] * rows_LD, mode="r")
+            _, triangle_MD = np.linalg.qr(np.sqrt(weights_L)[:, None] * rows_LD)
             inner_MM = triangle_MD @ triangle_MD.T
             inner_MM[np.diag_indices_from(inner_MM)] += self._ridge
             factor_MD = np.linalg.solve(np.linalg.cholesky(inner_MM), triangle_MD)

@@ -47,8 +47,8 @@ class ScoredPool:
             embeddings or features.
         middle_D: The mean of all embeddings, labelled items' too: what has to do with angles takes it off first. None
             leaves embeddings as they are.
-        features_ND: Where an item's two answers are compared, what the answers' states differ by: exchanging the
-            answers flips its sign. With ``features`` only; None where an item's features are its embedding.
+        features_ND: Differences between the states of an item's two answers, where these are compared: exchanging the
+            answers flips the sign. With ``features`` only; None where an item's features are its embedding.
         labeled_features_LD: The same of the items that have a label already.
     """
 

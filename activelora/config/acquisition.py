@@ -105,8 +105,8 @@ class DOptimalConfig(Section):
     """For `acquisition.strategy: d_optimal`."""
 
     ridge: Annotated[float, Field(gt=0.0)] = 1.0
-    """What is taken to be known already of each direction of the features, in units of what an item of the pool tells
-    on average about a direction. Smaller goes sooner by new directions, larger by uncertainty alone."""
+    """Knowledge of each direction of the features before any label, in units of what an item of the pool tells on
+    average about a direction. Smaller goes sooner by new directions, larger by uncertainty and length alone."""
 
 
 class CalConfig(Section):

@@ -46,9 +46,9 @@ class Row:
 
     def positions_of(self, answer: int) -> range:
         """Return the positions that an answer's likelihood is read off; none, if this row does not tell of it."""
-        lengths = {index: len(ids) for index, ids in self.paths} or {self.answer: len(self.targets)}
-        begin = self.positions_read.start
-        return range(begin, begin + lengths.get(answer, 0))
+        begin, paths = self.positions_read.start, self.paths or ((self.answer or 0, self.targets),)
+        length = next((len(ids) for index, ids in paths if index == answer), 0)
+        return range(begin, begin + length)
 
     @property
     def num_prompt(self) -> int:
