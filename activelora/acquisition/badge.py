@@ -7,6 +7,9 @@ first pick has the largest norm, every other is drawn with probability ∝ its s
 ‖g_i − g_j‖² is at least (‖g_i‖ − ‖g_j‖)² and at least ‖g_i‖² + ‖g_j‖² − 2·|⟨s_i, s_j⟩|·‖h_i‖·‖h_j‖, and where such a
 bound is above the distance that an item has, nothing changes. Embeddings are read in blocks, and may lie in a file.
 
+Where an item's two answers are compared, h is what the answers' states differ by: P(first ≻ second) is the sigmoid of a
+linear head on that, and exchanging the answers flips the signs of both s and h, and leaves g.
+
 score = distance to the nearest earlier pick (of the first: its norm). Copies of a pick are at distance 0 and are drawn
 only if nothing else is left, by item id. Items of which the model is certain have norm 0: copies of one another.
 Letters: N unlabelled items, C answers, D features.
@@ -17,9 +20,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from activelora.acquisition.checked import by_id, embeddings, ordered
+from activelora.acquisition.checked import by_id, features, ordered
 from activelora.acquisition.strategy import (
-    EMBEDDINGS,
+    FEATURES,
     Float32Array,
     FloatArray,
     Pick,
@@ -47,7 +50,7 @@ def select(pool: ScoredPool, num: int, context: SelectionContext) -> list[Pick]:
     if not np.isfinite(pool.mean_probs_NC).all():
         raise ModelError("the pool's mean probabilities are not all finite numbers")
     residuals_NC = residuals(pool.mean_probs_NC[order])
-    chosen = kmeans_plus_plus(residuals_NC, ordered(embeddings(pool), order), num, derive_seed(context.seed, "badge"))
+    chosen = kmeans_plus_plus(residuals_NC, ordered(features(pool), order), num, derive_seed(context.seed, "badge"))
     picks = []
     for position, (row, distance) in enumerate(chosen, 1):
         index = int(order[row])
@@ -145,6 +148,6 @@ STRATEGY = Strategy(
     "badge",
     "k-means++ over g = (p̄ − onehot(argmax p̄)) ⊗ h: gradients that are large and different",
     select,
-    needs=frozenset({EMBEDDINGS}),
+    needs=frozenset({FEATURES}),
     needs_answers=True,
 )

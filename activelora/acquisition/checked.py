@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from activelora.acquisition.spill import blocks
 from activelora.acquisition.strategy import (
     EMBEDDINGS,
+    FEATURES,
     SAMPLES,
     Float32Array,
     FloatArray,
@@ -54,6 +55,19 @@ def embeddings(pool: ScoredPool) -> Float32Array:
     return pool.embeddings_ND
 
 
+def features(pool: ScoredPool) -> Float32Array:
+    """Return features_ND, what the answers' log-odds are linear in for the last layer; raises as :func:`samples` does.
+
+    They are the embeddings, unless an item's two answers are compared: then what the answers' states differ by.
+    """
+    if pool.features_ND is None:
+        if pool.embeddings_ND is None:
+            raise _missing("features", FEATURES)
+        return embeddings(pool)
+    _refuse(pool, pool.features_ND, "what the answers differ by is")
+    return pool.features_ND
+
+
 def ordered(array: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows in an order: the array itself, not a copy, where it has that order already."""
     return array if np.array_equal(order, np.arange(len(array))) else array[order]
@@ -79,6 +93,15 @@ def require_memory(context: SelectionContext, what: str, gigabytes: float) -> No
         )
 
 
+def labeled_features(pool: ScoredPool) -> Float32Array:
+    """Return the features of the labelled items, (L, D), L may be 0; raises as :func:`labeled_embeddings` does."""
+    if pool.features_ND is None:
+        return labeled_embeddings(pool)
+    return _finite(
+        pool.labeled_features_LD, pool.features_ND.shape[1], "what the answers of labelled items differ by is"
+    )
+
+
 def labeled_embeddings(pool: ScoredPool) -> Float32Array:
     """Return labeled_embeddings_LD; L may be 0.
 
@@ -86,11 +109,8 @@ def labeled_embeddings(pool: ScoredPool) -> Float32Array:
         ModelError: One is not a number.
     """
     found_LD = pool.labeled_embeddings_LD
-    if found_LD is None:
-        return np.empty((0, embeddings(pool).shape[1]), dtype=np.float32)
-    if not np.isfinite(found_LD).all():
-        raise ModelError("the embeddings of labelled items are not all finite numbers", remedy=DIVERGED)
-    return found_LD
+    width = embeddings(pool).shape[1] if found_LD is None else found_LD.shape[1]
+    return _finite(found_LD, width, "the embeddings of labelled items are")
 
 
 def probabilities(pool: ScoredPool) -> FloatArray:
@@ -112,12 +132,20 @@ def labeled_probabilities(pool: ScoredPool) -> FloatArray:
     """
     found_LC = pool.labeled_probs_LC
     if found_LC is None:
-        if len(labeled_embeddings(pool)):
+        if len(labeled_features(pool)):
             raise _missing("the labelled items' distributions", EMBEDDINGS)
         return np.empty((0, pool.mean_probs_NC.shape[1]))
     if not np.isfinite(found_LC).all():
         raise ModelError("the mean probabilities of labelled items are not all finite numbers", remedy=DIVERGED)
     return found_LC
+
+
+def _finite(found_LD: Float32Array | None, width: int, what: str) -> Float32Array:
+    if found_LD is None:
+        return np.empty((0, width), dtype=np.float32)
+    if not np.isfinite(found_LD).all():
+        raise ModelError(f"{what} not all finite numbers", remedy=DIVERGED)
+    return found_LD
 
 
 def _missing(what: str, need: str) -> ConfigError:

@@ -75,9 +75,11 @@ def _from_class(ask: Ask, pool: ScoredPool, members: NDArray[np.int64], batch: l
         part = replace(
             part, labeled_embeddings_LD=np.concatenate([pool.labeled_embeddings_LD, pool.embeddings_ND[taken]])
         )
-        if pool.labeled_answers_L is not None:
-            unknown = np.full(len(taken), -1, dtype=np.int64)
-            part = replace(part, labeled_answers_L=np.concatenate([pool.labeled_answers_L, unknown]))
-        if pool.labeled_probs_LC is not None:
-            part = replace(part, labeled_probs_LC=np.concatenate([pool.labeled_probs_LC, pool.mean_probs_NC[taken]]))
+    if pool.features_ND is not None and pool.labeled_features_LD is not None:
+        part = replace(part, labeled_features_LD=np.concatenate([pool.labeled_features_LD, pool.features_ND[taken]]))
+    if pool.labeled_answers_L is not None:
+        unknown = np.full(len(taken), -1, dtype=np.int64)
+        part = replace(part, labeled_answers_L=np.concatenate([pool.labeled_answers_L, unknown]))
+    if pool.labeled_probs_LC is not None:
+        part = replace(part, labeled_probs_LC=np.concatenate([pool.labeled_probs_LC, pool.mean_probs_NC[taken]]))
     return [replace(pick, index=int(free[pick.index])) for pick in ask(part, num)]

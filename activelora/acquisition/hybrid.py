@@ -49,6 +49,7 @@ def subset(pool: ScoredPool, indices: NDArray[np.int64]) -> ScoredPool:
         mean_probs_NC=pool.mean_probs_NC[indices],
         log_probs_NKC=None if pool.log_probs_NKC is None else pool.log_probs_NKC[indices],
         embeddings_ND=None if pool.embeddings_ND is None else pool.embeddings_ND[indices],
+        features_ND=None if pool.features_ND is None else pool.features_ND[indices],
     )
 
 

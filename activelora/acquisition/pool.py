@@ -19,8 +19,8 @@ from activelora.acquisition.spill import Parts
 from activelora.acquisition.strategy import FloatArray, ScoredPool
 from activelora.errors import StoreError
 
-_NO_MEASURES = frozenset({"item_id", "mean_probs", "log_probs", "embedding", "labeled", *HALVES})
-_LARGE = ("log_probs", "embedding")
+_NO_MEASURES = frozenset({"item_id", "mean_probs", "log_probs", "embedding", "difference", "labeled", *HALVES})
+_LARGE = ("log_probs", "embedding", "difference")
 GIGABYTE = 1e9
 
 
@@ -38,20 +38,21 @@ def scored_pool(
 
     Args:
         tables: One a shard, in any order, read one after the other: ``item_id`` and, if the pool was scored, a column
-            per measure, ``mean_probs``, and ``log_probs`` or ``embedding`` with ``labeled`` where the strategy needs
-            them.
+            per measure, ``mean_probs``, and ``log_probs``, ``embedding`` or ``difference``, the latter two with
+            ``labeled``, where the strategy needs them.
         base_tables: The same under the base model, of these items or more; None if that is the current model.
         excluded: Ids of items that must not be asked for (again).
         label_names: Names of the C answers.
-        memory_gb: Samples, or embeddings, of more than a quarter of this lie in a temporary file, mapped into memory.
+        memory_gb: Samples, embeddings, or differences of more than a quarter of this lie in a temporary file, mapped
+            into memory.
         answers: The labels that are known, by item id, as places among the C answers.
         centers: Whether the embeddings' mean is told, for strategies that take it off before cosines.
 
     Raises:
         StoreError: An item is there twice, or was not scored under the base model.
     """
-    embeddings, samples = (Parts(int(memory_gb * GIGABYTE / 4)) for _ in range(2))
-    shards = [_without_large(table, embeddings, samples) for table in tables if table.num_rows]
+    embeddings, differences, samples = (Parts(int(memory_gb * GIGABYTE / 4)) for _ in range(3))
+    shards = [_without_large(table, embeddings, differences, samples) for table in tables if table.num_rows]
     ids, columns = _joined(shards)
     _refuse_twice(ids)
     order = np.argsort(ids, kind="stable")
@@ -62,6 +63,7 @@ def scored_pool(
     mean_probs = _mean_probs(shards)
     labeled = order[is_labeled[order]]
     points_ND, labeled_LD = (embeddings.rows(rows) if embeddings else None for rows in (unlabeled, labeled))
+    has_labeled = bool(embeddings or differences)
     return ScoredPool(
         tuple(wanted.tolist()),
         measures,
@@ -71,9 +73,10 @@ def scored_pool(
         samples.rows(unlabeled, -np.inf) if samples else None,
         points_ND,
         labeled_LD,
-        mean_probs[labeled] if embeddings else None,
-        _answers(ids[labeled], answers or {}) if embeddings else None,
+        mean_probs[labeled] if has_labeled else None,
+        _answers(ids[labeled], answers or {}) if has_labeled else None,
         middle([points_ND, labeled_LD]) if centers and points_ND is not None and labeled_LD is not None else None,
+        *(differences.rows(rows) if differences else None for rows in (unlabeled, labeled)),
     )
 
 
@@ -81,10 +84,11 @@ def _answers(item_ids: np.ndarray, answers: Mapping[str, int]) -> NDArray[np.int
     return np.array([answers.get(item_id, -1) for item_id in item_ids.tolist()], dtype=np.int64)
 
 
-def _without_large(table: pa.Table, embeddings: Parts, samples: Parts) -> pa.Table:
-    """Move a shard's embeddings and samples to where they are gathered."""
-    if "embedding" in table.column_names:
-        embeddings.add(_matrix(table["embedding"]))
+def _without_large(table: pa.Table, embeddings: Parts, differences: Parts, samples: Parts) -> pa.Table:
+    """Move a shard's embeddings, differences and samples to where they are gathered."""
+    for name, parts in (("embedding", embeddings), ("difference", differences)):
+        if name in table.column_names:
+            parts.add(_matrix(table[name]))
     if "log_probs" in table.column_names:
         num_answers = _matrix(table["mean_probs"]).shape[1]
         samples.add(_matrix(table["log_probs"]).reshape(table.num_rows, -1, num_answers))

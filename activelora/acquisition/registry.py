@@ -13,6 +13,7 @@ from activelora.acquisition import (
     cluster_margin,
     consensus_kl,
     core_set,
+    d_optimal,
     density_weighted,
     discriminative,
     entropy,
@@ -33,7 +34,7 @@ from activelora.acquisition import (
     variation_ratio,
     vote_entropy,
 )
-from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES, Strategy
+from activelora.acquisition.strategy import EMBEDDINGS, FEATURES, GRADIENTS, SAMPLES, Strategy
 from activelora.config import AcquisitionConfig
 from activelora.config.moved_settings import MOVED_ACQUISITION
 from activelora.config.own_settings import settings_of
@@ -59,6 +60,7 @@ _MODULES = (
     epig,
     core_set,
     badge,
+    d_optimal,
     cal,
     discriminative,
     cluster_margin,
@@ -75,7 +77,7 @@ _MODULES = (
 def _mistakes(strategy: Strategy) -> Iterator[str]:
     """Yield what another package's strategy declares and nothing knows; what moved since 0.1 is known still."""
     options = {*AcquisitionConfig.model_fields, *MOVED_ACQUISITION}
-    yield from unknown_names(strategy, "need", strategy.needs, (SAMPLES, EMBEDDINGS, GRADIENTS))
+    yield from unknown_names(strategy, "need", strategy.needs, (SAMPLES, EMBEDDINGS, FEATURES, GRADIENTS))
     yield from unknown_names(strategy, "option", strategy.options, options)
     yield from unknown_names(strategy, "measure", strategy.measures, known_measures())
     yield from unknown_names(strategy, "form", strategy.forms or (), get_args(Form))

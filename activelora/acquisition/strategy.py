@@ -22,7 +22,7 @@ from activelora.tasks.task import Form
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
-SAMPLES, EMBEDDINGS, GRADIENTS = "samples", "embeddings", "gradients"
+SAMPLES, EMBEDDINGS, FEATURES, GRADIENTS = "samples", "embeddings", "features", "gradients"
 """What a strategy can need besides measures: see :attr:`Strategy.needs`."""
 GRADIENT_LENGTH = "expected_gradient_length"
 """The column of ``gradients``: as a measure, but kept only where it is needed."""
@@ -39,13 +39,17 @@ class ScoredPool:
         mean_probs_NC: Predictive distribution, padded with zeros where an item has fewer answers.
         label_names: Names of the C answers, for reasons in words; empty where every item has its own choices.
         log_probs_NKC: The samples' log-probabilities, padded with −inf; None unless the strategy needs ``samples``.
-        embeddings_ND: Mean-pooled last hidden states, not centred; None unless the strategy needs ``embeddings``.
-        labeled_embeddings_LD: The same of the items that have a label already; with ``embeddings`` only.
-        labeled_probs_LC: Predictive distribution of those, as wide as ``mean_probs_NC``; with ``embeddings`` only.
+        embeddings_ND: Mean-pooled last hidden states, not centred; None unless the strategy needs ``embeddings``, or
+            ``features`` that are embeddings.
+        labeled_embeddings_LD: The same of the items that have a label already; with ``embeddings_ND`` only.
+        labeled_probs_LC: Predictive distribution of those, as wide as ``mean_probs_NC``; with embeddings or features.
         labeled_answers_L: The places of the labelled items' labels among the C answers, −1 where it is not known; with
-            ``embeddings`` only.
+            embeddings or features.
         middle_D: The mean of all embeddings, labelled items' too: what has to do with angles takes it off first. None
             leaves embeddings as they are.
+        features_ND: Differences between the states of an item's two answers, where these are compared: exchanging the
+            answers flips the sign. With ``features`` only; None where an item's features are its embedding.
+        labeled_features_LD: The same of the items that have a label already.
     """
 
     item_ids: tuple[str, ...]
@@ -59,6 +63,8 @@ class ScoredPool:
     labeled_probs_LC: FloatArray | None = None
     labeled_answers_L: NDArray[np.int64] | None = None
     middle_D: FloatArray | None = None
+    features_ND: Float32Array | None = None
+    labeled_features_LD: Float32Array | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,8 @@ class Strategy:
         reads_base: Whether it reads the base model's measures (:attr:`ScoredPool.base_measures`).
         options: Settings under ``acquisition`` that it reads beside its own: ``measure``, or nothing.
         needs: What score_pool must keep for it besides the measures: ``samples`` (each sample's distribution),
-            ``embeddings`` (of the pool and of the labelled items, with the latter's distributions) or ``gradients``
+            ``embeddings`` (of the pool and of the labelled items, with the latter's distributions), ``features`` (so
+            too: what the answers' log-odds are linear in, for the last layer) or ``gradients``
             (:data:`GRADIENT_LENGTH` among the measures).
         measures: Measures that it reads whatever the campaign file says; those of its settings are checked apart.
         needs_answers: It makes no sense unless an item's prediction is one distribution over answers that exclude each

@@ -116,6 +116,14 @@ class ExpectedGradientLengthConfig(Section):
     of the adapter's parameters, for a backward pass per item and answer."""
 
 
+class DOptimalConfig(Section):
+    """For `acquisition.strategy: d_optimal`."""
+
+    ridge: Annotated[float, Field(gt=0.0)] = 1.0
+    """Knowledge of each direction of the features before any label, in units of what an item of the pool tells on
+    average about a direction. Smaller goes sooner by new directions, larger by uncertainty and length alone."""
+
+
 class CalConfig(Section):
     """For `acquisition.strategy: cal`."""
 
@@ -203,6 +211,8 @@ class AcquisitionConfig(OpenSection):
     """Settings of strategy `epig`."""
     expected_gradient_length: ExpectedGradientLengthConfig = ExpectedGradientLengthConfig()
     """Settings of strategy `expected_gradient_length`."""
+    d_optimal: DOptimalConfig = DOptimalConfig()
+    """Settings of strategy `d_optimal`."""
     cal: CalConfig = CalConfig()
     """Settings of strategy `cal`."""
     typiclust: TypiclustConfig = TypiclustConfig()

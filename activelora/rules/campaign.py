@@ -13,7 +13,7 @@ from activelora.acquisition.strategy import GRADIENTS, Strategy
 from activelora.config.conflict import Conflict
 from activelora.errors import ConfigError
 from activelora.evaluation.gates import GATES
-from activelora.kinds.registry import get_kind
+from activelora.kinds.registry import KINDS, get_kind
 from activelora.modeling.methods.registry import METHODS
 from activelora.quantities import quantity
 from activelora.registry import Named, call, wrong_result
@@ -139,6 +139,8 @@ def strategy(config: CampaignConfig) -> Iterator[Conflict]:
             problem = f"is computed where an item has one answer out of several, and this is {kind.name}"
         elif forms is not None and kind.form not in forms:
             problem = f"is for answers of the form {' or '.join(sorted(forms))}, and {kind.name} has {kind.form}"
+            fitting = [other.name for other in KINDS.loadable()[0].values() if other.form in forms]
+            problem += f": it serves {', '.join(fitting)}" if fitting else ""
         if problem:
             yield Conflict(key, f"`{one.name}` {problem}", "Choose a strategy such as `star` or `core_set`.")
         if GRADIENTS in one.needs and (method is None or not method.gradient_lengths):

@@ -74,6 +74,7 @@ class Engine:
         self._narrows = base.paths.narrowing and self._split.can_narrow()
         self._all_items: Sequence[Item] | None = None
         self._batch_cache: BatchCache | None = None
+        self._differs = False
         self.batch_tokens = batch_tokens
         own_tokens = OwnTokens(encoder)
         self._pooled_of = {"prompt": _all, "item": own_tokens.of, "after_item": own_tokens.after}[embedding]
@@ -91,6 +92,22 @@ class Engine:
         """Return an engine that keeps between its runs what the next may need. Samples must stay what they are."""
         engine = copy(self)
         engine._batch_cache = batch_cache
+        return engine
+
+    def of_differences(self) -> Engine:
+        """Return an engine whose embeddings are what the states of an item's two answers differ by.
+
+        An answer's state is the mean of the last hidden states (after the final norm) at the positions that its
+        log-likelihood is read off: the prompt's last and those of its tokens, without the end. The second answer's is
+        taken from the first's.
+
+        Raises:
+            ValueError: The task does not compare answers.
+        """
+        if self.encoder.beta is None:
+            raise ValueError("the items of this task have no two answers that are compared")
+        engine = copy(self)
+        engine._differs = True
         return engine
 
     def activate(self, sampler: Sampler, sample: int | None) -> AbstractContextManager[None]:
@@ -247,7 +264,9 @@ class Engine:
                     final_BTD = self._top.run(hidden, batch, top_cache, chunk.prefix_length, counts)
                     finals = Finals(final_BTD, batch)
                     read(index, rows, finals)
-                    if embeddings_ND is not None:
+                    if embeddings_ND is not None and self._differs:
+                        _add_differences(embeddings_ND, rows, finals, chunk.prefix_length)
+                    elif embeddings_ND is not None:
                         self._pool_hidden(embeddings_ND, rows, finals, prefix_BTD)
                     yield
 
@@ -286,6 +305,16 @@ class Engine:
     def _pooled(self, row: Row) -> range:
         """Return the positions in a row whose states an embedding is the mean of."""
         return self._pooled_of(row.item % self.encoder.rows_per_item, row.ids[: row.num_prompt])
+
+
+def _add_differences(embeddings_ND: NDArray[np.float32], rows: list[Row], finals: Finals, num_prefix: int) -> None:
+    """Add the first answer's mean state to its item's row, and take off the second's; a row may tell of both."""
+    for answer, sign in ((0, 1.0), (1, -1.0)):
+        read = [row.positions_of(answer) for row in rows]
+        means_RD = finals.sums([range(one.start - num_prefix, one.stop - num_prefix) for one in read]).cpu().numpy()
+        for row, one, mean_D in zip(rows, read, means_RD, strict=True):
+            if len(one):
+                embeddings_ND[row.item] += sign / len(one) * mean_D
 
 
 def _all(_question: int, prompt_ids: tuple[int, ...]) -> range:

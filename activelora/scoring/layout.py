@@ -44,6 +44,12 @@ class Row:
         """Their positions in the text, from 0."""
         return range(len(self.ids) - self.num_read, len(self.ids))
 
+    def positions_of(self, answer: int) -> range:
+        """Return the positions that an answer's likelihood is read off; none, if this row does not tell of it."""
+        begin, paths = self.positions_read.start, self.paths or ((self.answer or 0, self.targets),)
+        length = next((len(ids) for index, ids in paths if index == answer), 0)
+        return range(begin, begin + length)
+
     @property
     def num_prompt(self) -> int:
         """How many of the tokens belong to the prompt."""

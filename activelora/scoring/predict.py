@@ -97,6 +97,10 @@ class Predictor:
         """Return a predictor for items that are some of these: :meth:`activelora.scoring.engine.Engine.among`."""
         return Predictor(self._engine.among(all_items), self._posterior, self._method)
 
+    def of_differences(self) -> Predictor:
+        """Return a predictor whose embeddings are :meth:`activelora.scoring.engine.Engine.of_differences`."""
+        return Predictor(self._engine.of_differences(), self._posterior, self._method)
+
     @contextmanager
     def caching(self, batch_cache: BatchCache) -> Iterator[Predictor]:
         """Return a predictor for many small batches, until it is left; nothing else may use the model meanwhile.

@@ -23,6 +23,7 @@ def score_table(
     values_C: NDArray[np.float64] | None = None,
     with_samples: bool = False,
     embeddings_ND: NDArray[np.float32] | None = None,
+    differences_ND: NDArray[np.float32] | None = None,
     labeled: Collection[str] = (),
     gradient_lengths_N: NDArray[np.float64] | None = None,
     halved: str | None = None,
@@ -36,6 +37,7 @@ def score_table(
         values_C: Numbers that the answers of a regression stand for: adds the variance measures.
         with_samples: Add the column ``log_probs``: K × C numbers an item, sample by sample, C as in ``mean_probs``.
         embeddings_ND: Add the column ``embedding``, and ``labeled``, true for items that have a label already.
+        differences_ND: Add the column ``difference``, and ``labeled``.
         labeled: Ids of those.
         gradient_lengths_N: Add the column ``expected_gradient_length``.
         halved: Add columns of this measure by either half of the samples, where there are enough.
@@ -59,7 +61,8 @@ def score_table(
         columns["mean_probs"] = pa.array(list(mean_probs_NC), pa.list_(pa.float64()))
     if with_samples and not is_set:
         columns["log_probs"] = pa.array([samples_KC.ravel() for samples_KC in log_probs_NKC], pa.list_(pa.float64()))
-    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+    vectors = {"embedding": embeddings_ND, "difference": differences_ND}
+    return pa.table(columns | _vector_columns(item_ids, vectors, labeled))
 
 
 def text_score_table(
@@ -79,19 +82,21 @@ def text_score_table(
     """
     columns: dict[str, pa.Array] = {"item_id": pa.array(item_ids, pa.string())}
     columns |= {name: pa.array(scores_N, pa.float64()) for name, scores_N in measures.items()}
-    return pa.table(columns | _embedding_columns(item_ids, embeddings_ND, labeled))
+    return pa.table(columns | _vector_columns(item_ids, {"embedding": embeddings_ND}, labeled))
 
 
-def _embedding_columns(
-    item_ids: Sequence[str], embeddings_ND: NDArray[np.float32] | None, labeled: Collection[str]
+def _vector_columns(
+    item_ids: Sequence[str], vectors: Mapping[str, NDArray[np.float32] | None], labeled: Collection[str]
 ) -> dict[str, pa.Array]:
-    if embeddings_ND is None:
+    """Return a column for each vectors_ND that there are, and with any which items are labelled."""
+    columns = {}
+    for name, vectors_ND in vectors.items():
+        if vectors_ND is not None:
+            flat = pa.array(vectors_ND.astype(np.float32, copy=False).ravel())
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, vectors_ND.shape[1])
+    if not columns:
         return {}
-    flat = pa.array(embeddings_ND.astype(np.float32, copy=False).ravel())
-    return {
-        "embedding": pa.FixedSizeListArray.from_arrays(flat, embeddings_ND.shape[1]),
-        "labeled": pa.array([item_id in labeled for item_id in item_ids], pa.bool_()),
-    }
+    return {**columns, "labeled": pa.array([item_id in labeled for item_id in item_ids], pa.bool_())}
 
 
 def unscored_table(item_ids: Sequence[str]) -> pa.Table:

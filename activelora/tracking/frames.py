@@ -18,7 +18,7 @@ from activelora.evaluation.headline import Headline
 from activelora.kinds.registry import headline_of, make_task
 from activelora.labeling.exchange import LABEL_COLUMNS, export_labels
 
-_LARGE = ("embedding", "log_probs")
+_LARGE = ("embedding", "difference", "log_probs")
 """Columns of score_pool that only strategies read."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from activelora.acquisition.registry import measures_read, needs_of
 from activelora.acquisition.seed_set import acquisition_in, is_scored, measures_scored, scores_pool
-from activelora.acquisition.strategy import EMBEDDINGS, GRADIENTS, SAMPLES
+from activelora.acquisition.strategy import EMBEDDINGS, FEATURES, GRADIENTS, SAMPLES
 from activelora.campaign.campaign import Attempt, Campaign
 from activelora.campaign.labels import label_snapshot
 from activelora.campaign.manifest import Manifest, Unit
@@ -37,8 +37,8 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     """Score the unlabelled items of one shard with the round's model.
 
     Round 0 is the base model: its scores are STAR's base uncertainty in every later round. A shard that a refresh of
-    the pool has brought gets them first, when it is scored for the first time. Where the strategy needs embeddings, the
-    labelled items get theirs too, with the same model.
+    the pool has brought gets them first, when it is scored for the first time. Where the strategy needs embeddings or
+    features, the labelled items get theirs too, with the same model.
 
     Args:
         campaign: The campaign.
@@ -60,7 +60,7 @@ def run(campaign: View, round_: int, shard: int) -> Manifest:
     labeled = label_snapshot(seen, round_).labels
     needs = needs_of(acquisition_in(acquisition, round_))
     all_items = shard_items(seen, shard, parts)
-    items = [item for item in all_items if EMBEDDINGS in needs or item.item_id not in labeled]
+    items = [item for item in all_items if needs & {EMBEDDINGS, FEATURES} or item.item_id not in labeled]
     item_ids = [item.item_id for item in items]
     num_samples, staged = 0, dict[str, float]()
     if items and scores_pool(campaign.config, round_):
@@ -84,15 +84,18 @@ def _table(
     task, item_ids = make_task(attempt.campaign.config.task), [item.item_id for item in items]
     if task.kind.writes:
         measures, prompts_ND, num_samples = _predict_texts(attempt, items)
-        embeddings_ND = prompts_ND if EMBEDDINGS in needs else None
+        embeddings_ND = prompts_ND if needs & {EMBEDDINGS, FEATURES} else None
         return text_score_table(item_ids, measures, embeddings_ND=embeddings_ND, labeled=labeled), num_samples, {}
-    log_probs_NKC, embeddings_ND, staged = _predict(attempt, items, all_items, labeled, EMBEDDINGS in needs)
+    differs = FEATURES in needs and task.kind.compares_answers
+    embeds = EMBEDDINGS in needs or (FEATURES in needs and not differs)
+    log_probs_NKC, embeddings_ND, differences_ND, staged = _predict(attempt, items, all_items, labeled, embeds, differs)
     table = score_table(
         item_ids,
         log_probs_NKC,
         values_C=None if task.values is None else np.array(task.values),
         with_samples=SAMPLES in needs,
         embeddings_ND=embeddings_ND,
+        differences_ND=differences_ND,
         labeled=labeled,
         gradient_lengths_N=_gradient_lengths(attempt, items, log_probs_NKC) if GRADIENTS in needs else None,
         halved=_halved(attempt.campaign, attempt.unit.round),
@@ -157,9 +160,18 @@ def _meanings(
 
 
 def _predict(
-    attempt: Attempt, items: list[Item], all_items: list[Item], labeled: Mapping[str, Label], with_embeddings: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, dict[str, float]]:
-    """Return log_probs_NKC, corrected for the label prior where asked, embeddings_ND if wanted, and metrics."""
+    attempt: Attempt,
+    items: list[Item],
+    all_items: list[Item],
+    labeled: Mapping[str, Label],
+    embeds: bool,
+    differs: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float32] | None, NDArray[np.float32] | None, dict[str, float]]:
+    """Return log_probs_NKC, corrected for the label prior where asked, and metrics.
+
+    Between them embeddings_ND and differences_ND, if they are wanted: either comes with the predictions, and both take
+    one more pass.
+    """
     from activelora.scoring.predict import Predictor
     from activelora.scoring.two_stage import predict
 
@@ -177,16 +189,26 @@ def _predict(
 
     num_samples = 0 if round_ == 0 else config.scoring.num_samples
     with Predictor.load(campaign, round_) as loaded:
-        predictor = loaded.among(all_items)
+        predictor, vectors_ND, differences_ND = loaded.among(all_items), None, None
+        if differs:
+            differing = predictor.of_differences()
+            if embeds:
+                _, differences_ND = differing.log_probs_and_embeddings(items, num_samples, "comparing the answers")
+            else:
+                predictor = differing
         if config.scoring.two_stage is not None and num_samples > 0:
             candidates = [index for index, item in enumerate(items) if item.item_id not in labeled]
             plan = _plan(campaign, config.scoring.two_stage, adjust)
-            staged = predict(predictor, items, candidates, num_samples, plan, with_embeddings)
-            return staged.log_probs_NKC, staged.embeddings_ND, staged.metrics
-        if with_embeddings:
-            log_probs_NKC, embeddings_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
-            return adjust(log_probs_NKC), embeddings_ND, {}
-        return adjust(predictor.log_probs(items, num_samples, "scoring the pool")), None, {}
+            staged = predict(predictor, items, candidates, num_samples, plan, embeds or differs)
+            log_probs_NKC, vectors_ND, metrics = staged.log_probs_NKC, staged.embeddings_ND, staged.metrics
+        elif embeds or differs:
+            found_NKC, vectors_ND = predictor.log_probs_and_embeddings(items, num_samples, "scoring the pool")
+            log_probs_NKC, metrics = adjust(found_NKC), {}
+        else:
+            log_probs_NKC, metrics = adjust(predictor.log_probs(items, num_samples, "scoring the pool")), {}
+    if differs and not embeds:
+        return log_probs_NKC, None, vectors_ND, metrics
+    return log_probs_NKC, vectors_ND, differences_ND, metrics
 
 
 def _plan(campaign: Campaign, share: float, adjust: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Plan:

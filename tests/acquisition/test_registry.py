@@ -28,6 +28,7 @@ NAMES = {
     "epig",
     "core_set",
     "badge",
+    "d_optimal",
     "density_weighted",
     "hybrid",
     "uncertainty",
@@ -155,7 +156,10 @@ def test_another_packages_strategy_has_settings_of_its_own_also_where_a_prefilte
     assert "`acquisition.plain` is not a setting: `plain` has none. Leave it out." in lines[8]
     assert "`alias` calls itself `another name`. In the package that brings it" in lines[9]
     assert "`acquisition.onw` is not a setting. Did you mean `own`?" in lines[10]
-    assert "`texts` is for answers of the form text, and classification has choice. Choose" in lines[11]
+    assert (
+        "`texts` is for answers of the form text, and classification has choice: it serves generation. Choose"
+        in lines[11]
+    )
 
 
 def test_a_newer_package_with_one_more_setting_goes_on_with_the_same_file(tmp_path):

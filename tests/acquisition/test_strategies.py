@@ -17,10 +17,10 @@ every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
 UNSCORED = {"random", "stratified_random"}
 COVERS = {"core_set", "typiclust", "probcover", "discriminative"}
 """These look at embeddings alone."""
-BATCHES = {"batch_bald", "badge", "hybrid", "cluster_margin", *COVERS}
+BATCHES = {"batch_bald", "badge", "d_optimal", "hybrid", "cluster_margin", *COVERS}
 """These choose each item in view of the others."""
-DIVERSE = sorted(BATCHES - {"batch_bald"})
-"""To these a copy of a pick is worth nothing. To batch_bald a second noisy answer is: see its own tests."""
+DIVERSE = sorted(BATCHES - {"batch_bald", "d_optimal"})
+"""To these a copy of a pick is worth nothing. To the other two a second noisy answer is: see their own tests."""
 WHOLE = {"hybrid", "typiclust", "cluster_margin"}
 """What these consider depends on the size of the batch."""
 DISAGREEMENT = {
@@ -34,7 +34,8 @@ UNDRAWN = {"typiclust", "badge"}  # of equal gradients and members of a cluster 
 every_scored = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED))
 every_ranking = pytest.mark.parametrize("name", sorted(set(STRATEGIES) - UNSCORED - BATCHES))
 every_measured = pytest.mark.parametrize(
-    "name", sorted(name for name in set(STRATEGIES) - UNSCORED if "embeddings" not in STRATEGIES[name].needs)
+    "name",
+    sorted(name for name in set(STRATEGIES) - UNSCORED if not {"embeddings", "features"} & STRATEGIES[name].needs),
 )
 
 
@@ -150,7 +151,7 @@ def test_what_a_strategy_needs_is_checked(name, need, pool):
         with pytest.raises(ConfigError, match="no scores of `expected_gradient_length` under the current model"):
             STRATEGIES[name].select(replace(pool, measures=without), 3, context_of(name))
         return
-    field = {"samples": "log_probs_NKC", "embeddings": "embeddings_ND"}[need]
+    field = {"samples": "log_probs_NKC", "embeddings": "embeddings_ND", "features": "embeddings_ND"}[need]
     with pytest.raises(ConfigError, match="the pool was scored without keeping"):
         STRATEGIES[name].select(replace(pool, **{field: None}), 3, context_of(name))
     getattr(pool, field)[5] = np.nan
@@ -169,7 +170,7 @@ def test_inputs_are_left_as_they_are(name, pool):
 @pytest.mark.parametrize("field", ["labeled_embeddings_LD", "labeled_probs_LC"])
 def test_labelled_items_that_are_no_numbers_are_refused(field, labeled_pool):
     getattr(labeled_pool, field)[2] = np.nan
-    names = ["cal", *COVERS] if field == "labeled_embeddings_LD" else ["cal"]
+    names = ["cal", "d_optimal", *(COVERS if field == "labeled_embeddings_LD" else [])]
     for name in names:
         with pytest.raises(ModelError, match="of labelled items are not all finite"):
             STRATEGIES[name].select(labeled_pool, 3, context_of(name))
@@ -203,6 +204,7 @@ def test_reasons_are_in_words_with_numbers():
     assert reasons == {
         "variance": "drawn at random: every item scores the same",
         "expected_gradient_length": "expected gradient length of the answer head 1.55",
+        "d_optimal": "adds 5.7881 nats to what is known of the last layer",
         "cal": "drawn at random: there is no labelled item to contrast with yet",
         "discriminative": "nearest to the pool's middle",
         "cluster_margin": "its two best answers are 0.200 apart",

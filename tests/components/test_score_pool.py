@@ -67,6 +67,7 @@ def scores_of(campaign, round_):
         ({"strategy": "entropy"}, set()),
         ({"strategy": "hybrid", "hybrid": {"then": "batch_bald"}}, {"log_probs"}),
         ({"strategy": "badge"}, {"embedding", "labeled"}),
+        ({"strategy": "d_optimal"}, {"embedding", "labeled"}),
         ({"strategy": "expected_gradient_length"}, {"expected_gradient_length"}),
     ],
 )

@@ -87,6 +87,55 @@ def test_swapped_answers_have_each_other_s_probabilities(base, pair_encoder, ada
     np.testing.assert_allclose(np.exp(found_NKC), np.exp(swapped_NKC[:, :, ::-1]), atol=1e-6)
 
 
+@pytest.mark.parametrize("last_layers", [None, 2])
+@pytest.mark.parametrize("batch_tokens", [64, 4096])
+@pytest.mark.parametrize("packing", [True, False])
+def test_differences_equal_the_slow_computation(base, pair_encoder, last_layers, batch_tokens, packing):
+    """The mean of the states that predict an answer's tokens, of the first less the second, over the samples."""
+    items = items_of(PAIRS)
+    model = lora.attach(base, AdapterConfig(rank=4, last_layers=last_layers), seed=3)
+    with lora.attached(model):
+        torch.manual_seed(5)
+        for parameter in lora.b_parameters(model):
+            parameter.data.normal_(0, 0.1)
+        model.eval()
+        sampler = MergedSamples(model, 0.3, 11)
+        engine = Engine(base, pair_encoder, 4 - last_layers if last_layers else 0, batch_tokens)
+        engine._packing = packing
+        found_NKC, differences_ND = engine.of_differences().log_probs_and_embeddings(items, sampler, [None, 1], "test")
+        plain_NKC, prompts_ND = engine.log_probs_and_embeddings(items, sampler, [None, 1], "test")
+        slow_ND = np.zeros_like(differences_ND)
+        for sample in (None, 1):
+            with sampler.activate(sample), torch.no_grad():
+                slow_ND += [mean_state(base, one, 0) - mean_state(base, one, 1) for one in pair_encoder.encode(items)]
+    np.testing.assert_allclose(differences_ND, slow_ND / 2, atol=1e-4)
+    np.testing.assert_allclose(found_NKC, plain_NKC, atol=1e-5)
+    assert np.abs(differences_ND[:2]).max() > 0.1
+    assert np.abs(differences_ND - prompts_ND).max() > 0.1
+    np.testing.assert_allclose(differences_ND[2], 0.0, atol=1e-5)  # the answers are the same
+
+
+def mean_state(base, encoded, answer):
+    ids = [*encoded.prompt_ids, *encoded.answer_ids[answer][:-1]]
+    states_TD = base.model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[-1][0]
+    return states_TD[len(encoded.prompt_ids) - 1 :].mean(dim=0).numpy()
+
+
+def test_swapped_answers_flip_the_sign_of_their_difference(base, pair_encoder, adapted):
+    engine = Engine(base, pair_encoder, 0, 64).of_differences()
+    sampler = UnmergedSamples(adapted, 0.3, 11)
+    swapped = items_of([(text, b, a) for text, a, b in PAIRS])
+    _, there_ND = engine.log_probs_and_embeddings(items_of(PAIRS), sampler, [0, 1], "test")
+    _, back_ND = engine.log_probs_and_embeddings(swapped, sampler, [0, 1], "test")
+    np.testing.assert_allclose(there_ND, -back_ND, atol=1e-5)
+
+
+def test_only_answers_that_are_compared_differ(base):
+    task = TaskConfig(prompt="{text} is", labels=("fire", "water"), chat_template="never")
+    with pytest.raises(ValueError, match="no two answers that are compared"):
+        Engine(base, Encoder(base.tokenizer, task), 0, 64).of_differences()
+
+
 def test_the_base_model_prefers_none(base, pair_encoder):
     found_NKC = Engine(base, pair_encoder, 0, 64).log_probs(items_of(PAIRS), NoAdapter(), [None], "test")
     assert np.array_equal(found_NKC, np.full((len(PAIRS), 1, 2), np.log(0.5)))
