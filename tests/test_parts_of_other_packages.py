@@ -229,7 +229,10 @@ def test_what_is_right_is_fine(said, use):
 @pytest.mark.parametrize(
     ("use", "problem"),
     [
-        ("strategy needs", "`needs` declares the need `embedings`, which there is not, but: `embeddings`, `gradients`"),
+        (
+            "strategy needs",
+            "`needs` declares the need `embedings`, which there is not, but: `embeddings`, `features`, `gradients`",
+        ),
         ("strategy options", "`nix`"),
         ("strategy measures", "`entropie`"),
         ("strategy forms", "`choise`"),
