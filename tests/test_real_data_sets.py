@@ -19,7 +19,8 @@ def run_ready(name, folder, shared_data, small):
 
 
 def test_trec6_from_its_ready_file(tmp_path, shared_data):
-    small = {"acquisition.strategy": "random", "data.pool.limit": 300, "data.holdout.limit": 250, "stopping.max_rounds": 3}
+    sizes = {"data.pool.limit": 300, "data.holdout.limit": 250, "stopping.max_rounds": 3}
+    small = {**sizes, "acquisition.strategy": "random"}
     rounds = run_ready("trec6", tmp_path, shared_data, small)
     assert [one["num_labels"] for one in rounds] == [0, 25, 50, 75]
     assert max(one["accuracy"] for one in rounds) >= 0.7
