@@ -26,7 +26,7 @@ from activelora.evaluation.classification_metrics import item_brier, item_nll
 from activelora.evaluation.lure import TableMeans
 from activelora.evaluation.temperature import fit_temperature, scale
 from activelora.modeling.base import load_base
-from activelora.prediction.drawn import entropy
+from activelora.uncertainty.measures import entropy
 from benchmarks.training_length import Rows, Run, answers
 
 RESULT = Path(__file__).parent / "results" / "active-testing.md"

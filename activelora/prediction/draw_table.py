@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from activelora.campaign.records import Item
+from activelora.campaign.store import open_store
 from activelora.errors import DataError
 from activelora.evaluation import weighted_draws
 from activelora.evaluation.classification_metrics import FloatArray
@@ -153,9 +154,8 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
         rows = _drawn_rows(bundle, source, draw)
         num_left_out = sum(row.get(label_column) not in (None, "") for row in rows)
         _write(job.out, draw, rows)
-        partial = draw_path(path).with_suffix(".partial")
-        partial.write_bytes(draw.as_bytes())
-        partial.replace(draw_path(path))  # before the rows, which nobody can use without it
+        # Before the rows, which nobody can use without it.
+        open_store(str(path.parent)).write(draw_path(path).name, draw.as_bytes())
         publish(job.out)
     return Drawn(draw, frozenset(ids), num_left_out)
 

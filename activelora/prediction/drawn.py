@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from activelora.errors import DataError, ModelError
 from activelora.evaluation.classification_metrics import FloatArray
 from activelora.evaluation.lure import TableMeans
 from activelora.tasks.task import Task
+from activelora.uncertainty.measures import entropy
 
 DRAW_COLUMN, ID_COLUMN = "draw", "item_id"
 """Columns that the drawn rows have beside their own and the label's: the number of the draw, and the item's id."""
@@ -155,12 +154,6 @@ def expectations(probs_NC: FloatArray, first_probability_N: FloatArray, label_na
     error = TableMeans.of(1.0 - probs_NC.max(axis=1), first_probability_N)
     labels = {name: TableMeans.of(probs_NC[:, c], first_probability_N) for c, name in enumerate(label_names)}
     return Expectations(error, labels, float(entropy(probs_NC).mean()), float((1.0 - (probs_NC**2).sum(axis=1)).mean()))
-
-
-def entropy(probs_NC: FloatArray) -> FloatArray:
-    """Return −Σ p log p of each row, in nats."""
-    safe_NC = np.where(probs_NC > 0, probs_NC, 1.0)
-    return np.asarray(-(safe_NC * np.log(safe_NC)).sum(axis=1), dtype=np.float64)
 
 
 def _digest(content: Mapping[str, Any]) -> str:

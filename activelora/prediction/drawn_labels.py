@@ -27,7 +27,6 @@ from activelora.prediction.drawn import (
     MIN_LABELS,
     Draw,
     draw_path,
-    entropy,
     refuse_kind,
 )
 from activelora.prediction.inputs import LostRows, TableSource
@@ -35,6 +34,7 @@ from activelora.prediction.table import check_columns
 from activelora.quantities import quantity
 from activelora.tasks.task import Task
 from activelora.tasks.written import whole_number
+from activelora.uncertainty.measures import entropy
 
 MIN_INTERVAL_LABELS = {"brier": 100, "nll": 200}
 """Fewer labels give no interval of these: rare large losses decide them, and few labels show none."""

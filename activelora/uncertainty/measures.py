@@ -51,12 +51,12 @@ def margin(log_probs_NKC: FloatArray) -> FloatArray:
 
 def predictive_entropy(log_probs_NKC: FloatArray) -> FloatArray:
     """Return H[p̄] = −Σ_c p̄_c ln p̄_c in nats, in [0, ln C] (Shannon 1948): total uncertainty."""
-    return _entropy(_mean_probs(log_probs_NKC))
+    return entropy(_mean_probs(log_probs_NKC))
 
 
 def expected_entropy(log_probs_NKC: FloatArray) -> FloatArray:
     """Return mean_k H[p_k] in nats, in [0, ln C]: the part that more labels would not remove (aleatoric)."""
-    mean_N: FloatArray = _entropy(_checked_probs(log_probs_NKC)).mean(axis=1)
+    mean_N: FloatArray = entropy(_checked_probs(log_probs_NKC)).mean(axis=1)
     return mean_N
 
 
@@ -92,7 +92,7 @@ def vote_entropy(log_probs_NKC: FloatArray) -> FloatArray:
 
     Query by committee, hard votes: in [0, ln min(K, C)]. Votes are cast as in :func:`variation_ratio`.
     """
-    return _entropy(_votes(log_probs_NKC))
+    return entropy(_votes(log_probs_NKC))
 
 
 @declares(DISAGREEMENT)
@@ -236,7 +236,7 @@ def _mean_probs(log_probs_NKC: FloatArray) -> FloatArray:
     return mean_NC
 
 
-def _entropy(probs: FloatArray) -> FloatArray:
+def entropy(probs: FloatArray) -> FloatArray:
     """Return −Σ p ln p over the last axis, with 0 ln 0 = 0."""
     logs = np.log(probs, out=np.zeros_like(probs), where=probs > 0)
     total: FloatArray = (probs * logs).sum(axis=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from activelora.comparison.measured import CONTROL
 from activelora.comparison.power import ITEM_DEVIATION, SEED_DEVIATION, planned_error, smallest_detectable
@@ -69,14 +69,7 @@ def _power(num_seeds: int, num_items: int, num_compared: int) -> list[str]:
         "this project's measurements)"
     ]
     if size > HOPELESS:
-        enough = next(
-            (
-                seeds
-                for seeds in range(num_seeds + 1, _MOST_SEEDS)
-                if _detectable(seeds, num_items, num_compared) <= HOPELESS
-            ),
-            None,
-        )
+        enough = _enough(num_seeds, HOPELESS, lambda seeds: _detectable(seeds, num_items, num_compared))
         remedy = "a larger holdout is needed" if enough is None else f"{enough} seeds would find {100 * HOPELESS:.0f}"
         lines.append(
             "warning: strategies rarely differ by more than that, so that this comparison will most likely find "
@@ -87,22 +80,28 @@ def _power(num_seeds: int, num_items: int, num_compared: int) -> list[str]:
 
 def _power_in_deviations(num_seeds: int, num_compared: int, word: str) -> list[str]:
     """Of a metric whose spread nobody knows before: as a multiple of how much the difference varies by seed."""
-    size = smallest_detectable(planned_error(num_seeds, 0, 1.0, 0.0), num_compared)
+
+    def detectable(num_seeds: int) -> float:
+        return smallest_detectable(planned_error(num_seeds, 0, 1.0, 0.0), num_compared)
+
+    size = detectable(num_seeds)
     lines = [
         f"smallest detectable difference in AULC of {word}: about {size:.1f} times the standard deviation by which "
         "seeds differ (found in 4 of 5 such comparisons; what few holdout items of a label add is not counted)"
     ]
     if size > HOPELESS_DEVIATIONS:
-        enough = next(
-            seeds
-            for seeds in range(num_seeds + 1, _MOST_SEEDS)
-            if smallest_detectable(planned_error(seeds, 0, 1.0, 0.0), num_compared) <= HOPELESS_DEVIATIONS
-        )
+        enough = _enough(num_seeds, HOPELESS_DEVIATIONS, detectable)
         lines.append(
             "warning: so large a difference is rare: this comparison will most likely find nothing, whichever is "
             f"better; {enough} seeds would find {HOPELESS_DEVIATIONS:g} standard deviations"
         )
     return lines
+
+
+def _enough(num_seeds: int, hopeless: float, detectable: Callable[[int], float]) -> int | None:
+    """Return how many seeds, more than there are, would find a difference that is not hopeless."""
+    seeds = range(num_seeds + 1, _MOST_SEEDS)
+    return next((number for number in seeds if detectable(number) <= hopeless), None)
 
 
 def _points(size: float) -> str:
