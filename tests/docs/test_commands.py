@@ -37,9 +37,12 @@ path = Path(sys.argv[1])
 text = path.read_text(encoding="utf-8")
 if "kind: classification" in text:  # the tiny tokenizer begins all labels alike
     text = text.replace("answer: words", "answer: text")
-small = {"base": os.environ["TINY_MODEL"], "last_layers": 2, "epochs": 1, "min_steps": 1, "rank": 2}
+small = {"base": os.environ["TINY_MODEL"], "last_layers": 2, "rank": 2}
 for key, value in small.items():
     text = re.sub(rf"(?m)^  {key}: .*$", f"  {key}: {value}", text)
+text = re.sub(r"(?m)^training:", r"\\g<0>\\n  epochs: 1\\n  min_steps: 1", text)
+if "min_steps: 1" not in text:
+    text += "training: {epochs: 1, min_steps: 1}\\n"
 path.write_text(text, encoding="utf-8")
 """
 

@@ -206,7 +206,7 @@ def test_a_changed_campaign_file_gives_settings_or_words(document, overrides):
 
 
 @pytest.mark.slow
-@settings(max_examples=int(os.environ.get("ACTIVELORA_EXAMPLES", "500")), deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=int(os.environ.get("ACTIVELORA_EXAMPLES", "250")), deadline=None, suppress_health_check=SLOW)
 @given(documents(), st.lists(OVERRIDES, max_size=2))
 def test_many_changed_campaign_files_give_settings_or_words(document, overrides):
     try_document(document, overrides)

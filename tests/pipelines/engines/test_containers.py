@@ -25,7 +25,7 @@ from tests.mlflow_server import running_mlflow
 from tests.pipelines.tiny import tiny_config
 from tests.podman_service import REGISTRY, running_podman, why_not
 
-NUM_ROUNDS = 3
+NUM_ROUNDS = 2
 CPU_IMAGE = f"{REGISTRY}/activelora-cpu:{__version__}"
 SECRET_WORDS = ("test-secret-key", "test-access-key")
 
