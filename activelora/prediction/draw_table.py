@@ -6,7 +6,7 @@ column of labels, and their draw (:mod:`activelora.prediction.drawn`) beside the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,16 +96,14 @@ class Drawn:
 
     Attributes:
         draw: The draw.
-        ids: Ids of all items of the table.
         num_labels_left_out: Drawn rows that have a label in the table already, which is left out of what is written.
     """
 
     draw: Draw
-    ids: frozenset[str]
     num_labels_left_out: int
 
 
-def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
+def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob, told: Callable[[frozenset[str]], None]) -> Drawn:
     """Let a model answer a table, draw rows of it, and write them and their draw.
 
     The table is read three times: to check it, to answer it, and for the rows that were drawn. Memory holds the
@@ -115,6 +113,7 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
         bundle: The model.
         source: The table; no pipe.
         job: What is to be drawn.
+        told: Called with the ids of all items of the table before the model is loaded.
 
     Raises:
         ProblemsError: Rows cannot be read or asked about.
@@ -130,6 +129,7 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
     if job.budget > len(ids):
         problem = f"{job.budget:,} rows cannot be drawn of {len(ids):,}"
         raise DataError(problem, where=f"--budget, {source.name}", remedy="Label all of them, or name a larger table.")
+    told(frozenset(ids))
     with locked(job.out):
         probs_NC = _probabilities(bundle, source, job.num_samples)
         scores_N = weighted_draws.scores(1.0 - probs_NC.max(axis=1))
@@ -157,7 +157,7 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob) -> Drawn:
         # Before the rows, which nobody can use without it.
         open_store(str(path.parent)).write(draw_path(path).name, draw.as_bytes())
         publish(job.out)
-    return Drawn(draw, frozenset(ids), num_left_out)
+    return Drawn(draw, num_left_out)
 
 
 def _items(bundle: Bundle, source: TableSource) -> Iterator[list[tuple[Row, Item]]]:

@@ -16,9 +16,14 @@ import pytest
 
 from activelora.campaign.campaign import Campaign
 from activelora.evaluation import weighted_draws
+from activelora.pool.access import holdout
+from activelora.prediction.draw_table import DrawJob, draw_rows
 from activelora.prediction.drawn import Draw
 from activelora.prediction.drawn_labels import estimates
+from activelora.prediction.inputs import TableSource
+from activelora.prediction.targets import target_of
 from pipelines.cli.main import main
+from pipelines.cli.models import open_model
 from tests.prediction.conftest import LABELS, evaluated, rows_of
 
 NUM_ROWS = 150
@@ -105,6 +110,25 @@ def test_from_a_table_without_labels_to_the_tables_numbers(
     out = capsys.readouterr().out
     assert "share of human" in out
     assert f"{accuracy['low']:.4f} to {accuracy['high']:.4f}" in out
+
+
+def test_rows_that_the_campaign_has_used_are_told_before_the_model_answers(
+    classified: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, _ = table_of(tmp_path)
+    used = [item.fields for item in holdout(classified)[0]]
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    table.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *({"text": one["text"]} for one in used)]))
+
+    def stop(ids: frozenset[str]) -> None:
+        assert len(ids) == NUM_ROWS + len(used)
+        raise InterruptedError
+
+    target = target_of(str(tmp_path / "drawn.csv"), "--out")
+    with open_model(classified.store.uri, 1) as bundle, pytest.raises(InterruptedError):
+        draw_rows(replace(bundle, folder=tmp_path / "nowhere"), TableSource(str(table)), DrawJob(20, target), stop)
+    assert draw(classified, table, tmp_path / "drawn.csv", 20) == 0
+    assert f"{len(used)} rows of the table are in the campaign's holdout" in capsys.readouterr().err
 
 
 def test_all_rows_drawn_are_the_table_measured(classified: Campaign, tmp_path: Path) -> None:

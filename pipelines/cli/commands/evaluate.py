@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -121,9 +122,8 @@ def _draw(what: str, table: str, options: DrawOptions, round_: int | None) -> No
     target = target_of(options.out, "--out")
     job = DrawJob(options.budget, target, options.label, options.samples, options.seed)
     with open_model(what, round_) as bundle:
-        found = draw_rows(bundle, TableSource(table), job)
+        found = draw_rows(bundle, TableSource(table), job, partial(_tell_seen, what))
         has_temperature = bundle.readings.temperature is not None
-    _tell_seen(what, found.ids)
     draw = found.draw
     if not has_temperature:
         warn("no temperature was fitted, and intervals count on the model's confidence: see `data.calibration_size`")
