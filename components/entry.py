@@ -7,22 +7,28 @@ not load the others.
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
-from activelora.campaign.ledger import due_ingest
+from activelora.campaign.ledger import due_ingest, next_plan
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.snapshot import View
+from activelora.campaign.snapshot import Snapshot, View
 from activelora.campaign.stopping import Judged
 from activelora.config.steps import StepName
 from activelora.log_lines import log_context
 from activelora.tracking.prometheus import report_metrics
 from activelora.tracking.publish import publish_if_changed
-from components.task_context import task
+from components.task_context import Task, task
 
+logger = logging.getLogger(__name__)
+NO_SHARDS = "none"
+"""A share without shards: KFP is never given an empty list to loop over."""
 UI_METRICS = ("accuracy", "ece", "nll", "brier", "macro_f1", "rmse", "mae", "interval_coverage", "num_holdout")
 
 
@@ -50,7 +56,7 @@ def run_unit(campaign: View, unit: Unit) -> Manifest | None:
 def run_at(
     step: StepName, campaign_uri: str, round_: int = 0, shard: int | None = None, artifact: Pointer | None = None
 ) -> None:
-    """Do one unit of the campaign at a URI, and point a KFP artifact at what it produced.
+    """Do one unit of the campaign at a URI, due or not: what pipelines compiled by 0.1.0 call.
 
     await_labels is the last task of a tick: it brings report and MLflow up to date too, before it waits and after.
     Where the next round begins with a refresh of the pool, it is done here as well, which saves a pod. As ingest_pool,
@@ -80,19 +86,141 @@ def run_at(
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
-    """Do evaluate_adapter; its numbers and the report go to the KFP UI. The campaign's own is published by `plan`."""
-    from activelora.tracking.report import render_report
-
+    """Do evaluate_adapter, due or not: what pipelines compiled by 0.1.0 call, whose `plan` publishes afterwards."""
     unit = Unit("evaluate_adapter", int(round_))
     with task(unit.step, campaign_uri, unit) as here:
+        _show_evaluation(here.campaign, run_unit(here.campaign, unit), metrics, report)
+        report_metrics(here.campaign)
+
+
+def run_if_due(step: StepName, campaign_uri: str, round_: int = 0, artifact: Pointer | None = None) -> None:
+    """Do one unit of the campaign at a URI if it is due, and point a KFP artifact at what it produced.
+
+    Done before, or not due, it ends well at once: the graph has no condition for each step. await_labels is the last
+    task of a tick: it publishes what the tick did, and does the refresh of the pool that the next round begins with.
+
+    Args:
+        step: The step's name.
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        artifact: What the KFP UI shows; None for nothing.
+    """
+    unit = Unit(step, int(round_))
+    with task(step, campaign_uri, unit, keeps_log=False) as here:
         campaign = here.campaign
-        manifest = run_unit(campaign, unit)
-        if manifest:
-            point(metrics, campaign, manifest)
-            names = (Judged.noted(manifest.details).metric, *UI_METRICS)
-            metrics.metadata.update({name: manifest.metrics[name] for name in names if name in manifest.metrics})
-        Path(report.path).write_text(render_report(campaign, {}), encoding="utf-8")
-        report_metrics(campaign)
+        if step == "ingest_pool":
+            unit = due_ingest(campaign) or unit
+        manifest = do_if_due(here, unit)
+        if manifest and artifact is not None:
+            point(artifact, campaign, manifest)
+        if step == "await_labels":
+            publish_if_changed(campaign)
+            if manifest and (refresh := due_ingest(campaign)):
+                run_unit(campaign, refresh)
+        else:
+            report_metrics(campaign)
+
+
+def do_if_due(here: Task, unit: Unit) -> Manifest | None:
+    """Do a task's unit if it is due; return its manifest, or None where there is none: labels are missing, say."""
+    campaign = here.campaign
+    if done := campaign.manifest(unit):
+        logger.info("%s is done", unit)
+        return done
+    if unit not in next_plan(campaign).units:
+        logger.info("%s is not due", unit)
+        return None
+    here.keep_log()
+    return run_unit(campaign, unit)
+
+
+def evaluate_if_due(
+    campaign_uri: str, round_: int, num_pods: int, metrics: Pointer, report: Pointer
+) -> tuple[bool, list[str]]:
+    """Do evaluate_adapter if it is due, and say what follows; its numbers and the report go to the KFP UI.
+
+    Where the campaign ends with it, the end is recorded and published here, as no other step follows.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        num_pods: How many pods score at most.
+        metrics: Artifact for the numbers.
+        report: Artifact for the report.
+
+    Returns:
+        Whether labels are to be asked for, and the shares of the shards that are to be scored for it.
+    """
+    from components.plan.step import close_if_due, due
+
+    unit = Unit("evaluate_adapter", int(round_))
+    with task(unit.step, campaign_uri, unit, keeps_log=False) as here:
+        manifest = do_if_due(here, unit)
+        seen = Snapshot(here.campaign)
+        if close_if_due(seen):
+            publish_if_changed(seen)
+        else:
+            report_metrics(seen)
+        _show_evaluation(here.campaign, manifest, metrics, report)
+        now = due(seen, unit.round)
+        return now.label, shares_of(now.shards, int(num_pods))
+
+
+def shares_of(shards: Sequence[int], num_shares: int) -> list[str]:
+    """Return shards in shares of like size, each written as its first and last shard: ``0-249``.
+
+    Args:
+        shards: Numbers of the shards, ascending.
+        num_shares: How many shares there are at most.
+
+    Returns:
+        The shares; one, :data:`NO_SHARDS`, where there are no shards.
+    """
+    num = min(num_shares, len(shards))
+    bounds = [len(shards) * one // num for one in range(num + 1)] if num else []
+    return [f"{shards[a]}-{shards[b - 1]}" for a, b in pairwise(bounds)] or [NO_SHARDS]
+
+
+def score_share(campaign_uri: str, round_: int, share: str) -> None:
+    """Do score_pool for the shards of a share that are due, one after another: killed, it goes on where it was.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        share: One of :func:`shares_of`.
+    """
+    if share == NO_SHARDS:
+        return
+    first, last = map(int, share.split("-"))
+    with task("score_pool", campaign_uri) as here:
+        units = [
+            unit for unit in next_plan(here.campaign).units if unit.step == "score_pool" and unit.round == int(round_)
+        ]
+        shards = [unit.shard for unit in units if unit.shard is not None and first <= unit.shard <= last]
+        logger.info("shards %s of round %d: %d are not scored", share, int(round_), len(shards))
+    for shard in shards:
+        unit = Unit("score_pool", int(round_), shard)
+        with task("score_pool", campaign_uri, unit, keeps_log=False) as here:
+            do_if_due(here, unit)
+            report_metrics(here.campaign)
+
+
+def collect_labels(campaign_uri: str, round_: int) -> None:
+    """Ask for labels and take what is there: await_labels at the beginning of a tick, without what follows its end."""
+    unit = Unit("await_labels", round_)
+    with task(unit.step, campaign_uri, unit, keeps_log=False) as here:
+        do_if_due(here, unit)
+
+
+def _show_evaluation(campaign: Campaign, manifest: Manifest | None, metrics: Pointer, report: Pointer) -> None:
+    """Hand numbers and report to the KFP UI."""
+    from activelora.tracking.report import render_report
+
+    if manifest:
+        point(metrics, campaign, manifest)
+        names = (Judged.noted(manifest.details).metric, *UI_METRICS)
+        metrics.metadata.update({name: manifest.metrics[name] for name in names if name in manifest.metrics})
+    Path(report.path).write_text(render_report(campaign, {}), encoding="utf-8")
 
 
 def point(artifact: Pointer, campaign: Campaign, manifest: Manifest) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, field_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from activelora.config.secrets import ObjectName, SecretKeyConfig, check_secret_env
@@ -116,7 +116,11 @@ class ResourcesConfig(Section):
     score: StepResources = _GPU
     """score_pool and evaluate_adapter."""
     parallel_shards: Positive = 4
-    """Pool shards scored at the same time, one pod each."""
+    """How many pods score the pool at the same time. Each takes a share of the shards, one after another."""
+    graph: Literal["steps", "fused"] = "steps"
+    """What a tick is on Kubeflow. `steps`: each step is a pod of its own, with what it asks for. `fused`: one pod with
+    the resources of `train` does all of them, which saves the minutes that pods wait for each other, and holds the
+    accelerator for the whole tick; for campaigns whose steps need the same machine. Never changes a result."""
     secrets: tuple[str, ...] = ()
     """Names of Kubernetes secrets with keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, given to every
     pod. Names only: values never go into this file."""
@@ -146,6 +150,13 @@ class ResourcesConfig(Section):
     """How long Kubernetes keeps a run's workflow and pods after its end. None is the cluster's own choice."""
     notify: NotifyConfig | None = None
     """Sends a message when a run ends, well or not. None sends none."""
+
+    @model_validator(mode="after")
+    def _one_pod_trains(self) -> Self:
+        if self.graph == "fused" and self.train.num_nodes > 1:
+            nodes = self.train.num_nodes
+            raise ValueError(f"graph: fused is one pod, and train.num_nodes {nodes} is {nodes}: use graph: steps")
+        return self
 
     @field_validator("secret_env")
     @classmethod

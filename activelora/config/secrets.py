@@ -20,14 +20,15 @@ KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 
 NEEDED_BY: dict[str, tuple[PodName, ...]] = {
     "HF_TOKEN": ("ingest_pool", "train_adapter", "evaluate_adapter", "score_pool"),
-    "MLFLOW_TRACKING_USERNAME": ("plan", "await_labels"),
-    "MLFLOW_TRACKING_PASSWORD": ("plan", "await_labels"),
-    "MLFLOW_TRACKING_TOKEN": ("plan", "await_labels"),
+    "MLFLOW_TRACKING_USERNAME": ("plan", "evaluate_adapter", "await_labels"),
+    "MLFLOW_TRACKING_PASSWORD": ("plan", "evaluate_adapter", "await_labels"),
+    "MLFLOW_TRACKING_TOKEN": ("plan", "evaluate_adapter", "await_labels"),
     "LABEL_STUDIO_API_KEY": ("await_labels",),
     "ACTIVELORA_LLM_TOKEN": ("await_labels",),
 }
-"""The pods that read a variable, where `steps` does not say: the model and `hf://` data come from the hub, MLflow is
-written by `plan` and `await_labels`, and labels are asked for and collected by `await_labels`."""
+"""The pods that read a variable, where `steps` does not say: the model and `hf://` data come from the hub; MLflow is
+written by the last step of a tick, which may be `plan`, `evaluate_adapter` or `await_labels`; and labels are asked for
+and collected by `await_labels`, and by `plan`, which gets whatever that gets."""
 
 WAKE_VARIABLE = "ACTIVELORA_WAKE_SECRET"
 """What webhooks show to `activelora wake`, and no step needs."""
@@ -44,8 +45,9 @@ class SecretKeyConfig(Section):
     """Its key. None is the variable's own name."""
     steps: tuple[PodName, ...] | None = None
     """Pods that get it. None is those that are known to need it: `HF_TOKEN` goes to what loads models or data,
-    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan` and `await_labels`,
-    `LABEL_STUDIO_API_KEY` and `ACTIVELORA_LLM_TOKEN` to `await_labels`."""
+    `MLFLOW_TRACKING_USERNAME`, `_PASSWORD` and `_TOKEN` to `plan`, `evaluate_adapter` and `await_labels`,
+    `LABEL_STUDIO_API_KEY` and `ACTIVELORA_LLM_TOKEN` to `await_labels`. What `await_labels` gets, `plan` gets too: it
+    collects the labels that a tick begins with."""
 
 
 def check_secret_env(secret_env: Mapping[str, SecretKeyConfig], has_s3_secrets: bool) -> None:
@@ -76,4 +78,5 @@ def check_secret_env(secret_env: Mapping[str, SecretKeyConfig], has_s3_secrets: 
 
 def pods_of(variable: str, source: SecretKeyConfig) -> tuple[PodName, ...]:
     """Return the pods that get a variable; none where nobody said."""
-    return NEEDED_BY.get(variable, ()) if source.steps is None else source.steps
+    steps = NEEDED_BY.get(variable, ()) if source.steps is None else source.steps
+    return ("plan", *steps) if "await_labels" in steps and "plan" not in steps else steps

@@ -8,6 +8,6 @@ from components.image import images
 @dsl.component(base_image=images().cpu, install_kfp_package=False)
 def await_labels(campaign_uri: str, round: int) -> None:
     """Publish the batch where people label, and collect what is there; ends well where labels are missing."""
-    from components.entry import run_at
+    from components.entry import run_if_due
 
-    run_at("await_labels", campaign_uri, round)
+    run_if_due("await_labels", campaign_uri, round)

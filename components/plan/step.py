@@ -8,6 +8,7 @@ from activelora.campaign.campaign import stop_campaign
 from activelora.campaign.ledger import next_plan
 from activelora.campaign.snapshot import Snapshot, View, snapshot_of
 from activelora.tracking.publish import publish, publish_if_changed
+from components.entry import collect_labels
 from components.task_context import task
 
 ANY_ROUND = -1
@@ -15,7 +16,7 @@ ANY_ROUND = -1
 
 
 class Due(NamedTuple):
-    """What is due; the fields are the outputs of the `plan` component, in its order.
+    """What is due; the fields are the outputs that `plan` had in pipelines compiled by 0.1.0, in their order.
 
     Attributes:
         round: The round that is under way.
@@ -78,8 +79,53 @@ def close_if_due(campaign: View) -> str | None:
     return seen.stop_reason
 
 
+class Begun(NamedTuple):
+    """What a tick begins with; the fields are the outputs of the `plan` component, in its order.
+
+    Attributes:
+        round: The round that is under way, once labels that were waited for are collected.
+        work: Something of it is due that is no waiting for labels.
+    """
+
+    round: int
+    work: bool
+
+
+def begin_at(campaign_uri: str, round_: int) -> Begun:
+    """Collect labels that are waited for in the campaign at a URI, and return what follows, as KFP outputs.
+
+    Records the campaign's end where it has come to it. Where no step follows, report and MLflow are brought up to date,
+    if something has changed: otherwise the last step does it. They are written whatever they show where the campaign
+    had ended before: nothing else will, should MLflow have lost it.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round to look at, or :data:`ANY_ROUND`. KFP hands over whole numbers as floats.
+    """
+    with task("plan", campaign_uri) as here:
+        campaign = Snapshot(here.campaign)
+        had_ended = campaign.stop_reason
+        close_if_due(campaign)
+        now = due(campaign, int(round_))
+    if now.collect:
+        collect_labels(campaign_uri, now.round)
+    with task("plan", campaign_uri):
+        campaign.refresh()
+        close_if_due(campaign)
+        now = due(campaign, int(round_))
+        if had_ended:
+            publish(campaign)
+        elif not (now.ingest or now.work):
+            publish_if_changed(campaign)
+            campaign.refresh()  # publishing took its time: somebody may have answered, or stopped the campaign
+            now = due(campaign, int(round_))
+        return Begun(now.round, now.ingest or now.work)
+
+
 def due_at(campaign_uri: str, round_: int, publishes: bool) -> tuple[int | bool | list[int], ...]:
-    """Return what is due in the campaign at a URI, as KFP outputs; record its end where it has come to it.
+    """Return what is due in the campaign at a URI, as KFP outputs: what pipelines compiled by 0.1.0 call.
+
+    Records the campaign's end where it has come to it.
 
     Args:
         campaign_uri: The campaign.

@@ -6,8 +6,8 @@ from components.image import images
 
 
 @dsl.component(base_image=images().gpu, install_kfp_package=False)
-def score_pool(campaign_uri: str, round: int, shard: int) -> None:
-    """Score one shard of the pool with the round's model."""
-    from components.entry import run_at
+def score_pool(campaign_uri: str, round: int, share: str) -> None:
+    """Score a share of the pool's shards with the round's model, one after another."""
+    from components.entry import score_share
 
-    run_at("score_pool", campaign_uri, round, shard)
+    score_share(campaign_uri, round, share)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import next_plan
 from activelora.campaign.manifest import Manifest, Unit
 from activelora.errors import ConfigError
 from activelora.tracking.prometheus import report_metrics
@@ -14,6 +16,7 @@ from components.task_context import task
 from pipelines.cluster.kube import Kube
 from pipelines.cluster.train_jobs import Document, TrainJobError, TrainJobs, make_job
 
+logger = logging.getLogger(__name__)
 JOB_VARIABLE = "ACTIVELORA_TRAIN_JOB"
 """Holds the TrainJob that a training on several nodes starts, as JSON."""
 POD_VARIABLES = {
@@ -26,7 +29,7 @@ _NAME, _UID, _NAMESPACE = POD_VARIABLES
 
 
 def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
-    """Do train_adapter on several nodes, and point a KFP artifact at what it produced.
+    """Do train_adapter on several nodes, due or not: what pipelines compiled by 0.1.0 call.
 
     Args:
         campaign_uri: The campaign.
@@ -39,6 +42,26 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
         template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
         manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
         point(artifact, campaign, manifest)
+        report_metrics(campaign)
+
+
+def train_if_due(campaign_uri: str, round_: int, artifact: Pointer) -> None:
+    """Do train_adapter on several nodes if it is due, and point a KFP artifact at what it produced.
+
+    Args:
+        campaign_uri: The campaign.
+        round_: The round. KFP hands over whole numbers as floats.
+        artifact: Artifact that the KFP UI shows.
+    """
+    unit = Unit("train_adapter", int(round_))
+    with task(unit.step, campaign_uri, unit, keeps_log=False) as here:
+        campaign = here.campaign
+        if campaign.manifest(unit) is None and unit not in next_plan(campaign).units:
+            logger.info("%s is not due", unit)
+            return
+        here.keep_log()
+        template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
+        point(artifact, campaign, train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner)))
         report_metrics(campaign)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.modeling import builtin
@@ -42,6 +44,9 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
         config: The campaign's settings; its name, resources and rounds matter.
         kind: ``tick``, ``campaign`` for the loop, or ``predict`` for a table.
         images: Images that the pods run.
+
+    Raises:
+        ConfigError: The loop has more rounds than one run can have.
     """
     from pipelines.graphs.accelerators import parameters_of
     from pipelines.graphs.compile import compile_predict, compile_text, version_name
@@ -53,8 +58,27 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
         parameters = {key: value for key, value in parameters.items() if key.startswith("score_")}
     else:
         text = compile_text(config.resources, config.max_round, images, loop=kind == "campaign")
+        if kind == "campaign":
+            _check_loop_fits(config, text)
     words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
     return Package(name, version_name(name, text), words, text, parameters)
+
+
+def _check_loop_fits(config: CampaignConfig, text: str) -> None:
+    """Refuse a loop whose Workflow object Argo would refuse once it has grown, hours later."""
+    from pipelines.graphs.costs import MAX_WORKFLOW_BYTES, most_rounds
+
+    spec = next(yaml.safe_load_all(text))
+    most, planned = most_rounds(spec, config.resources.parallel_shards), config.max_round + 1
+    if planned <= most:
+        return
+    fused = "" if config.resources.graph == "fused" else " Or set resources.graph to fused: a round is one pod then."
+    raise ConfigError(
+        f"{planned} rounds in one run are too many: up to {most} its Workflow object stays under "
+        f"{MAX_WORKFLOW_BYTES // 1000} kB, and Argo takes none over 1 MiB",
+        where="--loop",
+        remedy=f"Leave out --loop and schedule ticks: `activelora schedule` takes any number of rounds.{fused}",
+    )
 
 
 def check_pods_reach_table(table: str, out: str) -> None:

@@ -13,11 +13,6 @@ from activelora.tracking.publish import publish, publish_if_changed
 from components.entry import run_unit
 from components.plan.step import close_if_due
 
-_PUBLISHED_AFTER = ("evaluate_adapter", "await_labels")
-"""Steps after which the campaign is published.
-
-As in the compiled graph, where `plan` does it after the one, and the task of the other does it itself.
-"""
 Status = Literal["moved", "waiting", "finished"]
 OnUnit = Callable[[Unit], None]
 """Called before each unit, so that a caller can show what is going on."""
@@ -87,7 +82,7 @@ def _do(campaign: Snapshot, plan: Plan, done: list[Unit], on_unit: OnUnit | None
         if is_done:
             done.append(unit)
             campaign.refresh()
-        if unit.step in _PUBLISHED_AFTER:
+        if unit.step == "await_labels":  # the last step of a tick, as in the compiled graph
             close_if_due(campaign)
             publish_if_changed(campaign)
         if not is_done:

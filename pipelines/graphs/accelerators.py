@@ -49,6 +49,11 @@ def accelerator_classes(resources: ResourcesConfig) -> list[str]:
     return [name for name in names if getattr(resources, name).accelerator_type]
 
 
+def parameter_types(classes: Sequence[str]) -> dict[str, type]:
+    """Return the parameters of some resource classes, and their types."""
+    return {name: kind for one in classes for name, kind in zip(_names(one), KINDS.values(), strict=True)}
+
+
 def with_accelerator_parameters(
     classes: Sequence[str], defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Function], Function]:

@@ -10,7 +10,8 @@ from kfp import dsl
 from pipelines.graphs.accelerators import accelerator_classes, named, parameters_of, with_accelerator_parameters
 from pipelines.graphs.exit_task import notice_at_the_end
 from pipelines.graphs.placement import Placement
-from pipelines.graphs.round import Graph, round_graph, uncached
+from pipelines.graphs.round import Graph, rounds_of
+from pipelines.graphs.steps import CAMPAIGN, ROUNDS
 
 
 def campaign_pipeline(placement: Placement, max_rounds: int) -> Graph:
@@ -20,18 +21,9 @@ def campaign_pipeline(placement: Placement, max_rounds: int) -> Graph:
         placement: Placement of its tasks.
         max_rounds: The campaign's planned queries; the default rounds are 0 to this number.
     """
-    graph = round_graph(placement)
+    add_rounds = rounds_of(placement)
     planned = list(range(max_rounds + 1))
     classes, defaults = accelerator_classes(placement.resources), parameters_of(placement.resources)
-
-    # Its own sub-pipeline: a loop that stands in an exit handler itself fails (kubeflow/pipelines#12390, open).
-    @dsl.pipeline(name="rounds")
-    @with_accelerator_parameters(classes)
-    def rounds_one_by_one(campaign_uri: str, rounds: list[int], *accelerators: Any) -> None:
-        with dsl.ParallelFor(items=rounds, name="rounds", parallelism=1) as round:
-            graph(campaign_uri=campaign_uri, round=round, **named(classes, accelerators))
-
-    loop = uncached(rounds_one_by_one, placement)
 
     @dsl.pipeline(
         name="activelora-campaign",
@@ -41,6 +33,6 @@ def campaign_pipeline(placement: Placement, max_rounds: int) -> Graph:
     @with_accelerator_parameters(classes, defaults)
     def activelora_campaign(campaign_uri: str, rounds: list[int] = planned, *accelerators: Any) -> None:
         with notice_at_the_end(placement, campaign_uri):
-            loop(campaign_uri=campaign_uri, rounds=rounds, **named(classes, accelerators))
+            add_rounds({CAMPAIGN: campaign_uri, ROUNDS: rounds, **named(classes, accelerators)})
 
     return activelora_campaign

@@ -23,6 +23,9 @@ from pipelines.graphs.train_job_spec import job_template
 _SAME_NEEDS = {"predict_table": "score_pool"}
 """Pods that need the secrets of others, whom `resources.secret_env` names: both run the model over data."""
 
+_WHOLE_TICK = "whole_tick"
+"""The pod that gets the secrets of all steps, as it does their work."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -75,12 +78,16 @@ class Placement:
         """Place score_pool or evaluate_adapter, as :meth:`train`."""
         return self._cached(self._put(task, self.resources.score, accelerators))
 
+    def whole(self, task: dsl.PipelineTask, *accelerators: Any) -> dsl.PipelineTask:
+        """Place a whole tick: where training runs, with what all steps get."""
+        return self._notified(self.train(task, *accelerators))
+
     def exit(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
         """Place the task that tells of a run's end: it gets the webhook."""
         return self._notified(self._put(task, self.resources.cpu))
 
     def labels(self, task: dsl.PipelineTask) -> dsl.PipelineTask:
-        """Place await_labels: it gets the webhook, for reminders."""
+        """Place await_labels, or `plan`, which collects labels too: they get the webhook, for reminders."""
         self._put(task, self.resources.cpu)
         return self._notified(task)
 
@@ -128,7 +135,7 @@ class Placement:
         pod = task.component_spec.name.replace("-", "_")
         pod = _SAME_NEEDS.get(pod, pod)
         for variable, source in sorted(self.resources.secret_env.items()):
-            if pod in pods_of(variable, source):
+            if pod == _WHOLE_TICK or pod in pods_of(variable, source):
                 names = {source.key or variable: variable}
                 kubernetes.use_secret_as_env(task, secret_name=source.name, secret_key_to_env=names)
         if self.resources.config_map:

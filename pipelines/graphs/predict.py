@@ -7,7 +7,7 @@ from kfp import dsl
 from components.predict_table.component import predict_table
 from pipelines.graphs.accelerators import accelerator_classes, named, parameters_of, with_accelerator_parameters
 from pipelines.graphs.placement import Placement
-from pipelines.graphs.round import Graph, uncached
+from pipelines.graphs.round import Graph
 
 
 def predict_pipeline(placement: Placement) -> Graph:
@@ -24,8 +24,6 @@ def predict_pipeline(placement: Placement) -> Graph:
         with dsl.ParallelFor(items=workers, name="workers", parallelism=placement.resources.parallel_shards) as worker:
             placement.score(predict_table(campaign_uri=campaign_uri, request=request, worker=worker), *accelerators)
 
-    parts = uncached(answer_parts, placement)
-
     @dsl.pipeline(
         name="activelora-predict",
         description="Answer a table with a campaign's model",
@@ -33,6 +31,7 @@ def predict_pipeline(placement: Placement) -> Graph:
     )
     @with_accelerator_parameters(classes, defaults)
     def activelora_predict(campaign_uri: str, request: str, workers: list[int], *accelerators: Any) -> None:
-        parts(campaign_uri=campaign_uri, request=request, workers=workers, **named(classes, accelerators))
+        where = named(classes, accelerators)
+        placement.graph(answer_parts(campaign_uri=campaign_uri, request=request, workers=workers, **where))
 
     return activelora_predict

@@ -4,15 +4,17 @@ from typing import Any
 
 from kfp import dsl
 
+from components.plan.step import ANY_ROUND
 from pipelines.graphs.accelerators import accelerator_classes, named, parameters_of, with_accelerator_parameters
 from pipelines.graphs.exit_task import notice_at_the_end
 from pipelines.graphs.placement import Placement
-from pipelines.graphs.round import Graph, round_graph
+from pipelines.graphs.round import Graph, round_of
+from pipelines.graphs.steps import CAMPAIGN, ROUND
 
 
 def tick_pipeline(placement: Placement) -> Graph:
     """Return the pipeline. Its parameters are the URI of a campaign that was created, and its accelerators."""
-    graph = round_graph(placement)
+    add_round = round_of(placement)
     classes, defaults = accelerator_classes(placement.resources), parameters_of(placement.resources)
 
     @dsl.pipeline(
@@ -23,6 +25,6 @@ def tick_pipeline(placement: Placement) -> Graph:
     @with_accelerator_parameters(classes, defaults)
     def activelora_tick(campaign_uri: str, *accelerators: Any) -> None:
         with notice_at_the_end(placement, campaign_uri):
-            graph(campaign_uri=campaign_uri, round=-1, **named(classes, accelerators))
+            add_round({CAMPAIGN: campaign_uri, ROUND: ANY_ROUND, **named(classes, accelerators)})
 
     return activelora_tick

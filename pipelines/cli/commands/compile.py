@@ -24,7 +24,7 @@ def compile_command(
         typer.Option(metavar="NAMESPACE", help="Write Pipeline and PipelineVersion resources instead, for GitOps."),
     ] = None,
 ) -> None:
-    """Compile the tick and the campaign pipeline for Kubeflow Pipelines."""
+    """Compile the tick and the campaign pipeline for Kubeflow Pipelines, and say how many pods they start."""
     from activelora.config.section import DNS_LABEL
 
     if kubernetes is not None and not re.fullmatch(DNS_LABEL, kubernetes):
@@ -37,6 +37,7 @@ def compile_command(
     from activelora.rules.file import load_with_settings
     from components.image import images
     from pipelines.graphs.compile import compile_manifest, compile_pipelines
+    from pipelines.graphs.costs import in_words
 
     resources, last_round, name = ResourcesConfig(), StoppingConfig().max_rounds, "activelora"
     if file is not None:
@@ -57,3 +58,7 @@ def compile_command(
         return
     for path in compile_pipelines(resources, last_round, out, images(registry, tag)):
         typer.echo(path)
+        if path.name != "train-job.yaml":
+            loop = path.name == "campaign.yaml"
+            words = in_words(path.read_text(encoding="utf-8"), resources.parallel_shards, loop=loop)
+            typer.echo(f"  {words}", err=True)

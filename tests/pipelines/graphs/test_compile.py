@@ -97,42 +97,33 @@ def tick(folder):
 
 
 def test_the_steps_follow_each_other(compiled):
-    order = [re.sub(r"-\d+$", "", name) for name in compiled.order("root")]
-    assert order == [
-        "plan",
-        "await-labels",  # labels of the round under way, if it waits for them
+    assert compiled.order("root") == [
+        "plan",  # collects labels of the round under way, if it waits for them
         "ingest-pool",
-        "plan",
         "train-adapter",
         "evaluate-adapter",
-        "plan",
         "score-pool",
         "select-batch",
         "await-labels",
     ]
 
 
-def test_every_step_runs_under_a_condition_of_its_own(tick):
-    conditional = {
-        inner["componentRef"]["name"].removeprefix("comp-")
-        for _, task in tick.tasks()
+def test_one_condition_is_around_work_and_one_inside_it_around_labels(compiled):
+    conditions = {
+        task["taskInfo"]["name"]: (dag, set(compiled.dags()[task["componentRef"]["name"]]["tasks"]))
+        for dag, content in compiled.dags().items()
+        for task in content["tasks"].values()
         if "condition" in task.get("triggerPolicy", {})
-        for inner in tick.dags()[task["componentRef"]["name"]]["tasks"].values()
     }
-    assert {"ingest-pool", "await-labels", "train-adapter", "evaluate-adapter", "select-batch"} <= conditional
-    assert {"score-shards", "steps", "label"} <= conditional
+    assert set(conditions) == {"work is due", "labels are wanted"}
+    around, inside = conditions["work is due"], conditions["labels are wanted"]
+    assert {"ingest-pool", "train-adapter", "evaluate-adapter"} <= around[1]
+    assert {"select-batch", "await-labels"} <= inside[1]
+    assert inside[0] == "comp-condition"
+    assert "plan" not in around[1] | inside[1]
 
 
-def test_conditions_and_loops_see_parameters_only(compiled):
-    """The local runner resolves another task's output inside a condition or a loop wrongly, and says nothing."""
-    controls = [task for _, task in compiled.tasks() if "triggerPolicy" in task or "parameterIterator" in task]
-    assert len(controls) >= 8
-    for task in controls:
-        sources = [set(source) for source in task["inputs"]["parameters"].values()]
-        assert all(source == {"componentInputParameter"} for source in sources)
-
-
-def test_shards_fan_out_and_rounds_do_not(folder):
+def test_shares_fan_out_and_rounds_do_not(folder):
     loops = {
         name: {
             task["taskInfo"]["name"]: task["iteratorPolicy"]
@@ -141,8 +132,8 @@ def test_shards_fan_out_and_rounds_do_not(folder):
         }
         for name, path in {"tick": folder / "tick.yaml", "campaign": folder / "campaign.yaml"}.items()
     }
-    assert loops["tick"] == {"shards": {"parallelismLimit": 3}}
-    assert loops["campaign"] == {"shards": {"parallelismLimit": 3}, "rounds": {"parallelismLimit": 1}}
+    assert loops["tick"] == {"shares": {"parallelismLimit": 3}}
+    assert loops["campaign"] == {"shares": {"parallelismLimit": 3}, "rounds": {"parallelismLimit": 1}}
 
 
 def test_the_campaign_goes_through_its_planned_rounds(folder):
@@ -284,10 +275,10 @@ def test_artifacts_are_shown_where_they_belong(tick):
     assert kinds["select-batch"] == {"batch": "system.Dataset"}
 
 
-def test_the_plan_component_outputs_what_due_says(tick):
-    from components.plan.step import Due
+def test_the_plan_component_outputs_what_a_tick_begins_with(tick):
+    from components.plan.step import Begun
 
-    assert set(tick.components["comp-plan"]["outputDefinitions"]["parameters"]) == set(Due._fields)
+    assert set(tick.components["comp-plan"]["outputDefinitions"]["parameters"]) == set(Begun._fields)
 
 
 def test_compiling_imports_no_model_library():
@@ -345,7 +336,7 @@ def test_the_graph_is_the_known_one(folder):
     assert found == json.loads(GOLDEN.read_text())
 
 
-def test_no_accelerator_pod_starts_without_its_own_condition(folder):
+def test_no_accelerator_pod_starts_where_nothing_is_due(folder):
     """Such a pod hangs directly under a condition, or in a loop over what a condition let through."""
     for name in ("tick", "campaign"):
         compiled = Compiled(folder / f"{name}.yaml")
@@ -468,13 +459,6 @@ def test_the_exit_task_follows_whatever_happens(full):
     assert ending["inputs"]["parameters"]["status"] == {"taskFinalStatus": {"producerTask": handled}}
 
 
-def test_no_loop_stands_in_the_exit_handler_itself(full):
-    """KFP's backend fails it: kubeflow/pipelines#12390."""
-    root = full.dags()["root"]["tasks"]
-    (handled,) = [task["componentRef"]["name"] for name, task in root.items() if name != "tell-the-end"]
-    assert not any("iteratorPolicy" in task for task in full.dags()[handled]["tasks"].values())
-
-
 def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
     given = {}
     for name, pod in full.pods.items():
@@ -486,34 +470,45 @@ def test_each_secret_goes_to_the_pods_that_need_it_alone(full):
     s3 = {(key, "s3-keys", key) for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     everyone = {name.removeprefix("exec-") for name in full.pods}
     assert all(given.pop(one) == everyone for one in s3)
-    labels = {name for name in everyone if name.startswith("await-labels")}
+    publishing, collecting = {"plan", "evaluate-adapter", "await-labels"}, {"plan", "await-labels"}
     assert given == {
         ("HF_TOKEN", "hub", "token"): {"ingest-pool", "train-adapter", "evaluate-adapter", "score-pool"},
-        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): {*plans(full), *labels},
-        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): {*plans(full), *labels},
-        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): labels,
-        ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", *plans(full)},
-        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", *labels},
+        ("MLFLOW_TRACKING_USERNAME", "mlflow-login", "user"): publishing,
+        ("MLFLOW_TRACKING_PASSWORD", "mlflow-login", "MLFLOW_TRACKING_PASSWORD"): publishing,
+        ("LABEL_STUDIO_API_KEY", "label-studio", "LABEL_STUDIO_API_KEY"): collecting,
+        ("MY_OWN_API_KEY", "own", "a.b-c"): {"select-batch", "plan"},
+        ("ACTIVELORA_WEBHOOK_URL", "webhook", "WEBHOOK_URL"): {"tell-the-end", *collecting},
     }
 
 
-def test_whatever_publishes_can_reach_mlflow(full):
-    """Nothing beside the graph writes report and MLflow: `plan` after a measurement, await_labels at the end do."""
-    publishing = {name for name in full.executors if name.startswith(("exec-plan", "exec-await-labels"))}
-    reaching = {
-        name
-        for name, pod in full.pods.items()
-        if "MLFLOW_TRACKING_PASSWORD" in {pair["envVar"] for one in pod["secretAsEnv"] for pair in one["keyToEnv"]}
+@pytest.fixture(scope="module")
+def fused(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fused")
+    compile_pipelines(FULL.model_copy(update={"graph": "fused"}), 4, folder, images())
+    return [Compiled(folder / name) for name in ("tick.yaml", "campaign.yaml")]
+
+
+def test_a_fused_tick_is_one_pod_with_what_all_steps_get(fused, full):
+    for compiled in fused:
+        assert compiled.order("root")[0] == "whole-tick"
+        assert dangling(compiled) == []
+        assert set(compiled.pods) == {"exec-whole-tick", "exec-tell-the-end"}
+        assert compiled.executor("whole-tick")["command"] == ["activelora", "tick"]
+        assert compiled.executor("whole-tick")["image"] == GPU_IMAGE
+        pod, steps = compiled.pods["exec-whole-tick"], {*full.pods} - {"exec-tell-the-end"}
+        assert secrets_of(pod) == set().union(*(secrets_of(full.pods[name]) for name in steps))
+        assert pod["pvcMount"] == full.pods["exec-train-adapter"]["pvcMount"]
+
+
+def secrets_of(pod):
+    return {
+        (one["secretName"], pair["secretKey"], pair["envVar"]) for one in pod["secretAsEnv"] for pair in one["keyToEnv"]
     }
-    assert reaching == publishing
-    published = [task["inputs"]["parameters"]["publish"] for _, task in full.tasks() if "publish" in str(task)]
-    assert [one["runtimeValue"]["constant"] for one in published].count(True) == 1
 
 
-def plans(compiled):
-    found = {name.removeprefix("exec-") for name in compiled.pods if name.startswith("exec-plan")}
-    assert len(found) >= 3
-    return found
+def test_a_fused_tick_trains_on_one_node():
+    with pytest.raises(ValueError, match=r"graph: fused is one pod, and train\.num_nodes 2 is 2"):
+        ResourcesConfig.model_validate({"graph": "fused", "train": {"num_nodes": 2}})
 
 
 def test_runs_end_and_are_cleaned_up(full):

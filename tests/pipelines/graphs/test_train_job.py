@@ -67,7 +67,7 @@ def test_the_graph_is_that_of_one_node(tick, tmp_path):
     compile_pipelines(RESOURCES.model_copy(update={"train": one}), 4, tmp_path, images())
     assert tick.order("root") == Compiled(tmp_path / "tick.yaml").order("root")
     body = tick.executor("train-adapter")["command"][-1]
-    assert re.search(r"^    from pipelines\.cluster\.train_step import train_at$", body, re.MULTILINE)
+    assert re.search(r"^    from pipelines\.cluster\.train_step import train_if_due$", body, re.MULTILINE)
 
 
 def test_submitting_shows_the_job(tmp_path, run):
