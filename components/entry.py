@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.ledger import due_ingest, next_plan
 from activelora.campaign.manifest import Manifest, Unit
-from activelora.campaign.snapshot import Snapshot, View
+from activelora.campaign.snapshot import View
 from activelora.campaign.stopping import Judged
 from activelora.config.steps import StepName
 from activelora.log_lines import log_context
@@ -89,7 +87,7 @@ def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointe
     """Do evaluate_adapter, due or not: what pipelines compiled by 0.1.0 call, whose `plan` publishes afterwards."""
     unit = Unit("evaluate_adapter", int(round_))
     with task(unit.step, campaign_uri, unit) as here:
-        _show_evaluation(here.campaign, run_unit(here.campaign, unit), metrics, report)
+        show_evaluation(here.campaign, run_unit(here.campaign, unit), metrics, report)
         report_metrics(here.campaign)
 
 
@@ -134,60 +132,13 @@ def do_if_due(here: Task, unit: Unit) -> Manifest | None:
     return run_unit(campaign, unit)
 
 
-def evaluate_if_due(
-    campaign_uri: str, round_: int, num_pods: int, metrics: Pointer, report: Pointer
-) -> tuple[bool, list[str]]:
-    """Do evaluate_adapter if it is due, and say what follows; its numbers and the report go to the KFP UI.
-
-    Where the campaign ends with it, the end is recorded and published here, as no other step follows.
-
-    Args:
-        campaign_uri: The campaign.
-        round_: The round. KFP hands over whole numbers as floats.
-        num_pods: How many pods score at most.
-        metrics: Artifact for the numbers.
-        report: Artifact for the report.
-
-    Returns:
-        Whether labels are to be asked for, and the shares of the shards that are to be scored for it.
-    """
-    from components.plan.step import close_if_due, due
-
-    unit = Unit("evaluate_adapter", int(round_))
-    with task(unit.step, campaign_uri, unit, keeps_log=False) as here:
-        manifest = do_if_due(here, unit)
-        seen = Snapshot(here.campaign)
-        if close_if_due(seen):
-            publish_if_changed(seen)
-        else:
-            report_metrics(seen)
-        _show_evaluation(here.campaign, manifest, metrics, report)
-        now = due(seen, unit.round)
-        return now.label, shares_of(now.shards, int(num_pods))
-
-
-def shares_of(shards: Sequence[int], num_shares: int) -> list[str]:
-    """Return shards in shares of like size, each written as its first and last shard: ``0-249``.
-
-    Args:
-        shards: Numbers of the shards, ascending.
-        num_shares: How many shares there are at most.
-
-    Returns:
-        The shares; one, :data:`NO_SHARDS`, where there are no shards.
-    """
-    num = min(num_shares, len(shards))
-    bounds = [len(shards) * one // num for one in range(num + 1)] if num else []
-    return [f"{shards[a]}-{shards[b - 1]}" for a, b in pairwise(bounds)] or [NO_SHARDS]
-
-
 def score_share(campaign_uri: str, round_: int, share: str) -> None:
     """Do score_pool for the shards of a share that are due, one after another: killed, it goes on where it was.
 
     Args:
         campaign_uri: The campaign.
         round_: The round. KFP hands over whole numbers as floats.
-        share: One of :func:`shares_of`.
+        share: First and last shard, ``0-249``, or :data:`NO_SHARDS`.
     """
     if share == NO_SHARDS:
         return
@@ -212,8 +163,8 @@ def collect_labels(campaign_uri: str, round_: int) -> None:
         do_if_due(here, unit)
 
 
-def _show_evaluation(campaign: Campaign, manifest: Manifest | None, metrics: Pointer, report: Pointer) -> None:
-    """Hand numbers and report to the KFP UI."""
+def show_evaluation(campaign: Campaign, manifest: Manifest | None, metrics: Pointer, report: Pointer) -> None:
+    """Hand an evaluation's numbers, if there are any, and the report to the KFP UI."""
     from activelora.tracking.report import render_report
 
     if manifest:

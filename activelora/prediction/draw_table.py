@@ -103,7 +103,7 @@ class Drawn:
     num_labels_left_out: int
 
 
-def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob, told: Callable[[frozenset[str]], None]) -> Drawn:
+def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob, on_ids: Callable[[frozenset[str]], None]) -> Drawn:
     """Let a model answer a table, draw rows of it, and write them and their draw.
 
     The table is read three times: to check it, to answer it, and for the rows that were drawn. Memory holds the
@@ -113,7 +113,7 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob, told: Callable[
         bundle: The model.
         source: The table; no pipe.
         job: What is to be drawn.
-        told: Called with the ids of all items of the table before the model is loaded.
+        on_ids: Called with the ids of all items of the table before the model is loaded.
 
     Raises:
         ProblemsError: Rows cannot be read or asked about.
@@ -129,7 +129,7 @@ def draw_rows(bundle: Bundle, source: TableSource, job: DrawJob, told: Callable[
     if job.budget > len(ids):
         problem = f"{job.budget:,} rows cannot be drawn of {len(ids):,}"
         raise DataError(problem, where=f"--budget, {source.name}", remedy="Label all of them, or name a larger table.")
-    told(frozenset(ids))
+    on_ids(frozenset(ids))
     with locked(job.out):
         probs_NC = _probabilities(bundle, source, job.num_samples)
         scores_N = weighted_draws.scores(1.0 - probs_NC.max(axis=1))

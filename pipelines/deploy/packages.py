@@ -44,9 +44,6 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
         config: The campaign's settings; its name, resources and rounds matter.
         kind: ``tick``, ``campaign`` for the loop, or ``predict`` for a table.
         images: Images that the pods run.
-
-    Raises:
-        ConfigError: The loop has more rounds than one run can have.
     """
     from pipelines.graphs.accelerators import parameters_of
     from pipelines.graphs.compile import compile_predict, compile_text, version_name
@@ -58,17 +55,23 @@ def make_package(config: CampaignConfig, kind: Kind, images: Images) -> Package:
         parameters = {key: value for key, value in parameters.items() if key.startswith("score_")}
     else:
         text = compile_text(config.resources, config.max_round, images, loop=kind == "campaign")
-        if kind == "campaign":
-            _check_loop_fits(config, text)
     words = f"ActiveLoRA: the {kind} pipeline of {config.name}"
     return Package(name, version_name(name, text), words, text, parameters)
 
 
-def _check_loop_fits(config: CampaignConfig, text: str) -> None:
-    """Refuse a loop whose Workflow object Argo would refuse once it has grown, hours later."""
+def check_loop_fits(config: CampaignConfig, package: Package) -> None:
+    """Refuse to start a loop whose Workflow object Argo would refuse once it has grown, hours later.
+
+    Args:
+        config: The campaign's settings.
+        package: Its campaign pipeline.
+
+    Raises:
+        ConfigError: The loop has more rounds than one run can have.
+    """
     from pipelines.graphs.costs import MAX_WORKFLOW_BYTES, most_rounds
 
-    spec = next(yaml.safe_load_all(text))
+    spec = next(yaml.safe_load_all(package.text))
     most, planned = most_rounds(spec, config.resources.parallel_shards), config.max_round + 1
     if planned <= most:
         return

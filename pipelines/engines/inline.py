@@ -78,26 +78,21 @@ def _do(campaign: Snapshot, plan: Plan, done: list[Unit], on_unit: OnUnit | None
     for unit in plan.units:
         if on_unit:
             on_unit(unit)
-        is_done = run_unit(campaign, unit) is not None
-        if is_done:
-            done.append(unit)
-            campaign.refresh()
-        if unit.step == "await_labels":  # the last step of a tick, as in the compiled graph
-            close_if_due(campaign)
-            publish_if_changed(campaign)
-        if not is_done:
+        if run_unit(campaign, unit) is None:
             return False
-    campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
+        done.append(unit)
+        campaign.refresh()
     return True
 
 
 def _result(campaign: Snapshot, done: list[Unit], *, waits: bool) -> TickResult:
-    reason = close_if_due(campaign)
-    plan = next_plan(campaign)
-    if reason and not done:
+    """Publish what was done, once, as the last task of the compiled graph does, and say how far it went."""
+    if close_if_due(campaign) and not done:
         publish(campaign)
-    elif reason:
+    else:
         publish_if_changed(campaign)
+    campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
+    plan, reason = next_plan(campaign), campaign.stop_reason
     if reason:
         return TickResult("finished", plan.round, tuple(done), reason, campaign)
     if waits:

@@ -19,7 +19,7 @@ from activelora.quantities import quantity
 NODES_PER_POD = 143 / 39
 """Nodes of the Workflow object for each pod: 143 were counted for 39 pods."""
 BYTES_PER_NODE = 300
-"""Of the Workflow object, compressed: 333 nodes took 94 kB."""
+"""Compressed size of a node in the Workflow object: 333 nodes took 94 kB."""
 MAX_WORKFLOW_BYTES = 700_000
 """Argo refuses a Workflow over 1 MiB; what is over this here is refused before it starts."""
 _CONDITION = re.compile(r"^inputs\.parameter_values\['([^']+)'\] == true$")

@@ -114,9 +114,9 @@ class _Flat:
 
     def _put(self, step: Step, values: Values) -> dsl.PipelineTask:
         """Start a step where it belongs."""
-        classes = [one for one in accelerator_classes(self._placement.resources) if one == step.place]
-        place: Callable[..., dsl.PipelineTask] = getattr(self._placement, step.place)
-        return place(start(step, values), *(values[one] for one in parameter_types(classes)))
+        classes = [one for one in accelerator_classes(self._placement.resources) if one == step.resource_class]
+        put: Callable[..., dsl.PipelineTask] = getattr(self._placement, step.resource_class)
+        return put(start(step, values), *(values[one] for one in parameter_types(classes)))
 
 
 class _Nested(_Flat):

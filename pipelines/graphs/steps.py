@@ -43,8 +43,8 @@ TYPES: dict[str, Any] = {
 """The values that parameters carry. ``round`` is the one that is asked for, ``due_round`` the one that is under way."""
 WORDS = {ROUNDS: "rounds", WORK: "work is due", LABEL: "labels are wanted", SHARES: "shares"}
 """What conditions and loops are called where people see them."""
-Place = Literal["labels", "cpu", "train", "score"]
-"""A placement: the method of :class:`~pipelines.graphs.placement.Placement`."""
+ResourceClass = Literal["labels", "cpu", "train", "score"]
+"""Kind of pod: the method of :class:`~pipelines.graphs.placement.Placement`."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Step:
 
     Attributes:
         component: The KFP component.
-        place: Where it runs.
+        resource_class: Kind of pod that it runs in.
         within: Conditions that hold where it runs, from the outside inwards: names of truth values.
         inputs: The component's parameters, and the values that they get.
         outputs: The component's outputs by the names of their values.
@@ -63,7 +63,7 @@ class Step:
     """
 
     component: Any
-    place: Place
+    resource_class: ResourceClass
     within: tuple[str, ...]
     inputs: dict[str, str]
     outputs: dict[str, str] = field(default_factory=dict)

@@ -90,6 +90,8 @@ def submit(
         return
     if out is not None:
         raise ConfigError("--out belongs to --predict", where="--out", remedy="Leave it out, or say --predict INPUT.")
+    if loop:
+        _check_loop(_config_at(uri_or_file), registry, tag)
     config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
@@ -272,6 +274,12 @@ def _config_at(uri_or_file: str) -> CampaignConfig:
         if is_campaign_file(uri_or_file)
         else Campaign.open(uri_or_file).config
     )
+
+
+def _check_loop(config: CampaignConfig, registry: str | None, tag: str | None) -> None:
+    from pipelines.deploy.packages import check_loop_fits
+
+    check_loop_fits(config, _package(config, "campaign", registry, tag))
 
 
 def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:

@@ -360,9 +360,11 @@ def test_data_option_replaces_the_folder(run, campaign_file, place):
 
 def test_compile_takes_resources_from_the_file(run, campaign_file, place):
     file = campaign_file(resources={"score": {"memory": "17Gi"}}, stopping={"max_rounds": 6})
-    code, out, _ = run("compile", file, "--out", "built", "--registry", "registry.local/x", "--tag", "7")
+    code, out, err = run("compile", file, "--out", "built", "--registry", "registry.local/x", "--tag", "7")
     assert code == 0
     assert out.split() == ["built/tick.yaml", "built/campaign.yaml"]
+    assert "a tick with nothing to do 4 pods, one with every step 28 pods, 19 of them one after another" in err
+    assert "a round 28 pods; one run may have 22 rounds" in err
     text = (place / "built/campaign.yaml").read_text()
     assert "17Gi" in text
     assert "registry.local/x/activelora-gpu:7" in text

@@ -134,6 +134,25 @@ def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3
     assert len(kfp.runs) == 2
 
 
+def test_a_loop_that_one_run_cannot_hold_is_refused_before_anything_is_created(
+    tmp_path, s3_file, endpoint, kfp, s3_uri, capsys
+):
+    document = yaml.safe_load(Path(s3_file).read_text())
+    file, uri = tmp_path / "long.yaml", f"{s3_uri}/long"
+    document |= {"stopping": {"max_rounds": 30}, "acquisition": {"batch_size": 1}}
+    file.write_text(yaml.safe_dump(document))
+    assert main(["submit", str(file), "--campaign", uri, "--loop"]) == 1
+    err = capsys.readouterr().err
+    assert "--loop: 31 rounds in one run are too many: up to 22 its Workflow object stays under 700 kB" in err
+    assert "`activelora schedule`" in err
+    assert not list(open_store(uri).list(""))
+    assert kfp.runs == {}
+    document["resources"] = {**document.get("resources", {}), "graph": "fused"}
+    file.write_text(yaml.safe_dump(document))
+    assert main(["submit", str(file), "--campaign", uri, "--loop"]) == 0
+    assert len(kfp.runs) == 1
+
+
 def test_schedule_status_unschedule(s3_file, endpoint, kfp, s3_uri, capsys):
     command = ["schedule", s3_file, "--campaign", s3_uri, "--cron", "0 0 6 * * *"]
     assert main(command) == 0

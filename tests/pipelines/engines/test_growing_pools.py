@@ -17,9 +17,11 @@ from activelora.campaign.refreshes import pool_of
 from activelora.campaign.snapshot import Snapshot
 from activelora.labeling.worksheet import folder_of
 from activelora.pool import access
-from components.entry import run_at, run_unit
-from components.plan.step import Due, due
+from components.entry import run_if_due, run_unit, score_share
+from components.evaluate_adapter.decide import evaluate_if_due
+from components.plan.step import Due, begin_at, due
 from pipelines.engines.inline import run_campaign, tick
+from tests.pipelines.in_pods import Shown, tick_in_pods
 from tests.pipelines.tiny import LABELS, WORDS, tiny_config
 
 OTHER_WORDS = ["iron", "copper", "steel", "zinc", "brass", "lead", "nickel", "silver", "gold", "tin"]
@@ -100,7 +102,8 @@ def test_the_order_of_arrival_and_the_engine_change_no_selection(tmp_path, tiny_
             put(tmp_path / folder, name, parts[name])
         campaigns.append(campaign)
     assert run_campaign(campaigns[0]).status == "finished"
-    in_pods(campaigns[1])
+    while tick_in_pods(campaigns[1].store.uri, tmp_path).work:
+        pass
     for round_ in (0, 1):
         assert selected(campaigns[0], round_) == selected(campaigns[1], round_)
     units = [ledger.finished_units(campaign) for campaign in campaigns]
@@ -112,39 +115,22 @@ def test_the_order_of_arrival_and_the_engine_change_no_selection(tmp_path, tiny_
     ).metrics.keys()
 
 
-def in_pods(campaign: Campaign) -> None:
-    """Go to the end as the compiled graph does: tasks that know the campaign's URI, and a round or a shard."""
-    uri = campaign.store.uri
-    while any((now := due(Campaign.open(uri)))[1:]):
-        if now.ingest:
-            run_at("ingest_pool", uri)
-        if now.train:
-            run_at("train_adapter", uri, now.round)
-        if now.evaluate:
-            run_at("evaluate_adapter", uri, now.round)
-        for shard in now.shards:
-            run_at("score_pool", uri, now.round, shard)
-        if now.select:
-            run_at("select_batch", uri, now.round)
-        if now.label:
-            run_at("await_labels", uri, now.round)
-
-
 def test_the_task_that_waits_for_labels_refreshes_the_pool_for_the_next_round(tmp_path, tiny_model_path):
     campaign = make(tmp_path, tiny_model_path, acquisition={"batch_size": 4, "strategy": "random"})
-    uri = campaign.store.uri
-    run_at("ingest_pool", uri)
-    run_at("evaluate_adapter", uri, 0)
-    for shard in due(Campaign.open(uri)).shards:
-        run_at("score_pool", uri, 0, shard)
-    run_at("select_batch", uri, 0)
+    uri, shown = campaign.store.uri, Shown(str(tmp_path / "shown"))
+    run_if_due("ingest_pool", uri)
+    _, shares = evaluate_if_due(uri, 0, 2, shown, shown)
+    for share in shares:
+        score_share(uri, 0, share)
+    run_if_due("select_batch", uri, 0)
     put(tmp_path, "second.jsonl", lines(50, 55))
-    run_at("await_labels", uri, 0)
+    run_if_due("await_labels", uri, 0)
     assert campaign.require(Unit("ingest_pool", 1)).metrics["num_new"] == 5
     assert due(Campaign.open(uri)) == Due(1, work=True, train=True, evaluate=True)
     shutil.rmtree(Path(uri) / "pool" / "refresh-0001")  # as if killed before it was done
+    assert begin_at(uri, -1) == (1, True)
     assert due(Campaign.open(uri)) == Due(1, ingest=True)
-    run_at("ingest_pool", uri)
+    run_if_due("ingest_pool", uri)
     assert due(Campaign.open(uri)) == Due(1, work=True, train=True, evaluate=True)
 
 
