@@ -9,6 +9,8 @@ import uuid
 from datetime import UTC, datetime
 
 from activelora.campaign.campaign import Campaign
+from activelora.campaign.ledger import next_plan, waits_for_people
+from activelora.errors import ActiveLoRAError
 from activelora.notices import WEBHOOK_VARIABLE, send
 from components.task_context import task
 
@@ -24,19 +26,48 @@ def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
         error: KFP's message, if it failed.
     """
     with task("tell_the_end", campaign_uri) as here:
-        text = describe(campaign_uri, state, error)
-        record = {"text": text, "campaign": campaign_uri, "state": state, "error": error or ""}
+        stands, refused = "", None
         try:
+            stands = standing(here.campaign)
+        except ActiveLoRAError as problem:  # a campaign that cannot be reached is the very thing to tell
+            refused = problem
+        record = {
+            "text": describe(campaign_uri, state, error, stands),
+            "campaign": campaign_uri,
+            "state": state,
+            "error": error or "",
+        }
+        try:
+            if refused is not None:
+                raise refused
             _record(here.campaign, record)
-        finally:  # a campaign that cannot be reached is the very thing to tell
+        finally:
             if url := os.environ.get(WEBHOOK_VARIABLE):
                 send(url, record)
 
 
-def describe(campaign_uri: str, state: str, error: str | None) -> str:
-    """Return the message in one line."""
-    words = f"ActiveLoRA: a run of {campaign_uri} ended: {state.lower()}"
-    return f"{words}. {error}" if error else words
+def describe(campaign_uri: str, state: str, error: str | None, stands: str) -> str:
+    """Return the message in one line.
+
+    Args:
+        campaign_uri: The campaign.
+        state: KFP's word. It says ``RUNNING`` of runs with loops that went well, and of runs that were terminated.
+        error: KFP's message, if it failed.
+        stands: Where the campaign stands, if that is known.
+    """
+    ended = {"SUCCEEDED": "ended well", "FAILED": "failed"}.get(state, "ended")
+    words = [f"ActiveLoRA: a run of {campaign_uri} {ended}", error, stands]
+    return ". ".join(one.rstrip(". ") for one in words if one)
+
+
+def standing(campaign: Campaign) -> str:
+    """Return where a campaign stands by its ledger, whatever the engine says of the run."""
+    plan = next_plan(campaign)
+    if plan.status != "work":
+        return f"The campaign has ended: {plan.reason}"
+    if waits_for_people(campaign, plan):
+        return f"Round {plan.round} waits for labels"
+    return f"Next: {plan.units[0]}"
 
 
 def _record(campaign: Campaign, record: dict[str, str]) -> None:

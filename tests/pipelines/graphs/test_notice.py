@@ -8,7 +8,10 @@ import pytest
 
 from activelora.notices import NoticeError, send
 from components.tell_the_end.step import tell_at
+from tests.pipelines.graphs.test_plan import ROUND_0
 from tests.webhook_server import webhook
+
+END = "all 1 planned rounds are done (4 labels)"
 
 
 @pytest.fixture
@@ -29,7 +32,31 @@ def test_the_end_is_recorded_and_sent(new_campaign, hook, monkeypatch):
         "campaign": campaign.store.uri,
     }
     (sent,) = hook.got
-    assert sent["text"] == f"ActiveLoRA: a run of {campaign.store.uri} ended: failed. out of memory"
+    assert (
+        sent["text"]
+        == f"ActiveLoRA: a run of {campaign.store.uri} failed. out of memory. Next: evaluate_adapter round 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("finished", "state", "words"),
+    [
+        (ROUND_0[:1], "RUNNING", "ended. Next: evaluate_adapter round 0"),
+        (ROUND_0[:4], "RUNNING", "ended. Round 0 waits for labels"),
+        (ROUND_0, "SUCCEEDED", "ended well. Next: train_adapter round 1"),
+        ((*ROUND_0, ("train_adapter", 1), ("evaluate_adapter", 1)), "RUNNING", f"ended. The campaign has ended: {END}"),
+    ],
+)
+def test_what_the_campaigns_ledger_says_is_told_whatever_kubeflow_says(
+    new_campaign, hook, monkeypatch, finished, state, words
+):
+    """Kubeflow Pipelines says RUNNING of a loop that went well, and of a run that somebody has terminated."""
+    campaign = new_campaign(*finished, stopping={"max_rounds": 1})
+    monkeypatch.setenv("ACTIVELORA_WEBHOOK_URL", hook.url)
+    tell_at(campaign.store.uri, state)
+    (sent,) = hook.got
+    assert sent["text"] == f"ActiveLoRA: a run of {campaign.store.uri} {words}"
+    assert sent["state"] == state
 
 
 def test_a_campaign_that_is_gone_is_told_all_the_same(tmp_path, hook, monkeypatch):
