@@ -110,6 +110,7 @@ def _request(campaign_uri: str, table: str, out: str | None, round_: int | None)
     from activelora.prediction.inputs import TableSource
     from activelora.prediction.parts import PartsRequest
     from activelora.prediction.sources import champion_round, evaluated_round
+    from pipelines.cli.cluster_addresses import refuse_unknown_store
     from pipelines.deploy.packages import check_pods_reach_table
 
     if is_campaign_file(campaign_uri):
@@ -121,6 +122,7 @@ def _request(campaign_uri: str, table: str, out: str | None, round_: int | None)
     if out is None:
         raise ConfigError("nobody said where the answers go", where="--out", remedy="Write --out s3://bucket/folder.")
     check_pods_reach_table(table, out)
+    refuse_unknown_store(campaign_uri)
     TableSource(table)
     campaign = Campaign.open(campaign_uri, to_read=True)
     number = champion_round(campaign) if round_ is None else evaluated_round(campaign, round_)
@@ -243,7 +245,9 @@ def upgrade(
 def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there."""
     from activelora.rules.file import load_with_settings
+    from pipelines.cli.cluster_addresses import refuse_unknown_store, services_unknown_here
     from pipelines.cli.commands.run_tick import create_campaign
+    from pipelines.cli.console import warn
     from pipelines.deploy.packages import check_pods_reach, publish_model
 
     if not is_campaign_file(uri_or_file):
@@ -257,6 +261,10 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
             "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
         )
     check_pods_reach(config, campaign)
+    for words in services_unknown_here(config):
+        warn(words)
+    if creates:
+        refuse_unknown_store(campaign)
     publish_model(config, _say, dry=not creates)
     if creates:
         config = create_campaign(campaign, config, runs_here=False).config  # with its amendments
@@ -266,12 +274,12 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
 def _config_at(uri_or_file: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
     from activelora.rules.file import load_with_settings
+    from pipelines.cli.cluster_addresses import refuse_unknown_store
 
-    return (
-        load_with_settings(Path(uri_or_file), [])
-        if is_campaign_file(uri_or_file)
-        else Campaign.open(uri_or_file).config
-    )
+    if is_campaign_file(uri_or_file):
+        return load_with_settings(Path(uri_or_file), [])
+    refuse_unknown_store(uri_or_file)
+    return Campaign.open(uri_or_file).config
 
 
 def _show_train_job(config: CampaignConfig, uri: str, registry: str | None, tag: str | None) -> None:

@@ -227,6 +227,21 @@ def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
     assert findings["MLflow"].state == "ok"
 
 
+def test_servers_in_the_cluster_are_looked_for_as_pods_see_them(found, fake):
+    data = fake.objects[f"{RUNS}/configmaps/activelora-config"]["data"]
+    data["AWS_ENDPOINT_URL_S3"] = "http://seaweedfs.activelora.svc.cluster.local:8333"
+    people = {"source": "label_studio", "label_studio": {"url": "http://label-studio.activelora.svc:8080"}}
+    findings = found(labeling=people)
+    assert findings["Label Studio"].words == "Service label-studio in activelora has 1 ready pod(s)"
+    assert findings["object store"].words == "Service seaweedfs in activelora has 1 ready pod(s)"
+    asked = [one.partition("service-name%3D")[2] for one in fake.requests if "endpointslices" in one]
+    assert asked == ["mlflow", "label-studio", "seaweedfs"]
+    del fake.objects["/apis/discovery.k8s.io/v1/namespaces/activelora/endpointslices"]
+    findings = found(labeling=people)
+    assert [findings[name].state for name in ("MLflow", "Label Studio", "object store")] == ["failed"] * 3
+    assert "logs svc/seaweedfs" in findings["object store"].remedy
+
+
 TRAINJOBS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trainjobs.trainer.kubeflow.org"
 RUNTIME = "/apis/trainer.kubeflow.org/v1alpha1/clustertrainingruntimes/torch-distributed"
 SEVERAL = {**RESOURCES, "train": {"num_nodes": 2, "accelerator_type": "nvidia.com/gpu", "accelerator_count": 2}}
