@@ -27,12 +27,13 @@ class Kube:
 
     Args:
         context: Context of the kubeconfig; None is the current one.
+        retries: Number of times that a request without an answer is sent again.
 
     Raises:
         ClusterError: There is no kubeconfig and this is no pod, or it cannot be used.
     """
 
-    def __init__(self, context: str | None = None) -> None:
+    def __init__(self, context: str | None = None, *, retries: int = RETRIES) -> None:
         settings = client.Configuration()
         try:
             _load(settings, context)
@@ -42,7 +43,7 @@ class Kube:
                 where="kubeconfig",
                 remedy="Set KUBECONFIG, or name a --context that it has.",
             ) from error
-        settings.retries = RETRIES
+        settings.retries = retries
         self._client = client.ApiClient(settings)
         self.host: str = settings.host
 
