@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.manifests.rendered import OVERLAYS, name_of, pods, resources
+from tests.manifests.rendered import MANIFESTS, OVERLAYS, name_of, pods, resources
 
 QUIET = {
     "COLLECT_ANALYTICS": "false",
@@ -45,6 +45,29 @@ def test_it_calls_nobody(overlay):
     assert {name: given.get(name) for name in QUIET} == QUIET
     # Label Studio reads LABEL_STUDIO_X and HEARTEX_X before X.
     assert not {f"{prefix}_{name}" for prefix in ("LABEL_STUDIO", "HEARTEX") for name in QUIET} & set(given)
+
+
+TOKEN_LINE = next(line for line in (MANIFESTS / "README.md").read_text().splitlines() if line.startswith("token=$("))
+
+
+@pytest.mark.parametrize(("program", "made"), [("printf a.b.c", ["a.b.c"]), ("echo refused >&2; exit 1", [])])
+def test_the_page_s_line_makes_a_secret_of_the_token_and_none_without(program, made, programs, tmp_path):
+    """With stand-ins for both programs; the command itself is tested against a real Label Studio."""
+    programs("activelora", program)
+    programs("kubectl", f'echo "$*" > {tmp_path}/said; cat > {tmp_path}/secret')
+    done = subprocess.run(["bash", "-c", TOKEN_LINE], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode == 0) is bool(made)
+    assert [path.read_text() for path in tmp_path.glob("secret")] == made
+    if made:
+        wanted = "-n kubeflow create secret generic activelora-label-studio --from-file=LABEL_STUDIO_API_KEY=/dev/stdin"
+        assert (tmp_path / "said").read_text().strip() == wanted
+
+
+def test_no_secret_sets_a_token_that_label_studio_refuses():
+    for file in MANIFESTS.rglob("*"):
+        if file.suffix in (".yaml", ".sh"):
+            words = "".join(line for line in file.read_text().splitlines() if not line.startswith("#"))
+            assert "LABEL_STUDIO_USER_TOKEN" not in words, file
 
 
 @pytest.mark.slow
