@@ -63,6 +63,11 @@ class S3Store:
         """The ``s3://bucket/prefix``."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
+    @property
+    def endpoint_url(self) -> str:
+        """The server's address, as environment and profile name it."""
+        return self._client.meta.endpoint_url
+
     def read(self, key: str) -> bytes:
         """Return the object's content; a download that breaks off is repeated, which botocore does not do."""
         from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError

@@ -29,6 +29,13 @@ def mlflow_names(config: CampaignConfig) -> Iterator[Conflict]:
 
 def s3_uris(config: CampaignConfig) -> Iterator[Conflict]:
     """Yield places in S3 that are written as a path on a disk may be."""
+    for key, uri in s3_settings(config).items():
+        if (problem := crooked(uri)) is not None:
+            yield Conflict(key, f"{uri} {problem}", f"Write {straightened(uri)}.")
+
+
+def s3_settings(config: CampaignConfig) -> dict[str, str]:
+    """Return the settings that name a place in S3, with their URIs."""
     data, cache = config.data, config.resources.model_cache
     uris = {
         "data.folder": data.folder,
@@ -39,6 +46,4 @@ def s3_uris(config: CampaignConfig) -> Iterator[Conflict]:
         "scoring.nli.model": None if config.scoring.nli is None else config.scoring.nli.model,
         "resources.model_cache.uri": None if cache is None else cache.uri,
     }
-    for key, uri in uris.items():
-        if uri is not None and uri.startswith(S3) and (problem := crooked(uri)) is not None:
-            yield Conflict(key, f"{uri} {problem}", f"Write {straightened(uri)}.")
+    return {key: uri for key, uri in uris.items() if uri is not None and uri.startswith(S3)}

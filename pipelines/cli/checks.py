@@ -9,12 +9,14 @@ from pathlib import Path
 from activelora.config import CampaignConfig
 from activelora.errors import ActiveLoRAError, ConfigError, ProblemsError
 from activelora.notices import WEBHOOK_VARIABLE
+from pipelines.cli.cluster_addresses import services_unknown_here, warn_of_store
 from pipelines.cli.data_checks import check_data
 from pipelines.cli.findings import Findings
 from pipelines.cli.label_values import label_hint
 from pipelines.cli.model_checks import check_model, find_model
 from pipelines.cli.nli_checks import check_nli
 from pipelines.cli.trust_facts import posterior_facts, scoring_facts, steps_warnings
+from pipelines.cluster.service_names import service_unknown_here
 
 
 def check_campaign(
@@ -32,18 +34,25 @@ def check_campaign(
         ProblemsError: Everything that is wrong.
     """
     findings, problems = Findings(), _Collected(found)
-    problems.run(_check_source, config)
+    unseen: frozenset[str] = frozenset()
+    if not runs_here:
+        findings.warnings += services_unknown_here(config)
+        unseen = warn_of_store(config, findings)
+    problems.run(_check_source, config, runs_here, unseen)
     _check_metrics(config, findings)
     _check_reminders(config, findings)
     _check_model_token(config, findings)
     _tell_processes(config, findings)
-    problems.run(check_nli, config, findings, runs_here)
+    if "scoring.nli.model" not in unseen:
+        problems.run(check_nli, config, findings, runs_here)
     findings.facts += [*posterior_facts(config), *scoring_facts(config)]
     findings.warnings += steps_warnings(config)
     if problems.run(_check_task, config):
-        problems.run(check_data, config, findings)
-        # Its layers take seconds to look at, which nobody should wait for who has to correct a column's name.
-        problems.run(*(find_model, config) if problems else (check_model, config, findings, runs_here))
+        if not unseen & {"data.folder", "data.pool.path", "data.holdout.path"}:
+            problems.run(check_data, config, findings)
+        if "model.base" not in unseen:
+            # Its layers take seconds to look at, which nobody should wait for who has to correct a column's name.
+            problems.run(*(find_model, config) if problems else (check_model, config, findings, runs_here))
     problems.refuse(hint=label_hint(config, problems.found))
     return findings
 
@@ -72,21 +81,27 @@ class _Collected:
             raise ProblemsError(self.found, hint=hint)
 
 
-def _check_source(config: CampaignConfig) -> None:
-    """Try the places where labels come from."""
-    if "label_studio" in (config.labeling.source, config.labeling.llm.people.source):
-        _check_label_studio(config)
+def _check_source(config: CampaignConfig, runs_here: bool, unseen: frozenset[str]) -> None:
+    """Try the places where labels come from, but for those that are told to be unknown here."""
+    sources = (config.labeling.source, config.labeling.llm.people.source)
+    if "label_studio" in sources:
+        _check_label_studio(config, runs_here)
     inbox = config.labeling.inbox
-    if "files" in (config.labeling.source, config.labeling.llm.people.source) and inbox:
+    if "files" in sources and inbox and "labeling.inbox" not in unseen:
         _check_inbox(inbox if "://" in inbox else str(Path(config.data.folder) / Path(inbox).expanduser()))
 
 
-def _check_label_studio(config: CampaignConfig) -> None:
-    """Try the address and the token, unless the token is known to the cluster alone."""
+def _check_label_studio(config: CampaignConfig, runs_here: bool) -> None:
+    """Try the address and the token, unless one of them is known to the cluster alone."""
     from activelora.labeling.label_studio.errors import TOKEN_VARIABLE
-    from activelora.labeling.label_studio.source import check_server
+    from activelora.labeling.label_studio.source import check_server, connect
 
-    if os.environ.get(TOKEN_VARIABLE) or TOKEN_VARIABLE not in config.resources.secret_env:
+    if not os.environ.get(TOKEN_VARIABLE) and TOKEN_VARIABLE in config.resources.secret_env:
+        return
+    url = config.labeling.label_studio.url
+    if not runs_here and url is not None and service_unknown_here(url) is not None:
+        connect(config.labeling)  # tells where there is no token
+    else:
         check_server(config.labeling)
 
 

@@ -26,6 +26,7 @@ from pipelines.cli.commands import (
     ingest,
     init,
     label,
+    label_studio,
     labels,
     model,
     predict,
@@ -77,6 +78,7 @@ app.command("export")(export.export)
 app.command("compare")(compare.compare)
 app.command("diagnose")(diagnose.diagnose)
 app.add_typer(labels.app, name="labels")
+app.add_typer(label_studio.app, name="label-studio")
 app.add_typer(model.app, name="model")
 app.command("compile")(compiling.compile_command)
 app.command("submit")(submit_schedule.submit)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from pipelines.cluster.errors import ClusterError
@@ -27,12 +30,13 @@ class Kube:
 
     Args:
         context: Context of the kubeconfig; None is the current one.
+        retries: Number of times that a request without an answer is sent again.
 
     Raises:
         ClusterError: There is no kubeconfig and this is no pod, or it cannot be used.
     """
 
-    def __init__(self, context: str | None = None) -> None:
+    def __init__(self, context: str | None = None, *, retries: int = RETRIES) -> None:
         settings = client.Configuration()
         try:
             _load(settings, context)
@@ -42,7 +46,7 @@ class Kube:
                 where="kubeconfig",
                 remedy="Set KUBECONFIG, or name a --context that it has.",
             ) from error
-        settings.retries = RETRIES
+        settings.retries = retries
         self._client = client.ApiClient(settings)
         self.host: str = settings.host
 
@@ -55,6 +59,18 @@ class Kube:
         """
         return self._call("GET", path, list(query.items()), None)
 
+    def time(self) -> datetime | None:
+        """Return the API server's time, to the second; None if its answers do not tell.
+
+        Raises:
+            ClusterError: There was no answer.
+        """
+        answer = self._request("GET", "/version", [], None)
+        try:
+            return None if answer is None else parsedate_to_datetime(answer.headers.get("Date", ""))
+        except ValueError:
+            return None
+
     def text(self, path: str, **query: str) -> str | None:
         """Return a pod's log, or None if it is not there.
 
@@ -62,8 +78,8 @@ class Kube:
             ForbiddenError: This account may not see it.
             ClusterError: There was no answer, or another error.
         """
-        data = self._request("GET", path, list(query.items()), None)
-        return None if data is None else data.decode(errors="replace")
+        answer = self._request("GET", path, list(query.items()), None)
+        return None if answer is None else answer.data.decode(errors="replace")
 
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
         """Create an object, unless a field of it is not known, and return it; None if there is no such type.
@@ -116,8 +132,8 @@ class Kube:
         body: Any,
         content_type: str = "application/json",
     ) -> dict[str, Any] | None:
-        data = self._request(method, path, query, body, content_type)
-        content: dict[str, Any] | None = None if data is None else json.loads(data)
+        answer = self._request(method, path, query, body, content_type)
+        content: dict[str, Any] | None = None if answer is None else json.loads(answer.data)
         return content
 
     def _request(
@@ -127,9 +143,9 @@ class Kube:
         query: list[tuple[str, str]],
         body: Any,
         content_type: str = "application/json",
-    ) -> bytes | None:
+    ) -> BaseHTTPResponse | None:
         try:
-            answer = self._client.call_api(
+            answer: BaseHTTPResponse = self._client.call_api(
                 path,
                 method,
                 query_params=query,
@@ -146,8 +162,7 @@ class Kube:
             raise self._refused(method, path, error) from error
         except (HTTPError, OSError) as error:
             raise ClusterError(f"{method} {path} got no answer: {error}", where=self.host) from error
-        data: bytes = answer.data
-        return data
+        return answer
 
     def _refused(self, method: str, path: str, error: ApiException) -> ClusterError:
         kind = ForbiddenError if error.status == 403 else ClusterError

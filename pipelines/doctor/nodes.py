@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -11,19 +11,57 @@ from kubernetes.utils.quantity import parse_quantity
 
 from activelora.config import ResourcesConfig, StepResources, TolerationConfig
 from pipelines.doctor.findings import Finding, failed, ok, warning
+from pipelines.doctor.requests import PODS, Amounts, asked, shown
 
 Node = dict[str, Any]
+_SHOWN = 3
 
 
-def check_nodes(nodes: list[Node], resources: ResourcesConfig) -> Iterator[Finding]:
-    """Yield a finding for each kind of pod.
+def check_nodes(
+    nodes: list[Node], resources: ResourcesConfig, requested: Mapping[str, Amounts] | None = None
+) -> Iterator[Finding]:
+    """Yield a finding for each kind of pod, and another where its nodes have no room now.
 
     Args:
         nodes: Nodes as Kubernetes lists them. An autoscaler may add others.
         resources: The campaign's.
+        requested: What pods that are there ask of each node; None leaves them out of account.
     """
     for name in ("cpu", "train", "score"):
-        yield _check_kind(f"nodes for resources.{name}", nodes, getattr(resources, name), resources, name)
+        check, wanted = f"nodes for resources.{name}", getattr(resources, name)
+        yield _check_kind(check, nodes, wanted, resources, name)
+        if requested is not None and (full := _check_room(f"room for resources.{name}", nodes, wanted, requested)):
+            yield full
+
+
+def _check_room(
+    check: str, nodes: list[Node], wanted: StepResources, requested: Mapping[str, Amounts]
+) -> Finding | None:
+    """Tell where a pod fits a node that is empty, and none as they are now."""
+    lacks = {
+        node["metadata"]["name"]: _lacks(node, wanted, requested.get(node["metadata"]["name"], {}))
+        for node in nodes
+        if not misfits(node, wanted)
+    }
+    if not lacks or not all(lacks.values()):
+        return None
+    first = "; ".join(f"{name} has {', '.join(found)}" for name, found in list(lacks.items())[:_SHOWN])
+    more = f"; and {len(lacks) - _SHOWN} more nodes" if len(lacks) > _SHOWN else ""
+    return warning(
+        check,
+        f"a pod fits when a node is empty, not now: {first}{more}",
+        "It waits until others end. Or ask for less, or add a node; an autoscaler may.",
+    )
+
+
+def _lacks(node: Node, wanted: StepResources, requested: Amounts) -> list[str]:
+    """Return what a node has too little of for one pod more."""
+    found = []
+    for name, amount in asked(wanted).items():
+        left = max(Decimal(0), _allocatable(node, name) - requested.get(name, Decimal(0)))
+        if left < amount:
+            found.append(f"{shown(name, left)} of {shown(name, amount)} {name}")
+    return found
 
 
 def _check_kind(check: str, nodes: list[Node], wanted: StepResources, resources: ResourcesConfig, name: str) -> Finding:
@@ -70,10 +108,8 @@ def misfits(node: Node, wanted: StepResources) -> list[str]:
         and taint["key"] != "node.kubernetes.io/unschedulable"
         and not any(tolerates(one, taint) for one in wanted.tolerations)
     ]
-    asked = {"cpu": parse_quantity(wanted.cpu), "memory": parse_quantity(wanted.memory)}
-    if wanted.accelerator_type:
-        asked[wanted.accelerator_type] = Decimal(wanted.accelerator_count)
-    return found + [f"too little {name}" for name, number in asked.items() if _allocatable(node, name) < number]
+    amounts = asked(wanted).items()
+    return found + [f"too little {name}" for name, number in amounts if _allocatable(node, name) < number]
 
 
 def tolerates(toleration: TolerationConfig, taint: dict[str, str]) -> bool:
@@ -86,5 +122,6 @@ def tolerates(toleration: TolerationConfig, taint: dict[str, str]) -> bool:
 
 
 def _allocatable(node: Node, resource: str) -> Decimal:
-    number = parse_quantity(((node.get("status") or {}).get("allocatable") or {}).get(resource, "0"))
-    return Decimal(number)
+    default = "Infinity" if resource == PODS else "0"
+    amount = ((node.get("status") or {}).get("allocatable") or {}).get(resource, default)
+    return Decimal(amount) if amount == default else Decimal(parse_quantity(amount))

@@ -12,6 +12,8 @@ from pipelines.doctor.findings import Finding, failed, ok, warning
 from pipelines.graphs.pods import CONFIG_KEYS
 
 APPLY = "Apply manifests/ (see manifests/README.md)."
+PAGE_SIZE = "500"
+"""Number of items of a page: as kubectl asks for."""
 _POLICIES = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies"
 
 
@@ -90,9 +92,16 @@ def check_secrets(kube: Kube, namespace: str, resources: ResourcesConfig) -> Ite
 
 
 def items_at(kube: Kube, path: str, **query: str) -> list[dict[str, Any]]:
-    """Return the items of a list; none where there is no such list."""
-    found: list[dict[str, Any]] = (kube.get(path, **query) or {}).get("items") or []
-    return found
+    """Return the items of a list, of all its pages; none where there is no such list."""
+    found: list[dict[str, Any]] = []
+    page: dict[str, str] = {}
+    while True:
+        answer = kube.get(path, limit=PAGE_SIZE, **query, **page) or {}
+        found += answer.get("items") or []
+        token = (answer.get("metadata") or {}).get("continue")
+        if not token:
+            return found
+        page = {"continue": token}
 
 
 def _there(check: str, is_there: bool, remedy: str) -> Finding:

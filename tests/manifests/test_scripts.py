@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,20 +13,6 @@ from activelora import __version__
 from tests.manifests.rendered import MANIFESTS, build
 
 DIGEST = "sha256:" + "ab" * 32
-
-
-@pytest.fixture
-def programs(tmp_path, monkeypatch):
-    """A folder in PATH for stand-ins."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-    def add(name: str, text: str) -> None:
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod(0o755)
-
-    return add
 
 
 def run(script: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -83,7 +83,7 @@ def test_every_sending_command_is_shown_with_its_dry_run():
 def test_every_other_command_has_the_options_that_it_is_shown_with(nowhere, capsys):
     for command in commands():
         arguments = words(command)
-        number = 2 if arguments[0] == "model" else 1
+        number = 2 if arguments[0] in ("model", "label-studio") else 1
         assert main([*arguments[:number], "--help"]) == 0
         described = capsys.readouterr().out
         for option in (one for one in arguments if one.startswith("--")):

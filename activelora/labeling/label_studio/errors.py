@@ -12,8 +12,9 @@ TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # noqa: S105 - a name, not a token
 REMEDIES = {
     400: "This is likely a difference between versions: Label Studio 1.23 is what is tested.",
     401: (
-        f"Set {TOKEN_VARIABLE} to a token of Label Studio (Account & Settings, Personal Access Token). It may have "
-        "been revoked or replaced. Legacy tokens work only where the organisation allows them. Nothing is lost."
+        f"Set {TOKEN_VARIABLE} to a token of Label Studio (Account & Settings, Personal Access Token; or "
+        "`activelora label-studio token URL`). It may have been revoked or replaced. Legacy tokens work only where the "
+        "organisation allows them. Nothing is lost."
     ),
     403: "Give the token's user access to the project. Nothing is lost.",
     404: "Look at labeling.label_studio.url. Nothing is lost.",

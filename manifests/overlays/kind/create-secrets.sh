@@ -42,6 +42,6 @@ identities="{\"identities\":[{\"name\":\"activelora\",\"credentials\":[{\"access
 make "$services" activelora-s3 "AWS_ACCESS_KEY_ID=$key" "AWS_SECRET_ACCESS_KEY=$secret" "identities.json=$identities"
 make "$runs" activelora-s3 "AWS_ACCESS_KEY_ID=$key" "AWS_SECRET_ACCESS_KEY=$secret"
 make "$services" activelora-postgres "POSTGRES_PASSWORD=$(random)" "MLFLOW_PASSWORD=$mlflow" "LABEL_STUDIO_PASSWORD=$labels"
-make "$services" activelora-mlflow "MLFLOW_BACKEND_STORE_URI=postgresql://mlflow:$mlflow@postgres:5432/mlflow"
+make "$services" activelora-mlflow "MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2://mlflow:$mlflow@postgres:5432/mlflow"
 make "$services" activelora-label-studio "POSTGRE_PASSWORD=$labels" LABEL_STUDIO_USERNAME=admin@example.com \
-  "LABEL_STUDIO_PASSWORD=$(random)" "LABEL_STUDIO_USER_TOKEN=$(random)" "SECRET_KEY=$(random)"
+  "LABEL_STUDIO_PASSWORD=$(random)" "SECRET_KEY=$(random)"

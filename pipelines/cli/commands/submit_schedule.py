@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,13 @@ NamespaceOption = Annotated[
 RegistryOption = Annotated[str | None, typer.Option(help="Registry and path before the image names.")]
 TagOption = Annotated[str | None, typer.Option(help="Image tag. Default: this version.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")]
+ContextOption = Annotated[
+    str | None, typer.Option(help="Of the kubeconfig, to look for secrets. Default: the current.")
+]
+DoctorOption = Annotated[
+    bool,
+    typer.Option("--doctor/--no-doctor", help="Ask the cluster first whether secrets and account are there."),
+]
 TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait for a run in flight.")]
 
 
@@ -52,6 +60,8 @@ def submit(
     registry: RegistryOption = None,
     tag: TagOption = None,
     dry_run: DryOption = False,
+    context: ContextOption = None,
+    doctor: DoctorOption = True,
     predict: Annotated[
         str | None,
         typer.Option(
@@ -70,12 +80,15 @@ def submit(
 ) -> None:
     """Start a run on Kubeflow: one tick, or with --loop the whole campaign. A new campaign is created first.
 
+    Before that the cluster is asked for what pods would wait for in vain (`activelora doctor` looks at more).
+
     With --predict the campaign's champion answers a table, in parts that many pods write into one folder. What is there
     is not done again: submit the same once more after a failure.
     """
     from pipelines.deploy.submission import submit as start
 
     api, transport = _connect(endpoint, namespace, dry_run)
+    look = _looking(api, context, wanted=doctor and not dry_run)
     if predict is not None:
         request = _request(uri_or_file, predict, out, round_)
         request = replace(
@@ -86,13 +99,13 @@ def submit(
             probabilities=probabilities,
             prefix=prefix,
         )
-        _submit_predict(api, transport, uri_or_file, request, registry, tag, dry_run=dry_run)
+        _submit_predict(api, transport, uri_or_file, request, registry, tag, look, dry_run=dry_run)
         return
     if out is not None:
         raise ConfigError("--out belongs to --predict", where="--out", remedy="Leave it out, or say --predict INPUT.")
     if loop:
         _check_loop(_config_at(uri_or_file), registry, tag)
-    config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
+    config, uri = _campaign_at(uri_or_file, campaign, look, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
     if _show_plan(transport, dry_run):
@@ -112,6 +125,7 @@ def _request(campaign_uri: str, table: str, out: str | None, round_: int | None)
     from activelora.prediction.inputs import TableSource
     from activelora.prediction.parts import PartsRequest
     from activelora.prediction.sources import champion_round, evaluated_round
+    from pipelines.cli.cluster_addresses import refuse_unknown_store
     from pipelines.deploy.packages import check_pods_reach_table
 
     if is_campaign_file(campaign_uri):
@@ -123,6 +137,7 @@ def _request(campaign_uri: str, table: str, out: str | None, round_: int | None)
     if out is None:
         raise ConfigError("nobody said where the answers go", where="--out", remedy="Write --out s3://bucket/folder.")
     check_pods_reach_table(table, out)
+    refuse_unknown_store(campaign_uri)
     TableSource(table)
     campaign = Campaign.open(campaign_uri, to_read=True)
     number = champion_round(campaign) if round_ is None else evaluated_round(campaign, round_)
@@ -136,12 +151,13 @@ def _submit_predict(
     request: PartsRequest,
     registry: str | None,
     tag: str | None,
+    look: Callable[[CampaignConfig], None],
     *,
     dry_run: bool,
 ) -> None:
     from pipelines.deploy.submission import submit as start
 
-    config, uri = _campaign_at(campaign_uri, None, creates=not dry_run)
+    config, uri = _campaign_at(campaign_uri, None, look, creates=not dry_run)
     package = _package(config, "predict", registry, tag)
     parameters = {"request": request.text(), "workers": list(range(request.num_parts))}
     run_id = start(api, config.name, uri, package, config.resources.service_account, parameters)
@@ -160,8 +176,10 @@ def schedule(
     tag: TagOption = None,
     timeout: TimeoutOption = 3600.0,
     dry_run: DryOption = False,
+    context: ContextOption = None,
+    doctor: DoctorOption = True,
 ) -> None:
-    """Let Kubeflow tick a campaign on a schedule.
+    """Let Kubeflow tick a campaign on a schedule. The cluster is asked first, as by `submit`.
 
     Applying the same again changes nothing; a change waits for the run in flight.
     """
@@ -174,7 +192,8 @@ def schedule(
     for time in next_times(checked, 3):
         typer.echo(f"  {time:%a %Y-%m-%d %H:%M:%S} UTC")
     api, transport = _connect(endpoint, namespace, dry_run)
-    config, uri = _campaign_at(uri_or_file, campaign, creates=not dry_run)
+    look = _looking(api, context, wanted=doctor and not dry_run)
+    config, uri = _campaign_at(uri_or_file, campaign, look, creates=not dry_run)
     package = _package(config, "tick", registry, tag)
     account = config.resources.service_account
     wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
@@ -242,15 +261,34 @@ def upgrade(
             typer.echo("It was disabled before, and is left so: `activelora schedule` enables it.")
 
 
-def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tuple[CampaignConfig, str]:
-    """Return settings and URI of a campaign that pods can reach, created where it is not there."""
+def _looking(api: Api, context: str | None, *, wanted: bool) -> Callable[[CampaignConfig], None]:
+    """Return what asks the cluster for what a campaign names, before anything is written or sent."""
+    from pipelines.cli.cluster_checks import check_cluster
+
+    return lambda config: check_cluster(config, api.namespace, context, _say) if wanted else None
+
+
+def _campaign_at(
+    uri_or_file: str, campaign: str | None, look: Callable[[CampaignConfig], None], *, creates: bool
+) -> tuple[CampaignConfig, str]:
+    """Return settings and URI of a campaign that pods can reach, created where it is not there.
+
+    Args:
+        uri_or_file: The campaign, or its file.
+        campaign: URI of the campaign of a file.
+        look: Function that is given the settings before anything is written, and refuses what the cluster lacks.
+        creates: Whether what is not there is written.
+    """
     from activelora.rules.file import load_with_settings
+    from pipelines.cli.cluster_addresses import refuse_unknown_store, services_unknown_here
     from pipelines.cli.commands.run_tick import create_campaign
+    from pipelines.cli.console import warn
     from pipelines.deploy.packages import check_pods_reach, publish_model
 
     if not is_campaign_file(uri_or_file):
         config = _config_at(uri_or_file)
         check_pods_reach(config, uri_or_file)
+        look(config)
         publish_model(config, _say, dry=not creates)
         return config, uri_or_file.rstrip("/")
     config = load_with_settings(Path(uri_or_file), [])
@@ -259,6 +297,11 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
             "nobody said where the campaign lives", where="--campaign", remedy="Write --campaign s3://bucket/prefix."
         )
     check_pods_reach(config, campaign)
+    for words in services_unknown_here(config):
+        warn(words)
+    look(config)
+    if creates:
+        refuse_unknown_store(campaign)
     publish_model(config, _say, dry=not creates)
     if creates:
         config = create_campaign(campaign, config, runs_here=False).config  # with its amendments
@@ -268,12 +311,12 @@ def _campaign_at(uri_or_file: str, campaign: str | None, *, creates: bool) -> tu
 def _config_at(uri_or_file: str) -> CampaignConfig:
     from activelora.campaign.campaign import Campaign
     from activelora.rules.file import load_with_settings
+    from pipelines.cli.cluster_addresses import refuse_unknown_store
 
-    return (
-        load_with_settings(Path(uri_or_file), [])
-        if is_campaign_file(uri_or_file)
-        else Campaign.open(uri_or_file).config
-    )
+    if is_campaign_file(uri_or_file):
+        return load_with_settings(Path(uri_or_file), [])
+    refuse_unknown_store(uri_or_file)
+    return Campaign.open(uri_or_file).config
 
 
 def _check_loop(config: CampaignConfig, registry: str | None, tag: str | None) -> None:

@@ -70,12 +70,13 @@ def _install(folder: Path) -> None:
 
 @dataclass
 class Server:
-    """Label Studio with its data in a folder."""
+    """Label Studio with its data in a folder, with more settings in its environment."""
 
     folder: Path
     data: Path
     port: int = field(default_factory=lambda: _free_port())
     process: subprocess.Popen[bytes] | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -94,7 +95,7 @@ class Server:
         command = [str(self.folder / "bin" / "label-studio"), "start", "-b", "--internal-host", "127.0.0.1"]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LABEL_STUDIO")}
         places = {"LABEL_STUDIO_BASE_DATA_DIR": str(self.data), "XDG_CONFIG_HOME": str(self.data / "config")}
-        environment = {**kept, **_QUIET, **_USER, **places}
+        environment = {**kept, **_QUIET, **_USER, **places, **self.settings}
         with (self.data / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "-p", str(self.port)],

@@ -52,7 +52,7 @@ def test_help_names_every_command_and_loads_nothing_slow():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[] 0", done.stderr
     making = ("demo", "init", "check", "schema", "run", "tick", "compile", "list")
-    labelling = ("diagnose", "labels", "label", "wake", "delete-item")
+    labelling = ("diagnose", "labels", "label", "wake", "delete-item", "label-studio")
     for command in (*making, *labelling, "status", "forecast", "report", "stop", "compare"):
         assert f" {command} " in done.stdout
 

@@ -11,6 +11,14 @@ from tests.pipelines.cluster.kfp_server import running_kfp_server
 TEXT = "deploymentSpec: {}\nroot: {}\n"
 
 
+@pytest.fixture(autouse=True)
+def no_cluster(request, tmp_path_factory, monkeypatch):
+    """No command of a test asks the cluster of whoever runs it."""
+    if request.node.get_closest_marker("cluster") is None:
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path_factory.getbasetemp() / "no-kubeconfig"))
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
 @pytest.fixture
 def kfp(monkeypatch):
     for name in ("ACTIVELORA_KFP_TOKEN", "KF_PIPELINES_SA_TOKEN_PATH", "KF_PIPELINES_ENDPOINT", "ACTIVELORA_NAMESPACE"):

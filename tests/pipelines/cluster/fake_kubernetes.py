@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class FakeKubernetes:
         denied: Pairs of a verb and a resource that access reviews deny.
         reviews: The access reviews that were asked.
         requests: ``METHOD path?query`` of every request.
+        seconds_ahead: How far its clock is ahead of this machine's.
         extension: Answers before the table does, or leaves it to the table with None.
     """
 
@@ -39,6 +41,7 @@ class FakeKubernetes:
         self.denied: set[tuple[str, str]] = set()
         self.reviews: list[dict] = []
         self.requests: list[str] = []
+        self.seconds_ahead = 0.0
         self.extension: Callable[[str, str, bytes], tuple[int, Any] | None] | None = None
 
     def put_keys(self, kind: str, name: str, *keys: str) -> None:
@@ -89,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PATCH = do_DELETE = _handle
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((time.time() if timestamp is None else timestamp) + self.fake.seconds_ahead)
+
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
 
@@ -115,3 +121,12 @@ def node(name: str, *, cpu: str = "16", memory: str = "64Gi", gpus: int = 0, **m
     allocatable = {"cpu": cpu, "memory": memory, **({"nvidia.com/gpu": str(gpus)} if gpus else {})}
     labels, spec = more.pop("labels", {}), more
     return {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": {"allocatable": allocatable}}
+
+
+def deployment(image: str, **environment: str | None) -> dict:
+    """Return a deployment as Kubernetes answers it; a variable that is None comes from elsewhere."""
+    env = [
+        {"name": name, "valueFrom": {}} if value is None else {"name": name, "value": value}
+        for name, value in environment.items()
+    ]
+    return {"spec": {"template": {"spec": {"containers": [{"image": image, "env": env}]}}}}

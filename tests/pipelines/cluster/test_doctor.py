@@ -14,7 +14,7 @@ from pipelines.cluster.kube import Kube
 from pipelines.doctor.container_registry import Image, check_image, parse_image
 from pipelines.doctor.doctor import examine
 from pipelines.doctor.nodes import check_nodes, misfits
-from tests.pipelines.cluster.fake_kubernetes import RUNS, node, running_fake_kubernetes
+from tests.pipelines.cluster.fake_kubernetes import RUNS, deployment, node, running_fake_kubernetes
 from tests.pipelines.conftest import make_config
 from tests.tiny_nli import write_tiny_nli
 
@@ -27,6 +27,7 @@ RESOURCES = {
     "model_cache": {"claim": "models"},
     "parallel_shards": 2,
 }
+DEPLOYMENTS = "/apis/apps/v1/namespaces/kubeflow/deployments"
 GPU = {"key": "nvidia.com/gpu", "effect": "NoSchedule"}
 
 
@@ -84,6 +85,8 @@ def fake(tmp_path, monkeypatch):
             "/apis/kueue.x-k8s.io/v1beta2/namespaces/kubeflow/localqueues": {
                 "items": [{"metadata": {"name": "activelora"}}]
             },
+            f"{DEPLOYMENTS}/ml-pipeline": deployment("ghcr.io/kubeflow/kfp-api-server:2.17.0"),
+            f"{DEPLOYMENTS}/workflow-controller": deployment("quay.io/a/b:v4.0.5", DEFAULT_REQUEUE_TIME="2s"),
             f"{RUNS}/serviceaccounts/activelora-steps": {},
             f"{RUNS}/persistentvolumeclaims/models": {"spec": {"accessModes": ["ReadWriteMany"]}},
             "/api/v1/nodes": {"items": [node("cpu"), node("gpu", gpus=4)]},
@@ -209,6 +212,30 @@ def test_a_model_that_compares_answers_is_looked_for_too(found, tmp_path, s3_uri
     assert "model" not in findings
 
 
+def test_room_is_told_by_what_pods_have_asked_for(found, fake):
+    spec = {"containers": [{"resources": {"requests": {"nvidia.com/gpu": "4"}}}], "nodeName": "gpu"}
+    fake.objects["/api/v1/pods"] = {"items": [{"spec": spec, "status": {"phase": "Running"}}]}
+    findings = found()
+    assert findings["nodes for resources.train"].state == "ok"
+    assert findings["room for resources.train"].words.endswith("gpu has 0 of 1 nvidia.com/gpu")
+    fake.forbidden = {"/api/v1/pods"}
+    findings = found()
+    assert "room for resources.train" not in findings
+    assert findings["room"].state == "warning"
+
+
+def test_quotas_versions_and_clock_are_looked_at(found, fake):
+    fake.seconds_ahead = 60
+    fake.objects[f"{RUNS}/limitranges"] = {
+        "items": [{"metadata": {"name": "small"}, "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}}]
+    }
+    fake.objects[f"{DEPLOYMENTS}/workflow-controller"] = deployment("quay.io/a/b:v3.6.0")
+    findings = found()
+    assert findings["limit range small"].state == "failed"
+    checks = ("clock", "version of Argo Workflows", "Argo's requeue time")
+    assert [findings[check].state for check in checks] == ["warning"] * 3
+
+
 def test_types_that_are_not_installed(found, fake):
     fake.objects["/apis"] = {"groups": []}
     findings = found()
@@ -225,6 +252,21 @@ def test_missing_rights_are_named_and_the_rest_goes_on(found, fake):
     assert findings["nodes"].state == "warning"
     assert "403" in findings["nodes"].words
     assert findings["MLflow"].state == "ok"
+
+
+def test_servers_in_the_cluster_are_looked_for_as_pods_see_them(found, fake):
+    data = fake.objects[f"{RUNS}/configmaps/activelora-config"]["data"]
+    data["AWS_ENDPOINT_URL_S3"] = "http://seaweedfs.activelora.svc.cluster.local:8333"
+    people = {"source": "label_studio", "label_studio": {"url": "http://label-studio.activelora.svc:8080"}}
+    findings = found(labeling=people)
+    assert findings["Label Studio"].words == "Service label-studio in activelora has 1 ready pod(s)"
+    assert findings["object store"].words == "Service seaweedfs in activelora has 1 ready pod(s)"
+    asked = [one.partition("service-name%3D")[2] for one in fake.requests if "endpointslices" in one]
+    assert asked == ["mlflow", "label-studio", "seaweedfs"]
+    del fake.objects["/apis/discovery.k8s.io/v1/namespaces/activelora/endpointslices"]
+    findings = found(labeling=people)
+    assert [findings[name].state for name in ("MLflow", "Label Studio", "object store")] == ["failed"] * 3
+    assert "logs svc/seaweedfs" in findings["object store"].remedy
 
 
 TRAINJOBS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trainjobs.trainer.kubeflow.org"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 
 from activelora.campaign.manifest import Unit
 from activelora.config import ResourcesConfig
+from activelora.config.section import DNS_LABEL
 from components.image import Images
 from pipelines.cluster import train_step
 from pipelines.cluster.errors import ClusterError
@@ -136,6 +138,7 @@ def test_a_cpu_job_asks_for_no_accelerator():
 
 def test_names_differ_by_campaign_and_round_only():
     name = job_name("a-very-long-name-of-a-campaign-indeed", URI, 12)
+    assert re.fullmatch(DNS_LABEL, name)  # no dots, of which Kubernetes would warn
     assert name == job_name("a-very-long-name-of-a-campaign-indeed", URI, 12)
     assert len({name, job_name("tiny", URI, 12), job_name("tiny", URI, 13), job_name("tiny", f"{URI}2", 12)}) == 4
     assert len(f"{name}-node-0-0-abcde") <= 63
