@@ -2,37 +2,67 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import islice
 from typing import Any
 
 import kfp_server_api as kfp
 
+from activelora.campaign.campaign import Campaign, stop_reason
+from activelora.campaign.ledger import next_plan
 from pipelines.cluster.api import Api
 from pipelines.deploy import schedules
 from pipelines.deploy.cron import describe_cron, next_times
 from pipelines.deploy.submission import experiment_name
 
-NUM_RUNS = 10
+NUM_RUNS, NUM_LINES = 10, 3
+_EXECUTOR = re.compile(r"^executor(\(\d+\))?$")
 
 
-def remote_status(api: Api, campaign: str, num_runs: int = NUM_RUNS) -> dict[str, Any]:
+def remote_status(api: Api, name: str, campaign: Campaign | None = None, num_runs: int = NUM_RUNS) -> dict[str, Any]:
     """Return schedule and last runs of a campaign, ready for JSON.
 
     Args:
         api: The server.
-        campaign: The campaign's name.
+        name: The campaign's name.
+        campaign: The campaign, for what its store says besides.
         num_runs: How many runs, the newest first.
+
+    Returns:
+        ``schedule``, ``runs``, where the newest run failed ``stopped_at`` (:func:`stopped_at`), and ``ended``, why the
+        campaign has ended if it has: the latter two by its store.
     """
-    experiment_id = api.experiment_id(experiment_name(campaign))
-    recurring = schedules.find(api, campaign)
+    experiment_id = api.experiment_id(experiment_name(name))
+    recurring = schedules.find(api, name)
     runs = [] if experiment_id is None else list(islice(api.runs(experiment_id), num_runs))
     return {
-        "name": campaign,
+        "name": name,
         "endpoint": api.endpoint,
         "namespace": api.namespace,
         "schedule": None if recurring is None else _schedule(recurring),
         "runs": [_run(api, run) for run in runs],
+        "stopped_at": stopped_at(campaign) if campaign and runs and runs[0].state == "FAILED" else None,
+        "ended": stop_reason(campaign) if campaign else None,
     }
+
+
+def stopped_at(campaign: Campaign) -> dict[str, Any] | None:
+    """Return the unit at which a campaign stands and the end of its log, which each task keeps beside its results.
+
+    Args:
+        campaign: The campaign.
+
+    Returns:
+        ``unit`` and ``log``, its last messages: those of errors, where there are any. None where nothing is due.
+    """
+    for unit in next_plan(campaign).units:
+        if not campaign.store.exists(unit.log_key):
+            continue
+        lines = [json.loads(line) for line in campaign.store.read(unit.log_key).decode().splitlines()]
+        errors = [line for line in lines if line["level"] in ("ERROR", "CRITICAL")]
+        return {"unit": str(unit), "log": [line["message"] for line in (errors or lines)[-NUM_LINES:]]}
+    return next(({"unit": str(unit), "log": []} for unit in next_plan(campaign).units), None)
 
 
 def _schedule(recurring: kfp.V2beta1RecurringRun) -> dict[str, Any]:
@@ -60,13 +90,21 @@ def _run(api: Api, run: kfp.V2beta1Run) -> dict[str, Any]:
 
 
 def _failures(run: kfp.V2beta1Run) -> list[str]:
-    """Return the names of the tasks that failed, with their messages, or the run's own."""
+    """Return the names of the tasks that failed, with their messages, or the run's own.
+
+    A pod's task is called `executor` by Kubeflow; the step's name is that of the task around it.
+    """
     tasks = (run.run_details and run.run_details.task_details) or []
-    failed = [task for task in tasks if task.state == "FAILED" and not task.child_tasks]
-    words = [
-        f"{task.display_name}: {task.error.message}" if task.error and task.error.message else str(task.display_name)
-        for task in failed
-    ]
+    by_id = {task.task_id: task for task in tasks}
+    words = []
+    for task in tasks:
+        if task.state != "FAILED" or task.child_tasks:
+            continue
+        step = task
+        while _EXECUTOR.match(str(step.display_name)) and step.parent_task_id in by_id:
+            step = by_id[step.parent_task_id]
+        message = (task.error and task.error.message) or (step.error and step.error.message)
+        words.append(f"{step.display_name}: {message}" if message else str(step.display_name))
     return words or ([str(run.error.message)] if run.error and run.error.message else [])
 
 

@@ -117,8 +117,9 @@ def _remote_status(uri_or_file: str, as_json: bool, endpoint: str | None, namesp
     from pipelines.deploy.remote import remote_status
 
     is_file = is_campaign_file(uri_or_file)
-    config = read_file(Path(uri_or_file)) if is_file else open_campaign(uri_or_file, to_read=True).config
-    found = remote_status(Api(find_connection(endpoint, namespace)), config.name)
+    campaign = None if is_file else open_campaign(uri_or_file, to_read=True)
+    name = read_file(Path(uri_or_file)).name if campaign is None else campaign.config.name
+    found = remote_status(Api(find_connection(endpoint, namespace)), name, campaign)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
@@ -134,3 +135,13 @@ def _remote_status(uri_or_file: str, as_json: bool, endpoint: str | None, namesp
         typer.echo(f"{run['created']}  {run['state']:<10} {run['name']} ({origin}, {run['id']})")
         for failure in run["failed"]:
             typer.echo(f"    failed: {failure}")
+    if found["ended"]:
+        typer.echo(f"ended:    {found['ended']}")
+        if found["schedule"] and found["schedule"]["status"] == "ENABLED":
+            typer.echo(f"its schedule still starts runs that find nothing to do: activelora unschedule {uri_or_file}")
+    if stopped := found["stopped_at"]:
+        typer.echo(f"it stands at {stopped['unit']}{', whose log ends with:' if stopped['log'] else ''}")
+        for line in stopped["log"]:
+            typer.echo(f"    {line}")
+    elif is_file and found["runs"] and found["runs"][0]["state"] == "FAILED":
+        typer.echo("for the step and the end of its log, name the campaign by its URI")

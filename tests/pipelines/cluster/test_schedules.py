@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 
 import pytest
 
+from activelora.campaign.campaign import stop_campaign
+from activelora.campaign.manifest import Unit
+from pipelines.cli.main import main
 from pipelines.cluster.errors import ClusterError
 from pipelines.deploy.remote import remote_status
 from pipelines.deploy.schedules import Drain, Schedule, apply, remove
@@ -256,6 +260,40 @@ def test_status_shows_schedule_and_runs(kfp, api, put, package):
     assert [run["state"] for run in found["runs"]] == ["FAILED", "SUCCEEDED"]
     assert found["runs"][0]["failed"] == ["train-adapter: out of memory"]
     assert found["runs"][0]["scheduled"]
+
+
+def test_the_step_that_failed_is_named_with_the_end_of_its_log(kfp, api, put, new_campaign):
+    campaign = new_campaign("ingest_pool")
+    unit = Unit("evaluate_adapter", 0)
+    lines = [("INFO", "reading"), ("ERROR", "model.base: no such model"), ("INFO", "ending")]
+    content = "".join(json.dumps({"level": level, "message": message}) + "\n" for level, message in lines)
+    campaign.store.write(unit.log_key, content.encode())
+    put()
+    (identity,) = kfp.recurring
+    failed = kfp.fly(identity, "FAILED")
+    failed["run_details"] = {
+        "task_details": [
+            {"task_id": "1", "display_name": "evaluate-adapter", "state": "FAILED", "child_tasks": [{"pod_name": "p"}]},
+            {"task_id": "2", "display_name": "executor(0)", "state": "FAILED", "parent_task_id": "1"},
+        ]
+    }
+    found = remote_status(api, "tiny", campaign)
+    assert found["runs"][0]["failed"] == ["evaluate-adapter"]
+    assert found["stopped_at"] == {"unit": "evaluate_adapter round 0", "log": ["model.base: no such model"]}
+    assert found["ended"] is None
+
+
+def test_a_schedule_that_outlives_its_campaign_is_told(kfp, put, new_campaign, monkeypatch, capsys):
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", kfp.url)
+    campaign = new_campaign("ingest_pool")
+    put()
+    assert main(["status", campaign.store.uri, "--remote"]) == 0
+    assert "ended" not in capsys.readouterr().out
+    stop_campaign(campaign, "all 2 planned rounds are done")
+    assert main(["status", campaign.store.uri, "--remote"]) == 0
+    out = capsys.readouterr().out
+    assert "ended:    all 2 planned rounds are done" in out
+    assert f"still starts runs that find nothing to do: activelora unschedule {campaign.store.uri}" in out
 
 
 def test_a_run_without_a_state_is_unknown(kfp, api, put):
