@@ -91,7 +91,8 @@ def _result(campaign: Snapshot, done: list[Unit], *, waits: bool) -> TickResult:
         publish(campaign)
     else:
         publish_if_changed(campaign)
-    campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
+    if done and not waits:
+        campaign.refresh()  # publishing took its time: somebody may have stopped the campaign
     plan, reason = next_plan(campaign), campaign.stop_reason
     if reason:
         return TickResult("finished", plan.round, tuple(done), reason, campaign)
