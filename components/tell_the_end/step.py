@@ -26,13 +26,13 @@ def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
         error: KFP's message, if it failed.
     """
     with task("tell_the_end", campaign_uri) as here:
-        stands, refused = "", None
+        status, refused = "", None
         try:
-            stands = standing(here.campaign)
+            status = status_in_words(here.campaign)
         except ActiveLoRAError as problem:  # a campaign that cannot be reached is the very thing to tell
             refused = problem
         record = {
-            "text": describe(campaign_uri, state, error, stands),
+            "text": describe(campaign_uri, state, error, status),
             "campaign": campaign_uri,
             "state": state,
             "error": error or "",
@@ -46,21 +46,21 @@ def tell_at(campaign_uri: str, state: str, error: str | None = None) -> None:
                 send(url, record)
 
 
-def describe(campaign_uri: str, state: str, error: str | None, stands: str) -> str:
+def describe(campaign_uri: str, state: str, error: str | None, status: str) -> str:
     """Return the message in one line.
 
     Args:
         campaign_uri: The campaign.
         state: KFP's word. It says ``RUNNING`` of runs with loops that went well, and of runs that were terminated.
         error: KFP's message, if it failed.
-        stands: Where the campaign stands, if that is known.
+        status: The campaign's own status in words; empty where it is not known.
     """
     ended = {"SUCCEEDED": "ended well", "FAILED": "failed"}.get(state, "ended")
-    words = [f"ActiveLoRA: a run of {campaign_uri} {ended}", error, stands]
+    words = [f"ActiveLoRA: a run of {campaign_uri} {ended}", error, status]
     return ". ".join(one.rstrip(". ") for one in words if one)
 
 
-def standing(campaign: Campaign) -> str:
+def status_in_words(campaign: Campaign) -> str:
     """Return where a campaign stands by its ledger, whatever the engine says of the run."""
     plan = next_plan(campaign)
     if plan.status != "work":

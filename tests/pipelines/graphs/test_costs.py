@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,17 +26,28 @@ NOTIFIED = ResourcesConfig.model_validate({"notify": {"secret": "webhook"}, "par
 FUSED = ResourcesConfig(graph="fused")
 
 
-def spec_of(resources: ResourcesConfig, *, loop: bool = False) -> dict[str, Any]:
-    return next(yaml.safe_load_all(compile_text(resources, 4, images(), loop=loop)))
+@cache
+def _compiled(resources: str, *, loop: bool) -> str:
+    return compile_text(ResourcesConfig.model_validate_json(resources), 4, images(), loop=loop)
 
 
-def nested_of(folder, resources: ResourcesConfig, *, loop: bool = False) -> dict[str, Any]:
-    """The form for KFP's local runner, as YAML."""
-    placement = Placement(resources, images(), in_pods=False)
+@cache
+def _compiled_nested(resources: str, *, loop: bool) -> str:
+    placement = Placement(ResourcesConfig.model_validate_json(resources), images(), in_pods=False)
     pipeline = campaign_pipeline(placement, 4) if loop else tick_pipeline(placement)
-    path = folder / "nested.yaml"
-    Compiler().compile(pipeline, package_path=str(path))
-    return next(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "nested.yaml"
+        Compiler().compile(pipeline, package_path=str(path))
+        return path.read_text(encoding="utf-8")
+
+
+def spec_of(resources: ResourcesConfig, *, loop: bool = False) -> dict[str, Any]:
+    return next(yaml.safe_load_all(_compiled(resources.model_dump_json(), loop=loop)))
+
+
+def nested_of(resources: ResourcesConfig, *, loop: bool = False) -> dict[str, Any]:
+    """The form for KFP's local runner."""
+    return next(yaml.safe_load_all(_compiled_nested(resources.model_dump_json(), loop=loop)))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_the_workflow_object_stays_small():
 @pytest.mark.parametrize(
     ("work", "label", "shares"), [*product([True, False], [True, False], [["none"], ["0-1", "2-3"]])]
 )
-def test_both_forms_run_the_same_steps_with_the_same_parameters(tmp_path, resources, work, label, shares):
+def test_both_forms_run_the_same_steps_with_the_same_parameters(resources, work, label, shares):
     answers = {"plan": {"round": 3, "work": work}, "evaluate-adapter": {"label": label, "shares": shares}}
     expected = ["plan"]
     if work:
@@ -85,7 +99,7 @@ def test_both_forms_run_the_same_steps_with_the_same_parameters(tmp_path, resour
     expected += ["tell-the-end"] if resources.notify else []
     for given, loop in ({"campaign_uri": URI}, False), ({"campaign_uri": URI, "rounds": [2, 3]}, True):
         found = []
-        for spec in (spec_of(resources, loop=loop), nested_of(tmp_path, resources, loop=loop)):
+        for spec in (spec_of(resources, loop=loop), nested_of(resources, loop=loop)):
             cost = cost_of(spec, given, lambda name, _: answers.get(name, {}))
             found.append([(step, told(step, parameters)) for step, parameters in cost.steps])
         assert found[0] == found[1]
