@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -69,18 +70,7 @@ def run_at(
     """
     unit = Unit(step, int(round_), None if shard is None else int(shard))
     with task(step, campaign_uri, unit) as here:
-        campaign = here.campaign
-        if step == "ingest_pool":
-            unit = due_ingest(campaign) or unit
-        manifest = run_unit(campaign, unit)
-        if manifest and artifact is not None:
-            point(artifact, campaign, manifest)
-        if step == "await_labels":
-            publish_if_changed(campaign)
-            if manifest and (refresh := due_ingest(campaign)):
-                run_unit(campaign, refresh)
-        else:
-            report_metrics(campaign)
+        _run(here, unit, artifact, lambda here, unit: run_unit(here.campaign, unit))
 
 
 def evaluate_at(campaign_uri: str, round_: int, metrics: Pointer, report: Pointer) -> None:
@@ -105,18 +95,23 @@ def run_if_due(step: StepName, campaign_uri: str, round_: int = 0, artifact: Poi
     """
     unit = Unit(step, int(round_))
     with task(step, campaign_uri, unit, keeps_log=False) as here:
-        campaign = here.campaign
-        if step == "ingest_pool":
-            unit = due_ingest(campaign) or unit
-        manifest = do_if_due(here, unit)
-        if manifest and artifact is not None:
-            point(artifact, campaign, manifest)
-        if step == "await_labels":
-            publish_if_changed(campaign)
-            if manifest and (refresh := due_ingest(campaign)):
-                run_unit(campaign, refresh)
-        else:
-            report_metrics(campaign)
+        _run(here, unit, artifact, do_if_due)
+
+
+def _run(here: Task, unit: Unit, artifact: Pointer | None, do: Callable[[Task, Unit], Manifest | None]) -> None:
+    """Do a task's unit, and what goes with it."""
+    campaign, step = here.campaign, unit.step
+    if step == "ingest_pool":
+        unit = due_ingest(campaign) or unit
+    manifest = do(here, unit)
+    if manifest and artifact is not None:
+        point(artifact, campaign, manifest)
+    if step == "await_labels":
+        publish_if_changed(campaign)
+        if manifest and (refresh := due_ingest(campaign)):
+            run_unit(campaign, refresh)
+    else:
+        report_metrics(campaign)
 
 
 def do_if_due(here: Task, unit: Unit) -> Manifest | None:

@@ -109,8 +109,8 @@ def begin_at(campaign_uri: str, round_: int) -> Begun:
         now = due(campaign, int(round_))
     if now.collect:
         collect_labels(campaign_uri, now.round)
-    with task("plan", campaign_uri):
         campaign.refresh()
+    with task("plan", campaign_uri):
         close_if_due(campaign)
         now = due(campaign, int(round_))
         if had_ended:

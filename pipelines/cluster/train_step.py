@@ -38,11 +38,7 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
     """
     unit = Unit("train_adapter", int(round_))
     with task(unit.step, campaign_uri, unit) as here:
-        campaign = here.campaign
-        template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
-        manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
-        point(artifact, campaign, manifest)
-        report_metrics(campaign)
+        _train(here.campaign, unit, artifact)
 
 
 def train_if_due(campaign_uri: str, round_: int, artifact: Pointer) -> None:
@@ -60,9 +56,14 @@ def train_if_due(campaign_uri: str, round_: int, artifact: Pointer) -> None:
             logger.info("%s is not due", unit)
             return
         here.keep_log()
-        template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
-        point(artifact, campaign, train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner)))
-        report_metrics(campaign)
+        _train(campaign, unit, artifact)
+
+
+def _train(campaign: Campaign, unit: Unit, artifact: Pointer) -> None:
+    """Train in a job that this pod starts, as its environment describes it."""
+    template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
+    point(artifact, campaign, train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner)))
+    report_metrics(campaign)
 
 
 def train_in_job(campaign: Campaign, unit: Unit, template: Document, jobs: TrainJobs) -> Manifest:

@@ -77,8 +77,7 @@ def with_accelerator_parameters(
                 annotation=kind,
                 default=inspect.Parameter.empty if defaults is None else defaults[name],
             )
-            for one in classes
-            for name, kind in zip(_names(one), KINDS.values(), strict=True)
+            for name, kind in parameter_types(classes).items()
         ]
         function.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]  # inspect reads it
         return function
@@ -86,17 +85,9 @@ def with_accelerator_parameters(
     return change
 
 
-def named(classes: Sequence[str], accelerators: Sequence[Any], wanted: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the arguments for a sub-pipeline of some of the classes.
-
-    Args:
-        classes: Resource classes of the pipeline that passes them on.
-        accelerators: Values that it was given.
-        wanted: The sub-pipeline's classes; None is the same.
-    """
-    names = [name for one in classes for name in _names(one)]
-    passed = {name for one in (classes if wanted is None else wanted) for name in _names(one)}
-    return {name: value for name, value in zip(names, accelerators, strict=True) if name in passed}
+def named(classes: Sequence[str], accelerators: Sequence[Any]) -> dict[str, Any]:
+    """Return the values that a pipeline of some classes was given, by parameter."""
+    return dict(zip(parameter_types(classes), accelerators, strict=True))
 
 
 def without_defaults(spec: dict[str, Any]) -> None:
