@@ -171,7 +171,7 @@ def check_mlflow(address, campaign):
 def test_the_campaign_pipeline_runs_in_containers_too(engine, config, s3_uri, capfd):
     campaign = Campaign.create(f"{s3_uri}/campaign", config)
     arguments = {"campaign_uri": campaign.store.uri, "rounds": [0]}
-    pipeline = campaign_pipeline(Placement(campaign.config.resources, images()), 1)
+    pipeline = campaign_pipeline(Placement(campaign.config.resources, images(), in_pods=False), 1)
     local.run_pipeline(pipeline, arguments, campaign.store.uri, local.in_containers(campaign))
     assert Unit("await_labels", 0) in finished_units(campaign)
     assert next_plan(campaign).round == 1
