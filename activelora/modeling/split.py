@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 from transformers import Cache, DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 from activelora.modeling.decoder_parts import decoder_parts
 from activelora.modeling.key_values import cache_name, new_cache
@@ -270,6 +270,9 @@ class _Skipped(nn.Module):
         if cache is not None and (index >= len(cache.layers) or isinstance(cache.layers[index], DynamicLayer)):
             nothing = got.new_zeros(got.shape[0], 1, got.shape[1], 1)  # masks follow from the first layer's length
             cache.update(nothing, nothing, index)
+        elif cache is not None and isinstance(cache.layers[index], LinearAttentionLayer):
+            # transformers counts tokens here too, since 5.25: without that, texts begin where their prefix did.
+            cache.update_conv_state(got.new_zeros(got.shape[0], 1, got.shape[1]), index)
         return hidden.as_layer(hidden.given)
 
 
