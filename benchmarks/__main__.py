@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, str] = {
     "training": "benchmarks.training",
     "inbox": "benchmarks.inbox",
     "store_calls": "benchmarks.store_calls",
+    "mlflow_publish": "benchmarks.mlflow_publish",
     "serving": "benchmarks.serving",
 }
 """Name → module with ``run(repetitions) -> Iterator[Row]``, ``SUMMARY`` and, if need be, ``NOTES``."""

@@ -13,6 +13,7 @@ import platform
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,26 @@ class Measured:
 
 class NotInstalledError(Exception):
     """A peer is not there; its rows are left out."""
+
+
+def checked_out(commit: str, folder: Path) -> Path:
+    """Write an older build into a folder.
+
+    Args:
+        commit: The build.
+        folder: A folder that is not there yet.
+
+    Raises:
+        NotInstalledError: Git does not have it.
+    """
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        raise NotInstalledError(f"commit {commit}: {archive.stderr.decode().strip()}")
+    folder.mkdir()
+    (folder / "archive.tar").write_bytes(archive.stdout)
+    with tarfile.open(folder / "archive.tar") as tar:
+        tar.extractall(folder, filter="data")
+    return folder
 
 
 def measure(function: str, *, threads: int = 1, **arguments: Any) -> Measured:

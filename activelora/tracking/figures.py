@@ -38,6 +38,8 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "activelora",
 }
 
+_POINTS_PER_INCH = 72
+"""What an SVG is measured in."""
 Arguments = ParamSpec("Arguments")
 
 
@@ -56,24 +58,31 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 def to_png(figure: Figure, dpi: int = 144) -> bytes:
     """Return the figure as PNG on white, the same bytes for the same figure."""
-    return _saved(figure, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return _saved(figure, dpi, format="png", facecolor="white", metadata={"Software": None})
 
 
 def to_svg(figure: Figure) -> str:
     """Return the figure as an ``<svg>`` element to put into a page: transparent, in the page's colours."""
-    text = _saved(figure, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
+    text = _saved(
+        figure, _POINTS_PER_INCH, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+    ).decode()
     text = text[text.index("<svg") :].replace("'DejaVu Sans'", "system-ui, sans-serif")
     return text.replace(INK, "currentColor").replace(BLUE.lower(), f"var(--accent, {BLUE})")
 
 
-def _saved(figure: Figure, **options: Any) -> bytes:
+def _saved(figure: Figure, dpi: int, **options: Any) -> bytes:
+    """Lay a figure out and write it: drawn once, where ``savefig`` draws twice to lay it out."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
     with rc_context(_STYLE), warnings.catch_warnings():
         # Label names in scripts that DejaVu lacks are measured as boxes; in an SVG the browser draws them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        figure.savefig(buffer, **options)
+        if (layout := figure.get_layout_engine()) is not None:
+            figure.set_dpi(dpi)
+            layout.execute(figure)
+            figure.set_layout_engine("none")
+        figure.savefig(buffer, dpi=dpi, **options)
     return buffer.getvalue()
 
 

@@ -1,8 +1,8 @@
 """A round's model as a folder of MLflow's, which ``mlflow.pyfunc`` loads and serves.
 
-It holds a script that is run instead of a pickle, this package's own code and that of packages whose adapter method or
-kind of task it needs, the model (:mod:`activelora.prediction`), signature, input example and pinned requirements. The
-base model is named by its id or URI, and not copied.
+It holds a script that is run instead of a pickle, this package's own code in one file, that of packages whose adapter
+method or kind of task it needs, the model (:mod:`activelora.prediction`), signature, input example and pinned
+requirements. The base model is named by its id or URI, and not copied.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import activelora
 from activelora.campaign.campaign import Campaign
 from activelora.kinds.registry import make_task
 from activelora.prediction.answers import answer_columns
 from activelora.prediction.bundle import write_bundle
 from activelora.prediction.facts import write_facts
-from activelora.tracking.mlflow_packages import copy_packages
+from activelora.tracking.mlflow_packages import copy_packages, pack_own_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +49,15 @@ REQUIREMENTS = (
 """Packages that loading and asking a model needs; the versions are those that are installed here."""
 ARTIFACT = "bundle"
 """The name that :mod:`activelora.prediction.pyfunc` goes by; importing that takes MLflow."""
-_SCRIPT = '''"""Loads the model: MLflow runs this instead of reading a pickle."""
+_CODE = "activelora.zip"
+_SCRIPT = f'''"""Loads the model: MLflow runs this instead of reading a pickle."""
+
+import sys
+from pathlib import Path
+
+own = Path(__file__).parent / "code" / "{_CODE}"
+if own.exists():  # MLflow runs this also while it writes the model
+    sys.path.insert(0, str(own))
 
 from mlflow.models import set_model
 
@@ -78,13 +85,14 @@ def write_model(campaign: Campaign, round_: int, folder: Path, spec: Model) -> N
         write_facts(campaign, round_, bundle.folder)
         (others := Path(scratch) / "packages").mkdir()
         packages = copy_packages(campaign.config, others)
+        pack_own_code(own := Path(scratch) / _CODE)
         script = Path(scratch) / "model.py"
         script.write_text(_SCRIPT, encoding="utf-8")
         mlflow.pyfunc.save_model(
             path=str(folder),
             python_model=str(script),
             artifacts={ARTIFACT: str(bundle.folder)},
-            code_paths=[str(Path(activelora.__file__).parent), *map(str, packages.code)],
+            code_paths=[str(own), *map(str, packages.code)],
             signature=signature(campaign.config, has_sets=bundle.readings.conformal is not None),
             input_example=example(campaign.config),
             pip_requirements=pinned(tuple(dict.fromkeys((*REQUIREMENTS, *packages.requirements)))),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from activelora.campaign.manifest import Manifest
 from activelora.campaign.stopping import Judged
+from activelora.tracking.mlflow_files import upload_folder
 from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, UNIT_TAG
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ def find_or_create_version(
         evaluation: The round's evaluate_adapter manifest.
         write: Writes the model, where there is no version yet.
     """
-    _ensure_registered_model(client, name)
-    if not _versions(client, name, run):
+    if not (found := _versions(client, name, run)):
+        _ensure_registered_model(client, name)
         model = _create_model(client, name, run, write)
         metrics, names = evaluation.metrics, (Judged.noted(evaluation.details).metric, *_TAGGED_METRICS)
         client.create_model_version(
@@ -60,7 +62,8 @@ def find_or_create_version(
             },
             description="; ".join(evaluation.details["gates"]["reasons"]) or "passed the gates",
         )
-    first, *doubled = _versions(client, name, run)
+        found = _versions(client, name, run)
+    first, *doubled = found
     for version in doubled:
         client.delete_model_version(name, version.version)
         client.delete_logged_model(version.tags[_MODEL_TAG])
@@ -121,7 +124,7 @@ def _create_model(client: MlflowClient, name: str, run: Run, write: WriteModel) 
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             write(folder, spec)
-            client.log_model_artifacts(model.model_id, str(folder))
+            upload_folder(partial(client.log_model_artifact, model.model_id), folder)
     except BaseException:
         with suppress(Exception):  # else a model that is never ready stays in sight
             client.delete_logged_model(model.model_id)

@@ -8,7 +8,7 @@ comes to the same answer, in any order. What the other wrote into the lost run i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,21 +40,46 @@ class NewRun:
     tags: Mapping[str, str]
 
 
-def find_or_create_run(client: MlflowClient, experiment_id: str, new: NewRun) -> Run:
-    """Return the one run with the unit's tag, created if there is none."""
-    if not find_runs(client, experiment_id, new.unit):
+def find_or_create_run(client: MlflowClient, experiment_id: str, new: NewRun, found: Sequence[Run] = ()) -> Run:
+    """Return the one run with the unit's tag, created if there is none.
+
+    Args:
+        client: Client of the tracking server.
+        experiment_id: The experiment.
+        new: What the run is, if there is none.
+        found: What a search has found of the unit, oldest first.
+    """
+    if not found:
         tags = {**new.tags, UNIT_TAG: new.unit, _CREATED_TAG: str(time.time_ns())}
         client.create_run(experiment_id, start_time=new.start_ms, tags=tags, run_name=new.name)
-    oldest, *younger = find_runs(client, experiment_id, new.unit)
+        found = find_runs(client, experiment_id, UNIT_TAG, new.unit)[new.unit]
+    oldest, *younger = found
     for run in younger:
         client.delete_run(run.info.run_id)
     return oldest
 
 
-def find_runs(client: MlflowClient, experiment_id: str, unit: str) -> list[Run]:
-    """Return the live runs with the unit's tag, oldest first."""
-    runs = client.search_runs([experiment_id], filter_string=f"tags.`{UNIT_TAG}` = '{unit}'")
-    return sorted(runs, key=lambda run: (int(run.data.tags.get(_CREATED_TAG, "0")), run.info.run_id))
+def find_runs(client: MlflowClient, experiment_id: str, tag: str, value: str) -> dict[str, list[Run]]:
+    """Return the live runs that have a tag, by unit, of each unit the oldest first.
+
+    Args:
+        client: Client of the tracking server.
+        experiment_id: The experiment.
+        tag: Name of the tag: of a unit, or of a campaign.
+        value: Its value.
+    """
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], filter_string=f"tags.`{tag}` = '{value}'", page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            break
+    units: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (int(run.data.tags.get(_CREATED_TAG, "0")), run.info.run_id)):
+        units.setdefault(run.data.tags[UNIT_TAG], []).append(run)
+    return units
 
 
 def find_or_create_experiment(client: MlflowClient, name: str, artifact_location: str | None) -> str:

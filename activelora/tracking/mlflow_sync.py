@@ -29,6 +29,7 @@ from activelora.evaluation.gates import champion
 from activelora.kinds.registry import headline_of
 from activelora.tracking import mlflow_content as content
 from activelora.tracking.mlflow_content import milliseconds
+from activelora.tracking.mlflow_files import upload_folder
 from activelora.tracking.mlflow_location import (
     artifact_location,
     note_page,
@@ -40,7 +41,13 @@ from activelora.tracking.mlflow_location import (
 from activelora.tracking.mlflow_model import write_model
 from activelora.tracking.mlflow_moved import follow_move
 from activelora.tracking.mlflow_registry import find_or_create_version, promote
-from activelora.tracking.mlflow_runs import CAMPAIGN_TAG, NewRun, find_or_create_experiment, find_or_create_run
+from activelora.tracking.mlflow_runs import (
+    CAMPAIGN_TAG,
+    NewRun,
+    find_or_create_experiment,
+    find_or_create_run,
+    find_runs,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,6 +56,8 @@ if TYPE_CHECKING:
 __all__ = ["sync", "tracking_uri", "ui_command"]
 
 STOP_TAG = "activelora.stop_reason"
+METRICS_TAG = "activelora.metrics"
+"""Says of how many rounds the campaign's run has the metrics, and a digest of what they were made of."""
 MAX_TAG = 5000
 """Characters that a tag's value may have."""
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 900, 90
@@ -146,6 +155,11 @@ class _Sync:
         name = self.campaign.config.tracking.experiment
         return find_or_create_experiment(self.client, name, artifact_location(self.campaign))
 
+    @cached_property
+    def found(self) -> dict[str, list[Run]]:
+        """The campaign's runs that were there when this sync began, by unit."""
+        return find_runs(self.client, self.experiment_id, CAMPAIGN_TAG, self.key)
+
     @property
     def model_name(self) -> str:
         """The registered model's name."""
@@ -180,6 +194,9 @@ class _Sync:
                 remedy="Choose another name.",
             )
 
+    def _run(self, new: NewRun) -> Run:
+        return find_or_create_run(self.client, self.experiment_id, new, self.found.get(new.unit, ()))
+
     def _parent_run(self) -> Run:
         config = self.campaign.config
         tags = {
@@ -190,7 +207,7 @@ class _Sync:
             **self._tags_of_settings(),
         }
         start_ms = milliseconds(self.document["created_at"])
-        run = find_or_create_run(self.client, self.experiment_id, NewRun(self.key, config.name, start_ms, tags))
+        run = self._run(NewRun(self.key, config.name, start_ms, tags))
         return self._gone_on(run) if self.campaign.amendments else run
 
     def _tags_of_settings(self) -> dict[str, str]:
@@ -229,7 +246,7 @@ class _Sync:
         }
         start_ms = min(milliseconds(manifest.started_at) for manifest in record.steps or record.scoring)
         new = NewRun(f"{self.key}/{record.round:04d}", f"round {record.round}", start_ms, tags)
-        run = find_or_create_run(self.client, self.experiment_id, new)
+        run = self._run(new)
         if run.data.tags["mlflow.parentRunId"] != parent.info.run_id:
             # Another writer made it below a parent that has lost against this one.
             self.client.set_tag(run.info.run_id, "mlflow.parentRunId", parent.info.run_id)
@@ -246,17 +263,35 @@ class _Sync:
         if ingest is not None and tags.get("activelora.ingest_pool") != ingest.digest:
             self.client.log_inputs(run_id, datasets=content.datasets_of(self.campaign, ingest))
             self.client.set_tag(run_id, "activelora.ingest_pool", ingest.digest)
-        metrics = [m for index, record in enumerate(records) for m in self._metrics(record, records[: index + 1])]
-        for start in range(0, len(metrics), _METRICS_PER_CALL):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_CALL], synchronous=True)
+        self._log_new_metrics(parent, records)
         files = content.campaign_files(self.campaign, records)
         digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
         if self.again or tags.get("activelora.artifacts") != digest:
             with tempfile.TemporaryDirectory() as folder:
                 for name, data in files.items():
                     (Path(folder) / name).write_bytes(data)
-                self.client.log_artifacts(run_id, folder)
+                self._log_files(run_id, Path(folder))
             self.client.set_tag(run_id, "activelora.artifacts", digest)
+
+    def _log_new_metrics(self, parent: Run, records: list[RoundRecord]) -> None:
+        """Write the rounds' metrics into the campaign's run, but for rounds that a tag says are there already."""
+        state = [[record.round, *(manifest.digest for manifest in record.steps)] for record in records]
+        written = parent.data.tags.get(METRICS_TAG, "")
+        num_written, _, digest = written.partition(" ")
+        start = int(num_written) if num_written.isdigit() and not self.again else 0
+        if start > len(state) or digest != _digest_of(state[:start]):
+            start = 0  # a sync of another state wrote it, or an older version
+        metrics = [
+            metric
+            for index, record in enumerate(records[start:], start)
+            for metric in self._metrics(record, records[: index + 1])
+        ]
+        for first in range(0, len(metrics), _METRICS_PER_CALL):
+            chunk = metrics[first : first + _METRICS_PER_CALL]
+            self.client.log_batch(parent.info.run_id, metrics=chunk, synchronous=True)
+        now = f"{len(state)} {_digest_of(state)}"
+        if now != written:
+            self.client.set_tag(parent.info.run_id, METRICS_TAG, now)
 
     def _metrics(self, record: RoundRecord, so_far: list[RoundRecord]) -> list[Metric]:
         return content.metrics_of(record, so_far, headline_of(self.campaign.config))
@@ -300,7 +335,10 @@ class _Sync:
     def _upload(self, run_id: str, manifest: Manifest) -> None:
         with tempfile.TemporaryDirectory() as folder:
             content.write_step_files(self.campaign, manifest, Path(folder))
-            self.client.log_artifacts(run_id, folder, content.artifact_folder(manifest.step) or None)
+            self._log_files(run_id, Path(folder), content.artifact_folder(manifest.step) or "")
+
+    def _log_files(self, run_id: str, folder: Path, below: str = "") -> None:
+        upload_folder(partial(self.client.log_artifact, run_id), folder, below)
 
     def _register(self, child: Run, evaluation: Manifest) -> Any:
         write = partial(write_model, self.campaign, evaluation.round)
@@ -310,6 +348,10 @@ class _Sync:
 def _reason(error: Exception) -> str:
     text = without_credentials(str(error)).split("\n", 1)[0]
     return "it does not answer" if "Max retries exceeded" in text else text[:300]
+
+
+def _digest_of(state: list[list[Any]]) -> str:
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
 def _end_ms(record: RoundRecord) -> int:

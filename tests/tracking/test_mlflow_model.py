@@ -147,7 +147,7 @@ def test_rows_without_an_answer_say_why_and_are_for_review(written):
 def test_the_model_brings_script_code_signature_and_example_and_nothing_pickled(written):
     campaign, folder = written("multiple_choice")
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {"MLmodel", "model.py", "code/activelora/prediction/pyfunc.py", "requirements.txt"} <= names
+    assert {"MLmodel", "model.py", "code/activelora.zip", "requirements.txt"} <= names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".bin", ".pyc"))]
     assert "python_model" not in mlflow.pyfunc.load_model(str(folder), suppress_warnings=True).metadata.flavors
     model = Model.load(str(folder))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+import activelora
+from activelora.tracking.mlflow_packages import pack_own_code
 from tests.other_packages import declare_package, said_by
 from tests.prediction.conftest import rows_of
 
@@ -112,7 +114,7 @@ def test_a_model_brings_the_packages_of_its_method_and_kind(tmp_path, tiny_model
     assert f"packaging=={version('packaging')}" in requirements
     assert len([line for line in requirements if line.startswith("pyyaml==")]) == 1
     assert not [line for line in requirements if line.startswith(("activelora", "pytest", "not-here", "acme"))]
-    assert [path.name for path in (tmp_path / "plain-model" / "code").iterdir()] == ["activelora"]
+    assert [path.name for path in (tmp_path / "plain-model" / "code").iterdir()] == ["activelora.zip"]
 
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     rows = json.dumps([{"text": row["text"]} for row in rows_of("classification", 5)])
@@ -148,3 +150,14 @@ def test_a_package_that_is_no_files_is_refused_with_its_name(tmp_path):
     said = said_by(REFUSED, tmp_path / "site", str(archive), str(tmp_path))
     assert "the module `zipped` of the package zipped-lora 3.1 is not there as files" in said
     assert "Install the package unpacked" in said
+
+
+def test_our_own_code_is_one_file_with_the_same_bytes_each_time(tmp_path):
+    for name in ("one.zip", "two.zip"):
+        pack_own_code(tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as packed:
+        names = packed.namelist()
+        assert packed.read("activelora/__init__.py") == Path(activelora.__file__).read_bytes()
+    assert {"activelora/prediction/pyfunc.py", "activelora/tracking/report.css"} <= set(names)
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]

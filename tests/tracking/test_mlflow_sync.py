@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +25,7 @@ from activelora.evaluation.gates import champion
 from activelora.tracking.mlflow_content import MAX_PARAM_LENGTH, flat_parameters
 from activelora.tracking.mlflow_location import prepare_environment, tracking_uri, ui_address
 from activelora.tracking.mlflow_names import grouped
-from activelora.tracking.mlflow_sync import sync
+from activelora.tracking.mlflow_sync import METRICS_TAG, sync
 from activelora.tracking.report import write_report
 from pipelines.cli.status_document import mlflow_words
 from tests.tracking.conftest import Builder, add_rounds, make_config, write_evaluation, write_training
@@ -154,6 +157,43 @@ def test_rounds_are_added_as_they_come(tracked: Builder) -> None:
     assert sorted(step for step, _ in points(campaign, parent, "answers/accuracy")) == [0, 1]
 
 
+def test_a_later_round_takes_no_more_calls_than_an_early_one(tracked: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign, calls = tracked(0, finished=False), Counter()
+    for name in (name for name in vars(MlflowClient) if not name.startswith("_") and name != "tracking_uri"):
+        monkeypatch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name), calls))
+    found = []
+    for round_ in range(4):
+        add_rounds(campaign, round_, round_ + 1)
+        calls.clear()
+        assert sync(campaign)
+        found.append(dict(calls))
+    assert found[1]["log_artifact"] > 10
+    assert found[1] == found[2] == found[3]
+    assert found[3]["search_runs"] == 2  # what is there, and whether another writer has created the new round's run
+    assert found[3]["log_batch"] == 2
+    calls.clear()
+    assert sync(campaign)
+    assert not {name for name in calls if name.startswith(("log_", "create_", "set_"))}
+    parent, _ = runs_of(campaign)
+    assert len(points(campaign, parent, "answers/accuracy")) == 4
+    client_of(campaign).set_tag(parent.info.run_id, METRICS_TAG, "4 of something else")
+    calls.clear()
+    assert sync(campaign)
+    assert calls["log_batch"] == 1
+    assert len(points(campaign, parent, "answers/accuracy")) == 4
+
+
+def counted(method: Callable[..., Any], calls: Counter[str]) -> Callable[..., Any]:
+    """Return the method, which counts its calls."""
+
+    @wraps(method)
+    def call(*args: Any, **keywords: Any) -> Any:
+        calls[method.__name__] += 1
+        return method(*args, **keywords)
+
+    return call
+
+
 def test_a_campaign_that_has_not_begun_has_a_run(build_campaign: Builder, tmp_path: Path) -> None:
     campaign = Campaign.create(str(tmp_path / "new"), make_config())
     assert sync(campaign)
@@ -176,7 +216,8 @@ def test_a_doubled_run_is_removed_and_the_older_one_completed(tracked: Builder) 
     for run in (parent, children[1]):  # as if another writer had come first, and was killed
         tags = {**run.data.tags, "activelora.created_ns": "1"}
         tags = {k: v for k, v in tags.items() if k not in {"activelora.train_adapter", "activelora.evaluate_adapter"}}
-        tags.pop("activelora.params", None)
+        for name in ("activelora.params", METRICS_TAG):
+            tags.pop(name, None)
         client.create_run(run.info.experiment_id, start_time=run.info.start_time, tags=tags)
     assert sync(campaign)
     new_parent, new_children = runs_of(campaign)
