@@ -15,7 +15,7 @@ from components.task_context import task
 
 
 def evaluate_if_due(
-    campaign_uri: str, round_: int, num_pods: int, metrics: Pointer, report: Pointer
+    campaign_uri: str, round_: int, num_pods: int, metrics: Pointer | None = None, report: Pointer | None = None
 ) -> tuple[bool, list[str]]:
     """Do evaluate_adapter if it is due, and say what follows; its numbers and the report go to the KFP UI.
 
@@ -25,8 +25,8 @@ def evaluate_if_due(
         campaign_uri: The campaign.
         round_: The round. KFP hands over whole numbers as floats.
         num_pods: How many pods score at most.
-        metrics: Artifact for the numbers.
-        report: Artifact for the report.
+        metrics: Artifact for the numbers; None where there is no KFP UI.
+        report: Artifact for the report; None as well.
 
     Returns:
         Whether labels are to be asked for, and the shares of the shards that are to be scored for it.
@@ -39,7 +39,8 @@ def evaluate_if_due(
             publish_if_changed(seen)
         else:
             report_metrics(seen)
-        show_evaluation(here.campaign, manifest, metrics, report)
+        if metrics is not None and report is not None:
+            show_evaluation(here.campaign, manifest, metrics, report)
         now = due(seen, unit.round)
         return now.label, shares_of(now.shards, int(num_pods))
 

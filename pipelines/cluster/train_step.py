@@ -1,7 +1,12 @@
-"""train_adapter where it runs on several nodes: what its pod does."""
+"""train_adapter where it runs on several nodes: what its pod does.
+
+As a command, where there is no Kubeflow Pipelines: ``python3 -m pipelines.cluster.train_step --campaign-uri=URI
+--round=1``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -28,6 +33,15 @@ POD_VARIABLES = {
 _NAME, _UID, _NAMESPACE = POD_VARIABLES
 
 
+def main(arguments: list[str] | None = None) -> None:
+    """Train if it is due."""
+    parser = argparse.ArgumentParser(prog="pipelines.cluster.train_step", description="Train a round in a TrainJob.")
+    parser.add_argument("--campaign-uri", required=True)
+    parser.add_argument("--round", type=int, required=True)
+    chosen = parser.parse_args(arguments)
+    train_if_due(chosen.campaign_uri, chosen.round)
+
+
 def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
     """Do train_adapter on several nodes, due or not: what pipelines compiled by 0.1.0 call.
 
@@ -41,13 +55,13 @@ def train_at(campaign_uri: str, round_: int, artifact: Pointer) -> None:
         _train(here.campaign, unit, artifact)
 
 
-def train_if_due(campaign_uri: str, round_: int, artifact: Pointer) -> None:
+def train_if_due(campaign_uri: str, round_: int, artifact: Pointer | None = None) -> None:
     """Do train_adapter on several nodes if it is due, and point a KFP artifact at what it produced.
 
     Args:
         campaign_uri: The campaign.
         round_: The round. KFP hands over whole numbers as floats.
-        artifact: Artifact that the KFP UI shows.
+        artifact: Artifact that the KFP UI shows; None where there is none.
     """
     unit = Unit("train_adapter", int(round_))
     with task(unit.step, campaign_uri, unit, keeps_log=False) as here:
@@ -59,10 +73,12 @@ def train_if_due(campaign_uri: str, round_: int, artifact: Pointer) -> None:
         _train(campaign, unit, artifact)
 
 
-def _train(campaign: Campaign, unit: Unit, artifact: Pointer) -> None:
+def _train(campaign: Campaign, unit: Unit, artifact: Pointer | None) -> None:
     """Train in a job that this pod starts, as its environment describes it."""
     template, namespace, owner = json.loads(_variable(JOB_VARIABLE)), _variable(_NAMESPACE), _this_pod()
-    point(artifact, campaign, train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner)))
+    manifest = train_in_job(campaign, unit, template, TrainJobs(Kube(), namespace, owner))
+    if artifact is not None:
+        point(artifact, campaign, manifest)
     report_metrics(campaign)
 
 
@@ -105,3 +121,7 @@ def _variable(name: str) -> str:
         where=name,
         remedy="Compile the pipeline anew, and submit it.",
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Kubeflow's cron: six fields, seconds first. Checked, said in words, and its next times."""
+"""Kubeflow's cron (six fields, seconds first) and Argo's (five). Checked, said in words, and its next times."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ def check_cron(text: str) -> str:
     if not next_times(normal, 1):
         raise _refusal(text, "never comes: there is no such day", "Choose a day that its months have.")
     return normal
+
+
+def check_argo_cron(text: str) -> str:
+    """Return an expression of Argo's with single spaces, or refuse it as :func:`check_cron` does.
+
+    Raises:
+        ClusterError: It has not five fields, or one of them is refused.
+    """
+    fields = text.split()
+    if len(fields) == 6:
+        remedy = f'Leave out the seconds: "{" ".join(fields[1:])}".'
+        raise _refusal(text, "has six fields, and Argo's cron has five", remedy)
+    if len(fields) != 5:
+        raise _refusal(text, f"has {len(fields)} fields, not five", f'Write {", ".join(FIELDS[1:])}: "0 6 * * *".')
+    return check_cron(" ".join(["0", *fields])).partition(" ")[2]
 
 
 def describe_cron(text: str) -> str:

@@ -43,11 +43,17 @@ def compile_pipelines(resources: ResourcesConfig, max_rounds: int, out: Path, im
     paths = [_compile(pipeline, out / name) for name, pipeline in pipelines.items()]
     if resources.train.num_nodes > 1:
         paths.append(out / "train-job.yaml")
-        with tempfile.TemporaryDirectory(dir=out, prefix=".partial-") as scratch:
-            partial = Path(scratch) / paths[-1].name
-            partial.write_text(job_text(job_template(resources, images)), encoding="utf-8")
-            partial.replace(paths[-1])
+        write_whole(paths[-1], job_text(job_template(resources, images)))
     return paths
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all; its folder is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".partial-") as scratch:
+        partial = Path(scratch) / path.name
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
 
 
 def compile_text(resources: ResourcesConfig, max_rounds: int, images: Images, *, loop: bool) -> str:

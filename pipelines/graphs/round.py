@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 from kfp import dsl
@@ -17,7 +16,20 @@ from kfp import dsl
 from pipelines.graphs.accelerators import accelerator_classes, parameter_types
 from pipelines.graphs.fused import whole_tick
 from pipelines.graphs.placement import Placement
-from pipelines.graphs.steps import CAMPAIGN, ROUND, ROUNDS, SHARE, TYPES, WORDS, Step, start, steps_of
+from pipelines.graphs.steps import (
+    CAMPAIGN,
+    ROUND,
+    ROUNDS,
+    SHARE,
+    TYPES,
+    WORDS,
+    Step,
+    blocks_of,
+    dashed,
+    needed,
+    start,
+    steps_of,
+)
 
 Graph = Callable[..., dsl.PipelineTask]
 Values = Mapping[str, Any]
@@ -74,8 +86,7 @@ class _Flat:
     def steps(self, steps: Sequence[Step], depth: int) -> Add:
         """Return what adds steps, of whose conditions the first ones hold already."""
         parts: list[tuple[Step | None, Add]] = []
-        for condition, found in groupby(steps, key=lambda one: one.within[depth] if len(one.within) > depth else None):
-            block = list(found)
+        for condition, block in blocks_of(steps, depth):
             if condition is None:
                 parts += [(step, self._step(step)) for step in block]
             else:
@@ -92,13 +103,13 @@ class _Flat:
         return add
 
     def _if(self, condition: str, block: Sequence[Step], depth: int) -> Add:
-        inner = self.part(_dashed(condition), _needed(block, depth), self.steps(block, depth))
+        inner = self.part(dashed(condition), needed(block, depth), self.steps(block, depth))
 
         def ask(values: Values) -> None:
             with dsl.If(values[condition] == True, name=WORDS[condition]):  # noqa: E712 - builds a condition
                 inner(values)
 
-        return self.part(f"if-{_dashed(condition)}", [*_needed(block, depth), condition], ask)
+        return self.part(f"if-{dashed(condition)}", [*needed(block, depth), condition], ask)
 
     def _step(self, step: Step) -> Add:
         each = step.each
@@ -110,7 +121,7 @@ class _Flat:
             with dsl.ParallelFor(items=values[each], name=WORDS[each], parallelism=at_once) as item:
                 return self._put(step, {**values, SHARE: item})
 
-        return self.part(f"{step.name}-{_dashed(each)}", _needed([step], len(step.within)), repeat)
+        return self.part(f"{step.name}-{dashed(each)}", needed([step], len(step.within)), repeat)
 
     def _put(self, step: Step, values: Values) -> dsl.PipelineTask:
         """Start a step where it belongs."""
@@ -135,14 +146,3 @@ class _Nested(_Flat):
         )
         made = dsl.pipeline(name=name)(function)
         return lambda values: self._placement.graph(made(**{one: values[one] for one in names}))
-
-
-def _needed(block: Sequence[Step], depth: int) -> list[str]:
-    """Return the values that steps need from outside where so many of their conditions hold already."""
-    made = {name for step in block for name in step.outputs}
-    read = {name for step in block for name in step.reads(depth)}
-    return [name for name in TYPES if name in read - made]
-
-
-def _dashed(value: str) -> str:
-    return WORDS[value].replace(" ", "-")

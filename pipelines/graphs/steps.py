@@ -5,8 +5,9 @@ A value has one name all through: what the graph is given, what a step puts out,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 from kfp import dsl
@@ -113,6 +114,29 @@ def steps_of(resources: ResourcesConfig) -> tuple[Step, ...]:
         Step(select_batch, "cpu", (WORK, LABEL), of_round, after=("score-pool",)),
         Step(await_labels, "labels", (WORK, LABEL), of_round, after=("select-batch",)),
     )
+
+
+def blocks_of(steps: Sequence[Step], depth: int) -> Iterator[tuple[str | None, list[Step]]]:
+    """Yield steps of whose conditions the first ones hold already, by the condition that comes next; None is none.
+
+    Args:
+        steps: Steps of the table, in its order.
+        depth: How many of their conditions hold.
+    """
+    for condition, block in groupby(steps, key=lambda one: one.within[depth] if len(one.within) > depth else None):
+        yield condition, list(block)
+
+
+def needed(block: Sequence[Step], depth: int) -> list[str]:
+    """Return the values that steps need from outside where so many of their conditions hold already."""
+    made = {name for step in block for name in step.outputs}
+    read = {name for step in block for name in step.reads(depth)}
+    return [name for name in TYPES if name in read - made]
+
+
+def dashed(value: str) -> str:
+    """Return what a condition or a loop is called, as a name in a graph."""
+    return WORDS[value].replace(" ", "-")
 
 
 def start(step: Step, values: Mapping[str, Any]) -> dsl.PipelineTask:

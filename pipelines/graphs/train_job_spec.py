@@ -6,21 +6,13 @@ which Trainer installs, tells torchrun where the other nodes are (``PET_*``).
 
 from __future__ import annotations
 
-from activelora.config.resources import ModelCacheConfig, ResourcesConfig, TrainResources
-from activelora.config.secrets import SECRET_KEYS, pods_of
-from activelora.modeling.published import CACHE_VARIABLE as MODEL_CACHE_VARIABLE
+from activelora.config.resources import ResourcesConfig
+from activelora.config.secrets import pods_of
 from activelora.rules.parallel import num_processes
 from components.image import Images
 from pipelines.cluster.train_jobs import API, Document
-from pipelines.graphs.pods import (
-    CACHE_PATH,
-    CACHE_VARIABLES,
-    CONFIG_KEYS,
-    PART_OF,
-    POD_LABELS,
-    QUEUE_LABEL,
-    priority_label,
-)
+from pipelines.graphs.pod_spec import CONTAINER_SECURITY, POD_SECURITY, environment, volumes
+from pipelines.graphs.pods import PART_OF, POD_LABELS, QUEUE_LABEL, priority_label
 
 RUNTIME = "torch-distributed"
 TRAINER_LABELS = {**POD_LABELS, "activelora.dev/role": "trainer"}
@@ -72,37 +64,23 @@ def job_text(job: Document) -> str:
 
 
 def _environment(resources: ResourcesConfig) -> list[Document]:
-    found: dict[str, Document] = {}
-    for secret in resources.secrets:
-        for key in SECRET_KEYS:
-            found[key] = {"valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-    for variable, source in sorted(resources.secret_env.items()):
-        if "train_adapter" in pods_of(variable, source):
-            found[variable] = {"valueFrom": {"secretKeyRef": {"name": source.name, "key": source.key or variable}}}
-    if resources.config_map:
-        for key in CONFIG_KEYS:
-            reference = {"name": resources.config_map, "key": key, "optional": True}
-            found[key] = {"valueFrom": {"configMapKeyRef": reference}}
-    if resources.model_cache:
-        found |= {key: {"value": value} for key, value in CACHE_VARIABLES.items()}
-        if resources.model_cache.uri:
-            found[MODEL_CACHE_VARIABLE] = {"value": resources.model_cache.uri}
-    return [{"name": name, **source} for name, source in found.items()]
+    own = {name: one for name, one in resources.secret_env.items() if "train_adapter" in pods_of(name, one)}
+    return [{"name": name, **source} for name, source in environment(resources, own, resources.model_cache).items()]
 
 
 def _pod(resources: ResourcesConfig) -> Document:
     """Return what is patched into the runtime's pods."""
-    volumes, mounts = _volumes(resources.train, resources.model_cache)
+    found, mounts = volumes(resources.train, resources.model_cache)
     container: Document = {
         "name": _NODE,
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": CONTAINER_SECURITY,
     }
     pod: Document = {
         "containers": [container],
-        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": POD_SECURITY,
     }
-    if volumes:
-        pod["volumes"], container["volumeMounts"] = volumes, mounts
+    if found:
+        pod["volumes"], container["volumeMounts"] = found, mounts
     if resources.service_account:
         pod["serviceAccountName"] = resources.service_account
     if resources.image_pull_secrets:
@@ -118,26 +96,6 @@ def _pod(resources: ResourcesConfig) -> Document:
     if resources.pod_annotations:
         metadata["annotations"] = dict(resources.pod_annotations)
     return {"metadata": metadata, "spec": pod}
-
-
-def _volumes(train: TrainResources, cache: ModelCacheConfig | None) -> tuple[list[Document], list[Document]]:
-    """Return volumes and where they are mounted."""
-    volumes: list[Document] = []
-    mounts: list[Document] = []
-    if train.accelerator_type and train.shm:
-        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": train.shm}})
-        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108
-    if cache is None:
-        return volumes, mounts
-    mounts.append({"name": "cache", "mountPath": CACHE_PATH})
-    if cache.claim:
-        volumes.append({"name": "cache", "persistentVolumeClaim": {"claimName": cache.claim}})
-        return volumes, mounts
-    claim: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": cache.size}}}
-    if cache.storage_class:
-        claim["storageClassName"] = cache.storage_class
-    volumes.append({"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": claim}}})
-    return volumes, mounts
 
 
 def _patch(pod: Document) -> Document:

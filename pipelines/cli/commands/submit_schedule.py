@@ -105,7 +105,7 @@ def submit(
         raise ConfigError("--out belongs to --predict", where="--out", remedy="Leave it out, or say --predict INPUT.")
     if loop:
         _check_loop(_config_at(uri_or_file), registry, tag)
-    config, uri = _campaign_at(uri_or_file, campaign, look, creates=not dry_run)
+    config, uri = campaign_at(uri_or_file, campaign, look, creates=not dry_run)
     package = _package(config, "campaign" if loop else "tick", registry, tag)
     run_id = start(api, config.name, uri, package, config.resources.service_account)
     if _show_plan(transport, dry_run):
@@ -157,7 +157,7 @@ def _submit_predict(
 ) -> None:
     from pipelines.deploy.submission import submit as start
 
-    config, uri = _campaign_at(campaign_uri, None, look, creates=not dry_run)
+    config, uri = campaign_at(campaign_uri, None, look, creates=not dry_run)
     package = _package(config, "predict", registry, tag)
     parameters = {"request": request.text(), "workers": list(range(request.num_parts))}
     run_id = start(api, config.name, uri, package, config.resources.service_account, parameters)
@@ -193,7 +193,7 @@ def schedule(
         typer.echo(f"  {time:%a %Y-%m-%d %H:%M:%S} UTC")
     api, transport = _connect(endpoint, namespace, dry_run)
     look = _looking(api, context, wanted=doctor and not dry_run)
-    config, uri = _campaign_at(uri_or_file, campaign, look, creates=not dry_run)
+    config, uri = campaign_at(uri_or_file, campaign, look, creates=not dry_run)
     package = _package(config, "tick", registry, tag)
     account = config.resources.service_account
     wanted = Schedule(config.name, uri, checked, package.name, package.version, account, package.parameters)
@@ -268,7 +268,7 @@ def _looking(api: Api, context: str | None, *, wanted: bool) -> Callable[[Campai
     return lambda config: check_cluster(config, api.namespace, context, _say) if wanted else None
 
 
-def _campaign_at(
+def campaign_at(
     uri_or_file: str, campaign: str | None, look: Callable[[CampaignConfig], None], *, creates: bool
 ) -> tuple[CampaignConfig, str]:
     """Return settings and URI of a campaign that pods can reach, created where it is not there.

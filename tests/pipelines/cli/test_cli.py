@@ -21,6 +21,8 @@ from tests.pipelines.tiny import LABELS, tiny_config
 
 TEMPLATES = ("classification", "yes-no", "multiple-choice", "multi-label", "regression", "generation", "preference")
 
+ROOT = Path(__file__).parents[3]
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
@@ -369,6 +371,43 @@ def test_compile_takes_resources_from_the_file(run, campaign_file, place):
     assert "17Gi" in text
     assert "registry.local/x/activelora-gpu:7" in text
     assert run("compile", "--out", "plain")[0] == 0
+
+
+def test_compile_writes_a_workflow_for_argo_alone(run, place):
+    file = ROOT / "manifests" / "overlays" / "kind" / "campaign.yaml"
+    options = ("--argo", "argo", "--campaign", "s3://activelora/demo/", "--cron", "0  6 * * *", "--tag", "7")
+    code, out, err = run("compile", file, "--out", "built", *options)
+    assert (code, out.split()) == (0, ["built/argo.yaml"]), err
+    assert "a tick with nothing to do 1 pod, one with every step" in err
+    template, cron = yaml.safe_load_all((place / "built/argo.yaml").read_text())
+    assert template["spec"]["arguments"]["parameters"] == [{"name": "campaign-uri", "value": "s3://activelora/demo"}]
+    assert cron["spec"]["schedules"] == ["0 6 * * *"]
+    assert cron["metadata"]["namespace"] == "argo"
+    code, _, err = run("compile", file, "--argo", "argo", "--out", "template-alone")
+    assert code == 0, err
+    (template,) = yaml.safe_load_all((place / "template-alone/argo.yaml").read_text())
+    assert template["spec"]["arguments"]["parameters"] == [{"name": "campaign-uri"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cron", "0 6 * * *"), "--cron: --cron belongs to --argo"),
+        (("--campaign", "s3://b/c"), "--campaign: --campaign belongs to --argo"),
+        (("--create",), "--create: --create belongs to --argo"),
+        (("--argo", "a", "--cron", "0 6 * * *"), "--cron: nobody said which campaign --cron is for"),
+        (("--argo", "a", "--create"), "--create: nobody said which campaign --create is for"),
+        (("--argo", "a_b"), "--argo: 'a_b' is no name of a namespace"),
+        (("--argo", "a", "--campaign", "s3://b/c", "--cron", "0 0 6 * * *"), "six fields, and Argo's cron has five"),
+        (("--argo", "a", "--campaign", "s3://b/c", "--cron", "0 6 * *"), "has 4 fields, not five"),
+        (("--argo", "a", "--campaign", "s3://b/c", "--cron", "0 25 * * *"), "25"),
+        (("--argo", "a", "--campaign", "campaigns/x"), "pods cannot reach it"),
+    ],
+)
+def test_what_argo_s_workflow_cannot_be_made_of_is_refused(run, place, options, said):
+    code, _, err = run("compile", ROOT / "manifests" / "overlays" / "kind" / "campaign.yaml", *options)
+    assert (code, list(place.iterdir())) == (1, []), err
+    assert said in err
 
 
 @pytest.mark.parametrize("namespace", ["Bad NS", "", "a_b", "a" * 64])

@@ -13,7 +13,7 @@ import yaml
 from activelora.campaign.campaign import Campaign
 from activelora.campaign.store import open_store
 from activelora.config import ModelConfig
-from activelora.errors import ProblemsError
+from activelora.errors import ActiveLoRAError, ProblemsError
 from activelora.rules.file import checked_config
 from pipelines.cli.main import main
 from pipelines.deploy.packages import check_pods_reach
@@ -132,6 +132,17 @@ def test_submit_creates_the_campaign_and_starts_a_run(s3_file, endpoint, kfp, s3
     assert main(["submit", s3_uri, "--loop"]) == 0  # by its URI alone, as settings are kept there
     assert "tickets-campaign-" in capsys.readouterr().out
     assert len(kfp.runs) == 2
+
+
+def test_a_workflow_for_argo_alone_comes_with_its_campaign_where_that_is_wanted(s3_file, s3_uri, tmp_path, capsys):
+    options = ["--argo", "argo", "--campaign", s3_uri, "--out", str(tmp_path)]
+    assert main(["compile", s3_file, *options]) == 0
+    with pytest.raises(ActiveLoRAError):
+        Campaign.open(s3_uri)
+    assert main(["compile", s3_file, *options, "--create"]) == 0
+    assert Campaign.open(s3_uri).config.name == "tickets"
+    (template,) = yaml.safe_load_all((tmp_path / "argo.yaml").read_text())
+    assert template["spec"]["arguments"]["parameters"] == [{"name": "campaign-uri", "value": s3_uri}]
 
 
 def test_a_loop_that_one_run_cannot_hold_is_refused_before_anything_is_created(

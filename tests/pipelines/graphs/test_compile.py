@@ -47,8 +47,8 @@ CPU_IMAGE, GPU_IMAGE = images().cpu, images().gpu
 class Compiled:
     """One compiled pipeline."""
 
-    def __init__(self, path: Path) -> None:
-        self.text = path.read_text(encoding="utf-8")
+    def __init__(self, path: Path | None = None, text: str = "") -> None:
+        self.text = text if path is None else path.read_text(encoding="utf-8")
         self.spec, *platform = yaml.safe_load_all(self.text)
         self.components = self.spec["components"]
         self.executors = self.spec["deploymentSpec"]["executors"]

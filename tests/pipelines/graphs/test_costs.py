@@ -24,6 +24,8 @@ URI = "s3://bucket/campaign"
 RESOURCES = ResourcesConfig(parallel_shards=2)
 NOTIFIED = ResourcesConfig.model_validate({"notify": {"secret": "webhook"}, "parallel_shards": 4})
 FUSED = ResourcesConfig(graph="fused")
+ALL_THAT_MAY_BE_DUE = [*product([True, False], [True, False], [["none"], ["0-1", "2-3"]])]
+"""Whether a step is due, whether labels are wanted, and who scores what."""
 
 
 @cache
@@ -87,9 +89,7 @@ def test_the_workflow_object_stays_small():
 
 
 @pytest.mark.parametrize("resources", [RESOURCES, NOTIFIED], ids=["steps", "notified"])
-@pytest.mark.parametrize(
-    ("work", "label", "shares"), [*product([True, False], [True, False], [["none"], ["0-1", "2-3"]])]
-)
+@pytest.mark.parametrize(("work", "label", "shares"), ALL_THAT_MAY_BE_DUE)
 def test_both_forms_run_the_same_steps_with_the_same_parameters(resources, work, label, shares):
     answers = {"plan": {"round": 3, "work": work}, "evaluate-adapter": {"label": label, "shares": shares}}
     expected = ["plan"]
